@@ -1,0 +1,23 @@
+"""Islands: a small ReID benchmark of six domains, drawn by code and made on first use."""
+
+from .building import GENERATOR_VERSION, build_islands
+from .describing import describe
+from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain, sample_domain
+from .people import Person, sample_person, vary_person
+from .pictures import Picture, draw
+
+__all__ = [
+    'GENERATOR_VERSION',
+    'SOURCE_DOMAINS',
+    'TARGET_DOMAINS',
+    'Domain',
+    'Person',
+    'Picture',
+    'build_islands',
+    'describe',
+    'draw',
+    'get_domain',
+    'sample_domain',
+    'sample_person',
+    'vary_person',
+]

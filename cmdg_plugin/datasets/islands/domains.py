@@ -1,0 +1,145 @@
+"""The islands themselves: four source domains, two unseen targets, and any number of other styles for pretraining."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .backdrops import PRETRAINING_PLACES
+from .cameras import Camera
+
+_MOSTLY_FRONT = (3.0, 0.5, 1.0, 1.0)
+_MOSTLY_BACK = (0.5, 3.0, 1.0, 1.0)
+_MOSTLY_SIDE = (0.6, 0.6, 2.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain: a name and the cameras that watch it; camera `n` of file names is `cameras[n - 1]`."""
+
+    name: str
+    cameras: tuple[Camera, ...]
+
+
+def _harbor() -> Domain:
+    base = Camera('quay', gains=(0.86, 0.98, 1.16), light=0.4, size=(56, 112), noise=2.5, tilt=0.08)
+    return Domain(
+        'harbor',
+        (
+            replace(base, facings=_MOSTLY_FRONT),
+            replace(base, gains=(0.98, 1.0, 1.04), exposure=0.8, light=-0.5, facings=_MOSTLY_BACK),
+            replace(base, gains=(0.8, 0.96, 1.2), haze=0.15, blur=0.6, facings=_MOSTLY_SIDE),
+        ),
+    )
+
+
+def _market() -> Domain:
+    base = Camera('stalls', gains=(1.16, 1.0, 0.8), saturation=1.15, noise=3, crowding=0.5, size=(48, 96), tilt=0.0)
+    return Domain(
+        'market',
+        (
+            replace(base, facings=_MOSTLY_FRONT),
+            replace(base, gains=(1.08, 1.02, 0.9), exposure=0.7, gamma=1.15, blur=0.6, facings=_MOSTLY_SIDE),
+        ),
+    )
+
+
+def _campus() -> Domain:
+    base = Camera('lawn', tilt=0.4, light=0.5, size=(64, 128), noise=2, crowding=0.25)
+    return Domain(
+        'campus',
+        (
+            replace(base, facings=_MOSTLY_FRONT),
+            replace(base, gains=(0.95, 1.04, 0.92), exposure=1.15, facings=_MOSTLY_BACK),
+            replace(base, exposure=0.75, gamma=0.9, light=-0.6, tilt=0.3, facings=_MOSTLY_SIDE),
+            replace(base, gains=(1.06, 0.98, 0.94), haze=0.1, size=(48, 96), tilt=0.5),
+        ),
+    )
+
+
+def _station() -> Domain:
+    base = Camera('hall', gains=(0.92, 1.1, 0.94), saturation=0.8, noise=7, blur=0.5, size=(44, 88), tilt=0.25)
+    return Domain(
+        'station',
+        (
+            replace(base, facings=_MOSTLY_BACK),
+            replace(base, gains=(1.0, 1.04, 0.9), mixing=0.1, exposure=0.8, noise=9, facings=_MOSTLY_FRONT),
+            replace(base, gains=(0.9, 1.0, 1.1), haze=0.12, quality=70),
+        ),
+    )
+
+
+def _metro() -> Domain:
+    base = Camera('tunnel', tilt=0.55, gains=(1.2, 1.0, 0.62), mixing=0.12, exposure=0.75, noise=8, blur=0.7)
+    base = replace(base, saturation=0.8, size=(40, 80), quality=72, light=0.6, crowding=0.45)
+    return Domain(
+        'metro',
+        (
+            replace(base, facings=_MOSTLY_FRONT),
+            replace(base, gains=(0.9, 1.05, 0.9), mixing=0.0, exposure=0.7, facings=_MOSTLY_BACK),
+            replace(base, exposure=0.62, gamma=0.85, light=-0.7, blur=0.9, facings=_MOSTLY_SIDE),
+        ),
+    )
+
+
+def _alpine() -> Domain:
+    base = Camera('slope', tilt=0.15, gains=(0.94, 1.0, 1.14), exposure=1.15, haze=0.2, saturation=0.75, noise=4)
+    base = replace(base, size=(32, 64), blur=0.4, quality=75, crowding=0.35)
+    return Domain(
+        'alpine',
+        (
+            replace(base, facings=_MOSTLY_BACK),
+            replace(base, gains=(1.08, 0.96, 0.98), mixing=0.15, exposure=1.0, haze=0.1, facings=_MOSTLY_FRONT),
+        ),
+    )
+
+
+_DOMAINS: dict[str, Domain] = {
+    domain.name: domain for domain in (_harbor(), _market(), _campus(), _station(), _metro(), _alpine())
+}
+SOURCE_DOMAINS: tuple[str, ...] = ('harbor', 'market', 'campus', 'station')
+"""Domains to train on (and, with their held-out people, to choose hyperparameters on)."""
+
+TARGET_DOMAINS: tuple[str, ...] = ('metro', 'alpine')
+"""Domains that nothing may be trained or tuned on."""
+
+
+def get_domain(name: str) -> Domain:
+    """Look a domain of the benchmark up.
+
+    Raises:
+        ValueError: If no domain has this name.
+    """
+    if name not in _DOMAINS:
+        raise ValueError(f'Islands has no domain {name!r}; there are {", ".join(_DOMAINS)}.')
+    return _DOMAINS[name]
+
+
+def sample_domain(rng: np.random.Generator, num_cameras: int = 2) -> Domain:
+    """Invent a domain in a style that is none of the benchmark's, for pretraining.
+
+    Its places are others than those of the six domains; light and lens vary about a plain camera's, less far than the
+    targets' do.
+
+    Args:
+        rng: Source of all chance.
+        num_cameras: Number of cameras.
+    """
+    cameras = []
+    for _ in range(num_cameras):
+        r, g, b = rng.uniform(0.85, 1.15, size=3).tolist()
+        wide = int(rng.integers(40, 65))
+        cameras.append(
+            Camera(
+                place=PRETRAINING_PLACES[int(rng.integers(len(PRETRAINING_PLACES)))],
+                tilt=rng.uniform(0, 0.35),
+                gains=(r, g, b),
+                saturation=rng.uniform(0.85, 1.1),
+                exposure=rng.uniform(0.8, 1.2),
+                light=rng.uniform(-0.5, 0.5),
+                blur=rng.uniform(0.1, 0.5),
+                noise=rng.uniform(1, 5),
+                size=(wide, 2 * wide),
+                crowding=0.25,
+            )
+        )
+    return Domain('elsewhere', tuple(cameras))

@@ -1,0 +1,113 @@
+"""Which pictures a domain holds: who is seen by which camera, in which folder and under which name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain
+from .people import Person, sample_crowd, sample_person
+
+TRAIN, QUERY, GALLERY = 'bounding_box_train', 'query', 'bounding_box_test'
+FOLDERS: tuple[str, ...] = (TRAIN, QUERY, GALLERY)
+"""Market-1501's folders."""
+
+JUNK, DISTRACTOR = -1, 0
+"""Market-1501's labels of boxes that are to be ignored, and of people (or no people) that nobody looks for."""
+
+_NUM_PROTOTYPES = 30
+_LARGEST_IDENTITY = 1500
+
+
+@dataclass(frozen=True)
+class Census:
+    """How many people and pictures a domain has.
+
+    Attributes:
+        train: Identities in `bounding_box_train`.
+        test: Other identities, in `query` and `bounding_box_test`.
+        images: Fewest and most pictures of one identity, queries included.
+        distractors: Pictures in the gallery of people and things that nobody looks for.
+        junk: Pictures in the gallery that are to be ignored.
+    """
+
+    train: int
+    test: int
+    images: tuple[int, int]
+    distractors: int
+    junk: int
+
+
+SOURCE_CENSUS = Census(train=48, test=20, images=(6, 10), distractors=0, junk=0)
+TARGET_CENSUS = Census(train=0, test=60, images=(6, 10), distractors=40, junk=12)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture to be taken.
+
+    Attributes:
+        file_path: Where it goes below the domain's folder, with forward slashes.
+        identity: The label in its name.
+        camera: From 1.
+        person: Who is in it; None for an empty place.
+        seed: Seeds the picture and its captions, whatever else is made before or after.
+    """
+
+    file_path: str
+    identity: int
+    camera: int
+    person: Person | None
+    seed: tuple[int, ...]
+
+
+def plan_domain(name: str, seed: int) -> list[Shot]:
+    """Plan all pictures of a domain; the same for the same seed.
+
+    Args:
+        name: One of the six domains.
+        seed: The benchmark's seed.
+
+    Returns:
+        The pictures, ordered by path.
+
+    Raises:
+        ValueError: If no domain has this name.
+    """
+    domain = get_domain(name)
+    census = SOURCE_CENSUS if name in SOURCE_DOMAINS else TARGET_CENSUS
+    index = (SOURCE_DOMAINS + TARGET_DOMAINS).index(name)
+    rng = np.random.default_rng([seed, index])
+    shots = [
+        Shot(f'{folder}/{_file_name(identity, camera, number, rng)}', identity, camera, person, (seed, index, number))
+        for number, (folder, identity, camera, person) in enumerate(_moments(domain, census, seed, rng))
+    ]
+    return sorted(shots, key=lambda shot: shot.file_path)
+
+
+def _moments(
+    domain: Domain, census: Census, seed: int, rng: np.random.Generator
+) -> Iterator[tuple[str, int, int, Person | None]]:
+    """Yield folder, identity, camera and person of every picture, ordered by identity."""
+    shared = np.random.default_rng([seed, len(SOURCE_DOMAINS + TARGET_DOMAINS)])
+    prototypes = [sample_person(shared) for _ in range(_NUM_PROTOTYPES)]
+    crowd = sample_crowd(census.train + census.test, prototypes, rng)
+    labels = rng.choice(np.arange(1, _LARGEST_IDENTITY + 1), size=len(crowd), replace=False).tolist()
+    num_cameras = len(domain.cameras)
+    for number, (person, label) in enumerate(zip(crowd, labels, strict=True)):
+        cameras = (rng.permutation(num_cameras) + 1).tolist()
+        for image in range(int(rng.integers(census.images[0], census.images[1] + 1))):
+            # The first two pictures are queries of two cameras, so both have matches elsewhere in the gallery.
+            folder = TRAIN if number < census.train else QUERY if image < 2 else GALLERY
+            yield folder, label, cameras[image % num_cameras], person
+    for _ in range(census.distractors):
+        stranger = sample_person(rng) if rng.random() < 0.6 else None
+        yield GALLERY, DISTRACTOR, int(rng.integers(num_cameras)) + 1, stranger
+    for _ in range(census.junk):
+        yield GALLERY, JUNK, int(rng.integers(num_cameras)) + 1, crowd[int(rng.integers(len(crowd)))]
+
+
+def _file_name(identity: int, camera: int, number: int, rng: np.random.Generator) -> str:
+    label = '-1' if identity == JUNK else f'{identity:04d}'
+    frame = 25 * number + int(rng.integers(25))
+    return f'{label}_c{camera}s{rng.integers(1, 4)}_{frame:06d}_{rng.integers(1, 5):02d}.jpg'
