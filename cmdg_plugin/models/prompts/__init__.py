@@ -1,0 +1,5 @@
+"""Prompts: learned words beside written ones."""
+
+from cmdg_plugin.models.prompts.identity_prompt import IdentityPrompt
+
+__all__ = ['IdentityPrompt']

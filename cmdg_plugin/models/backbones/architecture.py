@@ -1,0 +1,132 @@
+"""Building an open_clip model that the text-aware backbone can work with, and refusing the others early."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import open_clip
+
+from cmdg_plugin.models.backbones.region_pooling import stripe_bounds
+from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, register_shipped_model
+
+
+def find_model_config(model_name: str) -> dict[str, Any]:
+    """Look a model's configuration up and check that this backbone can use it.
+
+    Args:
+        model_name: Name of an open_clip model ('ViT-B-16', 'ViT-L-14-quickgelu', ...) or of a shipped one.
+
+    Returns:
+        A copy of the configuration, with `vision_cfg` and `text_cfg`.
+
+    Raises:
+        ValueError: If there is no such model, or if it lacks what the method needs.
+    """
+    register_shipped_model(model_name)
+    if model_name not in open_clip.list_models():
+        vits = [name for name in open_clip.list_models() if name.startswith('ViT-')]
+        raise ValueError(
+            f'open_clip has no model named {model_name!r}. Known are among others {", ".join(vits[:6])}, '
+            f'{", ".join(SHIPPED_MODELS)}; add your own with open_clip.add_model_config(path_to_json).'
+        )
+    config = open_clip.get_model_config(model_name)
+    problem = _image_tower_problem(config) or _text_tower_problem(config['text_cfg'])
+    if problem:
+        raise ValueError(
+            f'TextAwareCLIP cannot use {model_name!r}: {problem}. '
+            "Take one of open_clip's own ViTs with a class token, for instance 'ViT-B-16' or 'ViT-L-14'."
+        )
+    return config
+
+
+def _image_tower_problem(config: dict[str, Any]) -> str | None:
+    vision = config['vision_cfg']
+    if 'multimodal_cfg' in config:
+        return 'it is a captioning model (CoCa), whose pooling mixes all tokens'
+    if vision.get('timm_model_name'):
+        return f"its image tower {vision['timm_model_name']!r} comes from timm, not from open_clip's own ViT"
+    if isinstance(vision.get('layers', 12), list | tuple):
+        return 'its image tower is a ResNet, which has no tokens'
+    if vision.get('attentional_pool'):
+        return 'its image tower ends in attentional pooling, not in a class token'
+    if vision.get('pool_type', 'tok') != 'tok':
+        return f'its image feature is pooled by {vision["pool_type"]!r}, not taken from the class token'
+    if vision.get('patch_dropout', 0) > 0:
+        return 'it drops patches while training (patch_dropout), which leaves stripes without their tokens'
+    if vision.get('layers', 12) < 2:
+        return 'the warm-up needs the class token that enters the last block, so at least 2 blocks'
+    return None
+
+
+def _text_tower_problem(text: dict[str, Any]) -> str | None:
+    if text.get('hf_model_name'):
+        return f'its text tower {text["hf_model_name"]!r} comes from Hugging Face, not from open_clip'
+    if text.get('no_causal_mask'):
+        return 'its text tower is not causal'
+    if text.get('embed_cls'):
+        return 'its text feature is an appended class token'
+    if text.get('pool_type', 'argmax') not in ('argmax', 'eos'):
+        return f'its text feature is pooled by {text["pool_type"]!r}, not taken from the end-of-text token'
+    return None
+
+
+def to_size(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """Read an image size that may be one number or two.
+
+    Args:
+        image_size: Side of a square image, or height and width, in pixels.
+
+    Returns:
+        Height and width in pixels.
+
+    Raises:
+        ValueError: If it is neither one nor two positive integers.
+    """
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f'`image_size` must be a positive int or (height, width) in pixels, got {image_size!r}.')
+    return size[0], size[1]
+
+
+def token_grid(config: dict[str, Any], image_size: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Height and width of the token grid of a model.
+
+    Args:
+        config: Configuration of an open_clip ViT.
+        image_size: Height and width of the images in pixels; the model's native size if None.
+
+    Returns:
+        Rows and columns of patch tokens.
+
+    Raises:
+        ValueError: If patches do not tile the image, or if there are fewer than three rows.
+    """
+    vision = config['vision_cfg']
+    height, width = image_size or to_size(vision.get('image_size', 224))
+    patch_height, patch_width = to_size(vision.get('patch_size', 16))
+    if height % patch_height or width % patch_width:
+        raise ValueError(
+            f'Images of {height}x{width} pixels (height x width) cannot be tiled with patches of '
+            f'{patch_height}x{patch_width}: both sides must be multiples.'
+        )
+    stripe_bounds(height // patch_height)
+    return height // patch_height, width // patch_width
+
+
+def build_clip(config: dict[str, Any], image_size: tuple[int, int] | None, quick_gelu: bool | None = None) -> Any:
+    """Build an open_clip model with random weights.
+
+    Args:
+        config: Configuration as `find_model_config` returns it; not changed.
+        image_size: Height and width of the images in pixels; the model's native size if None.
+        quick_gelu: Whether to use OpenAI's approximation of GELU; what the configuration says if None.
+
+    Returns:
+        An `open_clip.CLIP` or `open_clip.CustomTextCLIP`.
+    """
+    arguments = {key: value for key, value in config.items() if key != 'custom_text'}
+    if image_size is not None:
+        arguments['vision_cfg'] = {**config['vision_cfg'], 'image_size': image_size}
+    if quick_gelu is not None:
+        arguments['quick_gelu'] = quick_gelu
+    wrapper = open_clip.CustomTextCLIP if config.get('custom_text') else open_clip.CLIP
+    return wrapper(**arguments)

@@ -1,0 +1,310 @@
+"""The text-aware CLIP backbone: region features of images, features of captions and of learned prompts."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import open_clip
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
+from cmdg_plugin.models.backbones.prompt_template import TokenizedTemplate, tokenize_template
+from cmdg_plugin.models.backbones.region_pooling import pool_regions
+from cmdg_plugin.models.backbones.shipped_models import tokenizer_arguments
+from cmdg_plugin.models.backbones.text_tower import (
+    encode_embeddings,
+    end_positions,
+    set_text_trainable,
+    text_module,
+    text_tower_modules,
+)
+from cmdg_plugin.models.backbones.weights import load_weights, read_pretrained
+from cmdg_plugin.registry import MODELS
+
+
+class ImageFeatures(NamedTuple):
+    """What the image tower says about a batch of images; region order as in `cmdg_plugin.regions.REGIONS`.
+
+    Attributes:
+        last_block_token: Class token as it enters the last block, (B, W).
+        width_regions: Region features in the width of the tower, after LayerNorm, (4, B, W).
+        shared_regions: Region features in the space shared with texts, after LayerNorm, (4, B, D).
+    """
+
+    last_block_token: Tensor
+    width_regions: Tensor
+    shared_regions: Tensor
+
+
+class ImageTokens(NamedTuple):
+    """Tokens of a batch of images.
+
+    Attributes:
+        entering_last_block: Class token as it enters the last block, (B, W).
+        class_token: Class token behind the last block and the final norm, (B, W).
+        patches: Patch tokens behind the last block and the final norm, row by row, (B, h * w, W).
+    """
+
+    entering_last_block: Tensor
+    class_token: Tensor
+    patches: Tensor
+
+
+@MODELS.register_module()
+class TextAwareCLIP(BaseModule):
+    """CLIP with region features (CMDG, text-aware backbone of the public release), on open_clip.
+
+    An image becomes one feature per region: the means of its patch tokens in three horizontal stripes, and its class
+    token. Each exists in the tower's width W and, projected, in the width D shared with texts. One LayerNorm over W and
+    one over D serve all regions. A text becomes its end-of-text feature.
+
+    The text tower is frozen unless `text_finetune_layers` says otherwise; the contrastive scale is never used.
+
+    Args:
+        model_name: Any open_clip ViT with a class token ('ViT-B-16', ...), or a model that ships here ('cmdg-toy-vit').
+        pretrained: An open_clip tag ('openai', 'laion2b_s34b_b88k', ...), the tag of a shipped model ('islands'), a
+            local file in open_clip's or OpenAI's format, or None for random weights.
+        image_size: Side of the images, or (height, width), in pixels; the model's own if None. Position embeddings are
+            resized when weights are loaded.
+        text_finetune_layers: Number of last text blocks to train, with the final norm and the projection.
+        quick_gelu: Whether to use OpenAI's approximation of GELU; if None, where the model's name, the tag or the file
+            says that the weights were trained with it.
+        grad_checkpointing: Recompute activations in the backward pass to save memory.
+        init_cfg: MMEngine's initialization config.
+
+    Raises:
+        ValueError: If the model cannot be used here, if the size does not suit it, or if the weights do not fit.
+        FileNotFoundError: If the weights cannot be found.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: str | None = None,
+        image_size: int | Sequence[int] | None = None,
+        text_finetune_layers: int = 0,
+        quick_gelu: bool | None = None,
+        grad_checkpointing: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        config = find_model_config(model_name)
+        size = None if image_size is None else to_size(image_size)
+        self.model_name = model_name
+        self.grid_size = token_grid(config, size)
+        weights = None if pretrained is None else read_pretrained(model_name, pretrained)
+        if quick_gelu is None and weights is not None and weights.quick_gelu and not config.get('quick_gelu'):
+            print_log(f'{model_name} uses QuickGELU, because its weights ({pretrained}) do.', logger='current')
+            quick_gelu = True
+        self.clip = build_clip(config, size, quick_gelu)
+        if weights is not None:
+            load_weights(self.clip, weights, token_grid(config))
+
+        visual, text = self.clip.visual, text_module(self.clip)
+        self.image_size = to_size(visual.image_size)
+        self.width: int = visual.proj.shape[0]
+        self.embed_dim: int = visual.proj.shape[1]
+        self.text_width: int = text.positional_embedding.shape[1]
+        self.context_length: int = text.positional_embedding.shape[0]
+        self.out_channels = self.width + self.embed_dim
+        self.norm_width = nn.LayerNorm(self.width)
+        self.norm_shared = nn.LayerNorm(self.embed_dim)
+        self.text_finetune_layers = text_finetune_layers
+        self._templates: dict[tuple[str, int], TokenizedTemplate] = {}
+        self.set_trainable(True)
+        if grad_checkpointing:
+            self.clip.set_grad_checkpointing(True)
+
+    def set_trainable(self, trainable: bool) -> None:
+        """Let gradients into all that this backbone trains, or into nothing.
+
+        Trained are the image tower, the two norms and the text blocks that `text_finetune_layers` asks for. Use this
+        rather than `requires_grad_(True)`, which would unfreeze the whole text tower.
+
+        Args:
+            trainable: Whether to train.
+        """
+        self.requires_grad_(False)
+        set_text_trainable(self.clip, self.text_finetune_layers if trainable else 0)
+        for module in (self.clip.visual, self.norm_width, self.norm_shared):
+            module.requires_grad_(trainable)
+
+    def train(self, mode: bool = True) -> 'TextAwareCLIP':
+        """Switch between training and evaluation mode; a frozen text tower stays in evaluation mode."""
+        super().train(mode)
+        if self.text_finetune_layers == 0:
+            for module in text_tower_modules(self.clip):
+                module.eval()
+        return self
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        """Encode images into their retrieval feature, in the form that mmpretrain's classifiers expect.
+
+        Args:
+            images: Normalised images, (B, 3, height, width).
+
+        Returns:
+            One entry: global features in both widths behind one another, not normalised, (B, W + D).
+        """
+        features = self.encode_image(images)
+        return (torch.cat([features.width_regions[-1], features.shared_regions[-1]], dim=-1),)
+
+    def encode_image(self, images: Tensor) -> ImageFeatures:
+        """Encode images into region features (CMDG, region features in both widths).
+
+        Args:
+            images: Normalised images, (B, 3, height, width).
+
+        Returns:
+            Region features and the class token that enters the last block.
+
+        Raises:
+            TypeError: If the images are not floating-point.
+            ValueError: If they have another shape than this backbone was built for.
+        """
+        self._check_images(images)
+        tokens = self._encode_tokens(images)
+        regions = pool_regions(tokens.class_token, tokens.patches, self.grid_size)
+        # The projection is linear, so that projecting the mean costs a fraction of averaging projections.
+        projected = regions @ self.clip.visual.proj
+        # Under autocast the tower answers in half precision, in which distances overflow.
+        dtype = self.norm_width.weight.dtype
+        return ImageFeatures(
+            tokens.entering_last_block.to(dtype),
+            self.norm_width(regions.to(dtype)),
+            self.norm_shared(projected.to(dtype)),
+        )
+
+    def _check_images(self, images: Tensor) -> None:
+        if not images.is_floating_point():
+            raise TypeError(f'Images must be normalised floats, got {images.dtype}; use a data preprocessor.')
+        if images.ndim != 4 or images.shape[1:] != (3, *self.image_size):
+            height, width = self.image_size
+            raise ValueError(
+                f'Expected images of shape (B, 3, {height}, {width}), got {tuple(images.shape)}. '
+                'Make the resize of the pipeline and the `image_size` of the backbone agree.'
+            )
+
+    def _encode_tokens(self, images: Tensor) -> ImageTokens:
+        visual = self.clip.visual
+        depth = len(visual.transformer.resblocks)
+        output = visual.forward_intermediates(
+            images,
+            indices=[depth - 2, depth - 1],
+            intermediates_only=True,
+            output_fmt='NLC',
+            output_extra_tokens=True,
+        )
+        entering, class_token = (tokens[:, 0] for tokens in output['image_intermediates_prefix'])
+        patches = output['image_intermediates'][-1]
+        return ImageTokens(entering, visual.ln_post(class_token), visual.ln_post(patches))
+
+    @cached_property
+    def tokenizer(self) -> Callable[..., Tensor]:
+        """Tokenizer of the model, made on first use: images alone need none.
+
+        Raises:
+            ValueError: If it knows more tokens than the text tower.
+        """
+        tokenizer = open_clip.get_tokenizer(self.model_name, **tokenizer_arguments(self.model_name))
+        known = getattr(tokenizer, 'vocab_size', 0)
+        if known > self.clip.vocab_size:
+            raise ValueError(
+                f'The tokenizer of {self.model_name!r} has {known} tokens, its text tower {self.clip.vocab_size}. '
+                'Correct `vocab_size` in the model configuration, or name the right vocabulary.'
+            )
+        return tokenizer
+
+    def tokenize(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
+        """Turn sentences into tokens, cut behind the longest of them.
+
+        Texts longer than the context are truncated, never an error, and counted.
+
+        Args:
+            sentences: At least one sentence.
+
+        Returns:
+            Token ids on the CPU, (B, L), with L up to the context length; and the number of truncated sentences.
+
+        Raises:
+            TypeError: If `sentences` is not a sequence of strings.
+            ValueError: If it is empty.
+        """
+        if isinstance(sentences, str) or not all(isinstance(sentence, str) for sentence in sentences):
+            raise TypeError('`tokenize` takes a sequence of sentences, not one string or other objects.')
+        if not sentences:
+            raise ValueError('`tokenize` needs at least one sentence.')
+        length = self.context_length
+        tokens = self.tokenizer(list(sentences), length)
+        ends = end_positions(self.clip, tokens)
+        # Only with room for one more token can an exact fit be told from a truncated text.
+        full = [sentence for sentence, end in zip(sentences, ends.tolist(), strict=True) if end == length - 1]
+        longer = end_positions(self.clip, self.tokenizer(full, length + 1)) == length if full else ends[:0]
+        return tokens[:, : int(ends.max()) + 1].contiguous(), int(longer.sum())
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Encode tokens into text features.
+
+        No gradient is kept unless text blocks are trained.
+
+        Args:
+            tokens: Token ids, (B, L); L at least up to the longest end-of-text token, at most the context length.
+
+        Returns:
+            End-of-text features in the shared space, not normalised, (B, D).
+
+        Raises:
+            TypeError: If the tokens are not integers.
+            ValueError: If they have another shape.
+        """
+        if tokens.dtype not in (torch.int32, torch.int64):
+            raise TypeError(f'Tokens must be int32 or int64 as `tokenize` returns them, got {tokens.dtype}.')
+        if tokens.ndim != 2 or not 0 < tokens.shape[1] <= self.context_length:
+            raise ValueError(
+                f'Expected tokens of shape (B, L) with L from 1 to {self.context_length}, got {tuple(tokens.shape)}.'
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.text_finetune_layers > 0):
+            embeddings = text_module(self.clip).token_embedding(tokens)
+            return encode_embeddings(self.clip, embeddings, end_positions(self.clip, tokens))
+
+    def encode_prompts(
+        self, context: Tensor, template: str = 'A photo of a {} person.', chunk_size: int = 512
+    ) -> Tensor:
+        """Encode sentences with learned vectors in their gap (CMDG, identity prompts, after CLIP-ReID).
+
+        Gradients reach the context, also through a frozen tower.
+
+        Args:
+            context: Learned vectors of each prompt, (C, n, text width).
+            template: Sentence with one gap.
+            chunk_size: Number of prompts in one pass of the tower, which bounds the memory taken without gradients.
+
+        Returns:
+            End-of-text features in the shared space, not normalised, (C, D).
+
+        Raises:
+            ValueError: If the context has another shape, or if the template has no clear gap.
+        """
+        if context.ndim != 3 or len(context) == 0 or context.shape[2] != self.text_width:
+            raise ValueError(
+                f'Expected context vectors of shape (C, n, {self.text_width}) with C >= 1, got {tuple(context.shape)}.'
+            )
+        if chunk_size < 1:
+            raise ValueError(f'`chunk_size` must be at least 1, got {chunk_size}.')
+        prompt = self._tokenized_template(template, context.shape[1])
+        embeddings = text_module(self.clip).token_embedding(prompt.tokens.to(context.device))
+        end = torch.full((1,), len(prompt.tokens) - 1, device=context.device)
+        features = [
+            encode_embeddings(self.clip, prompt.fill(embeddings, chunk), end.expand(len(chunk)))
+            for chunk in context.split(chunk_size)
+        ]
+        return torch.cat(features)
+
+    def _tokenized_template(self, template: str, num_context: int) -> TokenizedTemplate:
+        key = template, num_context
+        if key not in self._templates:
+            self._templates[key] = tokenize_template(self.clip, self.tokenizer, template, num_context)
+        return self._templates[key]

@@ -1,0 +1,67 @@
+"""Learned words that describe one identity each."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from cmdg_plugin.models.backbones.prompt_template import check_template
+from cmdg_plugin.models.identity_count import guard_identity_count
+from cmdg_plugin.registry import MODELS
+
+
+@MODELS.register_module()
+class IdentityPrompt(BaseModule):
+    """Context vectors of every identity (CMDG, identity prompts; after CLIP-ReID, stage one).
+
+    They stand in the gap of a template, by default "A photo of a X X X X person."; the backbone's `encode_prompts`
+    turns them into text features. The vectors start from N(0, 0.02).
+
+    Args:
+        num_identities: Number of identities in the training data.
+        text_width: Width of the text tower's token embeddings.
+        num_context: Number of learned vectors per identity.
+        template: Sentence with one gap for them.
+        init_cfg: MMEngine's initialization config.
+
+    Raises:
+        ValueError: If a number is below one, or if the template has not exactly one gap.
+    """
+
+    def __init__(
+        self,
+        num_identities: int,
+        text_width: int,
+        num_context: int = 4,
+        template: str = 'A photo of a {} person.',
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if min(num_identities, text_width, num_context) < 1:
+            raise ValueError(
+                'Identity prompts need at least one identity, one context vector and a text width of one; got '
+                f'num_identities={num_identities}, num_context={num_context}, text_width={text_width}.'
+            )
+        check_template(template)
+        self.num_identities = num_identities
+        self.template = template
+        self.context = nn.Parameter(torch.empty(num_identities, num_context, text_width))
+        nn.init.normal_(self.context, std=0.02)
+        guard_identity_count(self, num_identities, 'context')
+
+    def forward(self, labels: Tensor | None = None) -> Tensor:
+        """Look context vectors up.
+
+        Args:
+            labels: Identities, (B,), each from 0 to `num_identities` - 1; all identities in order if None.
+
+        Returns:
+            Their context vectors, (B or num_identities, num_context, text width).
+
+        Raises:
+            TypeError: If the labels are not int64.
+        """
+        if labels is None:
+            return self.context
+        if labels.dtype != torch.int64:
+            raise TypeError(f'Identity labels must be int64, got {labels.dtype}.')
+        return self.context[labels]

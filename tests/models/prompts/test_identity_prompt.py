@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from cmdg_plugin.models.prompts import IdentityPrompt
+from cmdg_plugin.registry import MODELS
+
+
+def test_starts_from_the_stated_distribution():
+    torch.manual_seed(0)
+    context = MODELS.build({'type': 'IdentityPrompt', 'num_identities': 200, 'text_width': 64}).context
+    assert context.shape == (200, 4, 64)
+    assert context.requires_grad
+    assert context.std().item() == pytest.approx(0.02, rel=0.02)
+    assert abs(context.mean().item()) < 5e-4
+
+
+def test_looks_identities_up_and_sends_gradients_only_there():
+    prompt = IdentityPrompt(5, 8, num_context=2)
+    assert prompt() is prompt.context
+    chosen = prompt(torch.tensor([3, 1, 3]))
+    assert torch.equal(chosen, torch.stack([prompt.context[3], prompt.context[1], prompt.context[3]]))
+    chosen.sum().backward()
+    assert prompt.context.grad[:, 0, 0].tolist() == [0, 1, 0, 2, 0]
+
+
+@pytest.mark.parametrize('wrong', [(0, 8, 4), (5, 0, 4), (5, 8, 0)])
+def test_empty_prompts_are_refused(wrong):
+    with pytest.raises(ValueError, match='at least one'):
+        IdentityPrompt(*wrong)
+
+
+def test_wrong_template_and_labels_are_refused():
+    with pytest.raises(ValueError, match='exactly one'):
+        IdentityPrompt(5, 8, template='A photo of a person.')
+    with pytest.raises(TypeError, match=r'int64, got torch\.float32'):
+        IdentityPrompt(5, 8)(torch.zeros(2))
+
+
+def test_checkpoint_of_other_identities_names_both_counts():
+    prompt = IdentityPrompt(192, 8)
+    prompt.load_state_dict(IdentityPrompt(192, 8).state_dict())
+    with pytest.raises(ValueError, match=r'trained on 200 identities.*this data has 192'):
+        prompt.load_state_dict(IdentityPrompt(200, 8).state_dict())
