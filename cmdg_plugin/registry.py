@@ -1,4 +1,4 @@
-"""Child registries in scope `cmdg_plugin`; importing this module imports nothing else of the package.
+"""Child registries in scope `cmdg_plugin`; importing this module imports nothing heavy of the package.
 
 MMEngine imports it whenever a config says `type='cmdg_plugin.X'`. The `locations` are imported on the first look-up, so
 neither `custom_imports` nor an import by hand is needed.
@@ -6,6 +6,11 @@ neither `custom_imports` nor an import by hand is needed.
 
 from mmengine import registry as root
 from mmengine.registry import Registry
+
+from cmdg_plugin.checkpoints import trust_checkpoint_classes
+
+# Every use of the plugin passes here, also another project's test script that reads one of our checkpoints.
+trust_checkpoint_classes()
 
 _SCOPE = 'cmdg_plugin'
 
@@ -22,7 +27,19 @@ FUNCTIONS = _child('function', root.FUNCTIONS, 'datasets', 'engine')
 METRICS = _child('metric', root.METRICS, 'evaluation')
 HOOKS = _child('hook', root.HOOKS, 'engine')
 LOOPS = _child('loop', root.LOOPS, 'engine')
+PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS, 'engine')
 LOG_PROCESSORS = _child('log processor', root.LOG_PROCESSORS, 'engine')
+
+# Kinds that the plugin adds nothing to: without them here, MMEngine warns at each look-up from our scope.
+RUNNERS = _child('runner', root.RUNNERS)
+MODEL_WRAPPERS = _child('model wrapper', root.MODEL_WRAPPERS)
+OPTIMIZERS = _child('optimizer', root.OPTIMIZERS)
+OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS)
+WEIGHT_INITIALIZERS = _child('weight initializer', root.WEIGHT_INITIALIZERS)
+EVALUATORS = _child('evaluator', root.EVALUATOR)
+VISUALIZERS = _child('visualizer', root.VISUALIZERS)
+VISBACKENDS = _child('vis_backend', root.VISBACKENDS)
 
 SOURCES = Registry('ReID source', scope=_SCOPE, locations=[f'{_SCOPE}.datasets.sources'])
 """Where images, identities, cameras and captions come from; no counterpart in MMEngine, hence no parent."""

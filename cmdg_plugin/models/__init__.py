@@ -1,0 +1,19 @@
+"""Model, backbone, prompts, head, memory bank and losses."""
+
+from cmdg_plugin.models.backbones import TextAwareCLIP
+from cmdg_plugin.models.cmdg_reid import CMDGReID
+from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
+from cmdg_plugin.models.heads import ReIDHead
+from cmdg_plugin.models.losses import LossTerms
+from cmdg_plugin.models.memory import CaptionMemoryBank
+from cmdg_plugin.models.prompts import IdentityPrompt
+
+__all__ = [
+    'CMDGReID',
+    'CaptionMemoryBank',
+    'IdentityPrompt',
+    'LossTerms',
+    'ReIDDataPreprocessor',
+    'ReIDHead',
+    'TextAwareCLIP',
+]

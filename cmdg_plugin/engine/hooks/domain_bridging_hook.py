@@ -1,0 +1,39 @@
+"""Prepares the bridging stage: captions and identity prompts encoded once, the memory bank filled."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, plain_model
+from cmdg_plugin.engine.stages import Stage
+from cmdg_plugin.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DomainBridgingHook(Hook):
+    """Encodes what the bridging stage compares images with, and fills the memory bank.
+
+    Image features come from the prompt stage where there was one; a run resumed inside the stage keeps the bank of its
+    checkpoint.
+
+    Args:
+        pipeline: Transforms without randomness for the encoding pass.
+        batch_size: Images encoded at a time.
+        num_workers: Workers of the encoding pass.
+        stage: Name of the stage that it prepares.
+    """
+
+    def __init__(
+        self, pipeline: list[dict], batch_size: int = 128, num_workers: int = 2, stage: str = 'bridging'
+    ) -> None:
+        self.options = EncodingOptions(pipeline, batch_size, num_workers)
+        self.stage = stage
+
+    def before_stage(self, runner: Runner, stage: Stage) -> None:
+        """Hand captions to the model and let it fill its bank."""
+        if stage.name != self.stage:
+            return
+        model, loop = plain_model(runner.model), runner.train_loop
+        resumed = loop.resumed_within_stage
+        if not resumed and model.image_regions is None:
+            model.remember_images(encode_images(model, loop.dataset, self.options))
+        model.start_bridging(encode_captions(model, loop.dataset.captions), fill_memory=not resumed)

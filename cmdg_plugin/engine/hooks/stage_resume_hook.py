@@ -1,0 +1,24 @@
+"""Keeps the place in a staged run with its checkpoints."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+class StageResumeHook(Hook):
+    """Notes in each checkpoint where the run stood, and readies that stage's optimizer before its state is loaded.
+
+    `StagedTrainLoop` registers it by itself; a config never names it.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Note the stage and its epoch in the checkpoint's meta data."""
+        meta = checkpoint['meta']
+        meta['stage_position'] = runner.train_loop.describe_position(meta['epoch'])
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Build the optimizer that the checkpoint's state belongs to."""
+        runner.train_loop.prepare_to_load(checkpoint.get('meta', {}))

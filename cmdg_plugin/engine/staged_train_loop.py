@@ -1,0 +1,208 @@
+"""One run through several stages, each with its own trainable parts, optimizer, schedule and data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import DataLoader, Dataset
+
+from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
+from cmdg_plugin.engine.seeding import seed_epoch
+from cmdg_plugin.engine.stage_logging import StageNameInLog
+from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
+from cmdg_plugin.registry import DATASETS, LOOPS
+
+
+@LOOPS.register_module()
+class StagedTrainLoop(EpochBasedTrainLoop):
+    """Epoch-based loop over stages (CMDG: image warm-up, identity prompts, domain bridging).
+
+    The training set is built once and shared by all stages; its identity counts are given to the model before any
+    optimizer is built. Entering a stage sets what is trainable, builds the stage's optimizer and schedules, swaps the
+    dataloader and calls the hooks' `before_stage(runner, stage)`; leaving it calls `after_stage(runner, stage)`.
+    Every epoch is seeded from the run's seed and its number, so a run resumed at any epoch continues bit by bit.
+
+    Args:
+        runner: The runner.
+        dataloader: Settings shared by the stages' dataloaders.
+        stages: One dict a stage: `name`, `epochs`, `trainable`, and optionally `optim_wrapper` and `train_dataloader`
+            (laid over the run's own) and `param_scheduler`. A stage with 0 epochs is skipped.
+        val_interval: Evaluate every so many epochs; `None` evaluates after the last one only.
+        val_before_training: Whether to evaluate once before the first epoch.
+
+    Raises:
+        ValueError: If a stage is unknown to the model, or trains parameters that do not exist.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: dict[str, Any],
+        stages: Sequence[dict[str, Any]],
+        val_interval: int | None = None,
+        val_before_training: bool = False,
+    ) -> None:
+        self.stages = parse_stages(stages, _unwrap(runner.model).stage_names)
+        self.dataset: Dataset = _build_dataset(dataloader)
+        _give_data_to_model(runner, self.dataset)
+        self._loaders = {stage.name: self._build_loader(runner, dataloader, stage) for stage in self.stages}
+        super().__init__(
+            runner, self._loaders[self.stages[0].name], self.stages[-1].end, val_interval=val_interval or 10**9
+        )
+        self._max_iters = sum(stage.epochs * len(self._loaders[stage.name]) for stage in self.stages)
+        self.val_before_training = val_before_training
+        # Kept because the runner replaces its own settings by the built objects.
+        self._optim_wrapper_cfg = runner.cfg.optim_wrapper.to_dict()
+        self._prepared: Stage | None = None
+        self._loaded_position: dict[str, Any] | None = None
+        self._check_stages()
+        runner.register_hook(StageResumeHook())
+
+    # ------------------------------------------------------------------ where the run stands
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that the next epoch belongs to, or the last one when all epochs are done."""
+        return next((stage for stage in self.stages if self._epoch < stage.end), self.stages[-1])
+
+    @property
+    def resumed_within_stage(self) -> bool:
+        """Whether the current stage goes on from a checkpoint that was saved inside it."""
+        return self._loaded_position is not None and self._epoch > self.stage.start
+
+    def describe_position(self, epochs_done: int) -> dict[str, Any]:
+        """Say which stage an epoch count lies in, in plain types for a checkpoint's meta data."""
+        stage = next((stage for stage in self.stages if epochs_done <= stage.end), self.stages[-1])
+        return {'stage': stage.name, 'epochs_in_stage': epochs_done - stage.start}
+
+    def prepare_to_load(self, meta: dict[str, Any]) -> None:
+        """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
+
+        Args:
+            meta: The checkpoint's meta data.
+        """
+        self._loaded_position = meta.get('stage_position')
+        epochs_done = meta.get('epoch', 0)
+        if 0 < epochs_done <= self._max_epochs:
+            saved_in = self.describe_position(epochs_done)['stage']
+            self._prepare(next(stage for stage in self.stages if stage.name == saved_in))
+
+    # ------------------------------------------------------------------ running
+
+    def run(self) -> torch.nn.Module:
+        """Train through all stages from where the run stands."""
+        self._check_position()
+        self.runner.call_hook('before_train')
+        if self.val_before_training and self._epoch == 0 and self.runner.val_loop is not None:
+            self.runner.val_loop.run()
+        with StageNameInLog(self.runner.logger, lambda: self.stage.name):
+            while self._epoch < self._max_epochs and not self.stop_training:
+                self._run_stage(self.stage)
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _run_stage(self, stage: Stage) -> None:
+        if self._prepared is not stage:
+            self._prepare(stage)
+        # Epochs may be continued inside a stage: gradient accumulation counts this stage's iterations alone.
+        done = (self._epoch - stage.start) * len(self.dataloader)
+        self.runner.optim_wrapper.initialize_count_status(self.runner.model, done, stage.epochs * len(self.dataloader))
+        self.runner.call_hook('before_stage', stage=stage)
+        while self._epoch < stage.end and not self.stop_training:
+            seed_epoch(self.runner.seed, self._epoch)
+            self.run_epoch()
+            self._validate_if_due()
+        self.runner.call_hook('after_stage', stage=stage)
+        self._loaded_position = None
+
+    def _validate_if_due(self) -> None:
+        last = self._epoch == self._max_epochs
+        if self.runner.val_loop is not None and (last or self._epoch % self.val_interval == 0):
+            self.runner.val_loop.run()
+
+    def _prepare(self, stage: Stage) -> None:
+        runner = self.runner
+        model = _unwrap(runner.model)
+        model.start_stage(stage.name, stage.trainable)
+        if runner.distributed:
+            # DistributedDataParallel fixes at construction which parameters it synchronizes.
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+        runner.optim_wrapper = runner.build_optim_wrapper(overlay(self._optim_wrapper_cfg, stage.optim_wrapper))
+        # The runner refuses to scale the rates while schedules of the previous stage are in place.
+        runner.param_schedulers = None
+        runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
+        self.dataloader = self._loaders[stage.name]
+        schedules = [{'end': stage.epochs, **s} if s.get('by_epoch', True) else s for s in stage.param_scheduler]
+        runner.param_schedulers = runner.build_param_scheduler(schedules)
+        self._prepared = stage
+        print_log(
+            f"Stage '{stage.name}': epochs {stage.start + 1} to {stage.end}, {len(self.dataloader)} iterations each, "
+            f'{sum(p.numel() for p in model.parameters() if p.requires_grad):,} trainable parameters',
+            logger='current',
+        )
+
+    # ------------------------------------------------------------------ checks before any work
+
+    def _check_stages(self) -> None:
+        # A mistake in the last stage's settings must not show after hours of the first.
+        model = _unwrap(self.runner.model)
+        for stage in self.stages:
+            model.check_trainable(stage.name, stage.trainable)
+            self.runner.build_optim_wrapper(overlay(self._optim_wrapper_cfg, stage.optim_wrapper))
+
+    def _check_position(self) -> None:
+        if self._epoch == 0 or self._loaded_position is None:
+            return
+        here = self.describe_position(self._epoch)
+        if here != self._loaded_position:
+            raise ValueError(
+                f'The checkpoint was saved after epoch {self._loaded_position["epochs_in_stage"]} of stage '
+                f"'{self._loaded_position['stage']}'; in this config {self._epoch} epochs of training end after epoch "
+                f"{here['epochs_in_stage']} of stage '{here['stage']}'. Resume with the stage list of the first run, "
+                'or start from the weights alone with load_from.'
+            )
+        if self._epoch >= self._max_epochs:
+            print_log(f'All {self._max_epochs} epochs are already done: nothing left to train.', logger='current')
+
+    def _build_loader(self, runner: Runner, shared: dict[str, Any], stage: Stage) -> DataLoader:
+        settings = {key: value for key, value in dict(shared).items() if key != 'dataset'}
+        settings = overlay(settings, {k: v for k, v in stage.train_dataloader.items() if k != 'dataset'})
+        view = stage.train_dataloader.get('dataset')
+        dataset = DATASETS.build(dict(view), default_args={'dataset': self.dataset}) if view else self.dataset
+        # Workers that outlive an epoch would carry their random state past its seed.
+        settings['persistent_workers'] = False
+        settings.setdefault('worker_init_fn', {'type': 'seed_worker'})
+        # The runner deep-copies the settings; a function is left alone, so the index is not copied.
+        return runner.build_dataloader({**settings, 'dataset': {'type': lambda: dataset}}, seed=runner.seed)
+
+
+def _unwrap(model: torch.nn.Module) -> Any:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _build_dataset(dataloader: dict[str, Any]) -> Dataset:
+    if not isinstance(dataloader, dict):
+        raise TypeError(
+            f'StagedTrainLoop needs train_dataloader as settings (a dict), because each stage changes them; '
+            f'it got a {type(dataloader).__name__}.'
+        )
+    dataset = dataloader['dataset']
+    if isinstance(dataset, dict):
+        dataset = DATASETS.build(dataset)
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    return dataset
+
+
+def _give_data_to_model(runner: Runner, dataset: Any) -> None:
+    """Size the identity-specific parts of the model, and place them where the rest is."""
+    model = _unwrap(runner.model)
+    model.bind_identities(dataset.identities)
+    if runner.distributed:
+        runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+    else:
+        model.to(get_device())

@@ -1,0 +1,300 @@
+"""The CMDG model: wires backbone, head, prompts, memory bank and the loss terms of each stage."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmdg_plugin.models.losses.terms import LossTerms
+from cmdg_plugin.models.nonfinite import NonFiniteGuard
+from cmdg_plugin.regions import PARTS, REGIONS
+from cmdg_plugin.registry import MODELS
+
+_IDENTITY_PARTS = ('head', 'prompts', 'memory')
+_GLOBAL = REGIONS.index('global')
+
+
+@MODELS.register_module()
+class CMDGReID(BaseModel):
+    """Person re-identification across unseen domains (CMDG), trained in stages, one `<stage>_fields` method each.
+
+    A stage's method computes named tensors once; the stage's loss terms, a list in the config, pick what they need.
+    The parts that depend on the training identities (head, prompts, memory bank) are built by `bind_identities` when
+    training begins. Without it the model extracts features, and leaves those parts of a checkpoint aside.
+
+    Args:
+        backbone: Config of the text-aware backbone.
+        losses: For each stage, its loss terms (see `LossTerms`).
+        head: Config of the head; sizes are filled in.
+        prompts: Config of the identity prompts; sizes are filled in.
+        memory: Config of the memory bank; sizes are filled in.
+        data_preprocessor: Config of the data preprocessor.
+        on_nonfinite: `raise` stops at a loss that is NaN or infinite, `skip` leaves the batch out and counts it.
+        init_cfg: MMEngine's initialization config.
+
+    Raises:
+        ValueError: If `losses` names a stage without a `<stage>_fields` method.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        losses: dict[str, list[dict[str, Any]]] | None = None,
+        head: dict[str, Any] | None = None,
+        prompts: dict[str, Any] | None = None,
+        memory: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        on_nonfinite: str = 'raise',
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor or {'type': 'ReIDDataPreprocessor'}, init_cfg)
+        losses = losses or {}
+        unknown = [name for name in losses if not hasattr(self, f'{name}_fields')]
+        if unknown:
+            raise ValueError(
+                f'model.losses names stages {unknown}, but {type(self).__name__} has no method '
+                f'{unknown[0]}_fields; it runs {self.known_stages()}.'
+            )
+        self.backbone = MODELS.build(backbone)
+        self.losses = nn.ModuleDict({name: LossTerms(terms) for name, terms in losses.items()})
+        self.guard = NonFiniteGuard(on_nonfinite)
+        self.head: Any = None
+        self.prompts: Any = None
+        self.memory: Any = None
+        self._identity_cfgs = {
+            'head': {'type': 'ReIDHead', **(head or {})},
+            'prompts': {'type': 'IdentityPrompt', **(prompts or {})},
+            'memory': {'type': 'CaptionMemoryBank', **(memory or {})},
+        }
+        self.stage: str | None = None
+        for name in ('sample_identities', 'image_regions', 'caption_regions', 'prompt_features'):
+            self.register_buffer(name, None, persistent=False)
+
+    # ------------------------------------------------------------------ identities and stages
+
+    @classmethod
+    def known_stages(cls) -> list[str]:
+        """Return the names of the stages that this class has a `<stage>_fields` method for."""
+        return [name.removesuffix('_fields') for name in dir(cls) if name.endswith('_fields')]
+
+    @property
+    def stage_names(self) -> list[str]:
+        """Stages that this model has loss terms for."""
+        return list(self.losses)
+
+    def bind_identities(self, identities: Sequence[int] | np.ndarray) -> None:
+        """Build the parts whose size the training data decides.
+
+        Args:
+            identities: Identity of each training image, (N,), numbered from 0 without gaps.
+
+        Raises:
+            ValueError: If identities are not numbered so, or the model is already bound to other data.
+        """
+        labels = torch.as_tensor(np.asarray(identities))
+        found = torch.unique(labels)
+        if labels.ndim != 1 or not len(labels) or not torch.equal(found, torch.arange(len(found))):
+            raise ValueError('Identities must be numbered from 0 without gaps, one for each training image.')
+        if self.sample_identities is not None:
+            if not torch.equal(self.sample_identities.cpu(), labels):
+                raise ValueError(
+                    f'The model is bound to {len(self.sample_identities)} images and cannot be bound to '
+                    f'{len(labels)} others; build a new one.'
+                )
+            return
+        self.sample_identities = labels
+        backbone = self.backbone
+        sizes: dict[str, dict[str, int]] = {
+            'head': {'num_identities': len(found), 'width': backbone.width, 'embed_dim': backbone.embed_dim},
+            'prompts': {'num_identities': len(found), 'text_width': backbone.text_width},
+            'memory': {'num_samples': len(labels), 'num_parts': len(PARTS), 'dim': backbone.embed_dim},
+        }
+        for part in _IDENTITY_PARTS:
+            setattr(self, part, MODELS.build({**sizes[part], **self._identity_cfgs[part]}))
+        self._always_frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+
+    def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
+        """Raise a ValueError if a stage trains parameters that do not exist or never train."""
+        names = [name for name, _ in self.named_parameters() if name not in self._always_frozen]
+        for beginning in beginnings:
+            if not any(_begins(name, beginning) for name in names):
+                parts = sorted({'.'.join(name.split('.')[:2]) for name in names})
+                raise ValueError(
+                    f"Stage '{stage}' trains '{beginning}', but no trainable parameter's name begins so. "
+                    f'There are: {", ".join(parts)}.'
+                )
+
+    def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
+        """Set what is trainable.
+
+        Args:
+            stage: The stage whose losses are computed from now on.
+            trainable: Beginnings of the names of the parameters that train; all others are frozen.
+        """
+        self.check_trainable(stage, trainable)
+        self.stage = stage
+        for name, parameter in self.named_parameters():
+            parameter.grad = None
+            chosen = any(_begins(name, beginning) for beginning in trainable)
+            parameter.requires_grad_(chosen and name not in self._always_frozen)
+
+    # ------------------------------------------------------------------ what hooks hand over
+
+    def encode_regions(self, batch: dict[str, Any]) -> Tensor:
+        """Encode a batch as its dataloader gives it; returns region features (R, B, D)."""
+        return self.backbone.encode_image(self.data_preprocessor(batch)['inputs']).shared_regions
+
+    def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
+        """Encode sentences; returns features (B, D) and how many sentences were cut."""
+        tokens, num_cut = self.backbone.tokenize(list(sentences))
+        return self.backbone.encode_text(tokens.to(self.sample_identities.device)), num_cut
+
+    def remember_images(self, image_regions: Tensor) -> None:
+        """Keep the region features (N, R, D) of all training images for prompt learning and the bank's first fill."""
+        self.image_regions = image_regions
+
+    @torch.no_grad()
+    def start_bridging(self, caption_regions: Tensor, fill_memory: bool = True) -> None:
+        """Encode the identity prompts, and fill the memory bank from the remembered images.
+
+        Args:
+            caption_regions: Caption features (N, R, D) of all training images.
+            fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
+        """
+        self.caption_regions = caption_regions
+        self.prompt_features = self.backbone.encode_prompts(self.prompts(), self.prompts.template)
+        if fill_memory:
+            every = torch.arange(len(caption_regions), device=caption_regions.device)
+            images = _needed(self.image_regions, 'image features of the memory bank', 'DomainBridgingHook')
+            parts = slice(0, len(PARTS))
+            self.memory.fill(every, images[:, parts].transpose(0, 1), caption_regions[:, parts].transpose(0, 1))
+        # From here on the image tower changes, and with it what the features would be.
+        self.image_regions = None
+
+    # ------------------------------------------------------------------ the stages
+
+    def warmup_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
+        """Named tensors of the image warm-up (CMDG, stage 1)."""
+        features = self.backbone.encode_image(inputs)
+        logits_width, logits_shared = self.head(features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL])
+        return {
+            'labels': self._labels(data_samples),
+            'last_block_token': features.last_block_token,
+            'global_width': features.width_regions[_GLOBAL],
+            'global_shared': features.shared_regions[_GLOBAL],
+            'image_regions': features.shared_regions,
+            'logits_width': logits_width,
+            'logits_shared': logits_shared,
+        }
+
+    def prompt_fields(self, image_index: Tensor) -> dict[str, Tensor]:
+        """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization)."""
+        images = _needed(self.image_regions, 'features of the training images', 'PromptLearningHook')
+        labels = self.sample_identities[image_index]
+        # An identity that stands several times in the batch is encoded once.
+        identities, places = torch.unique(labels, return_inverse=True)
+        texts = self.backbone.encode_prompts(self.prompts(identities), self.prompts.template)
+        return {'labels': labels, 'global_shared': images[image_index, _GLOBAL], 'prompt_texts': texts[places]}
+
+    def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
+        """Named tensors of inter-ID domain bridging (CMDG, stage 3); updates the memory bank first."""
+        captions = _needed(self.caption_regions, 'features of the captions', 'DomainBridgingHook')
+        fields = self.warmup_fields(inputs, data_samples)
+        index = torch.tensor([sample.image_index for sample in data_samples], device=inputs.device)
+        texts = captions[index].transpose(0, 1)
+        parts = fields['image_regions'][: len(PARTS)]
+        if self.guard.lets_pass(parts):
+            self.memory.update(index, parts.detach(), texts[: len(PARTS)])
+        return fields | {
+            'image_index': index,
+            'parts': parts,
+            'caption_regions': texts,
+            'caption_global': texts[_GLOBAL],
+            'bank': self.memory.image,
+            'bank_filled': self.memory.filled,
+            'bank_labels': self.sample_identities,
+            'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),
+        }
+
+    # ------------------------------------------------------------------ MMEngine's interface
+
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        data_samples: list[Any] | None = None,
+        mode: str = 'tensor',
+        image_index: Tensor | None = None,
+    ) -> Any:
+        """Run the model.
+
+        Args:
+            inputs: Normalized images (B, 3, H, W).
+            data_samples: Their data samples.
+            mode: `tensor` returns retrieval features, `predict` stores them in the data samples, `loss` returns the
+                current stage's named losses.
+            image_index: Rows of the training set (B,), in place of images in the prompt stage.
+
+        Returns:
+            Features (B, W + D), the data samples, or a dict of losses.
+
+        Raises:
+            ValueError: If the mode is unknown.
+        """
+        if mode == 'loss':
+            batch = {'inputs': inputs, 'data_samples': data_samples, 'image_index': image_index}
+            return self.loss(**{name: value for name, value in batch.items() if value is not None})
+        if mode == 'tensor':
+            return self.extract_features(inputs)
+        if mode == 'predict':
+            for sample, feature in zip(data_samples or [], self.extract_features(inputs), strict=True):
+                sample.set_field(feature, 'feature')
+            return data_samples
+        raise ValueError(f"mode must be 'tensor', 'predict' or 'loss', got {mode!r}.")
+
+    def extract_features(self, inputs: Tensor | None) -> Tensor:
+        """Return the L2-normalized retrieval features (B, W + D) of normalized images (B, 3, H, W)."""
+        if inputs is None:
+            raise ValueError('Features need images: the batch has no `inputs`.')
+        features = self.backbone.encode_image(inputs)
+        joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
+        return functional.normalize(joined.float(), dim=1)
+
+    def loss(self, **batch: Any) -> dict[str, Tensor]:
+        """Return the current stage's weighted losses of a batch by name.
+
+        Raises:
+            RuntimeError: If no stage was started.
+        """
+        if self.stage is None:
+            raise RuntimeError('No stage was started: train with StagedTrainLoop, or call start_stage first.')
+        return self.losses[self.stage](getattr(self, f'{self.stage}_fields')(**batch))
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the losses, and stop (or leave the batch out) if one is not finite; see the base class."""
+        total, log = super().parse_losses(losses)
+        return self.guard.check(total, losses, self.stage), log
+
+    def _labels(self, data_samples: list[Any]) -> Tensor:
+        return torch.cat([sample.gt_label for sample in data_samples])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if self.sample_identities is None:
+            # Features need no identities: a checkpoint's are left aside, without a warning for each.
+            for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in _IDENTITY_PARTS))]:
+                del state_dict[key]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _begins(name: str, beginning: str) -> bool:
+    """Whether a parameter's dotted name begins with whole words of another."""
+    return name == beginning or name.startswith(beginning.rstrip('.') + '.')
+
+
+def _needed(features: Tensor | None, what: str, hook: str) -> Tensor:
+    if features is None:
+        raise RuntimeError(f'The {what} are missing: add {hook} to custom_hooks, which prepares this stage.')
+    return features

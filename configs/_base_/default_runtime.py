@@ -1,0 +1,28 @@
+"""What every run shares: scope, hooks, logging, seed."""
+
+default_scope = 'cmdg_plugin'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=20),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # The last epoch counts: a checkpoint is never chosen by its score on a target.
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    results=dict(type='ResultsHook'),
+)
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+log_processor = dict(type='StageLogProcessor', window_size=10)
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+log_level = 'INFO'
+
+load_from = None
+resume = False
+randomness = dict(seed=0)
+auto_scale_lr = dict(base_batch_size=64, enable=False)

@@ -1,0 +1,159 @@
+"""Fixtures of the whole suite: a tiny captioned dataset on disk, a tiny CLIP, and a config that trains on both."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+COLORS = ('red', 'green', 'blue', 'black', 'white', 'yellow')
+TINY_CLIP = {
+    'embed_dim': 16,
+    'vision_cfg': {'image_size': [24, 16], 'layers': 2, 'width': 32, 'head_width': 16, 'patch_size': 8},
+    'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 16, 'heads': 2, 'layers': 2},
+}
+
+
+@pytest.fixture(scope='session')
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Register a CLIP of a few thousand weights (beside its vocabulary) with open_clip; returns its name."""
+    path = tmp_path_factory.mktemp('clip') / 'cmdg-tiny-test.json'
+    path.write_text(json.dumps(TINY_CLIP))
+    open_clip.add_model_config(path)
+    return path.stem
+
+
+@pytest.fixture(scope='session')
+def tiny_market(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write small Market-1501-like domains: two-colored pictures and a released-style caption file each."""
+
+    def write(*domains: str, identities: int = 6, images: int = 3) -> Path:
+        root = tmp_path_factory.mktemp('market')
+        for seed, domain in enumerate(domains):
+            _write_domain(root, domain, identities, images, seed)
+        return root
+
+    return write
+
+
+def _write_domain(root: Path, domain: str, identities: int, images: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    records = []
+    for split, first in (('bounding_box_train', 1), ('query', 101), ('bounding_box_test', 101)):
+        (root / domain / split).mkdir(parents=True)
+        for identity in range(first, first + identities):
+            top, bottom = rng.integers(0, 256, (2, 3)) if split != 'bounding_box_test' else _colors_of(root, identity)
+            _remember_colors(root, identity, top, bottom)
+            for shot in range(images if split == 'bounding_box_train' else 1):
+                camera = 2 if split == 'bounding_box_test' else shot % 2 + 1
+                name = f'{split}/{identity:04d}_c{camera}s1_{shot:06d}_00.jpg'
+                _draw(rng, top, bottom, root / domain / name)
+                upper, lower = COLORS[identity % 6], COLORS[(identity // 2) % 6]
+                captions = [
+                    f'A person in a {upper} top and {lower} pants.',
+                    f'The upper third shows a {upper} top.',
+                    f'The middle third shows a belt over {lower} pants.',
+                    f'The lower third shows {lower} pants.',
+                ]
+                records.append({'id': identity, 'cmid': camera, 'file_path': name, 'captions': captions})
+    (root / f'{domain}.json').write_text(json.dumps(records))
+
+
+_known_colors: dict[tuple[Path, int], tuple[np.ndarray, np.ndarray]] = {}
+
+
+def _remember_colors(root: Path, identity: int, top: np.ndarray, bottom: np.ndarray) -> None:
+    _known_colors[root, identity] = (top, bottom)
+
+
+def _colors_of(root: Path, identity: int) -> tuple[np.ndarray, np.ndarray]:
+    return _known_colors[root, identity]
+
+
+def _draw(rng: np.random.Generator, top: np.ndarray, bottom: np.ndarray, path: Path) -> None:
+    pixels = np.empty((24, 16, 3))
+    pixels[:12], pixels[12:] = top, bottom
+    pixels += rng.normal(0, 12, pixels.shape)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope='session')
+def tiny_data(tiny_market: Callable[..., Path]) -> Path:
+    """Two source domains and one target."""
+    return tiny_market('alpha', 'beta', 'target')
+
+
+@pytest.fixture
+def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
+    """A whole run of three stages, 2 + 3 + 2 epochs, that takes a second or two."""
+
+    def source(name: str) -> dict:
+        return {
+            'type': 'CaptionFileSource',
+            'name': name,
+            'root': str(tiny_data / name),
+            'caption_file': str(tiny_data / f'{name}.json'),
+        }
+
+    pipeline = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'mmpretrain.Resize', 'scale': (16, 24), 'interpolation': 'bicubic', 'backend': 'pillow'},
+        {'type': 'mmpretrain.RandomFlip', 'prob': 0.5},
+        {'type': 'mmpretrain.PackInputs', 'algorithm_keys': ('camera', 'domain', 'image_index', 'captions')},
+    ]
+    plain = [transform for transform in pipeline if transform['type'] != 'mmpretrain.RandomFlip']
+    config = Config.fromfile(REPOSITORY / 'configs/_base_/models/cmdg_toy-vit.py')
+    config.merge_from_dict(Config.fromfile(REPOSITORY / 'configs/_base_/schedules/cmdg_released.py').to_dict())
+    config.merge_from_dict(Config.fromfile(REPOSITORY / 'configs/_base_/default_runtime.py').to_dict())
+    evaluation = {
+        'batch_size': 16,
+        'num_workers': 0,
+        'dataset': {'type': 'ReIDEvaluationSet', 'targets': [source('target')], 'pipeline': plain},
+        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+        'collate_fn': {'type': 'default_collate'},
+    }
+    config.merge_from_dict(
+        {
+            'work_dir': str(tmp_path / 'work'),
+            'model.backbone': {'model_name': tiny_clip, 'pretrained': None, 'image_size': (24, 16)},
+            'optim_wrapper.optimizer.lr': 1e-3,
+            'train_dataloader': {
+                'batch_size': 8,
+                'num_workers': 0,
+                'dataset': {
+                    'type': 'CaptionedReIDDataset',
+                    'sources': [source('alpha'), source('beta')],
+                    'pipeline': pipeline,
+                },
+                'sampler': {'type': 'IdentitySampler', 'batch_size': 8, 'num_instances': 2},
+                'collate_fn': {'type': 'default_collate'},
+                'drop_last': True,
+            },
+            'val_dataloader': evaluation,
+            'test_dataloader': evaluation,
+            'val_evaluator': {'type': 'ReIDMetric'},
+            'test_evaluator': {'type': 'ReIDMetric'},
+            'custom_hooks': [
+                {'type': 'PromptLearningHook', 'pipeline': plain, 'num_workers': 0},
+                {'type': 'DomainBridgingHook', 'pipeline': plain, 'num_workers': 0},
+            ],
+            'visualizer.name': f'tiny_{tmp_path.name}',
+            'experiment_name': f'tiny_{tmp_path.name}',
+            'env_cfg.dist_cfg.backend': 'gloo',
+        }
+    )
+    for stage, epochs in enumerate((2, 3, 2)):
+        config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs})
+    config.train_cfg.stages[2].train_dataloader = {}
+    return config
+
+
+@pytest.fixture(scope='session')
+def golden() -> dict[str, np.ndarray]:
+    """The released losses' numbers (float64): inputs, values, gradients and learning rates."""
+    return dict(np.load(Path(__file__).parent / 'data' / 'golden_losses.npz'))

@@ -1,0 +1,205 @@
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+def make_runner(config: Config, name: str = 'run') -> Runner:
+    config = copy.deepcopy(config)
+    config.work_dir = f'{config.work_dir}_{name}'
+    config.experiment_name = f'{config.experiment_name}_{name}'
+    return Runner.from_cfg(config)
+
+
+def final_weights(runner: Runner) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in runner.model.state_dict().items()}
+
+
+@pytest.fixture
+def kept(tiny_config: Config) -> Config:
+    tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
+    return tiny_config
+
+
+class Recorder(Hook):
+    """Writes down what happens, and the learning rate of every epoch."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.rates: dict[str, list[float]] = {}
+        self.trained: dict[str, set[str]] = {}
+
+    def before_stage(self, runner: Runner, stage) -> None:
+        self.events.append(f'before {stage.name}')
+
+    def after_stage(self, runner: Runner, stage) -> None:
+        self.events.append(f'after {stage.name}')
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        stage = runner.train_loop.stage.name
+        self.rates.setdefault(stage, []).append(runner.optim_wrapper.param_groups[0]['lr'])
+        self.before = final_weights(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        now = runner.model.state_dict()
+        changed = {name for name, value in now.items() if not torch.equal(value, self.before[name])}
+        self.trained.setdefault(runner.train_loop.stage.name, set()).update(name.split('.')[0] for name in changed)
+
+    def after_val_epoch(self, runner: Runner, metrics=None) -> None:
+        self.events.append(f'evaluated after {runner.epoch}')
+
+
+def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config: Config):
+    tiny_config.train_cfg.val_before_training = True
+    runner = make_runner(tiny_config)
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    assert recorder.events == [
+        'evaluated after 0',
+        'before warmup',
+        'after warmup',
+        'before prompt',
+        'after prompt',
+        'before bridging',
+        'evaluated after 7',
+        'after bridging',
+    ]
+    assert recorder.trained == {
+        'warmup': {'backbone', 'head'},
+        'prompt': {'prompts'},
+        'bridging': {'backbone', 'head', 'memory'},
+    }
+    assert runner.model.memory.filled.all()
+
+
+def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden):
+    """Three epochs of warm-up, then one each of the others is enough to see that schedules start anew in each stage."""
+    tiny_config.optim_wrapper.optimizer.lr = 5e-6
+    for stage, epochs in enumerate((3, 120, 2)):
+        tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs})
+    tiny_config.default_hooks.checkpoint.interval = -1
+    runner = make_runner(tiny_config)
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    assert recorder.rates['warmup'] == pytest.approx(golden['lr_warmup_expected'], rel=1e-9)
+    assert recorder.rates['prompt'] == pytest.approx(golden['lr_prompt_expected'], rel=1e-9)
+    assert recorder.rates['bridging'] == pytest.approx(golden['lr_bridging_expected'][:2], rel=1e-9)
+
+
+@pytest.mark.parametrize('epoch', range(1, 7))
+def test_resume_from_any_epoch_gives_the_same_bits(kept: Config, whole_run, epoch: int):
+    folder, expected = whole_run
+    config = copy.deepcopy(kept)
+    config.resume = True
+    config.load_from = str(folder / f'epoch_{epoch}.pth')
+    runner = make_runner(config, f'resumed_{epoch}')
+    runner.train()
+    weights = final_weights(runner)
+    assert weights.keys() == expected.keys()
+    different = [name for name, value in weights.items() if not torch.equal(value, expected[name])]
+    assert not different
+
+
+@pytest.fixture(scope='module')
+def whole_run_cache() -> dict:
+    return {}
+
+
+@pytest.fixture
+def whole_run(kept: Config, whole_run_cache: dict) -> tuple[Path, dict[str, torch.Tensor]]:
+    if not whole_run_cache:
+        runner = make_runner(kept)
+        runner.train()
+        whole_run_cache['run'] = (Path(runner.work_dir), final_weights(runner))
+    return whole_run_cache['run']
+
+
+def test_single_stage_runs_alone_from_a_checkpoint(kept: Config, whole_run):
+    folder, _ = whole_run
+    config = copy.deepcopy(kept)
+    config.load_from = str(folder / 'epoch_5.pth')
+    config.merge_from_dict({'train_cfg.stages.0.epochs': 0, 'train_cfg.stages.1.epochs': 0})
+    runner = make_runner(config, 'alone')
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    assert recorder.events == ['before bridging', 'evaluated after 2', 'after bridging']
+
+
+def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run):
+    folder, _ = whole_run
+    config = copy.deepcopy(kept)
+    config.resume = True
+    config.load_from = str(folder / 'epoch_4.pth')
+    config.merge_from_dict({'train_cfg.stages.0.epochs': 1})
+    with pytest.raises(ValueError, match="saved after epoch 2 of stage 'prompt'"):
+        make_runner(config, 'other').train()
+
+
+def test_checkpoint_of_other_identities_is_refused(kept: Config, whole_run):
+    folder, _ = whole_run
+    config = copy.deepcopy(kept)
+    config.load_from = str(folder / 'epoch_2.pth')
+    del config.train_dataloader.dataset.sources[1]
+    with pytest.raises(ValueError, match=r'(?s)12.*6|6.*12'):
+        make_runner(config, 'fewer').train()
+
+
+def test_unknown_stage_is_refused_before_any_data_is_read(tiny_config: Config):
+    tiny_config.train_cfg.stages[1].name = 'prompting'
+    tiny_config.train_dataloader.dataset.sources = []
+    with pytest.raises(
+        ValueError, match=r"'prompting', which the model does not know; it knows warmup, prompt, bridging"
+    ):
+        make_runner(tiny_config).train()
+
+
+def test_trainable_part_that_does_not_exist_is_refused_before_training(tiny_config: Config):
+    tiny_config.train_cfg.stages[2].trainable = ['backbone.visuals']
+    with pytest.raises(ValueError, match=r"'bridging' trains 'backbone.visuals'"):
+        make_runner(tiny_config).train()
+
+
+def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config):
+    tiny_config.train_cfg.stages[2].optim_wrapper = {'optimizer': {'lrate': 1}}
+    runner = make_runner(tiny_config)
+    with pytest.raises(TypeError, match='lrate'):
+        runner.train()
+    assert not list(Path(runner.work_dir).glob('*.pth'))
+
+
+def test_every_log_line_of_a_stage_names_it(tiny_config: Config):
+    runner = make_runner(tiny_config)
+    runner.train()
+    lines = next(Path(runner.work_dir).rglob('*.log')).read_text().splitlines()
+    training = [line for line in lines if 'Epoch(train)' in line or 'Saving checkpoint' in line]
+    assert training
+    assert all(any(f'[{stage}]' in line for stage in ('warmup', 'prompt', 'bridging')) for line in training)
+    scalars = next(Path(runner.work_dir).rglob('scalars.json')).read_text()
+    assert '"bridging/loss_part"' in scalars
+
+
+def test_nan_in_a_loss_stops_the_run(tiny_config: Config):
+    class Poison(Hook):
+        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+            if runner.epoch == 1:
+                with torch.no_grad():
+                    runner.model.backbone.norm_shared.weight.fill_(float('nan'))
+
+    runner = make_runner(tiny_config)
+    runner.register_hook(Poison())
+    with pytest.raises(FloatingPointError, match=r"Stage 'warmup': .*loss_id_shared.* is not a finite number"):
+        runner.train()
+    assert (Path(runner.work_dir) / 'epoch_1.pth').is_file()
+
+
+def test_built_dataloader_is_refused(tiny_config: Config):
+    runner = make_runner(tiny_config)
+    with pytest.raises(TypeError, match='needs train_dataloader as settings'):
+        runner.build_train_loop(dict(type='StagedTrainLoop', dataloader=[1], stages=tiny_config.train_cfg.stages))

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from cmdg_plugin.models import ReIDDataPreprocessor
+
+
+def images(count: int = 2) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, 6, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_instance_normalization_equals_a_loop_over_images_and_channels():
+    batch = images()
+    result = ReIDDataPreprocessor()({'inputs': list(batch)})['inputs']
+    for b in range(2):
+        for channel in range(3):
+            plane = batch[b, 2 - channel].double() / 255
+            expected = (plane - plane.mean()) / (plane.var(unbiased=False) + 1e-5).sqrt()
+            assert torch.allclose(result[b, channel].double(), expected, atol=1e-5)
+
+
+def test_brightness_and_cast_of_a_camera_vanish():
+    batch = images() // 2
+    cast = (batch.float() * torch.tensor([0.9, 1.2, 1.5]).view(3, 1, 1)).round().to(torch.uint8)
+    preprocess = ReIDDataPreprocessor()
+    assert torch.allclose(preprocess.normalize(batch), preprocess.normalize(cast), atol=0.05)
+
+
+def test_fixed_normalization_uses_clips_numbers_in_rgb_order():
+    batch = images()
+    result = ReIDDataPreprocessor('fixed')({'inputs': batch})['inputs']
+    assert torch.allclose(result[:, 0], (batch[:, 2].float() - 122.7709) / 68.5005)
+
+
+def test_batches_without_images_pass():
+    index = torch.arange(3)
+    assert torch.equal(ReIDDataPreprocessor()({'image_index': index})['image_index'], index)
+
+
+@pytest.mark.parametrize(
+    ('inputs', 'message'),
+    [
+        ([torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(3, 4, 5, dtype=torch.uint8)], 'one size'),
+        (torch.zeros(2, 3, 4, 4), 'uint8'),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), r'\(B, 3, H, W\)'),
+    ],
+)
+def test_wrong_images_are_named(inputs, message: str):
+    with pytest.raises(ValueError, match=message):
+        ReIDDataPreprocessor()({'inputs': inputs})
+
+
+def test_unknown_normalization_is_named():
+    with pytest.raises(ValueError, match="'batch'"):
+        ReIDDataPreprocessor('batch')

@@ -1,0 +1,12 @@
+import pytest
+
+from cmdg_plugin.regions import to_region_order
+
+
+def test_captions_move_from_file_order_to_region_order():
+    assert to_region_order(['g', 'u', 'm', 'l']) == ('u', 'm', 'l', 'g')
+
+
+def test_three_captions_are_refused():
+    with pytest.raises(ValueError, match='zip'):
+        to_region_order(['g', 'u', 'm'])
