@@ -1,0 +1,177 @@
+"""Pull each part towards its nearest entries of the memory bank (L_part)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from cmdg_plugin.models.losses.bank_scan import scan_bank
+from cmdg_plugin.models.utils import check_indices, check_positive, check_sizes, full_precision, to_common_float
+from cmdg_plugin.registry import MODELS
+
+_OWNER = 'part_neighbor_loss'
+_SCORES_PER_CHUNK_CPU = 1 << 20
+_SCORES_PER_CHUNK_GPU = 1 << 26
+"""Scores (parts x batch x bank rows) held at a time: what stays in a CPU's cache, and 256 MB of float32 on a GPU."""
+
+
+class _PartNeighborLoss(torch.autograd.Function):
+    """The loss with its gradient worked out by hand.
+
+    With scores `a_j = -s |m_j|^2 + 2 s f.m_j` (the distances times -s, up to `s |f|^2`, which cancels) the loss of a
+    sample is `logsumexp_all(a) - logsumexp_topk(a)`. Its gradient is `2 s (mean_all - mean_topk)`, the means of the
+    bank entries weighted by the softmax over all entries and over the k nearest: `f` cancels here too, so the forward
+    pass collects everything and no distance matrix outlives it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        parts: Tensor,
+        bank: Tensor,
+        bias: Tensor,
+        positions: Tensor,
+        num_neighbors: int,
+        scale: float,
+        with_gradient: bool,
+    ) -> tuple[Tensor, Tensor]:
+        num_parts, batch, _ = parts.shape
+        scores_held = _SCORES_PER_CHUNK_CPU if parts.device.type == 'cpu' else _SCORES_PER_CHUNK_GPU
+        chunk_size = max(num_neighbors, scores_held // (num_parts * batch))
+        with full_precision(parts.device):
+            scan = scan_bank(
+                parts * (2 * scale),
+                bank,
+                bias,
+                positions,
+                num_neighbors,
+                with_mean=with_gradient,
+                chunk_size=chunk_size,
+            )
+        loss = (scan.log_sum - scan.top_scores.logsumexp(dim=-1)).mean()
+        if scan.mean is not None:
+            which = torch.arange(num_parts, device=parts.device)[:, None, None]
+            nearest = bank[scan.top_indices, which].to(parts.dtype)
+            pull = (scan.top_scores.softmax(dim=-1)[..., None] * nearest).sum(dim=2)
+            ctx.save_for_backward((scan.mean - pull).mul_(2 * scale / (num_parts * batch)))
+        ctx.mark_non_differentiable(scan.top_indices)
+        return loss, scan.top_indices
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_loss, None, None, None, None, None, None
+
+
+def part_neighbor_loss(
+    parts: Tensor,
+    bank: Tensor,
+    positions: Tensor,
+    *,
+    num_neighbors: int = 10,
+    scale: float = 0.02,
+    valid: Tensor | None = None,
+    bank_norms: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Negative log share of the k nearest bank entries among all, per part.
+
+    With squared Euclidean distances `d` from a sample to all bank entries but its own:
+    `-log(sum_nearest exp(-scale d) / sum_all exp(-scale d))`, mean over batch and parts. Features are not normalized.
+    The bank is constant: no gradient reaches it. Half-precision inputs are computed in float32, also under autocast.
+    Among equally near entries, which one counts as a neighbor is unspecified but the same in every run.
+
+    Source: CMDG, part-aware inter-ID domain bridging (L_part).
+
+    Args:
+        parts: (P, B, D) part features of the batch.
+        bank: (N, P, D) memory of all training images; read in chunks, never copied whole.
+        positions: (B,) each sample's own row in the bank, 0..N-1; that row is never its neighbor.
+        num_neighbors: k, at least 1 and at most the number of other (valid) entries.
+        scale: Factor on the squared distances, above 0.
+        valid: (N,) bool, False for entries not filled yet; those are passed over.
+        bank_norms: (N, P) squared norms of the bank entries, if the caller keeps them; computed here otherwise.
+
+    Returns:
+        Scalar loss (float32 or float64) and (P, B, k) bank rows of the neighbors, nearest first.
+
+    Raises:
+        ValueError: If shapes disagree, the scale is not above 0, k is out of range, or (checked on the CPU) a position
+            is out of range or fewer than k valid entries are left for a sample.
+    """
+    entries = check_sizes(_OWNER, parts=(parts, 'PBD'), bank=(bank, 'NPD'), positions=(positions, 'B'))['N']
+    check_positive(_OWNER, scale=scale)
+    check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
+    _check_neighbors(num_neighbors, entries, positions, valid)
+    bank = bank.detach()
+    (parts,) = to_common_float(parts)
+    if bank_norms is None:
+        bank_norms = squared_norms(bank)
+    check_sizes(_OWNER, bank=(bank, 'NPD'), bank_norms=(bank_norms, 'NP'))
+    bias = bank_norms.detach().to(parts.dtype) * -scale
+    if valid is not None:
+        bias = bias.masked_fill(~valid[:, None], -torch.inf)
+    with_gradient = torch.is_grad_enabled() and parts.requires_grad
+    return _PartNeighborLoss.apply(parts, bank, bias, positions.long(), num_neighbors, scale, with_gradient)
+
+
+def squared_norms(bank: Tensor) -> Tensor:
+    """Squared Euclidean norms (N, P) of (N, P, D) bank entries, in float32 at least."""
+    dtype = torch.promote_types(bank.dtype, torch.float32)
+    return torch.linalg.vector_norm(bank, dim=-1, dtype=dtype).square_()
+
+
+def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid: Tensor | None) -> None:
+    if num_neighbors < 1:
+        raise ValueError(f'{_OWNER}: num_neighbors must be at least 1, got {num_neighbors}')
+    others = entries - 1
+    if valid is not None:
+        check_sizes(_OWNER, valid=(valid, 'N'))
+        if valid.dtype != torch.bool or len(valid) != entries:
+            raise ValueError(
+                f'{_OWNER}: valid must be bool of shape ({entries},), got {valid.dtype} of shape {tuple(valid.shape)}'
+            )
+        # Counting on a GPU would make the step wait; there, missing neighbors add nothing to the loss.
+        if valid.device.type == 'cpu':
+            others = int(valid.sum()) - int(valid[positions.long()].any())
+    if num_neighbors > others:
+        raise ValueError(
+            f'{_OWNER}: num_neighbors is {num_neighbors}, but the bank holds only {others} (filled) entries besides a '
+            "sample's own; train on more images or lower num_neighbors"
+        )
+
+
+@MODELS.register_module()
+class PartNeighborLoss(nn.Module):
+    """Module form of `part_neighbor_loss`.
+
+    Args:
+        num_neighbors: How many nearest entries of the bank a sample is pulled towards, at least 1.
+        scale: Factor on the squared distances, above 0.
+    """
+
+    def __init__(self, num_neighbors: int = 10, scale: float = 0.02) -> None:
+        super().__init__()
+        check_positive(type(self).__name__, num_neighbors=num_neighbors, scale=scale)
+        self.num_neighbors = num_neighbors
+        self.scale = scale
+
+    def forward(
+        self,
+        parts: Tensor,
+        bank: Tensor,
+        positions: Tensor,
+        valid: Tensor | None = None,
+        bank_norms: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the (P, B, k) neighbors; arguments as `part_neighbor_loss` has them."""
+        return part_neighbor_loss(
+            parts,
+            bank,
+            positions,
+            num_neighbors=self.num_neighbors,
+            scale=self.scale,
+            valid=valid,
+            bank_norms=bank_norms,
+        )

@@ -1,0 +1,112 @@
+"""Identity classification with soft targets from the neighbors' identities (L_sid)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmdg_plugin.models.utils import check_fraction, check_indices, check_sizes, full_precision, to_common_float
+from cmdg_plugin.registry import MODELS
+
+_OWNER = 'soft_identity_loss'
+
+
+def soft_identity_loss(
+    logits: Tensor,
+    targets: Tensor,
+    neighbor_labels: Tensor | None = None,
+    *,
+    smoothing: float = 0.1,
+    soft_weight: float = 0.5,
+    soft_ratio: float = 0.5,
+) -> Tensor:
+    """Cross-entropy with label smoothing, blended with a soft target made of the neighbors' identities.
+
+    `(1 - soft_weight) * CE(smoothed target) + soft_weight * CE(soft target)`, where the soft target is
+    `(1 - soft_ratio) * onehot(target) + soft_ratio * histogram(neighbor_labels) / M`. Without neighbors, the label-
+    smoothed cross-entropy alone.
+
+    Source: CMDG, identity loss of the bridging stage (L_sid); without neighbors, of the warm-up.
+
+    Args:
+        logits: (B, C) scores, C identities.
+        targets: (B,) own identities in 0..C-1.
+        neighbor_labels: (B, M) identities of each sample's neighbors, in any order, in 0..C-1.
+        smoothing: Mass spread evenly over all identities, in [0, 1].
+        soft_weight: Weight of the soft target's term, in [0, 1].
+        soft_ratio: Mass of the neighbors inside the soft target, in [0, 1].
+
+    Returns:
+        Scalar loss, float32 or float64.
+
+    Raises:
+        ValueError: If shapes disagree, a fraction leaves [0, 1], or (checked on the CPU) a label is out of range.
+    """
+    classes = check_sizes(_OWNER, logits=(logits, 'BC'), targets=(targets, 'B'))['C']
+    check_fraction(_OWNER, smoothing=smoothing, soft_weight=soft_weight, soft_ratio=soft_ratio)
+    check_indices(_OWNER, 'targets', targets, classes, 'identities in the classifier')
+    targets = targets.long()
+    with full_precision(logits.device):
+        (logits,) = to_common_float(logits)
+        hard = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        if neighbor_labels is None:
+            return hard
+        check_sizes(_OWNER, logits=(logits, 'BC'), neighbor_labels=(neighbor_labels, 'BM'))
+        check_indices(_OWNER, 'neighbor_labels', neighbor_labels, classes, 'identities in the classifier')
+        # The histogram is never built: averaging the log-probabilities it would weigh is the same sum.
+        log_probabilities = functional.log_softmax(logits, dim=1)
+        own = log_probabilities.gather(1, targets[:, None]).squeeze(1)
+        neighbors = log_probabilities.gather(1, neighbor_labels.long()).mean(dim=1)
+        soft = -((1 - soft_ratio) * own + soft_ratio * neighbors).mean()
+        return (1 - soft_weight) * hard + soft_weight * soft
+
+
+@MODELS.register_module()
+class SoftIdentityLoss(nn.Module):
+    """Module form of `soft_identity_loss`, which looks the neighbors' identities up itself.
+
+    Args:
+        smoothing: Mass spread evenly over all identities, in [0, 1].
+        soft_weight: Weight of the soft target's term, in [0, 1].
+        soft_ratio: Mass of the neighbors inside the soft target, in [0, 1].
+    """
+
+    def __init__(self, smoothing: float = 0.1, soft_weight: float = 0.5, soft_ratio: float = 0.5) -> None:
+        super().__init__()
+        check_fraction(type(self).__name__, smoothing=smoothing, soft_weight=soft_weight, soft_ratio=soft_ratio)
+        self.smoothing = smoothing
+        self.soft_weight = soft_weight
+        self.soft_ratio = soft_ratio
+
+    def forward(
+        self, logits: Tensor, targets: Tensor, neighbors: Tensor | None = None, bank_labels: Tensor | None = None
+    ) -> Tensor:
+        """Return the loss.
+
+        Args:
+            logits: (B, C) scores.
+            targets: (B,) own identities.
+            neighbors: (P, B, k) rows of the memory bank, as `PartNeighborLoss` returns them.
+            bank_labels: (N,) identity of every row of the memory bank; needed with `neighbors`.
+
+        Raises:
+            ValueError: If one of `neighbors` and `bank_labels` came without the other, and as `soft_identity_loss`.
+        """
+        return soft_identity_loss(
+            logits,
+            targets,
+            self._neighbor_labels(targets, neighbors, bank_labels),
+            smoothing=self.smoothing,
+            soft_weight=self.soft_weight,
+            soft_ratio=self.soft_ratio,
+        )
+
+    def _neighbor_labels(self, targets: Tensor, neighbors: Tensor | None, bank_labels: Tensor | None) -> Tensor | None:
+        owner = type(self).__name__
+        if neighbors is None and bank_labels is None:
+            return None
+        if neighbors is None or bank_labels is None:
+            missing = 'neighbors' if neighbors is None else 'bank_labels'
+            raise ValueError(f'{owner}: neighbors and bank_labels come together, but {missing} is missing')
+        sizes = check_sizes(owner, targets=(targets, 'B'), neighbors=(neighbors, 'PBk'), bank_labels=(bank_labels, 'N'))
+        check_indices(owner, 'neighbors', neighbors, sizes['N'], 'entries in the memory bank')
+        return torch.index_select(bank_labels, 0, neighbors.transpose(0, 1).reshape(-1)).view(sizes['B'], -1)

@@ -1,0 +1,193 @@
+"""The list of loss terms of a stage, as a config writes it."""
+
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cmdg_plugin.registry import MODELS
+
+
+@dataclass(frozen=True)
+class _Term:
+    """How one term is wired: from which fields it reads and to which it writes."""
+
+    name: str
+    weight: float
+    inputs: dict[str, str]
+    outputs: tuple[str, ...]
+    runs: bool = True
+
+    @property
+    def key(self) -> str:
+        return f'loss_{self.name}'
+
+
+@MODELS.register_module()
+class LossTerms(nn.Module):
+    """Weighted loss terms that read named fields and may leave fields for the terms behind them.
+
+    A new term is one registered class and one entry here::
+
+        LossTerms([
+            dict(type='PartNeighborLoss', name='part', weight=0.8, num_neighbors=10,
+                 inputs=dict(parts='image_parts', bank='bank', positions='image_index'), outputs=['neighbors']),
+            dict(type='SoftIdentityLoss', name='sid', weight=3.75,
+                 inputs=dict(logits='logits', targets='labels', neighbors='neighbors', bank_labels='bank_labels')),
+        ])
+
+    A term with weight 0 is not computed, unless a later term that is computed reads one of its outputs; then it runs
+    without gradient. Neither way is it reported.
+
+    Args:
+        terms: One dict a term: `type` (any module of the `MODELS` registries) and its arguments; `name` (unique; the
+            loss is reported as `loss_<name>`); `inputs`, field name by argument of the module's `forward`; optionally
+            `weight` (finite, default 1) and `outputs`, names for what `forward` returns behind the loss.
+
+    Raises:
+        ValueError: If a name or an output stands twice, a weight is not a finite number, a module does not take one of
+            the keys, or its `forward` lacks one of `inputs` or needs an argument that is not among them.
+    """
+
+    def __init__(self, terms: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__()
+        # Keys carry the prefix so that no name of a term can collide with a method of ModuleDict ('values', 'type').
+        self.losses = nn.ModuleDict()
+        specs: list[_Term] = []
+        for index, config in enumerate(terms):
+            spec, module_config = _parse(index, config)
+            _check_unique(spec, specs)
+            module = _build(spec, module_config)
+            _check_inputs(spec, module)
+            self.losses[spec.key] = module
+            specs.append(spec)
+        self.terms = _mark_running(specs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all terms, in order."""
+        return tuple(term.name for term in self.terms)
+
+    def forward(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Compute the terms in order.
+
+        Args:
+            fields: What the terms may read, by name; left as it is.
+
+        Returns:
+            `{'loss_<name>': weight * value}` of every term whose weight is not 0.
+
+        Raises:
+            ValueError: If a field is missing, a term returns fewer outputs than it declares, or an output would
+                replace a field.
+        """
+        known = dict(fields)
+        values: dict[str, Tensor] = {}
+        for term in self.terms:
+            if not term.runs:
+                continue
+            arguments = {argument: _field(term, field, known) for argument, field in term.inputs.items()}
+            with torch.set_grad_enabled(torch.is_grad_enabled() and term.weight != 0):
+                value, extras = _split(term, self.losses[term.key](**arguments))
+            for name, extra in zip(term.outputs, extras, strict=False):
+                if name in known:
+                    raise ValueError(
+                        f"loss term '{term.name}': its output '{name}' would replace the field of that name"
+                    )
+                known[name] = extra
+            if term.weight != 0:
+                values[term.key] = term.weight * value
+        return values
+
+    def extra_repr(self) -> str:
+        """Name the terms with their weights."""
+        return ', '.join(f'{term.name}={term.weight:g}' for term in self.terms)
+
+
+def _parse(index: int, config: Mapping[str, Any]) -> tuple[_Term, dict[str, Any]]:
+    """Split a term's config into its wiring and the module's own arguments."""
+    if not isinstance(config, Mapping):
+        raise ValueError(f'loss term {index}: expected a dict, got {type(config).__name__}')
+    rest = dict(config)
+    missing = [key for key in ('type', 'name', 'inputs') if key not in rest]
+    if missing:
+        raise ValueError(f'loss term {index} lacks {", ".join(missing)}; it has {", ".join(rest) or "nothing"}')
+    name, weight = rest.pop('name'), rest.pop('weight', 1.0)
+    inputs, outputs = rest.pop('inputs'), rest.pop('outputs', ())
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ValueError(f'loss term {index}: name must be a word like soft_identity, got {name!r}')
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        raise ValueError(f"loss term '{name}': weight must be a finite number, got {weight!r}")
+    if not isinstance(inputs, Mapping) or not all(isinstance(field, str) for field in inputs.values()):
+        raise ValueError(f"loss term '{name}': inputs must map arguments to field names, got {inputs!r}")
+    if isinstance(outputs, str) or not all(isinstance(field, str) for field in outputs):
+        raise ValueError(f"loss term '{name}': outputs must be a list of field names, got {outputs!r}")
+    return _Term(name, float(weight), dict(inputs), tuple(outputs)), rest
+
+
+def _check_unique(spec: _Term, others: list[_Term]) -> None:
+    if spec.name in {other.name for other in others}:
+        raise ValueError(f"two loss terms are named '{spec.name}'; give each its own name")
+    taken = [output for other in others for output in other.outputs]
+    for position, output in enumerate(spec.outputs):
+        if output in taken or output in spec.outputs[:position]:
+            raise ValueError(f"loss term '{spec.name}': output '{output}' is already written; choose another name")
+
+
+def _build(spec: _Term, config: dict[str, Any]) -> nn.Module:
+    try:
+        module = MODELS.build(config)
+    except TypeError as error:
+        raise ValueError(f"loss term '{spec.name}': {config['type']} does not take these arguments: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"loss term '{spec.name}': {config['type']} is no nn.Module but {type(module).__name__}")
+    return module
+
+
+def _check_inputs(spec: _Term, module: nn.Module) -> None:
+    parameters = inspect.signature(module.forward).parameters.values()
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    unknown = [argument for argument in spec.inputs if argument not in named and not takes_any]
+    missing = [name for name, p in named.items() if p.default is p.empty and name not in spec.inputs]
+    for wrong, problem in ((unknown, 'does not take'), (missing, 'also needs')):
+        if wrong:
+            raise ValueError(
+                f"loss term '{spec.name}': {type(module).__name__}.forward {problem} {', '.join(wrong)}; "
+                f'it takes {", ".join(named)}'
+            )
+
+
+def _mark_running(specs: list[_Term]) -> tuple[_Term, ...]:
+    """Drop terms that have no weight and no reader, from the last to the first so that chains resolve."""
+    needed: set[str] = set()
+    marked = []
+    for spec in reversed(specs):
+        runs = spec.weight != 0 or not needed.isdisjoint(spec.outputs)
+        if runs:
+            needed.update(spec.inputs.values())
+        marked.append(_Term(spec.name, spec.weight, spec.inputs, spec.outputs, runs))
+    return tuple(reversed(marked))
+
+
+def _field(term: _Term, field: str, known: Mapping[str, Any]) -> Any:
+    if field not in known:
+        raise ValueError(f"loss term '{term.name}' reads the field '{field}', but there are only: {', '.join(known)}")
+    return known[field]
+
+
+def _split(term: _Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
+    """Separate a loss value from what a module returned behind it."""
+    value, *extras = result if isinstance(result, tuple | list) else (result,)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise ValueError(f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}")
+    if len(extras) < len(term.outputs):
+        raise ValueError(
+            f"loss term '{term.name}' returns {len(extras)} tensors behind its loss, but outputs names "
+            f'{len(term.outputs)}: {", ".join(term.outputs)}'
+        )
+    return value.reshape(()), tuple(extras)

@@ -1,0 +1,14 @@
+"""Small helpers shared by losses and memory: argument checks and precision."""
+
+from cmdg_plugin.models.utils.checks import check_fraction, check_indices, check_integers, check_positive, check_sizes
+from cmdg_plugin.models.utils.precision import full_precision, to_common_float
+
+__all__ = [
+    'check_fraction',
+    'check_indices',
+    'check_integers',
+    'check_positive',
+    'check_sizes',
+    'full_precision',
+    'to_common_float',
+]

@@ -1,0 +1,185 @@
+import importlib
+
+import pytest
+import torch
+
+from cmdg_plugin.models.losses import PartNeighborLoss, SoftIdentityLoss, part_neighbor_loss
+from cmdg_plugin.models.memory import CaptionMemoryBank
+
+
+def plain(parts, bank, positions, k, scale, valid=None):
+    """The loss by loops over parts and samples, left to autograd, with full sorts."""
+    losses, neighbors = [], []
+    for p in range(len(parts)):
+        for b in range(parts.shape[1]):
+            rows = [n for n in range(len(bank)) if n != positions[b] and (valid is None or valid[n])]
+            distances = ((parts[p, b] - bank[rows, p]) ** 2).sum(dim=1)
+            order = distances.argsort()[:k]
+            similarity = torch.exp(-scale * distances)
+            losses.append(-torch.log(similarity[order].sum() / similarity.sum()))
+            neighbors.append(torch.tensor(rows)[order])
+    return torch.stack(losses).mean(), torch.stack(neighbors).view(len(parts), parts.shape[1], k)
+
+
+def problem(entries=70, batch=6, dim=8, parts=3, dtype=torch.float64):
+    bank = torch.randn(entries, parts, dim, dtype=dtype)
+    return torch.randn(parts, batch, dim, dtype=dtype, requires_grad=True), bank, torch.randperm(entries)[:batch]
+
+
+def test_value_gradient_and_neighbors_are_the_released_ones(golden):
+    parts = golden['part_feats'].clone().requires_grad_()
+    loss, neighbors = part_neighbor_loss(
+        parts,
+        golden['part_centers'].transpose(0, 1),
+        golden['part_position'],
+        num_neighbors=int(golden['part_k']),
+        scale=float(golden['part_scale']),
+    )
+    loss.backward()
+    torch.testing.assert_close(loss, golden['part_loss_expected'], rtol=1e-6, atol=0)
+    torch.testing.assert_close(parts.grad, golden['part_grad_expected'], rtol=1e-6, atol=1e-12)
+    labels = golden['part_bank_labels'][neighbors]
+    torch.testing.assert_close(labels, golden['part_neighbour_labels_expected'])
+
+
+@pytest.mark.parametrize('scale', [0.02, 3.0])
+def test_matches_loops_with_unfilled_entries_and_own_entry_nearest(scale):
+    parts, bank, positions = problem()
+    with torch.no_grad():
+        bank[positions] = parts.transpose(0, 1)
+    valid = torch.rand(len(bank)) < 0.7
+    ours = part_neighbor_loss(parts, bank, positions, num_neighbors=5, scale=scale, valid=valid)
+    theirs = plain(parts, bank, positions, 5, scale, valid)
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-9, atol=0)
+    assert torch.equal(ours[1], theirs[1])
+    (ours_grad,), (theirs_grad,) = (torch.autograd.grad(loss, parts) for loss in (ours[0], theirs[0]))
+    torch.testing.assert_close(ours_grad, theirs_grad, rtol=1e-7, atol=1e-12)
+
+
+def test_gradient_agrees_with_finite_differences():
+    parts, bank, positions = problem(entries=12, batch=3, dim=4)
+    assert torch.autograd.gradcheck(lambda x: 2 * part_neighbor_loss(x, bank, positions, num_neighbors=3)[0], parts)
+
+
+def test_chunks_give_what_one_pass_gives(monkeypatch):
+    parts, bank, positions = problem(entries=403, batch=4)
+    with torch.no_grad():
+        bank *= torch.linspace(5, 0.1, 403)[:, None, None]  # nearer and nearer: the running maximum keeps moving
+    whole = part_neighbor_loss(parts, bank, positions, scale=1.0)
+    whole_grad = torch.autograd.grad(whole[0], parts)[0]
+    module = importlib.import_module('cmdg_plugin.models.losses.part_neighbor_loss')  # not the function of that name
+    monkeypatch.setattr(module, '_SCORES_PER_CHUNK_CPU', 3 * 4 * 50)
+    pieces = part_neighbor_loss(parts, bank, positions, scale=1.0)
+    torch.testing.assert_close(pieces[0], whole[0], rtol=1e-12, atol=0)
+    assert torch.equal(pieces[1], whole[1])
+    torch.testing.assert_close(torch.autograd.grad(pieces[0], parts)[0], whole_grad, rtol=1e-9, atol=1e-14)
+
+
+def test_distances_beyond_the_range_of_exp_stay_finite():
+    parts, bank, positions = problem(dim=64, dtype=torch.float32)
+    loss, _ = part_neighbor_loss(parts * 100, bank * 100, positions, num_neighbors=5)
+    (gradient,) = torch.autograd.grad(loss, parts)
+    assert loss.isfinite()
+    assert gradient.isfinite().all()
+
+
+def test_the_bank_gets_no_gradient_and_no_graph_is_kept_without_grad():
+    parts, bank, positions = problem()
+    loss, neighbors = part_neighbor_loss(parts, bank.requires_grad_(), positions)
+    loss.backward()
+    assert bank.grad is None
+    assert not neighbors.requires_grad
+    with torch.no_grad():
+        again, _ = part_neighbor_loss(parts, bank, positions)
+    assert not again.requires_grad
+    torch.testing.assert_close(again, loss.detach())
+
+
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.bfloat16, 1e-5)])
+def test_low_precision_under_autocast_is_computed_in_float32(dtype, tolerance):
+    parts, bank, positions = problem(dim=128)
+    low = parts.detach().to(dtype).requires_grad_()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss, neighbors = PartNeighborLoss(num_neighbors=5)(low, bank.float(), positions)
+    loss.backward()
+    exact = low.detach().double().requires_grad_()
+    expected, same = part_neighbor_loss(exact, bank.float().double(), positions, num_neighbors=5)
+    expected.backward()
+    assert (loss.dtype, low.grad.dtype) == (torch.float32, dtype)
+    torch.testing.assert_close(loss.double(), expected, rtol=tolerance, atol=0)
+    assert torch.equal(neighbors, same)
+    rounding = 1e-5 if dtype == torch.float32 else 1e-2
+    torch.testing.assert_close(
+        low.grad.double(), exact.grad, rtol=rounding, atol=rounding * exact.grad.abs().max().item()
+    )
+
+
+def test_a_bank_in_half_precision_is_read_in_float32():
+    parts, bank, positions = problem(dim=32, dtype=torch.float32)
+    loss, _ = part_neighbor_loss(parts, bank.bfloat16(), positions)
+    torch.testing.assert_close(loss, part_neighbor_loss(parts, bank.bfloat16().float(), positions)[0])
+
+
+def test_kept_norms_change_nothing():
+    parts, bank, positions = problem()
+    memory = CaptionMemoryBank(len(bank), 3, 8).double()
+    memory.fill(torch.arange(len(bank)), bank.transpose(0, 1), bank.transpose(0, 1))
+    kept = part_neighbor_loss(parts, memory.image, positions, bank_norms=memory.image_norms)
+    assert torch.equal(kept[0], part_neighbor_loss(parts, bank, positions)[0])
+    wrong = part_neighbor_loss(parts, memory.image, positions, bank_norms=memory.image_norms * 2)
+    assert not torch.equal(kept[0], wrong[0])
+
+
+def test_ties_fall_the_same_way_every_time():
+    parts, _, positions = problem(entries=300, batch=4)
+    bank = torch.randint(0, 2, (300, 3, 8)).double()
+    runs = [part_neighbor_loss(parts, bank, positions)[1] for _ in range(3)]
+    assert torch.equal(runs[0], runs[1])
+    assert torch.equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize(
+    ('parts', 'bank', 'positions', 'options', 'message'),
+    [
+        ((2, 4, 8), (20, 3, 8), [0, 1, 2, 3], {}, r'bank must have shape \(N, P, D\) with P=2, D=8, got \(20, 3, 8\)'),
+        ((3, 4, 8), (20, 3, 9), [0, 1, 2, 3], {}, 'bank must have shape'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2], {}, 'positions must have shape'),
+        ((3, 0, 8), (20, 3, 8), [], {}, 'parts is empty'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 20], {}, 'positions must lie in 0..19'),
+        ((3, 4, 8), (10, 3, 8), [0, 1, 2, 3], {}, 'num_neighbors is 10, but the bank holds only 9'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(num_neighbors=0), 'num_neighbors must be at least 1'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(scale=0.0), 'scale must be'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(valid=torch.arange(20) < 10), 'holds only 9'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(valid=torch.ones(19, dtype=torch.bool)), 'valid must be bool'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(bank_norms=torch.ones(20)), 'bank_norms must have shape'),
+    ],
+)
+def test_bad_input_is_named(parts, bank, positions, options, message):
+    positions = torch.tensor(positions, dtype=torch.long)
+    with pytest.raises(ValueError, match=message):
+        part_neighbor_loss(torch.zeros(parts), torch.zeros(bank), positions, **options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_gpu_step_never_waits_and_agrees_with_cpu():
+    parts, bank, positions = problem(entries=3000, batch=16, dim=64, dtype=torch.float32)
+    memory, labels = CaptionMemoryBank(3000, 3, 64), torch.randint(9, (3000,))
+    memory.fill(torch.arange(3000), bank.transpose(0, 1), bank.transpose(0, 1))
+    logits = torch.randn(16, 9)
+    results = []
+    for device in ('cpu', 'cuda'):
+        x, where, names, scores = (t.detach().to(device) for t in (parts, positions, labels, logits))
+        store, loss, identity = memory.to(device), PartNeighborLoss(), SoftIdentityLoss()
+        x.requires_grad_()
+        torch.cuda.set_sync_debug_mode('error' if device == 'cuda' else 'default')
+        try:
+            store.update(where, x.detach(), x.detach())
+            value, neighbors = loss(x, store.image, where, store.filled, store.image_norms)
+            (value + identity(scores, names[where], neighbors, names)).backward()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+        results.append((value.detach().cpu(), x.grad.cpu()))
+        memory = CaptionMemoryBank(3000, 3, 64)
+        memory.fill(torch.arange(3000), bank.transpose(0, 1), bank.transpose(0, 1))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)

@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from cmdg_plugin.models.losses import SoftIdentityLoss, batch_hard_triplet_loss, soft_identity_loss
+
+
+def oracle(logits, targets, neighbor_labels, smoothing, soft_weight, soft_ratio):
+    total = 0.0
+    for row, target, labels in zip(logits, targets.tolist(), neighbor_labels.tolist(), strict=True):
+        log_p = (row - row.max()) - torch.log(torch.exp(row - row.max()).sum())
+        hard = [smoothing / len(row) + (1 - smoothing) * (c == target) for c in range(len(row))]
+        soft = [(1 - soft_ratio) * (c == target) + soft_ratio * labels.count(c) / len(labels) for c in range(len(row))]
+        blend = [(1 - soft_weight) * h + soft_weight * s for h, s in zip(hard, soft, strict=True)]
+        total -= sum(float(p) * w for p, w in zip(log_p, blend, strict=True))
+    return total / len(logits)
+
+
+def test_value_and_gradient_are_the_released_ones(golden):
+    logits = golden['softid_logits'].clone().requires_grad_()
+    neighbors = golden['softid_neighbours'].transpose(0, 1).flatten(1)
+    loss = soft_identity_loss(
+        logits,
+        golden['softid_target'],
+        neighbors,
+        smoothing=float(golden['softid_epsilon']),
+        soft_weight=float(golden['softid_weight']),
+        soft_ratio=float(golden['softid_lambda']),
+    )
+    loss.backward()
+    torch.testing.assert_close(loss, golden['softid_loss_expected'], rtol=1e-6, atol=0)
+    torch.testing.assert_close(logits.grad, golden['softid_grad_expected'], rtol=1e-6, atol=1e-12)
+
+
+def test_warmup_stage_is_the_released_one(golden):
+    logits = golden['warmup_logits'].clone().requires_grad_()
+    labels = golden['warmup_labels']
+    loss = sum(soft_identity_loss(x, labels) for x in logits)
+    loss = loss + sum(batch_hard_triplet_loss(x, labels) for x in golden['warmup_feats'])
+    loss.backward()
+    torch.testing.assert_close(loss, golden['warmup_loss_expected'], rtol=1e-6, atol=0)
+    torch.testing.assert_close(logits.grad, golden['warmup_grad_expected'], rtol=1e-6, atol=1e-12)
+
+
+def test_bridging_identity_losses_are_the_released_ones(golden):
+    labels, neighbors = golden['reid_labels'], golden['reid_neighbours']
+    loss = 1.5 * soft_identity_loss(golden['reid_logits'], labels, neighbors.transpose(0, 1).flatten(1))
+    loss = loss + batch_hard_triplet_loss(golden['reid_feats'], labels)
+    torch.testing.assert_close(loss, golden['reid_loss_expected'], rtol=1e-6, atol=0)
+
+
+def test_matches_loops():
+    logits, targets = torch.randn(4, 6, dtype=torch.float64), torch.tensor([0, 5, 2, 2])
+    neighbors = torch.randint(6, (4, 9))
+    options = dict(smoothing=0.2, soft_weight=0.3, soft_ratio=0.7)
+    expected = oracle(logits, targets, neighbors, *options.values())
+    assert soft_identity_loss(logits, targets, neighbors, **options).item() == pytest.approx(expected)
+
+
+def test_module_looks_labels_up_in_every_part():
+    logits, targets = torch.randn(2, 5), torch.tensor([0, 1])
+    bank_labels = torch.tensor([4, 3, 2, 1, 0])
+    neighbors = torch.tensor([[[0, 1], [2, 3]], [[4, 4], [0, 0]], [[1, 2], [3, 4]]])
+    labels = torch.tensor([[4, 3, 0, 0, 3, 2], [2, 1, 4, 4, 1, 0]])
+    module = SoftIdentityLoss(soft_ratio=0.9)
+    expected = soft_identity_loss(logits, targets, labels, soft_ratio=0.9)
+    torch.testing.assert_close(module(logits, targets, neighbors, bank_labels), expected)
+    torch.testing.assert_close(module(logits, targets), soft_identity_loss(logits, targets))
+
+
+def test_half_precision_under_autocast_is_computed_in_float32():
+    logits = torch.randn(4, 7).bfloat16().requires_grad_()
+    targets, neighbors = torch.tensor([0, 1, 2, 6]), torch.randint(7, (4, 3))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = soft_identity_loss(logits, targets, neighbors)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert logits.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(loss, soft_identity_loss(logits.float(), targets, neighbors), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('targets', 'neighbors', 'options', 'message'),
+    [
+        ([0, 5], [[0], [1]], {}, r'targets must lie in 0..4 .*got 0..5'),
+        ([0, -1], [[0], [1]], {}, 'targets must lie in 0..4'),
+        ([0, 1], [[0], [7]], {}, 'neighbor_labels must lie in 0..4'),
+        ([0, 1, 2], [[0], [1]], {}, 'targets must have shape'),
+        ([0, 1], [[0], [1], [2]], {}, 'neighbor_labels must have shape'),
+        ([0, 1], [[0], [1]], dict(smoothing=1.5), 'smoothing must lie between 0 and 1'),
+    ],
+)
+def test_bad_input_is_named(targets, neighbors, options, message):
+    with pytest.raises(ValueError, match=message):
+        soft_identity_loss(torch.zeros(2, 5), torch.tensor(targets), torch.tensor(neighbors), **options)
+
+
+def test_module_refuses_neighbors_without_labels():
+    with pytest.raises(ValueError, match='bank_labels is missing'):
+        SoftIdentityLoss()(torch.zeros(2, 5), torch.tensor([0, 1]), torch.zeros(3, 2, 4, dtype=torch.long))
+
+
+def test_labels_that_are_no_integers_are_refused():
+    with pytest.raises(TypeError, match='targets must hold integers'):
+        soft_identity_loss(torch.zeros(2, 5), torch.tensor([0.0, 1.0]))

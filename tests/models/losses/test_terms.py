@@ -1,0 +1,138 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from cmdg_plugin.models.losses import (
+    LossTerms,
+    batch_hard_triplet_loss,
+    part_neighbor_loss,
+    soft_identity_loss,
+)
+from cmdg_plugin.registry import MODELS
+
+PART = dict(
+    type='PartNeighborLoss',
+    name='part',
+    weight=0.8,
+    num_neighbors=4,
+    inputs=dict(parts='image_parts', bank='bank', positions='image_index'),
+    outputs=['neighbors'],
+)
+SID = dict(
+    type='SoftIdentityLoss',
+    name='sid',
+    weight=3.75,
+    inputs=dict(logits='logits', targets='labels', neighbors='neighbors', bank_labels='bank_labels'),
+)
+TRIPLET = dict(type='BatchHardTripletLoss', name='tri', inputs=dict(features='feature', labels='labels'))
+
+
+@pytest.fixture
+def fields():
+    return dict(
+        image_parts=torch.randn(3, 4, 8, requires_grad=True),
+        bank=torch.randn(20, 3, 8),
+        image_index=torch.tensor([0, 5, 6, 19]),
+        logits=torch.randn(4, 5),
+        labels=torch.tensor([0, 0, 4, 4]),
+        bank_labels=torch.randint(5, (20,)),
+        feature=torch.randn(4, 8),
+    )
+
+
+def test_terms_run_in_order_with_weights_and_pass_outputs_on(fields):
+    before = dict(fields)
+    losses = LossTerms([PART, SID, TRIPLET])(fields)
+    assert list(losses) == ['loss_part', 'loss_sid', 'loss_tri']
+    part, neighbors = part_neighbor_loss(fields['image_parts'], fields['bank'], fields['image_index'], num_neighbors=4)
+    labels = fields['bank_labels'][neighbors].transpose(0, 1).flatten(1)
+    torch.testing.assert_close(losses['loss_part'], 0.8 * part)
+    torch.testing.assert_close(
+        losses['loss_sid'], 3.75 * soft_identity_loss(fields['logits'], fields['labels'], labels)
+    )
+    torch.testing.assert_close(losses['loss_tri'], batch_hard_triplet_loss(fields['feature'], fields['labels']))
+    assert fields == before
+
+
+def test_weightless_term_runs_only_for_its_readers(fields):
+    losses = LossTerms([PART | dict(weight=0), SID])(fields)
+    torch.testing.assert_close(losses, {'loss_sid': LossTerms([PART, SID])(fields)['loss_sid']})
+    del fields['image_parts']  # would be missed if the term ran
+    assert list(LossTerms([PART | dict(weight=0), SID | dict(weight=0), TRIPLET])(fields)) == ['loss_tri']
+
+
+def test_terms_of_users_and_of_mmpretrain_fit_in(fields):
+    @MODELS.register_module(force=True)
+    class MeanSquareForTest(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(factor))
+
+        def forward(self, feature):
+            return self.factor * feature.square().mean()
+
+    terms = LossTerms(
+        [
+            dict(type='MeanSquareForTest', name='values', factor=2.0, inputs=dict(feature='feature')),
+            dict(
+                type='mmpretrain.LabelSmoothLoss',
+                name='smooth',
+                label_smooth_val=0.1,
+                mode='original',
+                inputs=dict(cls_score='logits', label='labels'),
+            ),
+        ]
+    )
+    losses = terms(fields)
+    torch.testing.assert_close(losses['loss_values'], 2 * fields['feature'].square().mean())
+    torch.testing.assert_close(losses['loss_smooth'], soft_identity_loss(fields['logits'], fields['labels']))
+    assert [name for name, _ in terms.named_parameters()] == ['losses.loss_values.factor']
+
+
+def test_builds_from_the_registry(fields):
+    terms = MODELS.build(dict(type='LossTerms', terms=[TRIPLET]))
+    assert terms.names == ('tri',)
+    assert 'tri=1' in repr(terms)
+
+
+def test_missing_field_is_named_with_the_fields_there_are(fields):
+    del fields['bank']
+    with pytest.raises(
+        ValueError, match=r"'part' reads the field 'bank', but there are only: image_parts, image_index"
+    ):
+        LossTerms([PART])(fields)
+
+
+def test_reader_before_its_writer_misses_the_field(fields):
+    with pytest.raises(ValueError, match="'sid' reads the field 'neighbors'"):
+        LossTerms([SID, PART])(fields)
+
+
+def test_outputs_that_are_not_returned_or_replace_a_field_are_refused(fields):
+    with pytest.raises(ValueError, match='returns 1 tensors behind its loss, but outputs names 2'):
+        LossTerms([PART | dict(outputs=['neighbors', 'more'])])(fields)
+    with pytest.raises(ValueError, match="output 'bank' would replace"):
+        LossTerms([PART | dict(outputs=['bank'])])(fields)
+
+
+@pytest.mark.parametrize(
+    ('terms', 'message'),
+    [
+        ([TRIPLET, TRIPLET], "two loss terms are named 'tri'"),
+        ([PART, PART | dict(name='other')], "output 'neighbors' is already written"),
+        ([TRIPLET | dict(weight=math.nan)], 'weight must be a finite number'),
+        ([TRIPLET | dict(weight='1')], 'weight must be a finite number'),
+        ([TRIPLET | dict(margni=0.3)], "'tri': BatchHardTripletLoss does not take these arguments.*margni"),
+        ([TRIPLET | dict(inputs=dict(features='feature'))], 'forward also needs labels'),
+        ([TRIPLET | dict(inputs=dict(feats='feature', labels='labels'))], 'forward does not take feats'),
+        ([TRIPLET | dict(name='a.b')], 'name must be a word'),
+        ([TRIPLET | dict(outputs='neighbors')], 'outputs must be a list'),
+        ([dict(type='BatchHardTripletLoss', name='tri')], 'lacks inputs'),
+        (['tri'], 'expected a dict'),
+    ],
+)
+def test_bad_terms_are_refused_at_construction(terms, message):
+    with pytest.raises(ValueError, match=message):
+        LossTerms(terms)

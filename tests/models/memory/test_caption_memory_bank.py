@@ -1,0 +1,128 @@
+import pytest
+import torch
+
+from cmdg_plugin.models.memory import CaptionMemoryBank
+
+
+def loops(memory, filled, indices, parts, momentum):
+    """One update, sample by sample."""
+    for j, index in enumerate(indices.tolist()):
+        memory[index] = (1 - momentum) * memory[index] + momentum * parts[:, j] if filled[index] else parts[:, j]
+        filled[index] = True
+
+
+def norms(bank):
+    return bank.image.square().sum(dim=-1)
+
+
+def test_six_steps_with_repeats_are_the_released_ones(golden):
+    bank = CaptionMemoryBank(40, 3, 24, momentum=float(golden['bank_momentum'])).double()
+    for step in zip(golden['bank_index'], golden['bank_image_parts'], golden['bank_text_parts'], strict=True):
+        bank.update(*step)
+    torch.testing.assert_close(bank.image, golden['bank_image_expected'], rtol=1e-6, atol=1e-12)
+    torch.testing.assert_close(bank.text, golden['bank_text_expected'], rtol=1e-6, atol=1e-12)
+    assert torch.equal(bank.filled, golden['bank_filled_expected'])
+    torch.testing.assert_close(bank.image_norms, norms(bank))
+
+
+@pytest.mark.parametrize('momentum', [0.3, 1.0])
+def test_matches_loops_with_many_repeats(momentum):
+    bank = CaptionMemoryBank(5, 2, 3, momentum=momentum)
+    image, filled = bank.image.clone(), bank.filled.clone()
+    for _ in range(4):
+        indices, parts = torch.randint(4, (12,)), torch.randn(2, 12, 3)
+        loops(image, filled, indices, parts, momentum)
+        bank.update(indices, parts, -parts)
+        torch.testing.assert_close(bank.image, image)
+        torch.testing.assert_close(bank.text, -image)
+    assert bank.filled.tolist() == [True] * 4 + [False]
+    assert bank.image[4].abs().sum() == 0
+
+
+def test_two_runs_give_the_same_bits():
+    def run():
+        torch.manual_seed(1)
+        bank = CaptionMemoryBank(9, 3, 16)
+        for _ in range(5):
+            parts = torch.randn(3, 32, 16)
+            bank.update(torch.randint(9, (32,)), parts, parts)
+        return bank.image
+
+    assert torch.equal(run(), run())
+
+
+def test_an_entry_does_not_see_another_entrys_broken_feature():
+    bank = CaptionMemoryBank(4, 1, 2)
+    parts = torch.ones(1, 3, 2)
+    parts[0, 1] = torch.nan
+    bank.update(torch.tensor([0, 1, 2]), parts, parts)
+    assert bank.image.isnan().any(dim=-1).flatten().tolist() == [False, True, False, False]
+
+
+def test_half_precision_features_are_upcast_and_get_no_graph():
+    bank = CaptionMemoryBank(4, 1, 2)
+    parts = torch.randn(1, 2, 2).bfloat16().requires_grad_()
+    bank.update(torch.tensor([1, 3]), parts, parts)
+    assert bank.image.dtype == torch.float32
+    assert not bank.image.requires_grad
+    assert torch.equal(bank.image[[1, 3], 0], parts.detach()[0].float())
+
+
+def test_fill_stores_and_the_last_of_repeated_rows_stays():
+    bank = CaptionMemoryBank(5, 2, 3)
+    bank.update(torch.tensor([0]), torch.ones(2, 1, 3), torch.ones(2, 1, 3))
+    image, text = torch.randn(2, 3, 3), torch.randn(2, 3, 3)
+    bank.fill(torch.tensor([0, 2, 0]), image, text)
+    assert torch.equal(bank.image[0], image[:, 2])
+    assert torch.equal(bank.text[2], text[:, 1])
+    assert bank.filled.tolist() == [True, False, True, False, False]
+    torch.testing.assert_close(bank.image_norms, norms(bank))
+
+
+def test_checkpoint_holds_the_buffers_and_restores_the_norms():
+    bank = CaptionMemoryBank(6, 3, 4)
+    bank.fill(torch.arange(4), torch.randn(3, 4, 4), torch.randn(3, 4, 4))
+    state = bank.state_dict()
+    assert set(state) == {'image', 'text', 'filled'}
+    other = CaptionMemoryBank(6, 3, 4)
+    other.load_state_dict(state)
+    assert torch.equal(other.image, bank.image)
+    assert torch.equal(other.filled, bank.filled)
+    torch.testing.assert_close(other.image_norms, norms(bank))
+
+
+def test_norms_stay_exact_in_a_half_precision_bank():
+    bank = CaptionMemoryBank(3, 1, 512)
+    bank.fill(torch.arange(3), torch.randn(1, 3, 512), torch.randn(1, 3, 512))
+    bank.bfloat16()
+    assert bank.image_norms.dtype == torch.float32
+    torch.testing.assert_close(bank.image_norms, bank.image.float().square().sum(dim=-1))
+
+
+def test_checkpoint_of_another_size_names_both_counts():
+    state = {f'bank.{name}': value for name, value in CaptionMemoryBank(1536, 3, 4).state_dict().items()}
+    model = torch.nn.ModuleDict({'bank': CaptionMemoryBank(2048, 3, 4)})
+    with pytest.raises(ValueError, match='holds 1,536 training images, this run has 2,048'):
+        model.load_state_dict(state)
+    with pytest.raises(ValueError, match=r'\(3, 4\), this run \(3, 8\)'):
+        CaptionMemoryBank(1536, 3, 8).load_state_dict(CaptionMemoryBank(1536, 3, 4).state_dict())
+
+
+@pytest.mark.parametrize('method', ['update', 'fill'])
+def test_bad_input_is_named(method):
+    call = getattr(CaptionMemoryBank(4, 3, 2), method)
+    good = torch.zeros(3, 2, 2)
+    with pytest.raises(IndexError, match=r'indices must lie in 0..3 \(there are 4 training images in the bank\)'):
+        call(torch.tensor([0, 4]), good, good)
+    with pytest.raises(ValueError, match='image_parts must have shape'):
+        call(torch.tensor([0, 1]), torch.zeros(2, 2, 2), good)
+    with pytest.raises(ValueError, match='text_parts must have shape'):
+        call(torch.tensor([0, 1]), good, torch.zeros(3, 1, 2))
+    with pytest.raises(ValueError, match='indices is empty'):
+        call(torch.zeros(0, dtype=torch.long), torch.zeros(3, 0, 2), torch.zeros(3, 0, 2))
+
+
+@pytest.mark.parametrize('options', [dict(num_samples=0), dict(momentum=0.0), dict(momentum=1.5), dict(dim=0)])
+def test_bad_configuration_is_refused(options):
+    with pytest.raises(ValueError, match=f'{next(iter(options))} must'):
+        CaptionMemoryBank(**(dict(num_samples=4, num_parts=3, dim=2) | options))

@@ -1,0 +1,55 @@
+import math
+
+import pytest
+import torch
+
+from cmdg_plugin.models.utils import check_fraction, check_indices, check_integers, check_positive, check_sizes
+
+
+def test_sizes_are_returned_by_letter():
+    sizes = check_sizes('loss', a=(torch.zeros(2, 3), 'BD'), b=(torch.zeros(3, 5), 'DC'))
+    assert sizes == dict(B=2, D=3, C=5)
+
+
+@pytest.mark.parametrize(
+    ('tensors', 'message'),
+    [
+        (dict(a=((2, 3), 'BD'), b=((4, 3), 'BD')), r'loss: b must have shape \(B, D\) with B=2, D=3, got \(4, 3\)'),
+        (dict(a=((2, 3), 'B')), r'loss: a must have shape \(B\), got \(2, 3\)'),
+        (dict(a=((2, 3), 'NN')), r'loss: a must have shape \(N, N\), got \(2, 3\)'),
+        (dict(a=((2, 0), 'BD')), r'loss: a is empty, its shape \(B, D\) is \(2, 0\)'),
+    ],
+)
+def test_wrong_sizes_are_named(tensors, message):
+    with pytest.raises(ValueError, match=message):
+        check_sizes('loss', **{name: (torch.zeros(shape), layout) for name, (shape, layout) in tensors.items()})
+
+
+def test_what_is_no_tensor_is_refused():
+    with pytest.raises(TypeError, match='a must be a tensor, got list'):
+        check_sizes('loss', a=([1, 2], 'B'))
+
+
+@pytest.mark.parametrize('value', [0, -1.0, math.inf, math.nan])
+def test_positive(value):
+    check_positive('loss', scale=1e-9)
+    with pytest.raises(ValueError, match='loss: scale must be a finite number above 0'):
+        check_positive('loss', scale=value)
+
+
+@pytest.mark.parametrize('value', [-0.1, 1.1, math.nan])
+def test_fraction(value):
+    check_fraction('loss', low=0, high=1)
+    with pytest.raises(ValueError, match='loss: share must lie between 0 and 1'):
+        check_fraction('loss', share=value)
+
+
+def test_indices():
+    check_indices('loss', 'labels', torch.tensor([0, 4], dtype=torch.int32), 5, 'classes')
+    with pytest.raises(ValueError, match=r'labels must lie in 0..1499 \(there are 1,500 classes\), got 0..1500'):
+        check_indices('loss', 'labels', torch.tensor([0, 1500]), 1500, 'classes')
+    with pytest.raises(IndexError, match=r'got -1\.\.-1'):
+        check_indices('loss', 'labels', torch.tensor([-1]), 5, 'classes', IndexError)
+    for other in (torch.tensor([1.0]), torch.tensor([True])):
+        with pytest.raises(TypeError, match='labels must hold integers'):
+            check_integers('loss', 'labels', other)
