@@ -193,7 +193,7 @@ def sample_crowd(count: int, prototypes: Sequence[Person], rng: np.random.Genera
     while len(crowd) < count:
         chance = rng.random()
         if chance < 0.5 and prototypes:
-            person = vary_person(prototypes[int(rng.integers(len(prototypes)))], rng, int(rng.integers(3, 7)))
+            person = vary_person(prototypes[int(rng.integers(len(prototypes)))], rng, int(rng.integers(2, 5)))
         elif chance < 0.75 and crowd:
             person = vary_person(crowd[int(rng.integers(len(crowd)))], rng, int(rng.integers(3, 6)))
         else:

@@ -1,0 +1,43 @@
+from collections import defaultdict
+
+import pytest
+
+from cmdg_plugin.datasets.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS
+from cmdg_plugin.datasets.islands.planning import GALLERY, QUERY, TRAIN, plan_domain
+
+
+@pytest.mark.parametrize('name', SOURCE_DOMAINS + TARGET_DOMAINS)
+def test_domains_hold_enough_people_over_enough_cameras(name: str) -> None:
+    shots = plan_domain(name, 0)
+    by_identity = defaultdict(list)
+    for shot in shots:
+        if shot.identity > 0:
+            by_identity[shot.identity].append(shot)
+    assert len(by_identity) >= 40
+    for identity, seen in by_identity.items():
+        assert 6 <= len(seen) <= 10, identity
+        assert len({shot.camera for shot in seen}) >= 2, identity
+        assert len({shot.person for shot in seen}) == 1, identity
+    assert len({shot.file_path for shot in shots}) == len(shots)
+    assert len({shot.seed for shot in shots}) == len(shots)
+
+
+@pytest.mark.parametrize('name', SOURCE_DOMAINS + TARGET_DOMAINS)
+def test_train_and_test_share_nobody_and_every_query_has_a_match(name: str) -> None:
+    by_folder = defaultdict(list)
+    for shot in plan_domain(name, 0):
+        by_folder[shot.file_path.split('/')[0]].append(shot)
+    train, test = ({shot.identity for shot in by_folder[folder]} for folder in (TRAIN, QUERY))
+    assert not train & test
+    assert len(train) == (48 if name in SOURCE_DOMAINS else 16)
+    for query in by_folder[QUERY]:
+        matches = [s for s in by_folder[GALLERY] if s.identity == query.identity and s.camera != query.camera]
+        assert matches, query
+    labels = [shot.identity for shot in by_folder[GALLERY]]
+    assert (labels.count(0) >= 20 and labels.count(-1) >= 5) == (name in TARGET_DOMAINS)
+
+
+def test_another_seed_plans_other_people() -> None:
+    first, again, other = ({shot.person for shot in plan_domain('harbor', seed)} for seed in (0, 0, 1))
+    assert first == again
+    assert not first & other
