@@ -1,4 +1,4 @@
-"""Every registered type is found by its prefixed name from another project's scope, in a process that never imports us."""
+"""Types are found by prefixed name from another project's scope, in a process that never imports the plugin."""
 
 import subprocess
 import sys

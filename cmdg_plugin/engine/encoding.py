@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from mmengine.dataset import default_collate
-from mmengine.dist import all_reduce, get_rank, get_world_size, is_main_process
+from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.utils import track_iter_progress
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
+
+from cmdg_plugin.progress import track
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def encode_images(model: Any, dataset: Any, options: EncodingOptions) -> Tensor:
     )
     was_training = model.training
     model.eval()
-    regions = _collect((model.encode_regions(batch) for batch in _progress(loader, 'images')), rows, len(dataset))
+    regions = _collect((model.encode_regions(batch) for batch in track(loader, 'Encoding images')), rows, len(dataset))
     model.train(was_training)
     return regions
 
@@ -84,7 +85,7 @@ def encode_captions(model: Any, captions: Sequence[Sequence[str]], batch_size: i
         num_cut += cut
         return features
 
-    features = _collect((encode(batch)[None] for batch in _progress(batches, 'captions')), rows, len(sentences))[:, 0]
+    features = _collect((encode(batch)[None] for batch in track(batches, 'Encoding captions')), rows, len(sentences))[:, 0]
     if num_cut:
         print_log(
             f'{num_cut} of {len(rows)} sentences were longer than the text tower reads and were cut at their end.',
@@ -98,11 +99,6 @@ def encode_captions(model: Any, captions: Sequence[Sequence[str]], batch_size: i
 
 def _rows_of_this_rank(total: int) -> range:
     return range(get_rank(), total, get_world_size())
-
-
-def _progress(batches: Any, what: str) -> Any:
-    print_log(f'Encoding {what}: {len(batches)} batches', logger='current')
-    return track_iter_progress(batches) if is_main_process() else batches
 
 
 def _collect(batches: Any, rows: range, total: int) -> Tensor:

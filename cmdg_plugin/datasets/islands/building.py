@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
+
+from cmdg_plugin.progress import track
 
 from .describing import describe
 from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, get_domain
@@ -129,21 +130,16 @@ def _make(root: Path, names: Sequence[str], seed: int) -> None:
     plans = {name: plan_domain(name, seed) for name in names}
     total = sum(len(plan) for plan in plans.values())
     print_log(f'Making Islands in {root}: {total} pictures of {", ".join(names)} (once, about 20 s).', logger='current')
-    bar = ProgressBar(total)
     for name, plan in plans.items():
         with tempfile.TemporaryDirectory(dir=root, prefix=_TEMPORARY) as workshop:
             for folder in FOLDERS:
                 (Path(workshop) / folder).mkdir()
                 (root / name / folder).mkdir(parents=True, exist_ok=True)
-            records = []
-            for shot in plan:
-                records.append(_take(shot, name, Path(workshop)))
-                bar.update()
+            records = [_take(shot, name, Path(workshop)) for shot in track(plan, f'Drawing {name}', unit='picture')]
             for shot in plan:
                 os.replace(Path(workshop) / shot.file_path, root / name / shot.file_path)
         # Last, because a caption file says that its domain is there.
         _write_json(root / f'{name}.json', records)
-    bar.file.write('\n')
 
 
 def _take(shot: Shot, name: str, folder: Path) -> dict[str, object]:

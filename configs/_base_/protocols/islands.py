@@ -1,0 +1,56 @@
+"""Islands: train on four drawn domains, evaluate on two unseen ones; made on first use (about 20 s)."""
+
+data_root = 'data/islands'
+image_size = (48, 96)  # width, height
+
+plain_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='mmpretrain.Resize', scale=image_size, interpolation='bicubic', backend='pillow'),
+    dict(
+        type='mmpretrain.PackInputs',
+        algorithm_keys=('camera', 'domain', 'image_index', 'captions'),
+        meta_keys=('img_path',),
+    ),
+]
+train_pipeline = [
+    *plain_pipeline[:2],
+    dict(type='mmpretrain.RandomFlip', prob=0.4),
+    plain_pipeline[-1],
+]
+
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=1,
+    persistent_workers=False,
+    dataset=dict(
+        type='CaptionedReIDDataset',
+        sources=[
+            dict(type='IslandsSource', domain=domain, root=data_root)
+            for domain in ('harbor', 'market', 'campus', 'station')
+        ],
+        pipeline=train_pipeline,
+    ),
+    sampler=dict(type='IdentitySampler', batch_size=64, num_instances=4),
+    collate_fn=dict(type='default_collate'),
+    drop_last=True,
+)
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=1,
+    persistent_workers=False,
+    dataset=dict(
+        type='ReIDEvaluationSet',
+        targets=[dict(type='IslandsSource', domain=domain, root=data_root) for domain in ('metro', 'alpine')],
+        pipeline=plain_pipeline,
+    ),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='ReIDMetric', num_ranked_queries=6)
+test_evaluator = val_evaluator
+
+custom_hooks = [
+    dict(type='PromptLearningHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
+    dict(type='DomainBridgingHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
+]
