@@ -1,0 +1,125 @@
+"""Identity, camera and split of one caption record, from its keys or, where a key is absent, from its file name.
+
+The nine released caption files name these facts differently, and three of them only in the file name.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SPLITS = ('train', 'val', 'query', 'gallery')
+"""The roles that an image may have in a dataset."""
+
+_MARKET = re.compile(r'(?:^|/)(bounding_box_train|query|bounding_box_test)/(-?\d+)_c(\d+)s[^/]*$')
+_MARKET_SPLITS = {'bounding_box_train': 'train', 'query': 'query', 'bounding_box_test': 'gallery'}
+_CUHK02 = re.compile(r'(?:^|/)P(\d)/cam([12])/[^/]+$')
+_CUHK03 = re.compile(r'(?:^|/)images_(?:labeled|detected)/(\d)_\d+_(\d)_\d+\.[^/]+$')
+_MSMT17 = re.compile(r'(?:^|/)\d{4}_\d{3}_(\d{2})_[^/]*$')
+_NUMBER_AT_END = re.compile(r'(?:.*_)?(-?\d+)')
+
+
+class FieldError(ValueError):
+    """A value that a caption record may not hold; the reader adds file and record number."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+@dataclass(frozen=True)
+class RecordFacts:
+    """Who is in an image, which camera took it, and which role it has; None where the record does not say."""
+
+    identity: int | None
+    camera: int | None
+    split: str | None
+
+
+def read_facts(record: Mapping[str, object], file_path: str) -> RecordFacts:
+    """Find identity, camera and split of one record in any released nesting or in our own.
+
+    Keys win over names: identity from `identity` or `id`, camera from `camera`, `camid` or `cmid`, split from `split`.
+    What no key holds comes from Market-1501-like, CUHK02, CUHK03 and MSMT17 file names. Numbers are not shifted:
+    cameras count from where the dataset counts them; those of CUHK02 and CUHK03 are made of pair and view, from 0.
+
+    Args:
+        record: The record as decoded from JSON.
+        file_path: Its path, relative to the dataset's root.
+
+    Raises:
+        FieldError: If a key holds something that cannot be an identity, a camera or a split.
+    """
+    named = _facts_of_name(file_path)
+    split = record.get('split')
+    if split is not None and split not in SPLITS:
+        raise FieldError('split', f'expected one of {", ".join(SPLITS)}, got {split!r}')
+    identity = _first_number(record, ('identity', 'id'))
+    camera = _first_number(record, ('camera', 'camid', 'cmid'))
+    return RecordFacts(
+        identity=named.identity if identity is None else identity,
+        camera=named.camera if camera is None else camera,
+        split=named.split if split is None else str(split),
+    )
+
+
+def clean_path(value: object) -> str:
+    """Turn a record's path into one relative to the dataset's root, without leading slash.
+
+    Raises:
+        FieldError: If it is no path or leaves the root.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise FieldError('file_path', f'expected the path of an image, got {value!r}')
+    path = posixpath.normpath(value.strip().replace('\\', '/').lstrip('/'))
+    if path == '.':
+        raise FieldError('file_path', f'expected the path of an image, got {value!r}')
+    if path == '..' or path.startswith('../') or re.match(r'[A-Za-z]:', path):
+        raise FieldError('file_path', f'{value!r} leaves the root of the dataset; paths are relative to it')
+    return path
+
+
+def clean_captions(value: object) -> tuple[str, str, str, str]:
+    """Check that a record holds four sentences: global, upper, middle, lower third.
+
+    Raises:
+        FieldError: If it does not.
+    """
+    wanted = 'expected four sentences (global, upper, middle, lower third)'
+    if not isinstance(value, list | tuple):
+        raise FieldError('captions', f'{wanted}, got {"nothing" if value is None else type(value).__name__}')
+    if len(value) != 4:
+        raise FieldError('captions', f'{wanted}, got {len(value)}')
+    for position, caption in enumerate(value):
+        if not isinstance(caption, str):
+            raise FieldError('captions', f'{wanted}, but entry {position} is {caption!r}, not a string')
+        if not caption.strip():
+            raise FieldError('captions', f'{wanted}, but entry {position} is empty')
+    return value[0], value[1], value[2], value[3]
+
+
+def _first_number(record: Mapping[str, object], keys: tuple[str, ...]) -> int | None:
+    for key in keys:
+        value = record.get(key)
+        if value is None:
+            continue
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        # CUHK-SYSU writes numbers as text, CUHK02 puts a prefix and an underscore before them.
+        match = _NUMBER_AT_END.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise FieldError(key, f'expected a whole number, got {value!r}')
+        return int(match.group(1))
+    return None
+
+
+def _facts_of_name(file_path: str) -> RecordFacts:
+    if match := _MARKET.search(file_path):
+        return RecordFacts(int(match.group(2)), int(match.group(3)), _MARKET_SPLITS[match.group(1)])
+    if match := _CUHK03.search(file_path):
+        return RecordFacts(None, 2 * int(match.group(1)) + int(match.group(2)) - 3, None)
+    if match := _CUHK02.search(file_path):
+        return RecordFacts(None, 2 * int(match.group(1)) + int(match.group(2)) - 3, None)
+    if match := _MSMT17.search(file_path):
+        return RecordFacts(None, int(match.group(1)), None)
+    return RecordFacts(None, None, None)

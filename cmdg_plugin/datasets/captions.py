@@ -1,0 +1,130 @@
+"""Caption files: one reader for the nine files that CMDG's authors released and for our own format."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmdg_plugin.datasets.caption_fields import FieldError, clean_captions, clean_path, read_facts
+
+_SPLIT_KEYS = ('train', 'query', 'gallery')
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRecord:
+    """One image and its four captions; None where a file does not say.
+
+    Attributes:
+        file_path: Path below the dataset's root, with forward slashes and no leading one.
+        captions: Four sentences: global, upper, middle, lower third (file order).
+        identity: Who is in the image, as the file numbers people.
+        camera: Which camera took it, as the file numbers cameras.
+        split: `train`, `val`, `query` or `gallery`.
+        split_index: Position of the split in a file that holds several, from 0.
+    """
+
+    file_path: str
+    captions: tuple[str, str, str, str]
+    identity: int | None = None
+    camera: int | None = None
+    split: str | None = None
+    split_index: int | None = None
+
+
+_FileState = tuple[int, int]
+_cache: dict[Path, tuple[_FileState, tuple[CaptionRecord, ...]]] = {}
+_cache_lock = threading.Lock()
+
+
+def load_captions(path: str | Path) -> list[CaptionRecord]:
+    """Read a caption file in any of the nine released nestings or in our own flat one.
+
+    Released (Market-1501, MSMT17, CUHK02, CUHK03, CUHK-SYSU, VIPeR): a list of records. Released (GRID, iLIDS, PRID): a
+    list of splits, each `{train, query, gallery}` of records. Own: a list of records with `file_path`, `captions` and,
+    if known, `identity`, `camera`, `split`. A file is read once per process as long as it does not change.
+
+    Args:
+        path: The JSON file.
+
+    Returns:
+        Its records in file order; a file of several splits gives one record per image and split.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file or one of its records is not as described; names file, record number and key.
+    """
+    path = Path(path).expanduser().resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f'no caption file at {path}; give the path of a caption JSON')
+    stat = path.stat()
+    state = (stat.st_mtime_ns, stat.st_size)
+    with _cache_lock:
+        cached = _cache.get(path)
+        if cached is None or cached[0] != state:
+            cached = (state, tuple(_read(path)))
+            _cache[path] = cached
+    return list(cached[1])
+
+
+def _read(path: Path) -> list[CaptionRecord]:
+    content = _decode(path)
+    if not isinstance(content, list):
+        raise _nesting_error(path, f'the file holds a {type(content).__name__}, not a list')
+    if not content:
+        raise _nesting_error(path, 'the list is empty')
+    splits = [isinstance(entry, dict) and 'file_path' not in entry and _is_split(entry) for entry in content]
+    if not any(splits):
+        return [_parse(path, f'record {number}', entry, None, None) for number, entry in enumerate(content)]
+    if not all(splits):
+        raise _nesting_error(path, f'entry {splits.index(False)} is no split, though others are')
+    return list(_parse_splits(path, content))
+
+
+def _decode(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes().decode('utf-8-sig'))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f'{path} is no JSON file: {error}') from error
+
+
+def _is_split(entry: Mapping[str, object]) -> bool:
+    return any(key in entry for key in _SPLIT_KEYS)
+
+
+def _parse_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[CaptionRecord]:
+    for index, split in enumerate(content):
+        for key in _SPLIT_KEYS:
+            records = split.get(key)
+            if not isinstance(records, list):
+                found = f'a {type(records).__name__}' if key in split else 'nothing'
+                raise _nesting_error(path, f'split {index}, key {key!r}: expected a list of records, got {found}')
+            for number, record in enumerate(records):
+                yield _parse(path, f'split {index}, {key}, record {number}', record, key, index)
+
+
+def _parse(path: Path, where: str, record: object, split: str | None, split_index: int | None) -> CaptionRecord:
+    if not isinstance(record, dict):
+        raise _nesting_error(path, f'{where}: expected a record, got a {type(record).__name__}')
+    try:
+        file_path = clean_path(record.get('file_path'))
+        facts = read_facts(record, file_path)
+        captions = clean_captions(record.get('captions'))
+    except FieldError as error:
+        raise ValueError(f'{path}, {where} (counted from 0), key {error.key!r}: {error}') from error
+    return CaptionRecord(
+        file_path=file_path,
+        captions=captions,
+        identity=facts.identity,
+        camera=facts.camera,
+        split=split or facts.split,
+        split_index=split_index,
+    )
+
+
+def _nesting_error(path: Path, found: str) -> ValueError:
+    return ValueError(
+        f'{path} is no caption file: {found}. Expected a list of records with file_path and captions, or a list of '
+        f'splits, each with the keys {", ".join(_SPLIT_KEYS)}'
+    )

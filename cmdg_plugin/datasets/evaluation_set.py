@@ -1,0 +1,171 @@
+"""Images of one or several retrieval benchmarks, each encoded once whatever the number of splits."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
+from cmdg_plugin.datasets.source_building import load_sources
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord
+from cmdg_plugin.regions import to_region_order
+from cmdg_plugin.registry import DATASETS
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSplit:
+    """One way to ask: positions of the query (q,) and the gallery (g,) images among a target's images."""
+
+    query: np.ndarray
+    gallery: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationTarget:
+    """One benchmark of an evaluation set.
+
+    Attributes:
+        name: Name of the benchmark, as metric keys show it.
+        paths: Files of its n images.
+        identities: Person of every image as the benchmark numbers them, (n,).
+        cameras: Camera of every image as the benchmark numbers them, (n,); zeros if unknown.
+        captions: Four sentences of every image in region order, or None.
+        splits: One or several query/gallery pairs over these images.
+        offset: Position of the first image in the whole evaluation set.
+        has_cameras: Whether cameras are known, hence whether the same-camera rule can apply.
+    """
+
+    name: str
+    paths: list[str]
+    identities: np.ndarray
+    cameras: np.ndarray
+    captions: list[tuple[str, ...] | None]
+    splits: tuple[EvaluationSplit, ...]
+    offset: int = 0
+    has_cameras: bool = True
+
+
+@DATASETS.register_module()
+class ReIDEvaluationSet(BaseDataset):
+    """Query and gallery images of several targets, every image once.
+
+    A sample, before the pipeline, is `dict(img_path, gt_label, camera, domain, image_index, captions)` with the
+    person and camera as the target numbers them. `metainfo['targets']` holds an `EvaluationTarget` per target.
+
+    Args:
+        targets: Configs of registered sources.
+        pipeline: Transforms, as in MMEngine.
+        split: `'released'` (one split), `'all'`, or the position of a split in targets that have several.
+        lazy_init: Index the targets only when first asked.
+
+    Raises:
+        ValueError: If a target has no query or no gallery, or there is no such split.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Mapping[str, Any] | ReIDSource],
+        pipeline: Sequence[dict | Callable] = (),
+        *,
+        split: str | int = 'released',
+        lazy_init: bool = False,
+    ) -> None:
+        self.target_configs = targets
+        self.split = split
+        super().__init__(pipeline=list(pipeline), test_mode=True, lazy_init=lazy_init)
+
+    @property
+    def metainfo(self) -> dict:
+        """Meta information; the targets are shared, not copied, as they hold every path and caption."""
+        self.full_init()
+        return dict(self._metainfo)
+
+    @property
+    def targets(self) -> tuple[EvaluationTarget, ...]:
+        """The targets, in the order of the config."""
+        return self.metainfo['targets']
+
+    def load_data_list(self) -> list[dict]:
+        """Index all targets."""
+        targets: list[EvaluationTarget] = []
+        samples: list[dict] = []
+        for domain, index in enumerate(load_sources(self.target_configs)):
+            target = make_target(index, self.split, offset=len(samples))
+            targets.append(target)
+            samples.extend(_samples(target, domain))
+        self._metainfo['targets'] = tuple(targets)
+        return samples
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one image.
+
+        Raises:
+            ValueError: If it cannot be read: leaving it out would change what is measured.
+        """
+        info = self.get_data_info(idx)
+        try:
+            return self.pipeline(info)
+        except READ_ERRORS as error:
+            if is_readable_image(info['img_path']):
+                raise
+            raise ValueError(
+                f'cannot read the image {info["img_path"]} ({error}); restore it: scores without it would not compare'
+            ) from error
+
+
+def make_target(index: SourceIndex, split: str | int = 'released', *, offset: int = 0) -> EvaluationTarget:
+    """Gather the query and gallery images of a source, every image once.
+
+    Args:
+        index: The source.
+        split: `'released'`, `'all'`, or the position of a split; a source with one split always gives that one.
+        offset: Position of its first image in the whole evaluation set.
+
+    Raises:
+        ValueError: If a split has no query or no gallery, or there is no such split.
+    """
+    records: list[SourceRecord] = []
+    rows: dict[str, int] = {}
+
+    def positions(members: Sequence[SourceRecord]) -> np.ndarray:
+        for record in members:
+            if record.path not in rows:
+                rows[record.path] = len(records)
+                records.append(record)
+        return np.array([rows[record.path] for record in members], dtype=np.int64)
+
+    splits = []
+    for position in index.positions(split if len(index.splits) > 1 else 'released'):
+        roles = index.splits[position]
+        if not roles.query or not roles.gallery:
+            lacking = 'query' if not roles.query else 'gallery'
+            raise ValueError(
+                f'{index.name}: no {lacking} images, so it cannot be evaluated on; use it as a source only'
+            )
+        splits.append(EvaluationSplit(query=positions(roles.query), gallery=positions(roles.gallery)))
+    return EvaluationTarget(
+        name=index.name,
+        paths=[index.absolute(record) for record in records],
+        identities=np.array([record.identity for record in records], dtype=np.int64),
+        cameras=np.array([record.camera or 0 for record in records], dtype=np.int64),
+        captions=[None if record.captions is None else to_region_order(record.captions) for record in records],
+        splits=tuple(splits),
+        offset=offset,
+        has_cameras=index.has_cameras,
+    )
+
+
+def _samples(target: EvaluationTarget, domain: int) -> list[dict]:
+    return [
+        {
+            'img_path': path,
+            'gt_label': int(target.identities[row]),
+            'camera': int(target.cameras[row]),
+            'domain': domain,
+            'image_index': target.offset + row,
+            'captions': target.captions[row],
+        }
+        for row, path in enumerate(target.paths)
+    ]

@@ -1,0 +1,224 @@
+"""Training images of several ReID sources with identities, cameras, domains and captions."""
+
+import copy
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset, Compose
+from mmengine.logging import print_log
+
+from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
+from cmdg_plugin.datasets.source_building import load_sources
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, check_subsets
+from cmdg_plugin.regions import to_region_order
+from cmdg_plugin.registry import DATASETS
+
+_EMPTY_CAPTIONS = ('', '', '', '')
+
+
+@DATASETS.register_module()
+class CaptionedReIDDataset(BaseDataset):
+    """Images of one or several sources whose people never overlap ("identity islands").
+
+    People, cameras and domains are numbered from 0 over all sources: domains in the order of the sources, people and
+    cameras sorted within each domain, so that the numbers are the same on every machine. A sample, before the
+    pipeline, is `dict(img_path, gt_label, camera, domain, image_index, captions)`: `gt_label` is the person,
+    `image_index` the image's position in the dataset and its row in the memory bank, `captions` four sentences in
+    region order (upper, middle, lower, global).
+
+    Args:
+        sources: Configs of registered sources.
+        pipeline: Transforms, as in MMEngine.
+        subsets: Roles of the images to train on, out of `train`, `val`, `query`, `gallery`, or `all` for the four.
+        split: Which split of sources that have several: `'released'` or a position.
+        on_missing: What an image without captions means: `'error'`, `'skip'` (leave it out) or `'empty'` (four empty
+            sentences). The counts are logged.
+        on_corrupt: What an image that cannot be read means: `'error'`, or `'skip'` (take another image of the same
+            person and log it once).
+        lazy_init: Index the sources only when first asked.
+
+    Attributes:
+        identities: Person of every image, (N,).
+        cameras: Camera of every image, counted over all domains, (N,).
+        domains: Domain of every image, (N,).
+
+    Raises:
+        ValueError: If a setting is unknown, captions are missing or a file belongs to two sources.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Mapping[str, Any] | ReIDSource],
+        pipeline: Sequence[dict | Callable] = (),
+        *,
+        subsets: str | Iterable[str] = ('train',),
+        split: str | int = 'released',
+        on_missing: str = 'error',
+        on_corrupt: str = 'error',
+        lazy_init: bool = False,
+    ) -> None:
+        _check_choice('on_missing', on_missing, ('error', 'skip', 'empty'))
+        _check_choice('on_corrupt', on_corrupt, ('error', 'skip'))
+        if split == 'all':
+            raise ValueError("split='all' is for evaluation: the splits train and test on different people")
+        self.sources = sources
+        self.subsets = check_subsets(subsets)
+        self.split = split
+        self.on_missing = on_missing
+        self.on_corrupt = on_corrupt
+        self.identities: np.ndarray
+        self.cameras: np.ndarray
+        self.domains: np.ndarray
+        super().__init__(pipeline=list(pipeline), lazy_init=lazy_init)
+
+    @property
+    def num_identities(self) -> int:
+        """Number of people over all sources."""
+        self.full_init()
+        return int(self.identities.max()) + 1
+
+    @property
+    def num_cameras(self) -> int:
+        """Number of cameras over all sources."""
+        self.full_init()
+        return int(self.cameras.max()) + 1
+
+    @property
+    def num_domains(self) -> int:
+        """Number of sources."""
+        self.full_init()
+        return int(self.domains.max()) + 1
+
+    @property
+    def captions(self) -> list[tuple[str, ...]]:
+        """Four sentences of every image, in region order."""
+        return [self.get_data_info(index)['captions'] for index in range(len(self))]
+
+    @property
+    def num_corrupt(self) -> int:
+        """Number of images that could not be read so far, also those met by dataloader workers."""
+        self.full_init()
+        return int(self._corrupt.sum())
+
+    def with_pipeline(self, pipeline: Sequence[dict | Callable]) -> 'CaptionedReIDDataset':
+        """Return the same images under other transforms; shares the index and the count of corrupt images."""
+        self.full_init()
+        other = copy.copy(self)
+        other.pipeline = Compose(list(pipeline))
+        return other
+
+    def load_data_list(self) -> list[dict]:
+        """Index all sources.
+
+        Raises:
+            ValueError: If captions are missing, nothing is left or a file belongs to two sources.
+        """
+        indices = load_sources(self.sources)
+        chosen = [(domain, record) for domain, index in enumerate(indices) for record in self._select(index)]
+        if not chosen:
+            raise ValueError(f'no image left to train on; subsets are {list(self.subsets)}')
+        people = [(domain, record.scope, record.identity) for domain, record in chosen]
+        cameras = [(domain, -1 if record.camera is None else record.camera) for domain, record in chosen]
+        self.identities = _number(people)
+        self.cameras = _number(cameras)
+        self.domains = np.array([domain for domain, _ in chosen], dtype=np.int64)
+        # Workers are processes: only shared memory lets the main one count what they met.
+        self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
+        paths = [indices[domain].absolute(record) for domain, record in chosen]
+        _check_unique(paths, self.domains, [index.name for index in indices])
+        self._metainfo.update(sources=[index.name for index in indices], num_images=len(chosen))
+        return [
+            {
+                'img_path': path,
+                'gt_label': int(identity),
+                'camera': int(camera),
+                'domain': domain,
+                'image_index': position,
+                'captions': to_region_order(record.captions or _EMPTY_CAPTIONS),
+            }
+            for position, (path, identity, camera, (domain, record)) in enumerate(
+                zip(paths, self.identities, self.cameras, chosen, strict=True)
+            )
+        ]
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one image, or on another of the same person where `on_corrupt` asks for it.
+
+        Raises:
+            ValueError: If the image cannot be read and may not be replaced, or none of the person's can.
+        """
+        for candidate in self._same_person(idx):
+            if self._corrupt[candidate]:
+                continue
+            info = self.get_data_info(candidate)
+            try:
+                return self.pipeline(info)
+            except READ_ERRORS as error:
+                if is_readable_image(info['img_path']):
+                    raise
+                self._note_corrupt(candidate, info['img_path'], error)
+        raise ValueError(
+            f'none of the images of person {self.identities[idx]} can be read, one is '
+            f'{self.get_data_info(idx)["img_path"]}; restore them or take the person out of the data'
+        )
+
+    def _select(self, index: SourceIndex) -> list[SourceRecord]:
+        records = index.select(self.subsets, self.split if len(index.splits) > 1 else 'released')
+        if not records:
+            raise ValueError(f'{index.name}: no image in {", ".join(self.subsets)}')
+        bare = [record for record in records if record.captions is None]
+        if not bare:
+            return records
+        found = f'{index.name}: {len(bare):,} of {len(records):,} images have no captions'
+        if self.on_missing == 'error':
+            raise ValueError(
+                f'{found}, the first is {index.absolute(bare[0])}. Caption them, leave them out with '
+                f"on_missing='skip', or train them with empty captions with on_missing='empty'"
+            )
+        skip = self.on_missing == 'skip'
+        print_log(f'{found}; {"left out" if skip else "empty captions"}', logger='current', level=logging.WARNING)
+        return [record for record in records if record.captions is not None] if skip else records
+
+    def _same_person(self, idx: int) -> Iterable[int]:
+        yield idx
+        others = np.flatnonzero(self.identities == self.identities[idx])
+        start = int(np.searchsorted(others, idx))
+        # The next image of the person, then the one after: the same choice in every run.
+        yield from (int(other) for other in np.roll(others, -start)[1:])
+
+    def _note_corrupt(self, position: int, path: str, error: Exception) -> None:
+        if self.on_corrupt == 'error':
+            raise ValueError(
+                f'cannot read the image {path} ({error}); restore it, or let another image of the same person take its '
+                f"place with on_corrupt='skip'"
+            ) from error
+        self._corrupt[position] = True
+        print_log(
+            f'cannot read the image {path} ({error}); another image of the same person takes its place',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f'expected {name} to be one of {", ".join(choices)}, got {value!r}')
+
+
+def _number(keys: Sequence[tuple]) -> np.ndarray:
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
+
+
+def _check_unique(paths: Sequence[str], domains: np.ndarray, names: Sequence[str]) -> None:
+    seen: dict[str, int] = {}
+    for path, domain in zip(paths, domains, strict=True):
+        first = seen.setdefault(path, int(domain))
+        if first != domain:
+            raise ValueError(
+                f'{path} belongs to two sources, {names[first]} and {names[int(domain)]}; people of different sources '
+                f'count as different, so take it out of one of them'
+            )

@@ -1,0 +1,155 @@
+"""Batches of P people with K images each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Dataset, Sampler
+
+from cmdg_plugin.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class IdentitySampler(Sampler[int]):
+    """Positions for batches of `batch_size / num_instances` people with `num_instances` images each.
+
+    Per epoch a person's images are shuffled and dealt out in groups of `num_instances`; what does not fill a group
+    waits for another epoch, and who has fewer images than that gives one group with repeats. A batch over all ranks
+    holds different people. The number of batches is the largest for which that is possible, the same in every epoch;
+    people are drawn at random among those with groups left, first those whose groups would not fit in later.
+    (torchreid's `RandomIdentitySampler` draws alike, but stops where people run out and cannot tell its length.)
+
+    Args:
+        dataset: Anything with `identities` (N,), the person of every image.
+        batch_size: Images of a batch on one rank.
+        num_instances: Images of one person in a batch (K).
+        seed: Seed of the order; `None` draws one and shares it over the ranks.
+        num_replicas: Number of ranks; `None` asks the process group.
+        rank: This rank; `None` asks the process group.
+
+    Raises:
+        TypeError: If the dataset has no `identities`.
+        ValueError: If `batch_size` is no multiple of `num_instances` or there are too few people for a batch.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        num_instances: int = 4,
+        seed: int | None = 0,
+        *,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+    ) -> None:
+        if num_instances < 1 or batch_size < 1 or batch_size % num_instances:
+            raise ValueError(
+                f'batch_size {batch_size} is no multiple of num_instances {num_instances}; a batch holds num_instances '
+                f'images of each of its people, so change one of them'
+            )
+        own_rank, world_size = get_dist_info()
+        self.rank = own_rank if rank is None else rank
+        self.num_replicas = world_size if num_replicas is None else num_replicas
+        if not 0 <= self.rank < self.num_replicas:
+            raise ValueError(f'expected a rank below {self.num_replicas}, got {self.rank}')
+        self.batch_size = batch_size
+        self.num_instances = num_instances
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self._people_per_rank = batch_size // num_instances
+        self._people_per_batch = self._people_per_rank * self.num_replicas
+
+        identities = _identities_of(dataset)
+        # Images grouped by person: person i owns _by_person[_starts[i] : _starts[i] + _counts[i]].
+        self._by_person = np.argsort(identities, kind='stable')
+        _, self._starts, self._counts = np.unique(identities[self._by_person], return_index=True, return_counts=True)
+        self._check_enough()
+        self._groups = np.maximum(self._counts // num_instances, 1)
+        self.num_batches = _count_batches(self._groups, self._people_per_batch)
+
+    def __len__(self) -> int:
+        """Number of positions that an epoch gives on this rank."""
+        return self.num_batches * self.batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, whose order depends on nothing but `seed` and this number."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the positions of an epoch, batch after batch."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        shuffled = self._shuffle_images(rng)
+        people = self._draw_people(rng)  # (batches, people of all ranks)
+        turns = _count_earlier(people)
+        first = self.rank * self._people_per_rank
+        own = slice(first, first + self._people_per_rank)
+        people, turns = people[:, own, None], turns[:, own, None]
+        within = (turns * self.num_instances + np.arange(self.num_instances)) % self._counts[people]
+        return iter(shuffled[self._starts[people] + within].ravel().tolist())
+
+    def _check_enough(self) -> None:
+        if len(self._counts) < self._people_per_batch:
+            ranks = f' on each of {self.num_replicas} ranks' if self.num_replicas > 1 else ''
+            raise ValueError(
+                f'the dataset has {len(self._counts)} people, but a batch of {self.batch_size} with '
+                f'{self.num_instances} images each{ranks} needs {self._people_per_batch}; lower batch_size, raise '
+                f'num_instances or add data'
+            )
+
+    def _shuffle_images(self, rng: np.random.Generator) -> np.ndarray:
+        person = np.repeat(np.arange(len(self._counts)), self._counts)
+        return self._by_person[np.lexsort((rng.random(len(person)), person))]
+
+    def _draw_people(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw different people for every batch, (batches, people of all ranks)."""
+        width = self._people_per_batch
+        left = _trim(np.minimum(self._groups, self.num_batches), self.num_batches * width, rng)
+        drawn = np.empty((self.num_batches, width), dtype=np.int64)
+        for batch in range(self.num_batches):
+            # Whoever has as many groups left as there are batches must be in all of them.
+            due = np.flatnonzero(left == self.num_batches - batch)
+            free = np.flatnonzero((left > 0) & (left < self.num_batches - batch))
+            chosen = np.concatenate([due, rng.choice(free, width - len(due), replace=False)])
+            drawn[batch] = rng.permutation(chosen)
+            left[chosen] -= 1
+        return drawn
+
+
+def _identities_of(dataset: Dataset) -> np.ndarray:
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    identities = getattr(dataset, 'identities', None)
+    if identities is None:
+        raise TypeError(
+            f'expected a dataset with `identities`, the person of every image; {type(dataset).__name__} has none'
+        )
+    return np.asarray(identities)
+
+
+def _count_batches(groups: np.ndarray, width: int) -> int:
+    """Find the most batches of `width` different people, person i being in at most `groups[i]` of them."""
+    low, high = 1, max(int(groups.sum()) // width, 1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        enough = int(np.minimum(groups, middle).sum()) >= middle * width
+        low, high = (middle, high) if enough else (low, middle - 1)
+    return low
+
+
+def _trim(groups: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
+    """Drop groups of random people until `total` are left."""
+    owners = np.repeat(np.arange(len(groups)), groups)
+    dropped = rng.choice(owners, len(owners) - total, replace=False)
+    return groups - np.bincount(dropped, minlength=len(groups))
+
+
+def _count_earlier(people: np.ndarray) -> np.ndarray:
+    """Count for every entry how often its value stands in earlier rows; no row holds a value twice."""
+    flat = people.ravel()
+    order = np.argsort(flat, kind='stable')
+    ordered = flat[order]
+    fresh = np.r_[True, ordered[1:] != ordered[:-1]]
+    starts = np.maximum.accumulate(np.where(fresh, np.arange(len(flat)), 0))
+    turns = np.empty_like(flat)
+    turns[order] = np.arange(len(flat)) - starts
+    return turns.reshape(people.shape)

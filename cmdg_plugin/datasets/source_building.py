@@ -1,0 +1,35 @@
+"""Build the sources that a config lists and load their indices."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex
+from cmdg_plugin.registry import SOURCES
+
+
+def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[SourceIndex]:
+    """Index every source.
+
+    Args:
+        sources: Configs of registered sources, or sources.
+
+    Raises:
+        TypeError: If an entry is neither.
+        ValueError: If there is none or two have one name.
+    """
+    if isinstance(sources, Mapping) or not isinstance(sources, Sequence) or not sources:
+        raise ValueError(f'expected a list with at least one source, got {sources!r}')
+    built = [_build(source) for source in sources]
+    repeated = [name for name, count in Counter(source.name for source in built).items() if count > 1]
+    if repeated:
+        raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own')
+    return [source.load() for source in built]
+
+
+def _build(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:
+    if isinstance(source, Mapping):
+        return SOURCES.build(dict(source))
+    if isinstance(source, ReIDSource):
+        return source
+    raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}')

@@ -1,0 +1,54 @@
+"""Which of the indexed images exist, and what the folder should have looked like if they do not."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+_SHOWN = 12
+
+
+def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
+    """List the relative paths that no file below `root` answers to.
+
+    Every folder is listed once instead of asking for each file, which is what makes 100,000 images on a network drive
+    bearable.
+    """
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        folder, _, name = path.rpartition('/')
+        by_folder[folder].append(name)
+    missing: list[str] = []
+    for folder, names in by_folder.items():
+        present = _list_folder(Path(root) / folder)
+        missing.extend(f'{folder}/{name}'.lstrip('/') for name in names if name not in present)
+    return missing
+
+
+def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
+    """Draw the folders that the paths ask for, each with an example and a count.
+
+    Args:
+        root: Folder that the paths are relative to.
+        paths: Relative paths of images.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        folder, _, name = path.rpartition('/')
+        # Datasets such as MSMT17 keep one folder per person: the upper two levels tell enough.
+        groups['/'.join(folder.split('/')[:2])].append(path if name else folder)
+    lines = [f'{root}/']
+    for folder, members in list(groups.items())[:_SHOWN]:
+        where = f'{folder}/' if folder else ''
+        inside = members[0][len(where) :]
+        lines.append(f'  {where}{inside}  ({len(members):,} images)')
+    if len(groups) > _SHOWN:
+        lines.append(f'  ... and {len(groups) - _SHOWN:,} more folders')
+    return '\n'.join(lines)
+
+
+def _list_folder(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()

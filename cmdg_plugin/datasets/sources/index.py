@@ -1,0 +1,135 @@
+"""What a source of ReID data hands over: named images with their people, cameras, captions and roles."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from cmdg_plugin.datasets.caption_fields import SPLITS
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One image of a source.
+
+    Attributes:
+        path: Path below the root of the index, with forward slashes.
+        identity: Who is in the image, as the dataset numbers people.
+        camera: Which camera took it, as the dataset numbers cameras; None if unknown.
+        captions: Four sentences in file order (global, upper, middle, lower); None if there are none.
+        scope: Whose numbering `identity` belongs to. The same number in two scopes means two people, as in MSMT17,
+            where person 0 of the training set and person 0 of the test set differ.
+        distractor: Whether it stands in the gallery only, as nobody that a query asks for; never trained on.
+    """
+
+    path: str
+    identity: int
+    camera: int | None = None
+    captions: tuple[str, ...] | None = None
+    scope: str = ''
+    distractor: bool = False
+
+
+@dataclass(frozen=True)
+class SourceSplit:
+    """The roles of a source's images in one split."""
+
+    train: tuple[SourceRecord, ...] = ()
+    val: tuple[SourceRecord, ...] = ()
+    query: tuple[SourceRecord, ...] = ()
+    gallery: tuple[SourceRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceIndex:
+    """Everything a source knows, before any image is read.
+
+    Attributes:
+        name: Name of the dataset, as tables and metric keys show it.
+        root: Folder that the records' paths are relative to.
+        splits: One or several ways to share the images out.
+        released: Position in `splits` of the split that results are compared on.
+        has_cameras: Whether cameras are known; without them the same-camera rule cannot apply.
+    """
+
+    name: str
+    root: str
+    splits: tuple[SourceSplit, ...]
+    released: int = 0
+    has_cameras: bool = True
+
+    def split(self, which: str | int = 'released') -> SourceSplit:
+        """Return one split.
+
+        Args:
+            which: `'released'` or the position of a split.
+
+        Raises:
+            ValueError: If there is no such split.
+        """
+        return self.splits[self.positions(which)[0]]
+
+    def positions(self, which: str | int = 'released') -> tuple[int, ...]:
+        """Return the positions of the asked splits: one, or every one for `'all'`.
+
+        Raises:
+            ValueError: If there is no such split.
+        """
+        if which == 'released':
+            return (self.released % len(self.splits),)
+        if which == 'all':
+            return tuple(range(len(self.splits)))
+        if isinstance(which, int) and not isinstance(which, bool) and 0 <= which < len(self.splits):
+            return (which,)
+        raise ValueError(
+            f"{self.name}: expected split 'released', 'all' or a number below {len(self.splits)}, got {which!r}"
+        )
+
+    def select(self, subsets: Iterable[str], which: str | int = 'released') -> list[SourceRecord]:
+        """List the images of some roles to train on: distractors left out, every image once.
+
+        Args:
+            subsets: Any of `train`, `val`, `query`, `gallery`, or `all` for the four.
+            which: Which split.
+
+        Raises:
+            ValueError: If a role is unknown.
+        """
+        names = check_subsets(subsets)
+        split = self.split(which)
+        chosen: dict[str, SourceRecord] = {}
+        for name in names:
+            for record in getattr(split, name):
+                if not record.distractor:
+                    chosen.setdefault(record.path, record)
+        return list(chosen.values())
+
+    def absolute(self, record: SourceRecord) -> str:
+        """Return where the image of a record lies."""
+        return str(Path(self.root) / record.path)
+
+
+@runtime_checkable
+class ReIDSource(Protocol):
+    """Anything that can be registered in `SOURCES`."""
+
+    name: str
+
+    def load(self) -> SourceIndex:
+        """Index the source; reads no image."""
+        ...
+
+
+def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:
+    """Spell out which roles are meant.
+
+    Raises:
+        ValueError: If one is unknown or none is given.
+    """
+    names = (subsets,) if isinstance(subsets, str) else tuple(subsets)
+    if names == ('all',):
+        return SPLITS
+    unknown = [name for name in names if name not in SPLITS]
+    if unknown or not names:
+        raise ValueError(f"expected subsets out of {', '.join(SPLITS)}, or 'all'; got {list(names)}")
+    return names

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SENTENCES = ('A man walks, {}.', 'A red shirt, {}.', 'A brown belt, {}.', 'Blue jeans, {}.')
+
+
+def _write(root: Path, name: str, people, *, cameras=2, images=2, distractors=1, junk=1):
+    """Write a tiny dataset named and laid out like Market-1501, with its caption file; the first half is trained on."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    records = []
+
+    def add(folder, person, camera, frame):
+        path = f'{folder}/{person:04d}_c{camera}s1_{frame:06d}_00.jpg'
+        (root / name / folder).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / name / path, quality=90)
+        captions = [sentence.format(path) for sentence in SENTENCES]
+        records.append({'file_path': path, 'id': person, 'cmid': camera, 'captions': captions})
+
+    people = list(people)
+    for position, person in enumerate(people):
+        for camera in range(1, cameras + 1):
+            if position < (len(people) + 1) // 2:
+                for frame in range(images):
+                    add('bounding_box_train', person, camera, frame)
+            else:
+                add('query', person, camera, 0)
+                for frame in range(1, images + 1):
+                    add('bounding_box_test', person, camera, frame)
+    for number, person in enumerate([0] * distractors + [-1] * junk):
+        folder, camera = ('bounding_box_test', 1)
+        path = f'{folder}/{"-1" if person < 0 else "0000"}_c{camera}s1_{900 + number:06d}_00.jpg'
+        (root / name / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)).save(root / name / path)
+        captions = [sentence.format(path) for sentence in SENTENCES]
+        records.append({'file_path': path, 'id': person, 'cmid': camera, 'captions': captions})
+    (root / f'{name}.json').write_text(json.dumps(records))
+    return {
+        'type': 'CaptionFileSource',
+        'name': name,
+        'root': str(root / name),
+        'caption_file': str(root / f'{name}.json'),
+    }
+
+
+@pytest.fixture
+def market_like(tmp_path):
+    """Factory of tiny Market-1501-like datasets; returns the config of the source."""
+
+    def make(name, people, **settings):
+        return _write(tmp_path, name, people, **settings)
+
+    return make
+
+
+@pytest.fixture
+def load_pipeline():
+    """Load an image and pack it with the fields that training needs."""
+    return [
+        {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
+        {
+            'type': 'mmpretrain.PackInputs',
+            'algorithm_keys': ('camera', 'domain', 'image_index', 'captions'),
+            'meta_keys': ('img_path', 'ori_shape'),
+        },
+    ]

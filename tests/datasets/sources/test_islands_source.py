@@ -1,0 +1,39 @@
+import json
+import sys
+import types
+
+import pytest
+
+from cmdg_plugin.registry import SOURCES
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path, market_like):
+    """Islands with two domains; the real ones take a while to draw and have tests of their own."""
+    calls = []
+
+    def build_islands(root, *, seed=0):
+        calls.append((root, seed))
+        return root
+
+    module = types.ModuleType('cmdg_plugin.datasets.islands')
+    module.SOURCE_DOMAINS, module.TARGET_DOMAINS, module.build_islands = ('shop',), ('yard',), build_islands
+    monkeypatch.setitem(sys.modules, 'cmdg_plugin.datasets.islands', module)
+    market_like('shop', [3, 4])
+    return calls
+
+
+def test_made_on_first_use_then_read(stand_in, tmp_path):
+    source = SOURCES.build({'type': 'IslandsSource', 'domain': 'shop', 'root': str(tmp_path), 'seed': 4})
+    assert source.name == 'shop'
+    assert stand_in == []
+    index = source.load()
+    assert stand_in == [(tmp_path, 4)]
+    assert (index.name, index.root) == ('shop', str(tmp_path / 'shop'))
+    assert len(index.split().train) == 4
+    assert json.loads((tmp_path / 'shop.json').read_text())[0]['captions'][0] == index.split().train[0].captions[0]
+
+
+def test_unknown_domain(stand_in, tmp_path):
+    with pytest.raises(ValueError, match="no domain 'moon'; expected one of shop, yard"):
+        SOURCES.build({'type': 'IslandsSource', 'domain': 'moon', 'root': str(tmp_path)}).load()
