@@ -11,9 +11,9 @@ from cmdg_plugin.models.utils import check_indices, check_positive, check_sizes,
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'part_neighbor_loss'
-_SCORES_PER_CHUNK_CPU = 1 << 20
-_SCORES_PER_CHUNK_GPU = 1 << 26
-"""Scores (parts x batch x bank rows) held at a time: what stays in a CPU's cache, and 256 MB of float32 on a GPU."""
+_SCORES_HELD_CPU = 1 << 20
+_SCORES_HELD_GPU = 1 << 26
+"""Scores (batch x bank rows) held at a time: 4 MB of float32, which stay in a CPU's cache, and 256 MB on a GPU."""
 
 
 class _PartNeighborLoss(torch.autograd.Function):
@@ -37,8 +37,8 @@ class _PartNeighborLoss(torch.autograd.Function):
         with_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
         num_parts, batch, _ = parts.shape
-        scores_held = _SCORES_PER_CHUNK_CPU if parts.device.type == 'cpu' else _SCORES_PER_CHUNK_GPU
-        chunk_size = max(num_neighbors, scores_held // (num_parts * batch))
+        held = _SCORES_HELD_CPU if parts.device.type == 'cpu' else _SCORES_HELD_GPU
+        chunk_size = max(num_neighbors, held // batch)
         with full_precision(parts.device):
             scan = scan_bank(
                 parts * (2 * scale),
@@ -109,9 +109,9 @@ def part_neighbor_loss(
     if bank_norms is None:
         bank_norms = squared_norms(bank)
     check_sizes(_OWNER, bank=(bank, 'NPD'), bank_norms=(bank_norms, 'NP'))
-    bias = bank_norms.detach().to(parts.dtype) * -scale
+    bias = bank_norms.detach().T.to(parts.dtype).contiguous() * -scale
     if valid is not None:
-        bias = bias.masked_fill(~valid[:, None], -torch.inf)
+        bias = bias.masked_fill(~valid, -torch.inf)
     with_gradient = torch.is_grad_enabled() and parts.requires_grad
     return _PartNeighborLoss.apply(parts, bank, bias, positions.long(), num_neighbors, scale, with_gradient)
 

@@ -68,7 +68,7 @@ def test_chunks_give_what_one_pass_gives(monkeypatch):
     whole = part_neighbor_loss(parts, bank, positions, scale=1.0)
     whole_grad = torch.autograd.grad(whole[0], parts)[0]
     module = importlib.import_module('cmdg_plugin.models.losses.part_neighbor_loss')  # not the function of that name
-    monkeypatch.setattr(module, '_SCORES_PER_CHUNK_CPU', 3 * 4 * 50)
+    monkeypatch.setattr(module, '_SCORES_HELD_CPU', 4 * 50)
     pieces = part_neighbor_loss(parts, bank, positions, scale=1.0)
     torch.testing.assert_close(pieces[0], whole[0], rtol=1e-12, atol=0)
     assert torch.equal(pieces[1], whole[1])
