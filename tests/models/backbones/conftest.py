@@ -23,7 +23,7 @@ def _variant(*, vision=None, text=None, **top):
 MODELS = {
     'cmdg-test-tiny': TINY,
     'cmdg-test-square': _variant(vision={'image_size': 48}),
-    'cmdg-test-custom': _variant(custom_text=True, text={'pool_type': 'eos', 'eos_id': 49407, 'proj_bias': True}),
+    'cmdg-test-custom': _variant(custom_text=True, text={'proj_bias': True}),
     'cmdg-test-77': _variant(text={'context_length': 77}),
     'cmdg-test-shallow': _variant(vision={'layers': 1}),
     'cmdg-test-average': _variant(vision={'pool_type': 'avg'}),

@@ -204,6 +204,11 @@ def test_frozen_text_tower(name, images):
     assert 'clip.visual.proj' in _trained(backbone)
 
 
+def test_frozen_texts_keep_no_gradient_even_when_all_is_unfrozen_from_outside(backbone):
+    backbone.requires_grad_(True)
+    assert not backbone.encode_text(backbone.tokenize(SENTENCES)[0]).requires_grad
+
+
 def test_last_text_blocks_train_where_asked():
     backbone = TextAwareCLIP('cmdg-test-tiny', text_finetune_layers=2).train()
     text = {name for name in _trained(backbone) if not name.startswith(('clip.visual', 'norm_'))}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cmdg_plugin.models.backbones import TextAwareCLIP, shipped_models, weights
+from cmdg_plugin.models.backbones import TextAwareCLIP, weights
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config
 
 
@@ -183,12 +183,3 @@ def test_a_file_written_at_the_size_asked_for_is_taken_as_it_is(tmp_path):
     assert torch.equal(backbone.clip.visual.positional_embedding, clip.visual.positional_embedding)
     with pytest.raises(ValueError, match='40 patches'):
         TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / 'tall.safetensors'))
-
-
-def test_incomplete_installation_is_named(monkeypatch, tmp_path):
-    model = shipped_models.ShippedModel(tmp_path / 'gone.json', {'islands': tmp_path / 'gone.safetensors'})
-    monkeypatch.setitem(shipped_models.SHIPPED_MODELS, 'gone', model)
-    with pytest.raises(FileNotFoundError, match=r'gone\.json is missing.*reinstall'):
-        shipped_models.register_shipped_model('gone')
-    with pytest.raises(FileNotFoundError, match=r'gone\.safetensors is missing.*reinstall'):
-        weights.read_pretrained('gone', 'islands')
