@@ -6,6 +6,9 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+DATA_ROOT_VARIABLE = 'CMDG_DATA_ROOT'
+"""Environment variable that says where datasets lie; `--cfg-options data_root=...` sets it for one run."""
+
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every tool on a config takes."""
@@ -37,12 +40,15 @@ def load_config(args: argparse.Namespace) -> Config:
     if not Path(args.config).is_file():
         raise FileNotFoundError(f'No config at {args.config}; the ones that ship with the plugin are in configs/.')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    options = dict(args.cfg_options or {})
+    if 'data_root' in options:
+        # Paths below the data root are put together while the config is read, so it must be known before.
+        os.environ[DATA_ROOT_VARIABLE] = str(options.pop('data_root'))
     config = Config.fromfile(args.config)
     config.launcher = args.launcher
     if args.work_dir is not None:
         config.work_dir = args.work_dir
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
+    config.merge_from_dict(options)
     return config

@@ -85,7 +85,9 @@ def encode_captions(model: Any, captions: Sequence[Sequence[str]], batch_size: i
         num_cut += cut
         return features
 
-    features = _collect((encode(batch)[None] for batch in track(batches, 'Encoding captions')), rows, len(sentences))[:, 0]
+    features = _collect((encode(batch)[None] for batch in track(batches, 'Encoding captions')), rows, len(sentences))[
+        :, 0
+    ]
     if num_cut:
         print_log(
             f'{num_cut} of {len(rows)} sentences were longer than the text tower reads and were cut at their end.',

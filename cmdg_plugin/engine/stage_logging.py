@@ -1,37 +1,59 @@
 """The stage's name in every line of the log and in the name of every curve."""
 
 import logging
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from mmengine.logging import MessageHub
 from mmengine.runner import LogProcessor, Runner
 
 from cmdg_plugin.registry import LOG_PROCESSORS
 
 
-class StageNameInLog:
+@contextmanager
+def stage_name_in_log(logger: logging.Logger, current_stage: Callable[[], str]) -> Iterator[None]:
     """Context in which each line of a logger begins with the current stage in brackets.
 
     Args:
         logger: The run's logger.
         current_stage: Gives the stage's name when a line is written.
+
+    Yields:
+        Nothing.
     """
 
-    def __init__(self, logger: logging.Logger, current_stage: Callable[[], str]) -> None:
-        self._logger = logger
-        self._current_stage = current_stage
-
-    def _prefix(self, record: logging.LogRecord) -> bool:
-        record.msg = f'[{self._current_stage()}] {record.msg}'
+    def prefix(record: logging.LogRecord) -> bool:
+        record.msg = f'[{current_stage()}] {record.msg}'
         return True
 
-    def __enter__(self) -> None:
-        self._logger.addFilter(self._prefix)
+    with _filtered(logger, prefix):
+        yield
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._logger.removeFilter(self._prefix)
+
+@contextmanager
+def without_lines_per_parameter(logger: logging.Logger) -> Iterator[None]:
+    """Context in which MMEngine does not list each frozen or specially treated parameter of an optimizer.
+
+    In a staged run most parameters are frozen at any time; a line for each, at each stage, buries the rest of the log.
+    """
+    noise = ('requires_grad=False', 'paramwise_options')
+    with _filtered(logger, lambda record: not any(text in record.getMessage() for text in noise)):
+        yield
+
+
+@contextmanager
+def _filtered(logger: logging.Logger, accept: Callable[[logging.LogRecord], bool]) -> Iterator[None]:
+    logger.addFilter(accept)
+    try:
+        yield
+    finally:
+        logger.removeFilter(accept)
+
+
+def forget_losses(hub: MessageHub) -> None:
+    """Drop the losses of the previous stage, which would go on standing in every line of the next one."""
+    for name in [name for name in hub.log_scalars if name.startswith('train/') and 'loss' in name]:
+        del hub.log_scalars[name]
 
 
 @LOG_PROCESSORS.register_module()

@@ -7,12 +7,13 @@ import torch
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset
 
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.seeding import seed_epoch
-from cmdg_plugin.engine.stage_logging import StageNameInLog
+from cmdg_plugin.engine.stage_logging import forget_losses, stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
 from cmdg_plugin.registry import DATASETS, LOOPS
 
@@ -99,7 +100,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train')
         if self.val_before_training and self._epoch == 0 and self.runner.val_loop is not None:
             self.runner.val_loop.run()
-        with StageNameInLog(self.runner.logger, lambda: self.stage.name):
+        with stage_name_in_log(self.runner.logger, lambda: self.stage.name):
             while self._epoch < self._max_epochs and not self.stop_training:
                 self._run_stage(self.stage)
         self.runner.call_hook('after_train')
@@ -108,6 +109,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
     def _run_stage(self, stage: Stage) -> None:
         if self._prepared is not stage:
             self._prepare(stage)
+        if self._epoch == stage.start:
+            forget_losses(self.runner.message_hub)
         # Epochs may be continued inside a stage: gradient accumulation counts this stage's iterations alone.
         done = (self._epoch - stage.start) * len(self.dataloader)
         self.runner.optim_wrapper.initialize_count_status(self.runner.model, done, stage.epochs * len(self.dataloader))
@@ -131,7 +134,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         if runner.distributed:
             # DistributedDataParallel fixes at construction which parameters it synchronizes.
             runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
-        runner.optim_wrapper = runner.build_optim_wrapper(overlay(self._optim_wrapper_cfg, stage.optim_wrapper))
+        runner.optim_wrapper = self._build_optimizer(stage)
         # The runner refuses to scale the rates while schedules of the previous stage are in place.
         runner.param_schedulers = None
         runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
@@ -152,7 +155,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         model = _unwrap(self.runner.model)
         for stage in self.stages:
             model.check_trainable(stage.name, stage.trainable)
-            self.runner.build_optim_wrapper(overlay(self._optim_wrapper_cfg, stage.optim_wrapper))
+            self._build_optimizer(stage)
 
     def _check_position(self) -> None:
         if self._epoch == 0 or self._loaded_position is None:
@@ -168,6 +171,10 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         if self._epoch >= self._max_epochs:
             print_log(f'All {self._max_epochs} epochs are already done: nothing left to train.', logger='current')
 
+    def _build_optimizer(self, stage: Stage) -> OptimWrapper:
+        with without_lines_per_parameter(self.runner.logger):
+            return self.runner.build_optim_wrapper(overlay(self._optim_wrapper_cfg, stage.optim_wrapper))
+
     def _build_loader(self, runner: Runner, shared: dict[str, Any], stage: Stage) -> DataLoader:
         settings = {key: value for key, value in dict(shared).items() if key != 'dataset'}
         settings = overlay(settings, {k: v for k, v in stage.train_dataloader.items() if k != 'dataset'})
@@ -175,7 +182,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         dataset = DATASETS.build(dict(view), default_args={'dataset': self.dataset}) if view else self.dataset
         # Workers that outlive an epoch would carry their random state past its seed.
         settings['persistent_workers'] = False
-        settings.setdefault('worker_init_fn', {'type': 'seed_worker'})
+        settings.setdefault('worker_init_fn', {'type': 'cmdg_plugin.seed_worker'})
         # The runner deep-copies the settings; a function is left alone, so the index is not copied.
         return runner.build_dataloader({**settings, 'dataset': {'type': lambda: dataset}}, seed=runner.seed)
 

@@ -9,7 +9,6 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmdg_plugin.models.losses.terms import LossTerms
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
@@ -51,7 +50,7 @@ class CMDGReID(BaseModel):
         on_nonfinite: str = 'raise',
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor or {'type': 'ReIDDataPreprocessor'}, init_cfg)
+        super().__init__(_build(data_preprocessor or {'type': 'ReIDDataPreprocessor'}), init_cfg)
         losses = losses or {}
         unknown = [name for name in losses if not hasattr(self, f'{name}_fields')]
         if unknown:
@@ -59,8 +58,10 @@ class CMDGReID(BaseModel):
                 f'model.losses names stages {unknown}, but {type(self).__name__} has no method '
                 f'{unknown[0]}_fields; it runs {self.known_stages()}.'
             )
-        self.backbone = MODELS.build(backbone)
-        self.losses = nn.ModuleDict({name: LossTerms(terms) for name, terms in losses.items()})
+        self.backbone = _build(backbone)
+        self.losses = nn.ModuleDict(
+            {name: _build({'type': 'LossTerms', 'terms': terms}) for name, terms in losses.items()}
+        )
         self.guard = NonFiniteGuard(on_nonfinite)
         self.head: Any = None
         self.prompts: Any = None
@@ -114,7 +115,7 @@ class CMDGReID(BaseModel):
             'memory': {'num_samples': len(labels), 'num_parts': len(PARTS), 'dim': backbone.embed_dim},
         }
         for part in _IDENTITY_PARTS:
-            setattr(self, part, MODELS.build({**sizes[part], **self._identity_cfgs[part]}))
+            setattr(self, part, _build({**sizes[part], **self._identity_cfgs[part]}))
         self._always_frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
 
     def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
@@ -287,6 +288,12 @@ class CMDGReID(BaseModel):
             for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in _IDENTITY_PARTS))]:
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _build(config: dict[str, Any]) -> Any:
+    """Build a part of this model: names without prefix are ours, also inside another project's config."""
+    with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
+        return registry.build(dict(config))
 
 
 def _begins(name: str, beginning: str) -> bool:

@@ -1,6 +1,6 @@
 """Islands: train on four drawn domains, evaluate on two unseen ones; made on first use (about 20 s)."""
 
-data_root = 'data/islands'
+data_root = '{{$CMDG_DATA_ROOT:data}}/islands'
 image_size = (48, 96)  # width, height
 
 plain_pipeline = [

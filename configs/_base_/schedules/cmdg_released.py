@@ -28,7 +28,7 @@ train_cfg = dict(
                 # Cached features of shuffled rows: this stage reads no image.
                 dataset=dict(type='SampleIndices'),
                 sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
-                collate_fn=dict(_delete_=True, type='collate_sample_indices'),
+                collate_fn=dict(_delete_=True, type='cmdg_plugin.collate_sample_indices'),
                 batch_size=64,
                 num_workers=0,
                 drop_last=False,
