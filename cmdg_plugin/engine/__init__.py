@@ -1,8 +1,8 @@
 """The staged run: loop, hooks, schedules, logging."""
 
-from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook
+from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, ResultsHook
 from cmdg_plugin.engine.schedules import WarmupCosineLR
 from cmdg_plugin.engine.stage_logging import StageLogProcessor
 from cmdg_plugin.engine.staged_train_loop import StagedTrainLoop
 
-__all__ = ['DomainBridgingHook', 'PromptLearningHook', 'StageLogProcessor', 'StagedTrainLoop', 'WarmupCosineLR']
+__all__ = ['DomainBridgingHook', 'PromptLearningHook', 'ResultsHook', 'StageLogProcessor', 'StagedTrainLoop', 'WarmupCosineLR']
