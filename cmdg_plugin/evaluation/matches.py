@@ -16,7 +16,8 @@ class GalleryIndex:
         shape: (Q, G), what the four must fit.
 
     Attributes:
-        num_valid_queries: Queries with a gallery image of their identity taken by another camera.
+        valid_queries: Whether each query has a gallery image of its identity taken by another camera, shape (Q,).
+        num_valid_queries: How many have.
 
     Raises:
         ValueError: If lengths differ from `shape`.
@@ -40,7 +41,8 @@ class GalleryIndex:
         grouped = gallery[self._columns]
         self._first = np.searchsorted(grouped, queries, side='left')
         self._counts = np.searchsorted(grouped, queries, side='right') - self._first
-        self.num_valid_queries = int(np.count_nonzero(self._counts > self._count_ignored(queries, gallery)))
+        self.valid_queries = self._counts > self._count_ignored(queries, gallery)
+        self.num_valid_queries = int(np.count_nonzero(self.valid_queries))
 
     def candidates(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Gallery images of the identities of queries `start` to `stop`, padded to the longest list.

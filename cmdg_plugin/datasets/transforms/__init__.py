@@ -1,5 +1,10 @@
-"""Image transforms; those of mmcv are made available by importing them, so that configs name them without a prefix."""
+"""Image transforms: those that neither mmcv nor mmpretrain has.
 
-import mmcv.transforms  # noqa: F401  (registers LoadImageFromFile and others with MMEngine)
+Importing mmcv's registers them with MMEngine, so that configs name `LoadImageFromFile` and others without a prefix.
+"""
 
-__all__: list[str] = []
+import mmcv.transforms  # noqa: F401  (registers)
+
+from cmdg_plugin.datasets.transforms.aug_mix import AugMix
+
+__all__ = ['AugMix']

@@ -11,6 +11,9 @@ from cmdg_plugin.models.backbones.text_tower import end_positions
 GAP = '{}'
 _PLACEHOLDER = 'X'
 
+DEFAULT_TEMPLATE = 'A photo of a {} person.'
+"""Sentence around an identity's learned vectors (CMDG, identity prompts)."""
+
 
 def check_template(template: str) -> None:
     """Check that a template has exactly one gap.

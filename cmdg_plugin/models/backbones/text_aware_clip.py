@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
-from cmdg_plugin.models.backbones.prompt_template import TokenizedTemplate, tokenize_template
+from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE, TokenizedTemplate, tokenize_template
 from cmdg_plugin.models.backbones.region_pooling import pool_regions
 from cmdg_plugin.models.backbones.shipped_models import tokenizer_arguments
 from cmdg_plugin.models.backbones.text_tower import (
@@ -271,7 +271,7 @@ class TextAwareCLIP(BaseModule):
             return encode_embeddings(self.clip, embeddings, end_positions(self.clip, tokens))
 
     def encode_prompts(
-        self, context: Tensor, template: str = 'A photo of a {} person.', chunk_size: int = 512
+        self, context: Tensor, template: str = DEFAULT_TEMPLATE, chunk_size: int = 512
     ) -> Tensor:
         """Encode sentences with learned vectors in their gap (CMDG, identity prompts, after CLIP-ReID).
 

@@ -1,0 +1,139 @@
+"""The retrieval metric of validation and test loops."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+
+from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
+from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
+from cmdg_plugin.evaluation.target_scores import SCORES, score_target
+from cmdg_plugin.registry import METRICS
+
+
+@METRICS.register_module()
+class ReIDMetric(BaseMetric):
+    """Scores the features of an evaluation set: mAP and CMC of each target and their average, in percent.
+
+    Every image's feature is collected once; the query/gallery splits of the targets (`metainfo['targets']` of
+    `ReIDEvaluationSet`) are then ranked by `rank_retrieval`. Keys: `<target>/mAP`, `/R1`, `/R5`, `/R10`, with several
+    splits their mean plus `<target>/mAP_std` and `/R1_std`; `average/mAP`, ... over the targets.
+
+    Args:
+        num_ranked_queries: How many queries per target to keep in `ranked` for pictures.
+        chunk_size: See `rank_retrieval`.
+        device: See `rank_retrieval`.
+        collect_device: See mmengine's `BaseMetric`.
+        prefix: Put in front of every key; none by default, as keys begin with a target's name.
+        collect_dir: See mmengine's `BaseMetric`.
+
+    Attributes:
+        ranked: After an evaluation, on the main process: some `RankedQuery` per target.
+    """
+
+    default_prefix = ''  # not None, of which mmengine warns
+
+    def __init__(
+        self,
+        *,
+        num_ranked_queries: int = 0,
+        chunk_size: int | None = None,
+        device: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if num_ranked_queries < 0:
+            raise ValueError(f'num_ranked_queries must not be negative, got {num_ranked_queries}.')
+        self.num_ranked_queries = num_ranked_queries
+        self.chunk_size = chunk_size
+        self.device = device
+        self.ranked: dict[str, list[RankedQuery]] = {}
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep position and feature of each image of a batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Outputs of the model with `image_index` (position in the evaluation set) and `feature` (D,).
+
+        Raises:
+            ValueError: If a sample lacks one of the two.
+        """
+        for key in ('image_index', 'feature'):
+            if any(sample.get(key) is None for sample in data_samples):
+                raise ValueError(
+                    f'ReIDMetric needs {key!r} in every data sample, got {sorted(data_samples[0])}. `image_index` '
+                    "comes from ReIDEvaluationSet through PackInputs' algorithm_keys, `feature` from the model's "
+                    'predict mode.'
+                )
+        # NumPy rows, as a row of a tensor drags its whole batch along when ranks exchange results.
+        features = torch.stack([sample['feature'].detach().flatten() for sample in data_samples]).float().cpu().numpy()
+        self.results.extend(
+            (int(sample['image_index']), row) for sample, row in zip(data_samples, features, strict=True)
+        )
+
+    def compute_metrics(self, results: list[tuple[int, np.ndarray]]) -> dict[str, float]:
+        """Score all targets.
+
+        Args:
+            results: Position and feature of every image.
+
+        Returns:
+            Scores in percent, see the class.
+
+        Raises:
+            ValueError: If images are missing or came twice, or a target cannot be ranked.
+        """
+        targets = self._targets()
+        features = _arrange(results, targets)
+        metrics: dict[str, float] = {}
+        self.ranked = {}
+        for target in targets:
+            rows = features[target.offset : target.offset + len(target.paths)]
+            scores = score_target(rows, target, chunk_size=self.chunk_size, device=self.device)
+            metrics |= {f'{target.name}/{name}': value for name, value in scores.items()}
+            if self.num_ranked_queries:
+                self.ranked[target.name] = rank_some_queries(rows, target, self.num_ranked_queries)
+        for name in SCORES:
+            metrics[f'average/{name}'] = float(np.mean([metrics[f'{target.name}/{name}'] for target in targets]))
+        return metrics
+
+    def _targets(self) -> tuple[EvaluationTarget, ...]:
+        targets = (self.dataset_meta or {}).get('targets')
+        if not targets:
+            raise ValueError(
+                "ReIDMetric finds no 'targets' in the dataset's meta information; use it with a ReIDEvaluationSet."
+            )
+        names = [target.name for target in targets]
+        if len(set(names)) < len(names) or 'average' in names:
+            raise ValueError(f"Targets need different names, none of them 'average', got {names}.")
+        return tuple(targets)
+
+
+def _arrange(results: list[tuple[int, np.ndarray]], targets: tuple[EvaluationTarget, ...]) -> np.ndarray:
+    """Features in the order of the evaluation set, shape (N, D), each image exactly once."""
+    paths = [path for target in targets for path in target.paths]
+    positions = np.array([position for position, _ in results], dtype=np.int64)
+    strange = positions[(positions < 0) | (positions >= len(paths))]
+    if len(strange):
+        raise ValueError(
+            f'Got a feature of image {strange[0]}, but the evaluation set has {len(paths)} images: model outputs and '
+            'meta information come from different datasets.'
+        )
+    counts = np.bincount(positions, minlength=len(paths))
+    for wrong, what in ((counts == 0, 'missing'), (counts > 1, 'came twice')):
+        if wrong.any():
+            first = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f'Features of {np.count_nonzero(wrong)} of {len(paths)} images {what} (first: image {first}, '
+                f'{paths[first]}). Every image must be encoded exactly once: check the sampler, which must neither '
+                'drop nor repeat (drop_last=False, DefaultSampler with shuffle=False).'
+            )
+    features = np.empty((len(paths), len(results[0][1])), dtype=np.float32)
+    for position, row in results:
+        features[position] = row
+    return features

@@ -1,0 +1,82 @@
+"""Metrics of an evaluation as a table for a terminal or a Markdown page."""
+
+from collections.abc import Mapping
+
+from cmdg_plugin.evaluation.target_scores import SCORES
+
+_STYLES = ('plain', 'markdown')
+_COMPARED = ('before', 'after', 'gain')
+
+
+def format_score_table(
+    metrics: Mapping[str, float], *, before: Mapping[str, float] | None = None, style: str = 'plain'
+) -> str:
+    """Lay out the scores of `ReIDMetric`: a row per target and one for the average.
+
+    Args:
+        metrics: `<target>/<score>` -> percent; other keys are left out. A `<score>_std` is shown behind its score.
+        before: Scores of the same targets at another time; then each score has the columns before, after and gain.
+        style: `'plain'` (aligned with spaces) or `'markdown'`.
+
+    Returns:
+        The table, numbers with one decimal, `-` where there is none.
+
+    Raises:
+        ValueError: If no key is a target's score, or for an unknown style.
+    """
+    if style not in _STYLES:
+        raise ValueError(f'style must be one of {_STYLES}, got {style!r}.')
+    targets = _targets(metrics)
+    if before is None:
+        headers = [['target', *SCORES]]
+        rows = [[target, *(_cell(metrics, target, score) for score in SCORES)] for target in targets]
+    else:
+        headers = [['', *(name for score in SCORES for name in (score, '', ''))], ['target', *_COMPARED * len(SCORES)]]
+        rows = [[target, *_compare(before, metrics, target)] for target in targets]
+    return _markdown(headers, rows) if style == 'markdown' else _plain(headers, rows)
+
+
+def _targets(metrics: Mapping[str, float]) -> list[str]:
+    names = [key.rpartition('/')[0] for key in metrics if '/' in key and key.rpartition('/')[2] in SCORES]
+    targets = [name for name in dict.fromkeys(names) if name != 'average']
+    if not targets:
+        raise ValueError(f'No key of the form <target>/{SCORES[0]} among the metrics: {sorted(metrics)}.')
+    return [*targets, 'average'] if 'average' in names else targets
+
+
+def _cell(metrics: Mapping[str, float], target: str, score: str) -> str:
+    value, spread = metrics.get(f'{target}/{score}'), metrics.get(f'{target}/{score}_std')
+    if value is None:
+        return '-'
+    return f'{value:.1f}' if spread is None else f'{value:.1f} ± {spread:.1f}'
+
+
+def _compare(before: Mapping[str, float], after: Mapping[str, float], target: str) -> list[str]:
+    cells = []
+    for score in SCORES:
+        old, new = before.get(f'{target}/{score}'), after.get(f'{target}/{score}')
+        gain = '-' if old is None or new is None else f'{new - old:+.1f}'
+        cells += [_cell(before, target, score), _cell(after, target, score), gain]
+    return cells
+
+
+def _markdown(headers: list[list[str]], rows: list[list[str]]) -> str:
+    names = headers[0]
+    if len(headers) > 1:  # Markdown has one header line
+        scores = [score for score in SCORES for _ in _COMPARED]
+        names = ['target', *(f'{score} {name}' for score, name in zip(scores, headers[1][1:], strict=True))]
+    rule = [':---', *('---:' for _ in names[1:])]
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (names, rule, *rows))
+
+
+def _plain(headers: list[list[str]], rows: list[list[str]]) -> str:
+    table = [*headers, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headers[0]))]
+    if len(headers) > 1:  # a wider gap in front of each score's three columns
+        widths = [width + 2 * (column % len(_COMPARED) == 1) for column, width in enumerate(widths)]
+    lines = []
+    for row in table:
+        numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append('  '.join([row[0].ljust(widths[0]), *numbers]))
+    lines.insert(len(headers), '-' * len(lines[0]))
+    return '\n'.join(line.rstrip() for line in lines)

@@ -1,0 +1,110 @@
+"""Scores of one target: several query/gallery splits over images that were encoded once."""
+
+import logging
+
+import numpy as np
+from mmengine.logging import print_log
+
+from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
+from cmdg_plugin.evaluation.ranking import rank_retrieval
+
+RANKS: tuple[int, ...] = (1, 5, 10)
+"""Ranks of the CMC curve that are reported."""
+
+SCORES: tuple[str, ...] = ('mAP', *(f'R{rank}' for rank in RANKS))
+"""Names of the scores of a target, in the order of reports."""
+
+JUNK_IDENTITY = -1
+"""Identity of images that show nobody in particular; they neither ask nor answer (Market-1501)."""
+
+
+def split_rows(target: EvaluationTarget, split: EvaluationSplit) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of a split's query and gallery images without junk (identity -1)."""
+    query, gallery = (
+        rows[target.identities[rows] != JUNK_IDENTITY] for rows in (np.asarray(split.query), np.asarray(split.gallery))
+    )
+    return query, gallery
+
+
+def effective_cameras(target: EvaluationTarget) -> np.ndarray:
+    """Cameras for the same-camera rule, shape (n,).
+
+    Where cameras are unknown every image counts as its own camera, so that a query ignores nothing but itself.
+    """
+    return np.asarray(target.cameras) if target.has_cameras else np.arange(len(target.paths))
+
+
+def take_rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of the features, as a view without a copy where they stand in one run."""
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
+        return features[rows[0] : rows[-1] + 1]
+    return features[rows]
+
+
+def score_target(
+    features: np.ndarray, target: EvaluationTarget, *, chunk_size: int | None = None, device: str | None = None
+) -> dict[str, float]:
+    """Rank every split of a target and average.
+
+    Args:
+        features: Shape (n, D), one row per image of the target.
+        target: The benchmark.
+        chunk_size: See `rank_retrieval`.
+        device: See `rank_retrieval`.
+
+    Returns:
+        `mAP`, `R1`, `R5`, `R10` in percent, the mean over the splits; with several splits also `mAP_std` and
+        `R1_std`, the standard deviation over them (divided by their number).
+
+    Raises:
+        ValueError: If features are not finite or a split has no valid query; it names the target.
+    """
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    _check_finite(features, target)
+    rows, counted, asked = [], 0, 0
+    for split in target.splits:
+        query, gallery = split_rows(target, split)
+        try:
+            result = rank_retrieval(
+                take_rows(features, query),
+                take_rows(features, gallery),
+                identities[query],
+                identities[gallery],
+                cameras[query],
+                cameras[gallery],
+                max_rank=max(RANKS),
+                chunk_size=chunk_size,
+                device=device,
+            )
+        except ValueError as error:
+            raise ValueError(f'Target {target.name!r}: {error}') from error
+        rows.append([result.mAP, *(result.cmc[rank - 1] for rank in RANKS)])
+        counted, asked = counted + result.num_valid_queries, asked + len(query)
+    _log_counts(target, asked, counted)
+    percent = 100 * np.array(rows)
+    scores = dict(zip(SCORES, percent.mean(axis=0).tolist(), strict=True))
+    if len(rows) > 1:
+        scores |= {f'{name}_std': float(percent[:, SCORES.index(name)].std()) for name in ('mAP', 'R1')}
+    return scores
+
+
+def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:
+    # A row's sum is NaN or infinite where the row holds such a number, and needs no mask of the matrix's size.
+    bad = np.flatnonzero(~np.isfinite(features.sum(axis=1, dtype=np.float64)))
+    if len(bad):
+        raise ValueError(
+            f'Target {target.name!r}: the features of {len(bad)} of {len(features)} images hold NaN or '
+            f'infinite numbers (first: {target.paths[bad[0]]}). Look for a diverged training run or an overflow in '
+            'half precision.'
+        )
+
+
+def _log_counts(target: EvaluationTarget, asked: int, counted: int) -> None:
+    splits = f' in {len(target.splits)} splits' if len(target.splits) > 1 else ''
+    gallery = round(np.mean([len(split.gallery) for split in target.splits]))
+    message = f'{target.name}: {asked} queries{splits}, {gallery} gallery images.'
+    if counted < asked:
+        message += f' {asked - counted} queries have no valid match and do not count.'
+    if not target.has_cameras:
+        message += ' No camera ids: images of the same camera are not left out.'
+    print_log(message, logger='current', level=logging.INFO)

@@ -1,0 +1,146 @@
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from mmengine.dataset import Compose
+from PIL import Image
+
+from cmdg_plugin.datasets.transforms import AugMix
+from cmdg_plugin.datasets.transforms.aug_mix import OPERATIONS
+from cmdg_plugin.registry import TRANSFORMS
+
+TRAIN_PIPELINE = [
+    {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
+    {'type': 'mmpretrain.Resize', 'scale': (112, 224), 'interpolation': 'bicubic', 'backend': 'pillow'},
+    {'type': 'RandomGrayscale', 'prob': 0.1, 'keep_channels': True, 'channel_weights': (0.114, 0.587, 0.299)},
+    {'type': 'mmpretrain.RandomCrop', 'crop_size': (224, 112), 'padding': 10},
+    {'type': 'RandomFlip', 'prob': 0.4, 'direction': 'horizontal'},
+    {
+        'type': 'RandomApply',
+        'prob': 0.1,
+        'transforms': [
+            {'type': 'mmpretrain.ColorJitter', 'brightness': 0.15, 'contrast': 0.1, 'saturation': 0.05, 'hue': 0.05}
+        ],
+    },
+    {
+        'type': 'RandomApply',
+        'prob': 0.6,
+        'transforms': [{'type': 'cmdg_plugin.AugMix', 'width': 3, 'depth': 1, 'severity': 1, 'coefficient': 0.1}],
+    },
+    {
+        'type': 'mmpretrain.PackInputs',
+        'algorithm_keys': ('camera', 'domain', 'image_index', 'captions'),
+        'meta_keys': ('img_path', 'flip'),
+    },
+]
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 256, (40, 24, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    state = random.getstate()
+    random.seed(0)
+    yield
+    random.setstate(state)
+
+
+def test_value_is_the_mixture_of_its_parts(image, monkeypatch):
+    """A plain loop over recorded draws."""
+    changed = []
+
+    def invert(picture, level):
+        changed.append(level)
+        return Image.fromarray(255 - np.asarray(picture))
+
+    monkeypatch.setattr('cmdg_plugin.datasets.transforms.aug_mix.OPERATIONS', (invert,))
+    random.seed(5)
+    found = AugMix(width=3, depth=1, severity=1, coefficient=0.5).transform({'img': image})['img']
+    random.seed(5)
+    share = random.betavariate(0.5, 0.5)
+    expected = (1 - share) * image.astype(float) + share * (255 - image.astype(float))
+    assert np.abs(found - expected).max() <= 0.51
+    assert len(changed) == 3
+    # Severity 1 of 10: between a tenth and the whole of one tenth.
+    assert all(0.01 <= level <= 0.1 for level in changed)
+
+
+@pytest.mark.parametrize('operation', OPERATIONS)
+def test_every_operation_keeps_size_and_grows_with_level(operation):
+    picture = Image.linear_gradient('L').resize((60, 90)).convert('RGB')
+    strong = operation(picture, 1.0)
+    assert strong.size == picture.size
+    assert strong.mode == 'RGB'
+    if operation.__name__ not in ('_auto_contrast', '_equalize'):
+        weak = operation(picture, 0.1)
+        change = [np.abs(np.asarray(item, float) - np.asarray(picture, float)).mean() for item in (weak, strong)]
+        assert change[0] < change[1]
+
+
+def test_geometry_moves_at_severity_one():
+    """What torchvision's AugMix would not do: CMDG's severity shifts, shears and rotates a little."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8))
+    for operation in OPERATIONS:
+        if operation.__name__.startswith(('_shear', '_rotate', '_translate')):
+            assert np.any(np.asarray(operation(picture, 0.1)) != np.asarray(picture)), operation
+
+
+def test_depth_is_drawn_where_none_is_given(image, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        'cmdg_plugin.datasets.transforms.aug_mix.OPERATIONS', (lambda picture, level: calls.append(1) or picture,)
+    )
+    for _ in range(30):
+        AugMix(width=1, depth=-1).transform({'img': image})
+    assert 30 < len(calls) < 90
+
+
+def test_input_is_left_alone(image):
+    before = image.copy()
+    AugMix(coefficient=1.0).transform({'img': image})
+    assert np.array_equal(image, before)
+
+
+@pytest.mark.parametrize('settings', [{'width': 0}, {'severity': 0}, {'severity': 11}, {'coefficient': 0}])
+def test_settings_out_of_range(settings):
+    with pytest.raises(ValueError, match='expected width'):
+        AugMix(**settings)
+
+
+def test_the_whole_training_pipeline(tmp_path, image):
+    path = tmp_path / 'a.jpg'
+    Image.fromarray(image).save(path)
+    pipeline = Compose(TRAIN_PIPELINE)
+    for _ in range(20):
+        sample = {
+            'img_path': str(path),
+            'gt_label': 4,
+            'camera': 1,
+            'domain': 2,
+            'image_index': 3,
+            'captions': ('a',) * 4,
+        }
+        packed = pipeline(sample)
+        assert packed['inputs'].shape == (3, 224, 112)
+        assert str(packed['inputs'].dtype) == 'torch.uint8'
+        assert packed['data_samples'].gt_label.item() == 4
+        assert packed['data_samples'].image_index == 3
+    assert TRANSFORMS.get('AugMix') is AugMix
+
+
+def test_transforms_are_found_by_name_without_importing_ours(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / 'a.png')
+    code = (
+        'from mmengine.registry import TRANSFORMS, DefaultScope\n'
+        'DefaultScope.get_instance("run", scope_name="cmdg_plugin")\n'
+        'load = TRANSFORMS.build(dict(type="LoadImageFromFile"))\n'
+        'mix = TRANSFORMS.build(dict(type="cmdg_plugin.AugMix"))\n'
+        f'print(mix(load(dict(img_path={str(tmp_path / "a.png")!r})))["img"].shape)\n'
+    )
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '(40, 24, 3)'

@@ -1,0 +1,39 @@
+import numpy as np
+
+from cmdg_plugin.evaluation.ranked_queries import rank_some_queries
+
+
+def test_nearest_images_with_flags_and_without_ignored_ones(make_target):
+    # Distances to query 0 (identity 1, camera 0): image 2 nearest but ignored, then 4 (wrong), 1 and 3 (right, tied).
+    target = make_target('t', [1, 1, 1, 1, 2], [0, 1, 0, 1, 1], [([0], [1, 2, 3, 4])], offset=0)
+    features = np.array([[0.0], [2.0], [0.5], [-2.0], [1.0]], dtype=np.float32)
+    (ranked,) = rank_some_queries(features, target, 5)
+    assert ranked.target == 't'
+    assert ranked.query_path == 't/0.jpg'
+    assert ranked.gallery_paths == ('t/4.jpg', 't/1.jpg', 't/3.jpg')
+    assert ranked.matches == (False, True, True)
+    assert ranked.captions is None
+    (short,) = rank_some_queries(features, target, 1, top=2)
+    assert short.gallery_paths == ranked.gallery_paths[:2]
+
+
+def test_choice_is_spread_and_does_not_depend_on_features(targets):
+    street = targets[0]
+    rng = np.random.default_rng(1)
+    first, second = (
+        rank_some_queries(rng.normal(size=(60, 4)).astype(np.float32), street, 4, top=10) for _ in range(2)
+    )
+    assert [query.query_path for query in first] == [query.query_path for query in second]
+    assert len({query.query_path for query in first}) == 4
+    assert any(query.gallery_paths != other.gallery_paths for query, other in zip(first, second, strict=True))
+    images = [int(query.query_path.split('/')[1][:-4]) for query in first]
+    assert max(images) - min(images) > 10
+    assert all(query.captions == street.captions[image] for query, image in zip(first, images, strict=True))
+    assert all(len(query.gallery_paths) == len(query.matches) == 10 for query in first)
+
+
+def test_queries_without_a_valid_match_are_not_chosen(make_target):
+    target = make_target('t', [7, 1, 1, 8], [0, 0, 1, 0], [([0, 1, 3], [2])], offset=0)
+    ranked = rank_some_queries(np.zeros((4, 2), dtype=np.float32), target, 3)
+    assert [query.query_path for query in ranked] == ['t/1.jpg']
+    assert ranked[0].captions == target.captions[1]

@@ -1,0 +1,124 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DefaultScope
+from mmpretrain.structures import DataSample
+
+from cmdg_plugin.evaluation import ReIDMetric
+from cmdg_plugin.evaluation.target_scores import score_target
+
+
+@pytest.fixture
+def features():
+    return torch.randn(90, 8, generator=torch.Generator().manual_seed(0))
+
+
+def run(metric, targets, features, order, batch_size=7):
+    """Feed an evaluation set to the metric as mmengine's evaluator does."""
+    evaluator = Evaluator(metric)
+    evaluator.dataset_meta = {'targets': targets}
+    for start in range(0, len(order), batch_size):
+        samples = []
+        for image in order[start : start + batch_size]:
+            sample = DataSample(metainfo={'img_path': 'x'})
+            sample.set_field(features[image], 'feature')
+            sample.set_field(int(image), 'image_index')
+            samples.append(sample)
+        evaluator.process(samples)
+    return evaluator.evaluate(len(order))
+
+
+def test_rows_of_all_targets_and_their_average(targets, features):
+    order = np.random.default_rng(0).permutation(90)
+    metrics = run(ReIDMetric(), targets, features, order)
+    expected = {}
+    for target, rows in zip(targets, (features[:60], features[60:]), strict=True):
+        expected |= {f'{target.name}/{key}': value for key, value in score_target(rows.numpy(), target).items()}
+    for name in ('mAP', 'R1', 'R5', 'R10'):
+        expected[f'average/{name}'] = (expected[f'street/{name}'] + expected[f'hall/{name}']) / 2
+    assert metrics == pytest.approx(expected)
+    assert 'hall/mAP_std' in metrics
+    assert 'street/mAP_std' not in metrics
+
+
+def test_ranked_queries_are_kept_on_request(targets, features):
+    metric = ReIDMetric(num_ranked_queries=3)
+    run(metric, targets, features, np.arange(90))
+    assert list(metric.ranked) == ['street', 'hall']
+    assert [len(queries) for queries in metric.ranked.values()] == [3, 3]
+    assert metric.ranked['hall'][0].query_path.startswith('hall/')
+    silent = ReIDMetric()
+    run(silent, targets, features, np.arange(90))
+    assert silent.ranked == {}
+
+
+def test_half_precision_features_and_tensor_indices(targets, features):
+    metric = ReIDMetric()
+    metric.dataset_meta = {'targets': targets}
+    for image in range(90):
+        metric.process(None, [{'image_index': torch.tensor([image]), 'feature': features[image].bfloat16()}])
+    expected = run(ReIDMetric(), targets, features.bfloat16().float(), np.arange(90))
+    assert metric.evaluate(90) == pytest.approx(expected)
+
+
+def test_builds_by_name_from_another_scope_without_a_warning(caplog):
+    from mmpretrain.registry import METRICS
+
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        metric = METRICS.build({'type': 'cmdg_plugin.ReIDMetric', 'num_ranked_queries': 1})
+    assert type(metric) is ReIDMetric
+    assert 'prefix is not set' not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ('order', 'message'),
+    [
+        ([*range(50), *range(53, 90)], r'3 of 90 images missing \(first: image 50, street/50.jpg\)'),
+        ([*range(90), 61], r'1 of 90 images came twice \(first: image 61, hall/1.jpg\)'),
+        ([], r'90 of 90 images missing'),
+    ],
+)
+def test_missing_and_repeated_images_are_errors(targets, features, order, message):
+    with pytest.raises(ValueError, match=message):
+        run(ReIDMetric(), targets, features, order)
+
+
+def test_other_bad_input_is_refused(targets, features, make_target):
+    with pytest.raises(ValueError, match='feature of image 60, but the evaluation set has 60 images'):
+        run(ReIDMetric(), targets[:1], features, np.arange(90))
+    with pytest.raises(ValueError, match="needs 'feature' in every data sample, got"):
+        ReIDMetric().process(None, [{'image_index': 0}])
+    with pytest.raises(ValueError, match="no 'targets' in the dataset's meta information"):
+        ReIDMetric().evaluate(0)
+    with pytest.raises(ValueError, match=r"different names.*\['street', 'street'\]"):
+        run(ReIDMetric(), (targets[0], targets[0]), features, np.arange(90))
+    with pytest.raises(ValueError, match='num_ranked_queries must not be negative'):
+        ReIDMetric(num_ranked_queries=-1)
+
+
+def test_collected_rows_do_not_drag_their_batch_along(features):
+    metric = ReIDMetric()
+    metric.process(None, [{'image_index': image, 'feature': features[image]} for image in range(90)])
+    assert len(pickle.dumps(metric.results[0])) < 500  # the batch takes 2,880 bytes
+
+
+def _evaluate_on_rank(rank, folder, targets, features):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    # As DefaultSampler deals 91 slots to two ranks: image 0 pads the end.
+    mine = [*range(90), 0][rank::2] if rank == 0 else [*range(1, 90, 2), 0]
+    metric = ReIDMetric(collect_dir=f'{folder}/collect')
+    metric.dataset_meta = {'targets': targets}
+    metric.process(None, [{'image_index': image, 'feature': features[image]} for image in mine[:45]])
+    torch.save(metric.evaluate(90), f'{folder}/rank{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_give_the_scores_of_one(targets, features, tmp_path):
+    mp.start_processes(_evaluate_on_rank, args=(tmp_path, targets, features), nprocs=2, start_method='fork')
+    expected = run(ReIDMetric(), targets, features, np.arange(90))
+    assert torch.load(tmp_path / 'rank0.pth') == pytest.approx(expected)
+    assert torch.load(tmp_path / 'rank1.pth') == pytest.approx(expected)

@@ -1,0 +1,62 @@
+import pytest
+
+from cmdg_plugin.evaluation import format_score_table
+
+METRICS = {
+    'dusk/mAP': 12.34,
+    'dusk/R1': 20.06,
+    'dusk/R5': 30.0,
+    'dusk/R10': 100.0,
+    'hall/mAP': 50.25,
+    'hall/mAP_std': 1.26,
+    'hall/R1': 60.0,
+    'average/mAP': 31.3,
+    'average/R1': 40.03,
+    'average/R5': 30.0,
+    'average/R10': 100.0,
+    'time': 3.0,
+}
+
+
+def test_plain_table():
+    assert format_score_table(METRICS).splitlines() == [
+        'target          mAP    R1    R5    R10',
+        '--------------------------------------',
+        'dusk           12.3  20.1  30.0  100.0',
+        'hall     50.2 ± 1.3  60.0     -      -',
+        'average        31.3  40.0  30.0  100.0',
+    ]
+
+
+def test_markdown_table():
+    lines = format_score_table(METRICS, style='markdown').splitlines()
+    assert lines[:3] == [
+        '| target | mAP | R1 | R5 | R10 |',
+        '| :--- | ---: | ---: | ---: | ---: |',
+        '| dusk | 12.3 | 20.1 | 30.0 | 100.0 |',
+    ]
+    assert len(lines) == 5
+
+
+def test_before_and_after():
+    before = {key: value / 2 for key, value in METRICS.items() if key != 'dusk/R5'}
+    markdown = format_score_table(METRICS, before=before, style='markdown').splitlines()
+    assert markdown[0].startswith('| target | mAP before | mAP after | mAP gain | R1 before |')
+    assert markdown[2] == '| dusk | 6.2 | 12.3 | +6.2 | 10.0 | 20.1 | +10.0 | - | 30.0 | - | 50.0 | 100.0 | +50.0 |'
+    plain = format_score_table(before, before=METRICS).splitlines()
+    assert plain[0].split() == ['mAP', 'R1', 'R5', 'R10']
+    assert plain[1].split() == ['target', *['before', 'after', 'gain'] * 4]
+    assert plain[3].split()[:4] == ['dusk', '12.3', '6.2', '-6.2']
+    assert len({len(line) for line in plain}) <= 2  # columns line up; only the first line is shorter
+
+
+def test_the_average_comes_last_whatever_the_order():
+    metrics = {'average/mAP': 1.0, 'a/mAP': 1.0, 'b/mAP': 1.0}
+    assert [line.split()[0] for line in format_score_table(metrics).splitlines()[2:]] == ['a', 'b', 'average']
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match=r"No key of the form <target>/mAP among the metrics: \['loss'\]"):
+        format_score_table({'loss': 1.0})
+    with pytest.raises(ValueError, match="style must be one of .* got 'html'"):
+        format_score_table(METRICS, style='html')

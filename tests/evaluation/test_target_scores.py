@@ -1,0 +1,90 @@
+import logging
+
+import numpy as np
+import pytest
+from mmengine.logging import MMLogger
+
+from cmdg_plugin.evaluation import rank_distances
+from cmdg_plugin.evaluation.target_scores import score_target, take_rows
+
+
+@pytest.fixture
+def log(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO, logger=logger.name)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def features_of(target, seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.normal(size=(target.identities.max() + 2, 6))[target.identities] + rng.normal(size=(len(target.paths), 6))
+    ).astype(np.float32)
+
+
+def split_result(features, target, split):
+    distance = ((features[split.query][:, None] - features[split.gallery]).astype(np.float64) ** 2).sum(axis=2)
+    labels = [labels[rows] for labels in (target.identities, target.cameras) for rows in (split.query, split.gallery)]
+    return rank_distances(distance, *labels, max_rank=10)
+
+
+def test_one_split_is_its_result_in_percent(targets):
+    street = targets[0]
+    features = features_of(street)
+    expected = split_result(features, street, street.splits[0])
+    scores = score_target(features, street)
+    assert list(scores) == ['mAP', 'R1', 'R5', 'R10']
+    assert list(scores.values()) == pytest.approx([100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]])])
+    assert 0 < scores['R1'] < 100
+
+
+def test_several_splits_give_mean_and_deviation(targets):
+    hall = targets[1]
+    features = features_of(hall)
+    results = [split_result(features, hall, split) for split in hall.splits]
+    scores = score_target(features, hall)
+    assert scores['mAP'] == pytest.approx(100 * np.mean([result.mAP for result in results]))
+    assert scores['mAP_std'] == pytest.approx(100 * np.std([result.mAP for result in results]))
+    assert scores['R1_std'] == pytest.approx(100 * np.std([result.cmc[0] for result in results]))
+    assert scores['mAP_std'] > 0
+    assert set(scores) == {'mAP', 'R1', 'R5', 'R10', 'mAP_std', 'R1_std'}
+
+
+def test_junk_neither_asks_nor_answers(make_target):
+    # Image 2 is junk and nearest to the query; image 3 is junk among the queries.
+    target = make_target('t', [1, 1, -1, -1], [0, 1, 1, 0], [([0, 3], [1, 2])], offset=0)
+    scores = score_target(np.array([[0.0], [2.0], [1.0], [1.0]], dtype=np.float32), target)
+    assert scores['mAP'] == scores['R1'] == 100
+
+
+def test_without_cameras_only_the_query_itself_is_ignored(make_target, log):
+    # Query 0 stands in the gallery; image 1 is the same person, image 2 a nearer other one.
+    target = make_target('t', [1, 1, 2], [0, 0, 0], [([0], [0, 1, 2])], offset=0, has_cameras=False)
+    scores = score_target(np.array([[0.0], [2.0], [1.0]], dtype=np.float32), target)
+    assert (scores['R1'], scores['R5'], scores['mAP']) == (0, 100, 50)
+    assert 'No camera ids' in log.text
+
+
+def test_queries_that_do_not_count_are_logged(make_target, log):
+    target = make_target('t', [1, 7, 1], [0, 0, 1], [([0, 1], [2])], offset=0)
+    score_target(np.zeros((3, 2), dtype=np.float32), target)
+    assert 't: 2 queries, 1 gallery images. 1 queries have no valid match and do not count.' in log.text
+
+
+def test_errors_name_the_target_and_the_image(make_target):
+    target = make_target('yard', [1, 1], [0, 0], [([0], [1])], offset=0)
+    with pytest.raises(ValueError, match="Target 'yard': None of the 1 queries has a valid match"):
+        score_target(np.zeros((2, 2), dtype=np.float32), target)
+    features = np.zeros((2, 2), dtype=np.float32)
+    features[1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"Target 'yard': the features of 1 of 2 images .* yard/1.jpg"):
+        score_target(features, target)
+
+
+def test_rows_in_one_run_are_not_copied():
+    features = np.arange(20).reshape(10, 2)
+    assert np.shares_memory(take_rows(features, np.arange(3, 8)), features)
+    for rows in ([3, 5, 4], [2, 2, 4], [7], [5, 4, 3]):
+        np.testing.assert_array_equal(take_rows(features, np.array(rows)), features[rows])

@@ -1,0 +1,195 @@
+"""Time of the bridging step (bank update, part loss, soft labels; with gradients) beside its bare matrix products.
+
+    python tools/benchmarks/benchmark_bridging.py [--images 100000] [--threads 2] [--device cpu]
+
+Compared in one process, on the same random features, in turns: ours; the two matrix products per part that no
+implementation can do without (features times bank, weights times bank); and the same mathematics written down plainly
+(a loop for the update, autograd through the distance matrix, full sorts). Also prints how far ours is from the plain
+version in value and gradient.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cmdg_plugin.models.losses import SoftIdentityLoss, part_neighbor_loss
+from cmdg_plugin.models.memory import CaptionMemoryBank
+
+NEIGHBORS, SCALE = 10, 0.02
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step starts from: a filled bank with its labels, and a batch."""
+
+    bank: CaptionMemoryBank
+    labels: Tensor
+    indices: Tensor
+    images: Tensor
+    texts: Tensor
+    logits: Tensor
+
+    def leaves(self) -> tuple[Tensor, Tensor]:
+        """Part features and logits, ready for a backward pass."""
+        return self.images.clone().requires_grad_(), self.logits.clone().requires_grad_()
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Time the bridging step against its bare matrix products.')
+    parser.add_argument('--images', type=int, default=100_000)
+    parser.add_argument('--parts', type=int, default=3)
+    parser.add_argument('--dimensions', type=int, default=512)
+    parser.add_argument('--batch', type=int, default=64)
+    parser.add_argument('--identities', type=int, default=5000)
+    parser.add_argument('--dtype', default='float32', choices=['float32', 'bfloat16', 'float16'], help='of the batch')
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--no-plain', action='store_true', help='leave the plain version out: it needs far more memory')
+    return parser.parse_args()
+
+
+def make_step(arguments: argparse.Namespace) -> Step:
+    """Draw features that cluster by identity, as long as a LayerNorm leaves them."""
+    torch.manual_seed(0)
+    images, parts, width, batch = arguments.images, arguments.parts, arguments.dimensions, arguments.batch
+    labels = torch.randint(arguments.identities, (images,))
+    bank = CaptionMemoryBank(images, parts, width)
+    centers = torch.randn(arguments.identities, parts, width)
+    for rows in torch.arange(images).split(10_000):
+        features = functional.layer_norm(centers[labels[rows]] + torch.randn(len(rows), parts, width), (width,))
+        bank.fill(rows, features.transpose(0, 1), features.transpose(0, 1))
+    indices = torch.randint(images, (batch,))
+    features = functional.layer_norm(bank.image[indices] + 0.3 * torch.randn(batch, parts, width), (width,))
+    dtype, device = getattr(torch, arguments.dtype), arguments.device
+    batch_parts = features.transpose(0, 1).to(device, dtype)
+    logits = torch.randn(batch, arguments.identities).to(device, dtype)
+    return Step(bank.to(device), labels.to(device), indices.to(device), batch_parts, batch_parts, logits)
+
+
+def ours(step: Step) -> tuple[Tensor, Tensor]:
+    """Run the package's step."""
+    parts, logits = step.leaves()
+    step.bank.update(step.indices, step.images, step.texts)
+    part, neighbors = part_neighbor_loss(
+        parts,
+        step.bank.image,
+        step.indices,
+        num_neighbors=NEIGHBORS,
+        scale=SCALE,
+        valid=step.bank.filled,
+        bank_norms=step.bank.image_norms,
+    )
+    loss = part + SoftIdentityLoss()(logits, step.labels[step.indices], neighbors, step.labels)
+    loss.backward()
+    return loss.detach(), gradient_of(parts)
+
+
+def bare_products(step: Step) -> None:
+    """Multiply features with the bank and weights of the same shape with the bank, per part."""
+    for part, features in enumerate(step.images.float()):
+        entries = step.bank.image[:, part]
+        weights = features @ entries.T
+        weights @ entries
+
+
+def plain(step: Step) -> tuple[Tensor, Tensor]:
+    """Do the same with a loop, the whole distance matrix under autograd, and full sorts."""
+    parts, logits = step.leaves()
+    momentum, bank = step.bank.momentum, step.bank
+    for position, row in enumerate(step.indices.tolist()):
+        for entries, features in ((bank.image, step.images), (bank.text, step.texts)):
+            entries[row] = (1 - momentum) * entries[row] + momentum * features[:, position].to(entries.dtype)
+    others = torch.ones(len(step.indices), len(step.labels), dtype=torch.bool, device=parts.device)
+    others[torch.arange(len(others)), step.indices] = False
+    columns = others.nonzero()[:, 1].view(len(others), -1)
+    losses, neighbor_labels = [], []
+    for part, features in enumerate(parts.float()):
+        entries = bank.image[:, part]
+        distances = features.square().sum(1, keepdim=True) + entries.square().sum(1) - 2 * features @ entries.T
+        distances = distances[others].view(len(others), -1)
+        nearest, order = distances.sort(dim=1)
+        losses.append(
+            -torch.log(torch.exp(-SCALE * nearest[:, :NEIGHBORS]).sum(1) / torch.exp(-SCALE * nearest).sum(1))
+        )
+        neighbor_labels.append(step.labels[columns.gather(1, order[:, :NEIGHBORS])])
+    targets, classes = step.labels[step.indices], logits.shape[1]
+    histogram = functional.one_hot(torch.cat(neighbor_labels, dim=1), classes).float().mean(dim=1)
+    soft = 0.5 * functional.one_hot(targets, classes) + 0.5 * histogram
+    identity = 0.5 * functional.cross_entropy(logits.float(), targets, label_smoothing=0.1)
+    loss = torch.stack(losses).mean() + identity + 0.5 * functional.cross_entropy(logits.float(), soft)
+    loss.backward()
+    return loss.detach(), gradient_of(parts)
+
+
+def gradient_of(leaf: Tensor) -> Tensor:
+    """Gradient that a backward pass left, in float32."""
+    if leaf.grad is None:
+        raise RuntimeError('the backward pass reached no features')
+    return leaf.grad.float()
+
+
+def measure(functions: dict[str, Callable[[Step], object]], step: Step, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every round, the functions taking turns so that a busy machine disturbs all of them alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(rounds + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function(step)
+            if step.images.is_cuda:
+                torch.cuda.synchronize()
+            if turn > 0:  # the first one warms up
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def compare(step: Step) -> None:
+    """Report how far our loss and gradient are from the plain version's, both from the same bank."""
+    before = [entries[step.indices].transpose(0, 1) for entries in (step.bank.image, step.bank.text)]
+    loss, gradient = ours(step)
+    step.bank.fill(step.indices, *before)
+    plain_loss, plain_gradient = plain(step)
+    value = ((loss - plain_loss).abs() / plain_loss.abs()).item()
+    slope = ((gradient - plain_gradient).norm() / plain_gradient.norm()).item()
+    report(f'relative difference to the plain version: loss {value:.1e}, gradient {slope:.1e}')
+
+
+def report(line: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(f'{line}\n')
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Measure and print milliseconds and ratios."""
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    step = make_step(arguments)
+    where = torch.cuda.get_device_name() if step.images.is_cuda else f'{arguments.threads} CPU threads'
+    report(
+        f'{arguments.images:,} images, {arguments.parts} parts, {arguments.dimensions} wide, batch {arguments.batch}, '
+    )
+    report(f'{arguments.dtype} on {where}, torch {torch.__version__}, {arguments.rounds} rounds')
+    functions: dict[str, Callable[[Step], object]] = {'bare products': bare_products, 'ours': ours}
+    if not arguments.no_plain:
+        compare(step)
+        functions['plain'] = plain
+    seconds = measure(functions, step, arguments.rounds)
+    base = seconds['bare products']
+    report(f'{"":<16}{"best":>10}{"median":>10}{"x bare (best)":>16}{"x bare (median)":>16}')
+    for name, times in seconds.items():
+        best, median = min(times), statistics.median(times)
+        ratios = best / min(base), median / statistics.median(base)
+        report(f'{name:<16}{best * 1e3:>7.1f} ms{median * 1e3:>7.1f} ms{ratios[0]:>16.2f}{ratios[1]:>16.2f}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,127 @@
+"""Time and memory of our ranking beside torchreid's Python ranking, in one process on the same random features.
+
+    python tools/benchmarks/benchmark_ranking.py [--threads 1] [--full]
+
+`--full` also ranks at MSMT17's size (11,659 x 82,161), ours only: torchreid's needs about 23 GB there.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmdg_plugin.evaluation import rank_distances, rank_retrieval
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Time our ranking against torchreid.')
+    parser.add_argument('--queries', type=int, default=3000)
+    parser.add_argument('--gallery', type=int, default=20000)
+    parser.add_argument('--dimensions', type=int, default=1280)
+    parser.add_argument('--identities', type=int, default=1000)
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--full', action='store_true', help="also rank at MSMT17's size, ours only")
+    return parser.parse_args()
+
+
+def make_set(queries: int, gallery: int, dimensions: int, identities: int, cameras: int = 15) -> tuple[Any, ...]:
+    """Features that cluster by identity, identities and cameras, in the order that `rank_retrieval` takes them."""
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.randn(identities, dimensions, generator=generator)
+    ids = [torch.randint(identities, (size,), generator=generator) for size in (queries, gallery)]
+    features: list[Tensor] = []
+    for labels in ids:
+        noise = torch.randn(len(labels), dimensions, generator=generator).mul_(4).add_(centers[labels])
+        features.append(torch.nn.functional.normalize(noise, dim=1))
+    camera_ids = [torch.randint(cameras, (size,), generator=generator) for size in (queries, gallery)]
+    return (*features, *(labels.numpy() for labels in (*ids, *camera_ids)))
+
+
+def report(line: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(f'{line}\n')
+    sys.stdout.flush()
+
+
+def timed(name: str, function: Callable[[], Any]) -> tuple[float, Any]:
+    """Run once and report the seconds."""
+    start = time.perf_counter()
+    result = function()
+    seconds = time.perf_counter() - start
+    report(f'{name:<58} {seconds:8.2f} s')
+    return seconds, result
+
+
+def warm_up(query: Tensor, gallery: Tensor, device: str) -> None:
+    """Rank a little, so that no first call's set-up is timed."""
+    labels = np.zeros(100, dtype=np.int64)
+    rank_retrieval(query[:100], gallery[:100], labels, labels, labels, labels + 1, device=device)
+
+
+def compare(features: tuple[Tensor, Tensor], labels: tuple[np.ndarray, ...], device: str) -> None:
+    """Time both on the same set, with and without the distance matrix, and check that the scores agree."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        from torchreid.reid.metrics import compute_distance_matrix
+        from torchreid.reid.metrics.rank import evaluate_rank
+
+    def theirs(matrix: np.ndarray) -> tuple[np.ndarray, float]:
+        return evaluate_rank(matrix, *labels, max_rank=50, use_metric_cuhk03=False, use_cython=False)
+
+    warm_up(*features, device)
+    matrix_time, matrix = timed('torchreid: distance matrix', lambda: compute_distance_matrix(*features).numpy())
+    their_time, (cmc, mean_precision) = timed('torchreid: evaluate_rank (Python)', lambda: theirs(matrix))
+    rank_time, ranked = timed('ours: rank_distances (same matrix)', lambda: rank_distances(matrix, *labels))
+    full_time, result = timed(
+        'ours: rank_retrieval (features to scores)', lambda: rank_retrieval(*features, *labels, device=device)
+    )
+    from_features = (matrix_time + their_time) / full_time
+    report(f'faster on a ready-made matrix: {their_time / rank_time:.0f}x, from features: {from_features:.0f}x')
+    for name, scores in (('rank_distances', ranked), ('rank_retrieval', result)):
+        difference = max(abs(scores.mAP - mean_precision), float(np.abs(scores.cmc - cmc).max()))
+        report(f'largest difference of {name} to torchreid: {difference:.1e} (mAP {100 * scores.mAP:.2f}%)')
+
+
+def peak_memory(*, reset: bool = False) -> int:
+    """Largest resident memory of this process in bytes (Linux), since the last reset if there was one."""
+    if reset:
+        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
+    status = Path('/proc/self/status').read_text(encoding='ascii')
+    return 1024 * int(status.split('VmHWM:')[1].split()[0])
+
+
+def measure_full(dimensions: int, device: str) -> None:
+    """Rank at MSMT17's size; report the seconds and the memory on top of the features."""
+    query, gallery, *labels = make_set(11_659, 82_161, dimensions, 3_060)
+    warm_up(query, gallery, device)
+    before = peak_memory(reset=True)
+    _, result = timed(
+        'ours: rank_retrieval, 11,659 x 82,161', lambda: rank_retrieval(query, gallery, *labels, device=device)
+    )
+    extra = (peak_memory() - before) / 2**20
+    report(f'peak memory beside the features: {extra:.0f} MiB (mAP {100 * result.mAP:.2f}%)')
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    size = f'{arguments.queries:,} queries, {arguments.gallery:,} gallery images, {arguments.dimensions} dimensions'
+    report(f'{size}, {arguments.threads} thread(s), {arguments.device}')
+    if arguments.full:  # first, as memory that earlier work left behind would hide what ranking takes
+        measure_full(arguments.dimensions, arguments.device)
+    query, gallery, *labels = make_set(arguments.queries, arguments.gallery, arguments.dimensions, arguments.identities)
+    compare((query, gallery), tuple(labels), arguments.device)
+
+
+if __name__ == '__main__':
+    main()
