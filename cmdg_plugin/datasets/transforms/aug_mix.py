@@ -33,7 +33,7 @@ def _translate_y(image: Image.Image, level: float) -> Image.Image:
 
 
 def _posterize(image: Image.Image, level: float) -> Image.Image:
-    return ImageOps.posterize(image, 4 - int(level * 4))
+    return ImageOps.posterize(image, max(4 - int(level * 4), 1))
 
 
 def _solarize(image: Image.Image, level: float) -> Image.Image:
