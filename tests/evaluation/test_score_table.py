@@ -58,5 +58,5 @@ def test_the_average_comes_last_whatever_the_order():
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"No key of the form <target>/mAP among the metrics: \['loss'\]"):
         format_score_table({'loss': 1.0})
-    with pytest.raises(ValueError, match="style must be one of .* got 'html'"):
+    with pytest.raises(ValueError, match=r"style must be one of .* got 'html'"):
         format_score_table(METRICS, style='html')
