@@ -20,12 +20,18 @@ TINY_CLIP = {
 
 
 @pytest.fixture(scope='session')
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Register a CLIP of a few thousand weights (beside its vocabulary) with open_clip; returns its name."""
+def tiny_clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the configuration of a CLIP of a few thousand weights (beside its vocabulary)."""
     path = tmp_path_factory.mktemp('clip') / 'cmdg-tiny-test.json'
     path.write_text(json.dumps(TINY_CLIP))
-    open_clip.add_model_config(path)
-    return path.stem
+    return path
+
+
+@pytest.fixture(scope='session')
+def tiny_clip(tiny_clip_file: Path) -> str:
+    """Register the tiny CLIP with open_clip; returns its name."""
+    open_clip.add_model_config(tiny_clip_file)
+    return tiny_clip_file.stem
 
 
 @pytest.fixture(scope='session')

@@ -1,0 +1,81 @@
+"""The two main tools, as a user runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(REPOSITORY / 'tools' / tool), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+
+
+@pytest.fixture
+def config_file(tiny_config: Config, tiny_clip_file: Path, tmp_path: Path) -> Path:
+    tiny_config.model.backbone.model_name = tiny_clip_file.stem
+    # A tool is another process: it learns of the tiny CLIP from the config, as with a user's own model.
+    text = f'import open_clip\nopen_clip.add_model_config({str(tiny_clip_file)!r})\n'
+    path = tmp_path / 'tiny.py'
+    path.write_text(text + tiny_config.pretty_text)
+    return path
+
+
+def test_train_then_resume_then_test(config_file: Path, tmp_path: Path):
+    work = tmp_path / 'out'
+    first = run('train.py', config_file, '--work-dir', work, '--cfg-options', 'train_cfg.val_before_training=True')
+    assert first.returncode == 0, first.stderr[-2000:]
+    for name in ('results.md', 'results.json', 'curves.png', 'epoch_7.pth', 'last_checkpoint'):
+        assert (work / name).is_file(), name
+    scores = json.loads((work / 'results.json').read_text())
+    assert set(scores['before']) == set(scores['after']) >= {'target/mAP', 'target/R1', 'average/mAP'}
+
+    again = run('train.py', config_file, '--work-dir', work, '--resume')
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert 'nothing left to train' in again.stdout + again.stderr
+
+    out, pictures = tmp_path / 'scores.json', tmp_path / 'pictures'
+    arguments = ('--out', out, '--out-item', 'metrics', '--show-dir', pictures, '--work-dir', tmp_path / 'tested')
+    options = ('--cfg-options', 'test_evaluator.num_ranked_queries=2')
+    tested = run('test.py', config_file, work / 'epoch_7.pth', *arguments, *options)
+    assert tested.returncode == 0, tested.stderr[-2000:]
+    assert json.loads(out.read_text()) == pytest.approx(scores['after'])
+    assert len(list(pictures.rglob('*.png'))) == 2
+
+
+def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path):
+    options = ('--no-validate', '--auto-scale-lr', '--cfg-options', 'train_cfg.stages.1.epochs=1')
+    result = run('train.py', config_file, '--work-dir', tmp_path / 'plain', *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert 'Epoch(val)' not in result.stdout + result.stderr
+    assert 'Scaling the original LR by 0.125' in result.stdout + result.stderr
+    assert not (tmp_path / 'plain' / 'results.md').exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str):
+    options = ('--amp', '--cfg-options', f'optim_wrapper.dtype={dtype}')
+    result = run('train.py', config_file, '--work-dir', tmp_path / 'amp', *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_missing_config_is_named():
+    result = run('train.py', 'configs/nothing.py')
+    assert result.returncode != 0
+    assert 'No config at configs/nothing.py' in result.stderr
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_help_is_quick_and_free_of_mims_flag(tool: str):
+    result = run(tool, '-h')
+    assert result.returncode == 0
+    assert '--cfg-options' in result.stdout
+    assert '--gpus' not in result.stdout
