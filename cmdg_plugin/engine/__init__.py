@@ -5,4 +5,11 @@ from cmdg_plugin.engine.schedules import WarmupCosineLR
 from cmdg_plugin.engine.stage_logging import StageLogProcessor
 from cmdg_plugin.engine.staged_train_loop import StagedTrainLoop
 
-__all__ = ['DomainBridgingHook', 'PromptLearningHook', 'ResultsHook', 'StageLogProcessor', 'StagedTrainLoop', 'WarmupCosineLR']
+__all__ = [
+    'DomainBridgingHook',
+    'PromptLearningHook',
+    'ResultsHook',
+    'StageLogProcessor',
+    'StagedTrainLoop',
+    'WarmupCosineLR',
+]

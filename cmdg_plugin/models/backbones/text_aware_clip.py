@@ -144,10 +144,10 @@ class TextAwareCLIP(BaseModule):
         """Encode images into their retrieval feature, in the form that mmpretrain's classifiers expect.
 
         Args:
-            images: Normalised images, (B, 3, height, width).
+            images: Normalized images, (B, 3, height, width).
 
         Returns:
-            One entry: global features in both widths behind one another, not normalised, (B, W + D).
+            One entry: global features in both widths behind one another, not normalized, (B, W + D).
         """
         features = self.encode_image(images)
         return (torch.cat([features.width_regions[-1], features.shared_regions[-1]], dim=-1),)
@@ -156,7 +156,7 @@ class TextAwareCLIP(BaseModule):
         """Encode images into region features (CMDG, region features in both widths).
 
         Args:
-            images: Normalised images, (B, 3, height, width).
+            images: Normalized images, (B, 3, height, width).
 
         Returns:
             Region features and the class token that enters the last block.
@@ -180,7 +180,7 @@ class TextAwareCLIP(BaseModule):
 
     def _check_images(self, images: Tensor) -> None:
         if not images.is_floating_point():
-            raise TypeError(f'Images must be normalised floats, got {images.dtype}; use a data preprocessor.')
+            raise TypeError(f'Images must be normalized floats, got {images.dtype}; use a data preprocessor.')
         if images.ndim != 4 or images.shape[1:] != (3, *self.image_size):
             height, width = self.image_size
             raise ValueError(
@@ -254,7 +254,7 @@ class TextAwareCLIP(BaseModule):
             tokens: Token ids, (B, L); L at least up to the longest end-of-text token, at most the context length.
 
         Returns:
-            End-of-text features in the shared space, not normalised, (B, D).
+            End-of-text features in the shared space, not normalized, (B, D).
 
         Raises:
             TypeError: If the tokens are not integers.
@@ -283,7 +283,7 @@ class TextAwareCLIP(BaseModule):
             chunk_size: Number of prompts in one pass of the tower, which bounds the memory taken without gradients.
 
         Returns:
-            End-of-text features in the shared space, not normalised, (C, D).
+            End-of-text features in the shared space, not normalized, (C, D).
 
         Raises:
             ValueError: If the context has another shape, or if the template has no clear gap.

@@ -50,7 +50,7 @@ def encode_embeddings(clip: nn.Module, embeddings: Tensor, ends: Tensor) -> Tens
         ends: Index of the end-of-text token in each row, (B,), each below L.
 
     Returns:
-        Projected end-of-text feature of each text, not normalised, (B, D).
+        Projected end-of-text feature of each text, not normalized, (B, D).
     """
     text = text_module(clip)
     length = embeddings.shape[1]

@@ -66,7 +66,7 @@ class ReIDHead(BaseModule):
         """
         if self.training and len(global_width) < 2:
             raise ValueError(
-                f'Batch normalisation cannot train on a batch of {len(global_width)}; it takes at least 2 images per '
+                f'Batch normalization cannot train on a batch of {len(global_width)}; it takes at least 2 images per '
                 'process. Use a larger batch size, or drop the last incomplete batch.'
             )
         return (
