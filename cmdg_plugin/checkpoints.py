@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
+from numpy._core import multiarray
 
 
 def _history_statistic(owner: Any, name: str) -> Any:
@@ -28,10 +29,10 @@ def trust_checkpoint_classes() -> None:
             np.ndarray,
             np.dtype,
             # Under numpy 1's and numpy 2's name, whichever numpy wrote the file.
-            (np._core.multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
-            (np._core.multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
-            (np._core.multiarray.scalar, 'numpy.core.multiarray.scalar'),
-            (np._core.multiarray.scalar, 'numpy._core.multiarray.scalar'),
+            (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
+            (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
+            (multiarray.scalar, 'numpy.core.multiarray.scalar'),
+            (multiarray.scalar, 'numpy._core.multiarray.scalar'),
             *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)),
         ]
     )

@@ -1,7 +1,7 @@
 """The CMDG model: wires backbone, head, prompts, memory bank and the loss terms of each stage."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,6 +38,12 @@ class CMDGReID(BaseModel):
     Raises:
         ValueError: If `losses` names a stage without a `<stage>_fields` method.
     """
+
+    # Registered as buffers, so that they follow the model to its device; absent until they are handed over.
+    sample_identities: Tensor | None
+    image_regions: Tensor | None
+    caption_regions: Tensor | None
+    prompt_features: Tensor | None
 
     def __init__(
         self,
@@ -152,7 +158,7 @@ class CMDGReID(BaseModel):
     def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Encode sentences; returns features (B, D) and how many sentences were cut."""
         tokens, num_cut = self.backbone.tokenize(list(sentences))
-        return self.backbone.encode_text(tokens.to(self.sample_identities.device)), num_cut
+        return self.backbone.encode_text(tokens.to(self.backbone.norm_shared.weight.device)), num_cut
 
     def remember_images(self, image_regions: Tensor) -> None:
         """Keep the region features (N, R, D) of all training images for prompt learning and the bank's first fill."""
@@ -195,7 +201,7 @@ class CMDGReID(BaseModel):
     def prompt_fields(self, image_index: Tensor) -> dict[str, Tensor]:
         """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization)."""
         images = _needed(self.image_regions, 'features of the training images', 'PromptLearningHook')
-        labels = self.sample_identities[image_index]
+        labels = torch.index_select(cast(Tensor, self.sample_identities), 0, image_index)
         # An identity that stands several times in the batch is encoded once.
         identities, places = torch.unique(labels, return_inverse=True)
         texts = self.backbone.encode_prompts(self.prompts(identities), self.prompts.template)
