@@ -8,10 +8,13 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from numpy._core import multiarray
 
 
+_STATISTICS = ('min', 'max', 'current', 'mean')
+
+
 def _history_statistic(owner: Any, name: str) -> Any:
     """Stand in for `getattr` in a checkpoint: gives the statistics of a log history and nothing else."""
-    if owner is HistoryBuffer and name in HistoryBuffer._statistics_methods:
-        return HistoryBuffer._statistics_methods[name]
+    if owner is HistoryBuffer and name in _STATISTICS:
+        return getattr(HistoryBuffer, name)
     raise ValueError(f'The checkpoint asks for {owner!r}.{name}, which no training log needs: it is not loaded.')
 
 

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,16 @@ def test_log_history_survives_a_safe_load(tmp_path: Path):
         history.update(value)
     torch.save({'loss': history}, tmp_path / 'log.pth')
     assert torch.load(tmp_path / 'log.pth', weights_only=True)['loss'].mean(3) == 3.0
+
+
+def test_a_fresh_process_reads_it_too(tmp_path: Path):
+    """In a process that has logged nothing yet, MMEngine's own table of statistics is still empty."""
+    history = HistoryBuffer()
+    history.update(1.0)
+    torch.save({'loss': history}, tmp_path / 'log.pth')
+    script = f'import torch, cmdg_plugin.registry; torch.load({str(tmp_path / "log.pth")!r}, weights_only=True)'
+    result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-1000:]
 
 
 class Attack:

@@ -5,8 +5,8 @@ import sys
 
 SCRIPT = """
 import mmpretrain
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import (DATA_SAMPLERS, DATASETS, FUNCTIONS, HOOKS, LOG_PROCESSORS, LOOPS, METRICS, MODELS,
+from mmengine.registry import FUNCTIONS, DefaultScope
+from mmpretrain.registry import (DATA_SAMPLERS, DATASETS, HOOKS, LOG_PROCESSORS, LOOPS, METRICS, MODELS,
                                  PARAM_SCHEDULERS)
 DefaultScope.get_instance('test', scope_name='mmpretrain')
 expected = {
@@ -26,10 +26,24 @@ for registry, names in expected.items():
         found = registry.get(f'cmdg_plugin.{name}')
         assert found is not None, name
         assert found.__module__.startswith('cmdg_plugin.'), name
-loss = MODELS.build(dict(type='cmdg_plugin.BatchHardTripletLoss', margin=0.3))
-assert type(loss).__name__ == 'BatchHardTripletLoss'
-metric = METRICS.build(dict(type='cmdg_plugin.ReIDMetric'))
-prompt = MODELS.build(dict(type='cmdg_plugin.IdentityPrompt', num_identities=3, text_width=8))
+ready = [
+    dict(type='PartNeighborLoss'), dict(type='DistributionAlignmentLoss'), dict(type='SoftIdentityLoss'),
+    dict(type='BatchHardTripletLoss', margin=0.3), dict(type='CaptionContrastiveLoss'),
+    dict(type='PromptContrastiveLoss'), dict(type='PromptClassificationLoss'), dict(type='ReIDDataPreprocessor'),
+    dict(type='IdentityPrompt', num_identities=3, text_width=8),
+    dict(type='ReIDHead', num_identities=3, width=8, embed_dim=4),
+    dict(type='CaptionMemoryBank', num_samples=5, num_parts=3, dim=4),
+    dict(type='TextAwareCLIP', model_name='cmdg-toy-vit'),
+    dict(type='CMDGReID', backbone=dict(type='TextAwareCLIP', model_name='cmdg-toy-vit')),
+]
+for config in ready:
+    built = MODELS.build({**config, 'type': 'cmdg_plugin.' + config['type']})
+    assert type(built).__name__ == config['type']
+METRICS.build(dict(type='cmdg_plugin.ReIDMetric'))
+HOOKS.build(dict(type='cmdg_plugin.PromptLearningHook', pipeline=[]))
+HOOKS.build(dict(type='cmdg_plugin.DomainBridgingHook', pipeline=[]))
+HOOKS.build(dict(type='cmdg_plugin.ResultsHook'))
+LOG_PROCESSORS.build(dict(type='cmdg_plugin.StageLogProcessor'))
 """
 
 
