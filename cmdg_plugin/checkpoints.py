@@ -7,7 +7,6 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from numpy._core import multiarray
 
-
 _STATISTICS = ('min', 'max', 'current', 'mean')
 
 
