@@ -136,3 +136,9 @@ def test_outputs_that_are_not_returned_or_replace_a_field_are_refused(fields):
 def test_bad_terms_are_refused_at_construction(terms, message):
     with pytest.raises(ValueError, match=message):
         LossTerms(terms)
+
+
+def test_without_grad_no_term_builds_a_graph(fields):
+    with torch.no_grad():
+        losses = LossTerms([PART, SID])(fields)
+    assert not any(loss.requires_grad for loss in losses.values())
