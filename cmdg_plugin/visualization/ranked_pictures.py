@@ -1,75 +1,128 @@
-"""Pictures of what a query found: its nearest gallery images, right ones framed green, wrong ones red."""
+"""Pictures of what a query found: the query, its caption and its nearest gallery images, framed by right and wrong."""
 
-import textwrap
-from collections.abc import Iterable
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 
-_TILE = (96, 192)
-_FRAME = 4
-_GAP = 10
-_LINE = 13
-_FONT_SIZE = 11
-_COLORS = {True: (30, 150, 60), False: (205, 45, 45), None: (60, 60, 60)}
-_CAPTION_LETTERS = 190
+_MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
+_PAPER, _INK, _FAINT, _MAT = '#ffffff', '#1a1a1a', '#666666', '#e9e9e9'
+_QUERY, _RIGHT, _WRONG = '#2f5d9b', '#1a7f37', '#c62828'
 
 
-def draw_ranked_queries(queries: Iterable[RankedQuery], folder: str | Path) -> list[Path]:
-    """Draw one PNG a query, named after target and query image.
+def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 256)) -> Image.Image:
+    """Draw one query: heading, global caption, the query image, then its gallery images by rank.
 
-    Args:
-        queries: Queries with their ranked gallery images.
-        folder: Where the pictures go; made if it is not there.
-
-    Returns:
-        The files, in the order of the queries.
-    """
-    files = []
-    for query in queries:
-        path = Path(folder) / f'{query.target}_{Path(query.query_path).stem}.png'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw_ranked_query(query).save(path)
-        files.append(path)
-    return files
-
-
-def draw_ranked_query(query: RankedQuery) -> Image.Image:
-    """Draw a query, its caption, and its gallery images in order, each with its rank and file name.
+    Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's person
+    and red where not; the tab on it says so in words too.
 
     Args:
-        query: A query with its ranked gallery images.
+        query: What to draw.
+        cell_size: Width and height that an image may take, in pixels.
 
     Returns:
         An RGB picture.
+
+    Raises:
+        ValueError: If the query has no gallery images, or not a flag for each.
+        OSError: If an image cannot be read.
     """
-    font = ImageFont.load_default(size=_FONT_SIZE)
-    caption = query.captions[REGIONS.index('global')] if query.captions else ''
-    lines = textwrap.wrap(caption, _CAPTION_LETTERS) or ['']
-    column = _TILE[0] + 2 * _FRAME + _GAP
-    top = _GAP + (len(lines) + 1) * _LINE
-    width = _GAP + column * (1 + len(query.gallery_paths))
-    canvas = Image.new('RGB', (max(width, 11 * column), top + _TILE[1] + 2 * _FRAME + 4 * _LINE), 'white')
-    draw = ImageDraw.Draw(canvas)
-    draw.text(
-        (_GAP, _GAP // 2), '\n'.join([f'{query.target}: query and nearest gallery images', *lines]), 'black', font
+    if not query.gallery_paths or len(query.gallery_paths) != len(query.matches):
+        raise ValueError(
+            f'Query {query.query_path} needs gallery images and as many right/wrong flags, got '
+            f'{len(query.gallery_paths)} and {len(query.matches)}.'
+        )
+    heading, body, small = (ImageFont.load_default(size) for size in (19, 16, 12))
+    pitch = cell_size[0] + 2 * _FRAME + _GAP
+    # The query stands a little apart from what it found.
+    lefts = [_MARGIN] + [_MARGIN + 2 * _GAP + pitch * column for column in range(1, len(query.gallery_paths) + 1)]
+    width = lefts[-1] + pitch - _GAP + _MARGIN
+    caption = wrap_words(_caption(query), body, width - 2 * _MARGIN)
+    cells_top = _MARGIN + 30 + 22 * len(caption) + 12
+    names_top = cells_top + _TAB + cell_size[1] + _FRAME + 6
+    names = [
+        wrap_characters(PurePath(path).name, small, cell_size[0] + 2 * _FRAME, max_lines=_NAME_LINES)
+        for path in (query.query_path, *query.gallery_paths)
+    ]
+    height = names_top + 16 * max(map(len, names)) + _MARGIN
+    picture = Image.new('RGB', (width, height), _PAPER)
+    canvas = ImageDraw.Draw(picture)
+    canvas.text((_MARGIN, _MARGIN), _heading(query), _INK, heading)
+    for number, line in enumerate(caption):
+        canvas.text((_MARGIN, _MARGIN + 30 + 22 * number), line, _FAINT if query.captions is None else _INK, body)
+    for path, left, lines, (label, color) in zip(
+        (query.query_path, *query.gallery_paths), lefts, names, _labels(query), strict=True
+    ):
+        _draw_cell(picture, path, (left, cells_top), cell_size, label, color)
+        for number, line in enumerate(lines):
+            canvas.text((left, names_top + 16 * number), line, _FAINT, small)
+    return picture
+
+
+def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> list[Path]:
+    """Write a PNG per query, named `<target>_<number>_<query file>.png`.
+
+    Args:
+        queries: What to draw.
+        folder: Where to write; made if it is missing.
+
+    Returns:
+        The files written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, query in enumerate(queries, start=1):
+        name = f'{query.target}_{number:02d}_{PurePath(query.query_path).stem}'
+        file = folder / (re.sub(r'[^\w.-]+', '-', name) + '.png')
+        draw_ranked_query(query).save(file)
+        files.append(file)
+    return files
+
+
+def _heading(query: RankedQuery) -> str:
+    return f"{query.target}: {sum(query.matches)} of the first {len(query.matches)} show the query's person"
+
+
+def _caption(query: RankedQuery) -> str:
+    return '(no caption)' if query.captions is None else f'"{query.captions[REGIONS.index("global")]}"'
+
+
+def _labels(query: RankedQuery) -> list[tuple[str, str]]:
+    """Text and color of each image's tab, the query first."""
+    ranked = [
+        (f'{rank}  right', _RIGHT) if match else (f'{rank}  wrong', _WRONG)
+        for rank, match in enumerate(query.matches, start=1)
+    ]
+    return [('query', _QUERY), *ranked]
+
+
+def _draw_cell(
+    picture: Image.Image, path: str, corner: tuple[int, int], cell_size: tuple[int, int], label: str, color: str
+) -> None:
+    """Draw an image in its frame with a tab on top."""
+    canvas = ImageDraw.Draw(picture)
+    left, top = corner
+    right, bottom = left + cell_size[0] + 2 * _FRAME, top + _TAB + cell_size[1] + _FRAME
+    canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
+    canvas.text((left + _FRAME + 3, top + _TAB // 2), label, _PAPER, ImageFont.load_default(14), anchor='lm')
+    canvas.rectangle((left + _FRAME, top + _TAB, right - _FRAME - 1, bottom - _FRAME - 1), fill=_MAT)
+    with Image.open(path) as source:
+        image = ImageOps.exif_transpose(source).convert('RGB')
+    image = _fit(image, cell_size)
+    picture.paste(
+        image,
+        (left + _FRAME + (cell_size[0] - image.width) // 2, top + _TAB + (cell_size[1] - image.height) // 2),
     )
-    tiles = [(query.query_path, None, 'query')]
-    ranked = zip(query.gallery_paths, query.matches, strict=True)
-    tiles += [(path, match, f'{rank}') for rank, (path, match) in enumerate(ranked, 1)]  # type: ignore[misc]
-    for position, (path, match, title) in enumerate(tiles):
-        left = _GAP + position * column
-        canvas.paste(_framed(path, _COLORS[match]), (left, top))
-        mark = {True: ' right', False: ' wrong', None: ''}[match]
-        name = textwrap.fill(Path(path).name, (_TILE[0] + _GAP) // 6)
-        draw.text((left, top + _TILE[1] + 2 * _FRAME + 2), f'{title}{mark}\n{name}', _COLORS[match], font)
-    return canvas
 
 
-def _framed(path: str, color: tuple[int, int, int]) -> Image.Image:
-    with Image.open(path) as image:
-        tile = ImageOps.pad(image.convert('RGB'), _TILE, color='white')
-    return ImageOps.expand(tile, _FRAME, color)
+def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale an image to the largest size of its aspect inside `size`."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image.resize(fitted, Image.Resampling.BICUBIC)

@@ -1,45 +1,88 @@
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cmdg_plugin.evaluation.ranked_queries import RankedQuery
+from cmdg_plugin.evaluation import RankedQuery
 from cmdg_plugin.visualization import draw_ranked_queries, draw_ranked_query
 
-GREEN, RED = (30, 150, 60), (205, 45, 45)
+BLUE, GREEN, RED = (47, 93, 155), (26, 127, 55), (198, 40, 40)
 
 
 @pytest.fixture
-def query(tmp_path: Path) -> RankedQuery:
-    paths = [tmp_path / f'000{number}_c1s1_000001_00.jpg' for number in range(4)]
-    for path, size in zip(paths, [(48, 96), (30, 90), (200, 50), (64, 128)], strict=True):
-        Image.new('RGB', size, (120, 130, 140)).save(path)
-    captions = ('upper', 'middle', 'lower', 'A man in a long coat. ' * 20)
-    names = [str(path) for path in paths]
-    return RankedQuery('street', names[0], captions, tuple(names[1:]), (True, False, True))
+def query(tmp_path):
+    """A gray query, then pictures of one color each, of very different shapes and modes."""
+    shapes = {'query': (64, 128), 'wide': (300, 20), 'thin': (4, 90), 'palette': (64, 64)}
+    paths = []
+    for number, (name, size) in enumerate(shapes.items()):
+        image = Image.new('RGB', size, (10 + 60 * number, 60, 200))
+        image = image.convert('P' if name == 'palette' else 'RGB')
+        path = tmp_path / f'{name}_c1s1_000{number}.png'
+        image.save(path)
+        paths.append(str(path))
+    captions = ('upper', 'middle', 'lower', 'a person in a red coat')
+    return RankedQuery('yard', paths[0], captions, tuple(paths[1:]), (False, True, False))
 
 
-def pixels_of(image: Image.Image, color: tuple[int, int, int], columns: slice) -> int:
-    return int((np.asarray(image)[:, columns] == color).all(-1).sum())
+def boxes(picture, color):
+    """Left edges of the runs of a color in the row where the frames' lower edges are widest."""
+    match = (np.asarray(picture) == color).all(axis=2)
+    row = match[match.sum(axis=1).argmax()]
+    return np.flatnonzero(np.diff(np.r_[False, row].astype(int)) == 1).tolist()
 
 
-def test_right_ones_are_framed_green_and_wrong_ones_red(query: RankedQuery):
-    image = draw_ranked_query(query)
-    column = 96 + 8 + 10
-    for position, match in enumerate(query.matches, 1):
-        place = slice(10 + position * column, 10 + position * column + 104)
-        right, wrong = pixels_of(image, GREEN, place), pixels_of(image, RED, place)
-        assert (right > 1000) == match
-        assert (wrong > 1000) == (not match)
+def test_frames_say_right_and_wrong_in_order(query):
+    picture = draw_ranked_query(query)
+    (first,) = boxes(picture, BLUE)
+    wrong, right = boxes(picture, RED), boxes(picture, GREEN)
+    assert len(wrong) == 2
+    assert len(right) == 1
+    assert first < wrong[0] < right[0] < wrong[1]
 
 
-def test_files_are_named_after_target_and_query(query: RankedQuery, tmp_path: Path):
-    files = draw_ranked_queries([query], tmp_path / 'pictures')
-    assert [file.name for file in files] == ['street_0000_c1s1_000001_00.png']
-    assert Image.open(files[0]).size[0] > 400
+def test_images_keep_their_aspect_and_stay_inside_their_cells(query):
+    pixels = np.asarray(draw_ranked_query(query, cell_size=(100, 200))).astype(int)
+    for number, expected in enumerate([(100, 200), (100, 7), (9, 200)]):
+        match = (abs(pixels - (10 + 60 * number, 60, 200)) <= 2).all(axis=2)
+        rows, columns = np.flatnonzero(match.any(axis=1)), np.flatnonzero(match.any(axis=0))
+        assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == expected
 
 
-def test_query_without_captions_is_drawn(query: RankedQuery):
-    bare = RankedQuery(query.target, query.query_path, None, query.gallery_paths, query.matches)
-    assert draw_ranked_query(bare).height < draw_ranked_query(query).height
+def test_caption_is_the_global_one_and_wraps(query):
+    one_line = draw_ranked_query(query)
+    long = replace(query, captions=(*query.captions[:3], 'a person in a red coat ' * 20))
+    assert draw_ranked_query(long).height > one_line.height + 40
+    # Only the global sentence is drawn, whatever the parts say.
+    parts = replace(query, captions=('x' * 99, 'y', 'z', query.captions[3]))
+    assert draw_ranked_query(parts).tobytes() == one_line.tobytes()
+    none = draw_ranked_query(replace(query, captions=None))
+    assert none.size == one_line.size
+    assert none.tobytes() != one_line.tobytes()
+
+
+def test_names_of_files_are_drawn(query, tmp_path):
+    other = tmp_path / 'elsewhere.png'
+    Image.open(query.gallery_paths[0]).save(other)
+    renamed = replace(query, gallery_paths=(str(other), *query.gallery_paths[1:]))
+    before, after = draw_ranked_query(query), draw_ranked_query(renamed)
+    changed = np.flatnonzero((np.asarray(before) != np.asarray(after)).any(axis=(1, 2)))
+    frame_bottom = np.flatnonzero((np.asarray(before) == RED).all(axis=2).any(axis=1)).max()
+    assert len(changed)
+    assert changed.min() > frame_bottom
+
+
+def test_a_file_per_query(query, tmp_path):
+    odd = replace(query, target='a/b c')
+    files = draw_ranked_queries([query, odd], tmp_path / 'deep' / 'folder')
+    assert [file.name for file in files] == ['yard_01_query_c1s1_0000.png', 'a-b-c_02_query_c1s1_0000.png']
+    assert all(Image.open(file).format == 'PNG' for file in files)
+
+
+def test_bad_queries_are_refused(query):
+    with pytest.raises(ValueError, match='needs gallery images and as many right/wrong flags, got 0 and 0'):
+        draw_ranked_query(replace(query, gallery_paths=(), matches=()))
+    with pytest.raises(ValueError, match='got 3 and 1'):
+        draw_ranked_query(replace(query, matches=(True,)))
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        draw_ranked_query(replace(query, query_path='/nowhere.png'))
