@@ -8,6 +8,7 @@ from PIL import Image
 from cmdg_plugin.progress import track
 
 from .describing import describe
+from .describing_scenes import describe_scene
 from .domains import sample_domain
 from .people import sample_person
 from .pictures import draw
@@ -21,7 +22,8 @@ class Pairs(NamedTuple):
 
     Attributes:
         images: RGB, uint8, (N, height, width, 3).
-        captions: Four sentences a picture, in the order of caption files: global, upper, middle, lower.
+        captions: Four texts a picture, in the order of caption files: global, upper, middle, lower. As captions on
+            the web do, and unlike the benchmark's, the global one speaks of the place and the light, too.
     """
 
     images: np.ndarray
@@ -46,5 +48,6 @@ def sample_pairs(count: int, size: tuple[int, int], seed: int = 0) -> Pairs:
         # A few hundred places are enough, and their paintings are kept.
         picture = draw(person, domain, 1, rng, place_seed=_STREAM + int(rng.integers(12)))
         images[number] = np.asarray(picture.image.resize(size[::-1], Image.Resampling.BICUBIC))
-        captions.append(describe(person, picture, rng))
+        whole, upper, middle, lower = describe(person, picture, rng)
+        captions.append((f'{describe_scene(picture.image, rng)} {whole}', upper, middle, lower))
     return Pairs(images, captions)
