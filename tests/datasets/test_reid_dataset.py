@@ -28,7 +28,7 @@ def test_numbers_run_over_all_sources(two_sources):
     dataset = CaptionedReIDDataset(two_sources)
     # shop trains on people 7 and 3 (2 cameras x 2 images), yard on 3 (3 cameras x 1 image).
     assert len(dataset) == 8 + 3
-    assert dataset.identities.tolist() == [1] * 4 + [0] * 4 + [2] * 3
+    assert dataset.identities.tolist() == [0] * 4 + [1] * 4 + [2] * 3
     assert dataset.cameras.tolist() == [0, 0, 1, 1] * 2 + [2, 3, 4]
     assert dataset.domains.tolist() == [0] * 8 + [1] * 3
     assert (dataset.num_identities, dataset.num_cameras, dataset.num_domains) == (3, 5, 2)

@@ -1,6 +1,5 @@
 """A dataset indexed from its caption file alone."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,18 +9,17 @@ from mmengine.logging import print_log
 from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
 from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, find_missing
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 from cmdg_plugin.registry import SOURCES
 
 _MARKET_FOLDERS = ('bounding_box_train/', 'bounding_box_test/', 'query/')
-_CUHK02_PAIR = re.compile(r'(?:^|/)(P\d)/cam[12]/')
 
 
 @SOURCES.register_module()
 class CaptionFileSource:
     """Images, identities, cameras, captions and splits as one caption file lists them.
 
-    People of negative number are junk and left out. Person 0 of Market-1501 (recognised by its folders) and GRID is a
+    People of negative number are junk and left out. Person 0 of Market-1501 (recognized by its folders) and GRID is a
     distractor: in the gallery, nobody's match, never trained on.
 
     Args:
@@ -31,6 +29,7 @@ class CaptionFileSource:
         distractors: Numbers of people who only stand in the gallery; `None` decides by the dataset as above.
         shared_identities: Whether a number means the same person in training and test images. It does not in the
             released files (MSMT17 counts from 0 twice).
+        only: Folder below the root whose images count, as for CUHK03's labeled and detected ones; '' for every one.
         released: Position of the split that results are compared on: the last one, as in the release.
         on_missing_image: What to do with listed images that do not exist: `'error'`, or `'skip'` and log how many.
 
@@ -46,6 +45,7 @@ class CaptionFileSource:
         *,
         distractors: Iterable[int] | None = None,
         shared_identities: bool = False,
+        only: str = '',
         released: int = -1,
         on_missing_image: str = 'error',
     ) -> None:
@@ -56,6 +56,7 @@ class CaptionFileSource:
         self.caption_file = Path(caption_file).expanduser()
         self.distractors = None if distractors is None else frozenset(distractors)
         self.shared_identities = shared_identities
+        self.only = f'{only.strip("/")}/' if only else ''
         self.released = released
         self.on_missing_image = on_missing_image
 
@@ -85,7 +86,7 @@ class CaptionFileSource:
                 identity=identity,
                 camera=item.camera,
                 captions=item.captions,
-                scope='' if self.shared_identities else _scope(item.file_path, role),
+                scope='' if self.shared_identities else make_scope(item.file_path, role),
                 distractor=identity in distractors and _may_be_distractor(item.file_path, role),
             )
         self._log(counts)
@@ -104,7 +105,14 @@ class CaptionFileSource:
         path = self.caption_file
         if not path.is_absolute() and not path.is_file():
             path = self.root / path
-        return load_captions(path if path.is_file() else self.caption_file)
+        records = load_captions(path if path.is_file() else self.caption_file)
+        chosen = [record for record in records if record.file_path.startswith(self.only)]
+        if not chosen:
+            raise ValueError(
+                f'{self.name}: {self.caption_file} lists no image below {self.only}; the first of its {len(records):,} '
+                f'is {records[0].file_path}'
+            )
+        return chosen
 
     def _check_root(self, captions: list[CaptionRecord]) -> None:
         if not self.root.is_dir():
@@ -153,10 +161,3 @@ def _identity(item: CaptionRecord, caption_file: Path) -> int:
 def _may_be_distractor(file_path: str, role: str) -> bool:
     # Files that relabel the training people from 0 have an honest person 0 there, whose image is not named so.
     return role in ('query', 'gallery') or file_path.rpartition('/')[2].startswith('0000_')
-
-
-def _scope(file_path: str, role: str) -> str:
-    part = 'train' if role in ('train', 'val') else 'test'
-    # CUHK02 numbers people anew for each of its five camera pairs.
-    pair = _CUHK02_PAIR.search(file_path)
-    return f'{part}/{pair.group(1)}' if pair else part

@@ -15,7 +15,7 @@ def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
     bearable.
     """
     by_folder: dict[str, list[str]] = defaultdict(list)
-    for path in paths:
+    for path in dict.fromkeys(paths):
         folder, _, name = path.rpartition('/')
         by_folder[folder].append(name)
     missing: list[str] = []
@@ -33,7 +33,7 @@ def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
         paths: Relative paths of images.
     """
     groups: dict[str, list[str]] = defaultdict(list)
-    for path in paths:
+    for path in dict.fromkeys(paths):
         folder, _, name = path.rpartition('/')
         # Datasets such as MSMT17 keep one folder per person: the upper two levels tell enough.
         groups['/'.join(folder.split('/')[:2])].append(path if name else folder)

@@ -1,11 +1,14 @@
 """What a source of ReID data hands over: named images with their people, cameras, captions and roles."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
+
+_CUHK02_PAIR = re.compile(r'(?:^|/)(P\d)/cam[12]/')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class SourceIndex:
         splits: One or several ways to share the images out.
         released: Position in `splits` of the split that results are compared on.
         has_cameras: Whether cameras are known; without them the same-camera rule cannot apply.
+        num_listed: How many of the splits, from the first, results are averaged over; None for every one. The released
+            split may stand behind them without being one of them.
     """
 
     name: str
@@ -57,6 +62,7 @@ class SourceIndex:
     splits: tuple[SourceSplit, ...]
     released: int = 0
     has_cameras: bool = True
+    num_listed: int | None = None
 
     def split(self, which: str | int = 'released') -> SourceSplit:
         """Return one split.
@@ -78,7 +84,7 @@ class SourceIndex:
         if which == 'released':
             return (self.released % len(self.splits),)
         if which == 'all':
-            return tuple(range(len(self.splits)))
+            return tuple(range(len(self.splits) if self.num_listed is None else self.num_listed))
         if isinstance(which, int) and not isinstance(which, bool) and 0 <= which < len(self.splits):
             return (which,)
         raise ValueError(
@@ -102,7 +108,8 @@ class SourceIndex:
             for record in getattr(split, name):
                 if not record.distractor:
                     chosen.setdefault(record.path, record)
-        return list(chosen.values())
+        # By path: a dataset indexed in another way, or on another machine, gives the same order.
+        return [chosen[path] for path in sorted(chosen)]
 
     def absolute(self, record: SourceRecord) -> str:
         """Return where the image of a record lies."""
@@ -133,3 +140,13 @@ def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:
     if unknown or not names:
         raise ValueError(f"expected subsets out of {', '.join(SPLITS)}, or 'all'; got {list(names)}")
     return names
+
+
+def make_scope(path: str, role: str) -> str:
+    """Name whose numbering a person's number belongs to, in the public datasets.
+
+    Training and test images number people separately, and CUHK02 numbers them anew for each of its camera pairs.
+    """
+    part = 'train' if role in ('train', 'val') else 'test'
+    pair = _CUHK02_PAIR.search(path)
+    return f'{part}/{pair.group(1)}' if pair else part

@@ -68,7 +68,7 @@ def test_person_zero_counts_where_the_dataset_says_so(tmp_path):
         record('test/0000/0000_000_02_0303morning_0008_0.jpg', 0, split='gallery'),
     ]
     index = CaptionFileSource('msmt17', **write(tmp_path, content)).load()
-    first, second = index.select('all')
+    second, first = index.select('all')
     # MSMT17 numbers the people of its training and test images separately, both from 0.
     assert (first.identity, second.identity) == (0, 0)
     assert first.scope != second.scope

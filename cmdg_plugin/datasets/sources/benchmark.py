@@ -1,0 +1,91 @@
+"""How a public dataset is described: where its images may lie, how many there are, how names tell people."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One place where a dataset's images may lie.
+
+    Attributes:
+        kind: Whose layout it is: `release` (the method's) or `torchreid`.
+        folder: Root of the images, below the data root.
+        shows: What it contains, each with an example or a remark; the folders among it identify the layout.
+        links: Where torchreid's reader wants to find what: pairs of a path below its own root and one below `folder`.
+            Empty if it cannot read this layout.
+        needs: Files beside the images without which torchreid's reader cannot work.
+        version: Which version of the dataset this is, where there are several.
+    """
+
+    kind: str
+    folder: str
+    shows: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
+    version: str = ''
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Folders that must exist."""
+        return tuple(name for name, _ in self.shows if name.endswith('/'))
+
+    def draw(self, data_root: str) -> str:
+        """Draw the folder tree."""
+        lines = [f'{data_root}/{self.folder}/']
+        for position, (name, remark) in enumerate(self.shows):
+            branch = '└──' if position == len(self.shows) - 1 else '├──'
+            lines.append(f'{branch} {name:<22} {remark}'.rstrip())
+        return '\n'.join(lines)
+
+
+@dataclass(frozen=True)
+class RoleCount:
+    """How many people and images a role has; None where nobody says."""
+
+    people: int | None
+    images: int | None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One dataset.
+
+    Attributes:
+        name: Name in configs, tables and metric keys; also torchreid's.
+        layouts: Where it may lie, the first found wins.
+        caption_file: Name of the released caption file.
+        counts: Expected people and images per role; per version where versions differ.
+        cameras: Expected number of cameras.
+        joins: Patterns whose named groups, by name, tell an image from all others in any layout.
+        person: Pattern whose group in an image's path is the person's number; None to trust torchreid's reader.
+        distractors: Numbers of people who stand in the gallery only.
+        single_shot: Whether it is evaluated on ten splits.
+    """
+
+    name: str
+    layouts: tuple[Layout, ...]
+    caption_file: str
+    counts: Mapping[str, Mapping[str, RoleCount]]
+    cameras: int | None
+    joins: tuple[re.Pattern[str], ...]
+    person: re.Pattern[str] | None = None
+    distractors: frozenset[int] = field(default_factory=frozenset)
+    single_shot: bool = False
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Names of the versions, none where there is but one."""
+        return tuple(dict.fromkeys(layout.version for layout in self.layouts if layout.version))
+
+    def join_key(self, path: str) -> tuple[str, ...] | None:
+        """Return what identifies an image in any layout; None if the path is none of this dataset's."""
+        for pattern in self.joins:
+            if match := pattern.search(path):
+                parts = (part for _, part in sorted(match.groupdict().items()))
+                return tuple(part.lstrip('0') if part.isdigit() else _SYNONYMS.get(part, part) for part in parts)
+        return None
+
+
+_SYNONYMS = {'mask_train_v2': 'train', 'mask_test_v2': 'test', 'cam_a': '1', 'cam_b': '2'}

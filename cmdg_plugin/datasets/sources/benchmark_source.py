@@ -1,0 +1,106 @@
+"""A public dataset, found below the data root and indexed in whichever way its layout allows."""
+
+from pathlib import Path
+
+from cmdg_plugin.datasets.caption_fields import SPLITS
+from cmdg_plugin.datasets.captions import load_captions
+from cmdg_plugin.datasets.sources.benchmark import Layout
+from cmdg_plugin.datasets.sources.benchmarks import get_benchmark
+from cmdg_plugin.datasets.sources.caption_file_source import CaptionFileSource
+from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
+from cmdg_plugin.datasets.sources.index import SourceIndex
+from cmdg_plugin.datasets.sources.locating import find_caption_file, require_layout
+from cmdg_plugin.datasets.sources.single_shot import arrange_single_shot
+from cmdg_plugin.datasets.sources.torchreid_source import TorchreidSource
+from cmdg_plugin.registry import SOURCES
+
+
+@SOURCES.register_module()
+class BenchmarkSource:
+    """One of the nine public datasets in any layout that is known.
+
+    torchreid's reader indexes it where it can read the layout and has the files it needs; the caption file does
+    otherwise (VIPeR as the release lays it out, CUHK03 without its `.mat` files).
+
+    Args:
+        name: Name of the dataset.
+        data_root: Folder that holds all datasets.
+        caption_file: The JSON file of captions; None looks for the released one in `captions/` below the data root, in
+            the data root and beside the images.
+        version: `MSMT17_V1` or `MSMT17_V2`, `labeled` or `detected`; None takes what is there.
+        index: `'torchreid'`, `'captions'`, or `'auto'` as above.
+        on_missing_image: What to do with listed images that do not exist: `'error'` or `'skip'`.
+
+    Raises:
+        ValueError: If the dataset or a setting is unknown.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data_root: str,
+        caption_file: str | None = None,
+        *,
+        version: str | None = None,
+        index: str = 'auto',
+        on_missing_image: str = 'error',
+    ) -> None:
+        if index not in ('auto', 'torchreid', 'captions'):
+            raise ValueError(f"{name}: expected index 'auto', 'torchreid' or 'captions', got {index!r}")
+        self.name = name
+        self.benchmark = get_benchmark(name)
+        self.data_root = Path(data_root).expanduser()
+        self.caption_file = caption_file
+        self.version = version
+        self.index = index
+        self.on_missing_image = on_missing_image
+
+    def load(self) -> SourceIndex:
+        """Find and index the dataset.
+
+        Raises:
+            FileNotFoundError: If the dataset is not there, or no caption file where there must be one.
+            ValueError: If the data are not as expected.
+        """
+        layout = require_layout(self.benchmark, self.data_root, self.version)
+        found = self.caption_file or find_caption_file(self.benchmark, self.data_root)
+        if self.index == 'torchreid' or (self.index == 'auto' and self._readable(layout)):
+            return TorchreidSource(
+                self.name,
+                str(self.data_root),
+                None if found is None else str(found),
+                version=layout.version or None,
+                on_missing_image=self.on_missing_image,
+            ).load()
+        if found is None:
+            raise FileNotFoundError(
+                f'{self.name} in the {layout.kind} layout is indexed from its caption file, and there is no '
+                f'{self.benchmark.caption_file} in {self.data_root / "captions"}, {self.data_root} or beside the '
+                f'images; put it there or set `caption_file`'
+            )
+        return self._load_captions(layout, str(found))
+
+    def _readable(self, layout: Layout) -> bool:
+        root = self.data_root / layout.folder
+        return bool(layout.links) and all((root / name).exists() for name in layout.needs)
+
+    def _load_captions(self, layout: Layout, caption_file: str) -> SourceIndex:
+        benchmark = self.benchmark
+        root = self.data_root / layout.folder
+        # VIPeR and PRID number each person once; files with ten splits number those of each training set anew.
+        drawn = benchmark.name in ('viper', 'prid')
+        index = CaptionFileSource(
+            self.name,
+            str(root),
+            caption_file,
+            distractors=benchmark.distractors,
+            shared_identities=drawn,
+            only=f'images_{layout.version}' if benchmark.name == 'cuhk03' else '',
+            on_missing_image=self.on_missing_image,
+        ).load()
+        if drawn:
+            images = {record.path: record for role in SPLITS for record in getattr(index.split(), role)}
+            index = arrange_single_shot(benchmark, str(root), images.values(), load_captions(caption_file))
+        remark = ', '.join(part for part in (f'{layout.kind} layout, caption file', layout.version) if part)
+        log_counts(self.name, compare_counts(index, benchmark, layout.version), remark)
+        return index

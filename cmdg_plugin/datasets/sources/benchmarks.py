@@ -1,0 +1,128 @@
+"""The nine public datasets of CMDG's protocols."""
+
+import re
+
+from cmdg_plugin.datasets.sources.benchmark import Benchmark, RoleCount
+from cmdg_plugin.datasets.sources.layouts import LAYOUTS
+
+
+def _counts(**roles: tuple[int | None, int | None]) -> dict[str, RoleCount]:
+    return {role: RoleCount(*pair) for role, pair in roles.items()}
+
+
+def _all_versions(counts: dict[str, RoleCount]) -> dict[str, dict[str, RoleCount]]:
+    return {'': counts}
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark(
+            'market1501',
+            LAYOUTS['market1501'],
+            'market1501.json',
+            _all_versions(_counts(train=(751, 12_936), query=(750, 3_368), gallery=(None, 15_913))),
+            cameras=6,
+            joins=(re.compile(r'(?P<a>bounding_box_train|bounding_box_test|query)/(?P<b>[^/]+)$'),),
+            person=re.compile(r'/(-?\d+)_c\d'),
+            distractors=frozenset({0}),
+        ),
+        Benchmark(
+            'msmt17',
+            LAYOUTS['msmt17'],
+            'msmt17.json',
+            _all_versions(
+                _counts(train=(1_041, 30_248), val=(None, 2_373), query=(3_060, 11_659), gallery=(3_060, 82_161))
+            ),
+            cameras=15,
+            joins=(re.compile(r'(?P<a>train|test|mask_train_v2|mask_test_v2)/(?P<b>\d+/[^/]+)$'),),
+        ),
+        Benchmark(
+            'cuhk03',
+            LAYOUTS['cuhk03'],
+            'cuhk03.json',
+            {
+                'labeled': _counts(train=(767, 7_368), query=(700, 1_400), gallery=(700, 5_328)),
+                'detected': _counts(train=(767, 7_365), query=(700, 1_400), gallery=(700, 5_332)),
+            },
+            cameras=10,
+            joins=(re.compile(r'(?P<a>images_labeled|images_detected)/(?P<b>[^/]+)$'),),
+        ),
+        Benchmark(
+            'cuhk02',
+            LAYOUTS['cuhk02'],
+            'cuhk02.json',
+            _all_versions(_counts(train=(1_577, 6_308), query=(239, 478), gallery=(239, 478))),
+            cameras=10,
+            joins=(re.compile(r'(?P<a>P\d)/(?P<b>cam\d)/(?P<c>[^/]+)$'),),
+            person=re.compile(r'/(\d+)_[^/]*$'),
+        ),
+        Benchmark(
+            'cuhksysu',
+            LAYOUTS['cuhksysu'],
+            'cuhksysu.json',
+            _all_versions(_counts(train=(11_934, 34_574))),
+            cameras=1,
+            joins=(re.compile(r'cropped_images/(?P<a>[^/]+)$'),),
+            person=re.compile(r'/p(\d+)_'),
+        ),
+        Benchmark(
+            'prid',
+            LAYOUTS['prid'],
+            'prid.json',
+            _all_versions(_counts(train=(100, 200), query=(100, 100), gallery=(649, 649))),
+            cameras=2,
+            joins=(re.compile(r'(?P<a>cam_[ab])/(?P<b>[^/]+)$'),),
+            person=re.compile(r'/person_(\d+)'),
+            distractors=frozenset(range(201, 750)),
+            single_shot=True,
+        ),
+        Benchmark(
+            'grid',
+            LAYOUTS['grid'],
+            'grid.json',
+            _all_versions(_counts(train=(125, 250), query=(125, 125), gallery=(None, 900))),
+            cameras=8,
+            joins=(re.compile(r'(?P<a>probe|gallery)/(?P<b>[^/]+)$'),),
+            person=re.compile(r'/(\d+)_[^/]*$'),
+            distractors=frozenset({0}),
+            single_shot=True,
+        ),
+        Benchmark(
+            'viper',
+            LAYOUTS['viper'],
+            'viper.json',
+            _all_versions(_counts(train=(316, 632), query=(316, 316), gallery=(316, 316))),
+            cameras=2,
+            # The release renamed VIPeR's images: p336_c2_d180.png is 336_180.bmp of the second camera.
+            joins=(
+                re.compile(r'p(?P<person>\d+)_c(?P<camera>\d)_d(?P<angle>\d+)\.[^/]+$'),
+                re.compile(r'(?P<camera>cam_[ab])/(?P<person>\d+)_(?P<angle>\d+)\.[^/]+$'),
+            ),
+            person=re.compile(r'/p?(\d+)_[^/]*$'),
+            single_shot=True,
+        ),
+        Benchmark(
+            'ilids',
+            LAYOUTS['ilids'],
+            'ilds.json',
+            _all_versions(_counts(train=(59, None), query=(60, 60), gallery=(60, 60))),
+            cameras=None,
+            joins=(re.compile(r'(?P<a>[^/]+)$'),),
+            person=re.compile(r'/(\d{4})\d{3}[^/]*$'),
+            single_shot=True,
+        ),
+    )
+}
+"""By name."""
+
+
+def get_benchmark(name: str) -> Benchmark:
+    """Look a dataset up.
+
+    Raises:
+        ValueError: If it is none of the nine.
+    """
+    if name not in BENCHMARKS:
+        raise ValueError(f'expected one of the datasets {", ".join(BENCHMARKS)}, got {name!r}')
+    return BENCHMARKS[name]

@@ -1,0 +1,118 @@
+"""Where the nine public datasets may lie below the data root: the method's release's layouts and torchreid's."""
+
+from cmdg_plugin.datasets.sources.benchmark import Layout
+
+_CUHK03_LINKS = tuple(
+    (f'cuhk03/{name}', name)
+    for name in (
+        'images_labeled',
+        'images_detected',
+        'cuhk03_release',
+        'cuhk03_new_protocol_config_labeled.mat',
+        'cuhk03_new_protocol_config_detected.mat',
+        'splits_classic_labeled.json',
+        'splits_classic_detected.json',
+        'splits_new_labeled.json',
+        'splits_new_detected.json',
+    )
+)
+_CUHK03_FILES = (
+    'cuhk03_release/cuhk-03.mat',
+    'cuhk03_new_protocol_config_labeled.mat',
+    'cuhk03_new_protocol_config_detected.mat',
+)
+
+
+def _market(kind: str, folder: str) -> Layout:
+    shows = (
+        ('bounding_box_train/', '0002_c1s1_000451_03.jpg, ...  (12,936 images)'),
+        ('query/', '0001_c1s1_001051_00.jpg, ...  (3,368 images)'),
+        ('bounding_box_test/', '0000_c1s1_000151_01.jpg, ...  (19,732 images, junk included)'),
+    )
+    return Layout(kind, folder, shows, links=(('market1501/Market-1501-v15.09.15', ''),))
+
+
+def _msmt17(kind: str, folder: str, version: str, names: tuple[str, str] = ('train', 'test')) -> Layout:
+    lists = tuple(f'list_{role}.txt' for role in ('train', 'val', 'query', 'gallery'))
+    shows = (
+        (f'{names[0]}/', '0000/0000_000_01_0303morning_0008_0.jpg, ...  (32,621 images)'),
+        (f'{names[1]}/', '0000/0000_000_02_0303morning_0015_0.jpg, ...  (93,820 images)'),
+        *((name, '') for name in lists),
+    )
+    # torchreid knows version 2 by its folder names alone, so the link follows these.
+    link = 'msmt17/MSMT17_V1' if names[0] == 'train' else 'msmt17/MSMT17_V2'
+    return Layout(kind, folder, shows, links=((link, ''),), needs=lists, version=version)
+
+
+def _cuhk03(version: str) -> Layout:
+    images = '14,096' if version == 'labeled' else '14,097'
+    shows = (
+        (f'images_{version}/', f'1_001_1_01.png, ...  ({images} images)'),
+        *((name, 'unless the caption file is the index') for name in _CUHK03_FILES),
+    )
+    return Layout('release = torchreid', 'cuhk03', shows, links=_CUHK03_LINKS, needs=_CUHK03_FILES, version=version)
+
+
+def _cuhk02(kind: str, folder: str) -> Layout:
+    shows = tuple((f'P{pair}/', 'cam1/*.png, cam2/*.png') for pair in range(1, 6))
+    return Layout(kind, folder, shows, links=(('cuhk02/Dataset', ''),))
+
+
+def _cuhksysu(kind: str, folder: str) -> Layout:
+    return Layout(
+        kind, folder, (('cropped_images/', 'p11422_s16929_1.jpg, ...  (34,574 images)'),), links=(('cuhksysu', ''),)
+    )
+
+
+def _prid(kind: str, folder: str) -> Layout:
+    shows = (
+        ('single_shot/cam_a/', 'person_0001.png, ...'),
+        ('single_shot/cam_b/', 'person_0001.png, ...  (749 images)'),
+    )
+    return Layout(kind, folder, shows, links=(('prid2011/prid_2011', ''),))
+
+
+def _grid(kind: str, folder: str) -> Layout:
+    shows = (
+        ('probe/', '0001_1_25004_107_32_106_221.jpeg, ...  (250 images)'),
+        ('gallery/', '0000_1_25023_115_75_85_218.jpeg, ...  (1,025 images)'),
+        ('features_and_partitions.mat', 'unless the caption file is the index'),
+    )
+    return Layout(kind, folder, shows, links=(('grid/underground_reid', ''),), needs=('features_and_partitions.mat',))
+
+
+_VIPER_RELEASE = Layout(
+    'release',
+    'VIPeR',
+    (
+        ('split_1a/train/', 'p336_c2_d180.png, ...  (632 images)'),
+        ('split_1a/query/', 'p819_c1_d000.png, ...  (316 images)'),
+        ('split_1a/gallery/', 'p697_c2_d090.png, ...  (316 images)'),
+    ),
+)
+_VIPER_OWN = (('cam_a/', '000_45.bmp, ...  (632 images)'), ('cam_b/', '000_180.bmp, ...  (632 images)'))
+
+_ILIDS_RELEASE = (('images/', '0056001.jpg, ...  (476 images)'),)
+_ILIDS_OWN = (('Persons/', '0056001.jpg, ...  (476 images)'),)
+
+LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    'market1501': (_market('torchreid', 'market1501/Market-1501-v15.09.15'), _market('release', 'market1501')),
+    'msmt17': (
+        _msmt17('release', 'MSMT17_V1', 'MSMT17_V1'),
+        _msmt17('torchreid', 'msmt17/MSMT17_V1', 'MSMT17_V1'),
+        _msmt17('release', 'MSMT17_V2', 'MSMT17_V2', ('mask_train_v2', 'mask_test_v2')),
+        _msmt17('torchreid', 'msmt17/MSMT17_V2', 'MSMT17_V2', ('mask_train_v2', 'mask_test_v2')),
+        _msmt17('release', 'MSMT17_V2', 'MSMT17_V2'),
+    ),
+    'cuhk03': (_cuhk03('labeled'), _cuhk03('detected')),
+    'cuhk02': (_cuhk02('torchreid', 'cuhk02/Dataset'), _cuhk02('release', 'cuhk02')),
+    'cuhksysu': (_cuhksysu('release', 'CUHK-SYSU'), _cuhksysu('torchreid', 'cuhksysu')),
+    'prid': (_prid('release', 'prid_2011'), _prid('torchreid', 'prid2011/prid_2011')),
+    'grid': (_grid('torchreid', 'grid/underground_reid'), _grid('release', 'grid')),
+    'viper': (_VIPER_RELEASE, Layout('torchreid', 'viper/VIPeR', _VIPER_OWN, links=(('viper/VIPeR', ''),))),
+    'ilids': (
+        Layout('release', 'QMUL-iLIDS', _ILIDS_RELEASE, links=(('ilids/i-LIDS_Pedestrian/Persons', 'images'),)),
+        Layout('torchreid', 'ilids/i-LIDS_Pedestrian', _ILIDS_OWN, links=(('ilids/i-LIDS_Pedestrian', ''),)),
+    ),
+}
+"""Where each dataset may lie, in the order in which places are tried."""
