@@ -222,6 +222,7 @@ class CMDGReID(BaseModel):
             'caption_regions': texts,
             'caption_global': texts[_GLOBAL],
             'bank': self.memory.image,
+            'bank_norms': self.memory.image_norms,
             'bank_filled': self.memory.filled,
             'bank_labels': self.sample_identities,
             'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),

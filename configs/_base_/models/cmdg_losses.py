@@ -30,7 +30,13 @@ model = dict(
                 weight=0.8,
                 num_neighbors=10,
                 scale=0.02,
-                inputs=dict(parts='parts', bank='bank', positions='image_index', valid='bank_filled'),
+                inputs=dict(
+                    parts='parts',
+                    bank='bank',
+                    positions='image_index',
+                    valid='bank_filled',
+                    bank_norms='bank_norms',
+                ),
                 outputs=['neighbors'],
             ),
             dict(

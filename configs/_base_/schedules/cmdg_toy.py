@@ -2,10 +2,11 @@
 
 image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
 
+# Few steps: new classifiers must learn faster than a tower that is pretrained.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='Adam', lr=3e-4, weight_decay=1e-4),
-    paramwise_cfg=dict(custom_keys={'classifier': dict(lr_mult=1.2)}),
+    paramwise_cfg=dict(custom_keys={'classifier': dict(lr_mult=10)}),
 )
 train_cfg = dict(
     type='StagedTrainLoop',
@@ -13,7 +14,7 @@ train_cfg = dict(
     stages=[
         dict(
             name='warmup',
-            epochs=3,
+            epochs=4,
             trainable=image_side,
             param_scheduler=dict(type='LinearLR', start_factor=0.25, end_factor=1.0, begin=0, end=4),
         ),
@@ -35,9 +36,9 @@ train_cfg = dict(
         ),
         dict(
             name='bridging',
-            epochs=9,
+            epochs=16,
             trainable=image_side,
-            param_scheduler=dict(type='MultiStepLR', milestones=[6, 8], gamma=0.1),
+            param_scheduler=dict(type='MultiStepLR', milestones=[11, 14], gamma=0.1),
         ),
     ],
 )
