@@ -107,7 +107,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
         }
 
     pipeline = [
-        {'type': 'LoadImageFromFile'},
+        {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
         {'type': 'mmpretrain.Resize', 'scale': (16, 24), 'interpolation': 'bicubic', 'backend': 'pillow'},
         {'type': 'mmpretrain.RandomFlip', 'prob': 0.5},
         {'type': 'mmpretrain.PackInputs', 'algorithm_keys': ('camera', 'domain', 'image_index', 'captions')},

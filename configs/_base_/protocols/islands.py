@@ -4,7 +4,8 @@ data_root = '{{$CMDG_DATA_ROOT:data}}/islands'
 image_size = (48, 96)  # width, height
 
 plain_pipeline = [
-    dict(type='LoadImageFromFile'),
+    # Pillow refuses truncated files, which OpenCV returns half gray without a word.
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='mmpretrain.Resize', scale=image_size, interpolation='bicubic', backend='pillow'),
     dict(
         type='mmpretrain.PackInputs',
