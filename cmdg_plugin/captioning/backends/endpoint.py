@@ -1,0 +1,173 @@
+"""One OpenAI-compatible server: asking it, and telling what went wrong."""
+
+import asyncio
+import time
+from enum import Enum
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from cmdg_plugin.captioning.backends.base import BackendUnavailable, CaptionAnswer, CaptionRequest, RequestFailed
+
+_BUSY = (429, 502, 503, 504)
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+class Fault(Enum):
+    """Whose fault it is that there is no answer."""
+
+    BUSY = 'busy'
+    """The server's: it asks for patience."""
+    UNCLEAR = 'unclear'
+    """The server's or the request's: an error, a time-out, a broken answer."""
+
+
+class EndpointTrouble(Exception):
+    """A request got no answer that can be used, after the client's own retries."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Endpoint:
+    """A server with its client, how busy it is and until when it is left alone.
+
+    Args:
+        openai: The `openai` package.
+        url: Base URL of the API, such as `http://127.0.0.1:8000/v1`; `/v1` is added where the URL has no path.
+        model: The model's name there.
+        api_key: Key, never shown.
+        timeout: Seconds for one try.
+        max_retries: Tries after the first, by the client: with back-off, as long as `Retry-After` asks.
+    """
+
+    def __init__(
+        self, openai: ModuleType, url: str, model: str, api_key: str, *, timeout: float, max_retries: int
+    ) -> None:
+        self._openai = openai
+        self._model = model
+        self._api_key = api_key
+        self.name = shown_url(url)
+        self.client = openai.AsyncOpenAI(
+            base_url=_with_path(url), api_key=api_key, timeout=timeout, max_retries=max_retries
+        )
+        self.in_flight = 0
+        self.answered = 0
+        self.free_at = 0.0
+        self._pause = _FIRST_PAUSE
+
+    async def ask(self, request: CaptionRequest, image_url: str) -> CaptionAnswer:
+        """Send one request.
+
+        Raises:
+            EndpointTrouble: If there is no usable answer, but there may be one later or elsewhere.
+            RequestFailed: If the server rejects this request.
+            BackendUnavailable: If it rejects every request: wrong key, model or path.
+        """
+        self.in_flight += 1
+        try:
+            response = await self._send(request, image_url)
+        finally:
+            self.in_flight -= 1
+        answer = _read_answer(response)
+        self.answered += 1
+        self._pause = _FIRST_PAUSE
+        return answer
+
+    async def _send(self, request: CaptionRequest, image_url: str) -> Any:
+        openai = self._openai
+        try:
+            return await self.client.chat.completions.create(
+                model=self._model,
+                messages=_messages(request, image_url),
+                temperature=request.temperature,
+                seed=request.seed,
+                max_tokens=request.max_tokens,
+            )
+        except openai.APIStatusError as error:
+            raise self._judge(error) from None
+        except openai.APIConnectionError as error:
+            cause = f' ({type(error.__cause__).__name__})' if error.__cause__ else ''
+            raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'{error}{cause}')) from None
+        except (openai.APIError, ValueError) as error:
+            raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'broken answer: {error}')) from None
+
+    def _judge(self, error: Any) -> Exception:
+        """What a status code says; the causes are dropped as they hold headers, and so the key."""
+        message = self._clean(f'{self.name} answered {error.status_code}: {error.message}')
+        if error.status_code in (401, 403, 404, 405):
+            return BackendUnavailable(f'{message}. Check the key, the URL (it mostly ends in /v1) and the model name')
+        if error.status_code in _BUSY:
+            return EndpointTrouble(Fault.BUSY, message)
+        if error.status_code >= 500 or error.status_code in (408, 409):
+            return EndpointTrouble(Fault.UNCLEAR, message)
+        return RequestFailed(message)
+
+    async def is_alive(self) -> bool:
+        """Whether the server answers anything at all, tried on its list of models."""
+        try:
+            await self.client.with_options(max_retries=0, timeout=10).models.list()
+        except self._openai.APIStatusError as error:
+            return bool(error.status_code < 500)
+        except self._openai.APIConnectionError:
+            return False
+        except (self._openai.APIError, ValueError):
+            return True
+        return True
+
+    def rest(self) -> None:
+        """Leave the server alone for a while, longer each time until it answers again."""
+        now = time.monotonic()
+        if now >= self.free_at:
+            self.free_at = now + self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _clean(self, message: str) -> str:
+        """Messages come from the server, which may repeat the key, and may be long."""
+        message = ' '.join(message.replace(self._api_key, '***').split())
+        return message if len(message) <= 300 else f'{message[:300]}...'
+
+    async def close(self) -> None:
+        """Close the connections."""
+        # A close that is itself cancelled would leave sockets to the garbage collector.
+        await asyncio.shield(self.client.close())
+
+
+def shown_url(url: str) -> str:
+    """A URL without what may be secret in it: user, password, query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ''
+    return urlunsplit((parts.scheme, f'{host}:{parts.port}' if parts.port else host, parts.path, '', ''))
+
+
+def _with_path(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ('http', 'https') or not parts.hostname:
+        raise ValueError(f'expected an endpoint like http://127.0.0.1:8000/v1, got {shown_url(url)!r}')
+    return urlunsplit(parts._replace(path='/v1')) if parts.path in ('', '/') else url
+
+
+def _messages(request: CaptionRequest, image_url: str) -> list[dict[str, Any]]:
+    content = [
+        {'type': 'image_url', 'image_url': {'url': image_url}},
+        {'type': 'text', 'text': request.question},
+    ]
+    return [{'role': 'system', 'content': request.system}, {'role': 'user', 'content': content}]
+
+
+def _read_answer(response: Any) -> CaptionAnswer:
+    """The client does not check what it parses, so any JSON may have come."""
+    try:
+        choice = response.choices[0]
+        content = choice.message.content
+        refusal = getattr(choice.message, 'refusal', None)
+        complete = choice.finish_reason != 'length'
+    except (AttributeError, IndexError, TypeError, KeyError) as error:
+        raise EndpointTrouble(Fault.UNCLEAR, f'the answer is no chat completion ({error})') from None
+    if content is None:
+        content = refusal or ''
+    if not isinstance(content, str):
+        raise EndpointTrouble(Fault.UNCLEAR, f'expected text in the answer, got a {type(content).__name__}')
+    return CaptionAnswer(content, complete)

@@ -1,0 +1,122 @@
+"""A captioning run from start to end: what is there already, what is missing, the requests, the files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+
+from cmdg_plugin.captioning.backends.base import CaptionBackend
+from cmdg_plugin.captioning.interruption import run_until_stopped
+from cmdg_plugin.captioning.items import default_image_root
+from cmdg_plugin.captioning.journal import Journal, read_entries
+from cmdg_plugin.captioning.locking import lock_output, prepare_output
+from cmdg_plugin.captioning.output import RunSummary, finish_outputs, journal_path
+from cmdg_plugin.captioning.progress_bar import caption_bar
+from cmdg_plugin.captioning.prompts import PromptBook
+from cmdg_plugin.captioning.runner import CaptionRunner, Entry
+from cmdg_plugin.captioning.settings import CaptionSettings
+from cmdg_plugin.captioning.shards import Shard
+from cmdg_plugin.captioning.worklist import WorkList, list_images
+
+
+@dataclass(frozen=True)
+class CaptionJob:
+    """Which images to caption into which file.
+
+    Attributes:
+        source: A folder of images, or an index.
+        out: The caption file to write at the end; the journal and the list of failed images lie beside it.
+        image_root: Where the index's paths start; by default the folder it lies in.
+        shard: The part of the images to caption; by default all.
+        attempts: How often a sentence is asked for in all, before it fails for good.
+        fsync_seconds: The longest time between forced writes of the journal.
+        retry_failed: Ask again for sentences that failed for good in an earlier run.
+    """
+
+    source: Path
+    out: Path
+    image_root: Path | None = None
+    shard: Shard | None = None
+    attempts: int = 3
+    fsync_seconds: float = 1.0
+    retry_failed: bool = False
+
+
+def generate_captions(
+    job: CaptionJob, settings: CaptionSettings, prompts: PromptBook, make_backend: Callable[[], CaptionBackend]
+) -> RunSummary:
+    """Caption images, or continue where an earlier run with the same settings ended.
+
+    Args:
+        job: Which images, and where to.
+        settings: What the answers depend on.
+        prompts: The questions.
+        make_backend: Builds the backend; not called when nothing is missing.
+
+    Returns:
+        The counts of the whole output, earlier runs included.
+
+    Raises:
+        FileNotFoundError: If there are no such images.
+        ValueError: If there is nothing to caption, or the output belongs to something else.
+        OutputInUse: If another run writes to the same output.
+        BackendUnavailable: If the backend gives up; what was finished is on disk.
+        KeyboardInterrupt: If the run is interrupted or terminated; the same.
+    """
+    logger = MMLogger.get_current_instance()
+    out = prepare_output(job.out)
+    with lock_output(out), WorkList() as worklist:
+        path = journal_path(out)
+        if out.exists() and not path.exists():
+            raise ValueError(f'{out} exists, but no run of this tool wrote it (no {path.name}); give another --out')
+        list_images(worklist, job.source, job.shard)
+        with Journal(path, settings.as_dict(), job.fsync_seconds) as journal:
+            finished, strangers = _replay(worklist, path, job.retry_failed)
+            missing = worklist.count_missing()
+            logger.info(f'{len(worklist)} images: {finished} sentences are on disk, {missing} are missing')
+            if strangers:
+                logger.warning(f'{strangers} sentences in {path} are of images that are no longer there')
+            if missing:
+                with caption_bar(finished, missing) as advance:
+
+                    def record(entry: Entry) -> None:
+                        failed = 'caption' not in entry
+                        worklist.set_answer(entry['path'], entry['region'], 0, journal.append(entry), failed)
+                        advance(failed, len(entry.get('problems', ())))
+
+                    _ask(job, settings, prompts, make_backend(), worklist, record)
+        return finish_outputs(out, worklist, [path], settings)
+
+
+def _replay(worklist: WorkList, journal: Path, retry_failed: bool) -> tuple[int, int]:
+    finished = strangers = 0
+    for position, entry in read_entries(journal):
+        failed = 'caption' not in entry
+        if failed and retry_failed:
+            continue
+        if worklist.set_answer(entry['path'], entry['region'], 0, position, failed):
+            finished += 1
+        else:
+            strangers += 1
+    return finished, strangers
+
+
+def _ask(
+    job: CaptionJob,
+    settings: CaptionSettings,
+    prompts: PromptBook,
+    backend: CaptionBackend,
+    worklist: WorkList,
+    record: Callable[[Entry], None],
+) -> None:
+    root = job.image_root or default_image_root(job.source)
+    runner = CaptionRunner(backend, settings, prompts, root, record, attempts=job.attempts)
+
+    async def work() -> None:
+        try:
+            await runner.run(worklist.missing())
+        finally:
+            await backend.close()
+
+    run_until_stopped(work())

@@ -1,0 +1,85 @@
+"""What the model sees: a whole image or one of its thirds, checked to be readable before anything is asked."""
+
+import base64
+import io
+import struct
+import zlib
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from cmdg_plugin.regions import PARTS
+
+_SENT_AS_IS = {'JPEG': 'image/jpeg', 'PNG': 'image/png'}
+_ORIENTATION = 0x0112
+_READ_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+class UnreadableImage(ValueError):
+    """A file that is no image, or only a part of one."""
+
+
+def load_view(path: Path, third: str | None) -> Image.Image:
+    """Read an image upright in RGB, or one third of it.
+
+    Thirds are as the backbone cuts them: `height // 3` rows each, the lower one takes the rest.
+
+    Args:
+        path: The image file.
+        third: `upper`, `middle` or `lower`, or None for the whole image.
+
+    Raises:
+        UnreadableImage: If the file is missing, truncated or no image.
+    """
+    return _cut(_open(path), third)
+
+
+def encode_view(path: Path, third: str | None, max_side: int) -> str:
+    """Read an image or a third and encode it as a data URL, the form in which chat endpoints take images.
+
+    A whole upright JPEG or PNG that is small enough goes as it is, so that the model sees no second compression.
+
+    Args:
+        path: The image file.
+        third: `upper`, `middle` or `lower`, or None for the whole image.
+        max_side: Larger images are scaled down to this many pixels.
+
+    Raises:
+        UnreadableImage: If the file is missing, truncated or no image.
+    """
+    image = _open(path)
+    kind = _SENT_AS_IS.get(image.info.get('file_format', ''))
+    if third is None and kind and max(image.size) <= max_side:
+        return _data_url(kind, path.read_bytes())
+    image = _cut(image, third)
+    image.thumbnail((max_side, max_side))
+    buffer = io.BytesIO()
+    image.save(buffer, 'JPEG', quality=95)
+    return _data_url('image/jpeg', buffer.getvalue())
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            # Decoding all of it is what finds truncated files.
+            image.load()
+            upright = image.mode == 'RGB' and image.getexif().get(_ORIENTATION, 1) == 1
+            result = image.copy() if upright else ImageOps.exif_transpose(image).convert('RGB')
+            result.info = {'file_format': image.format or ''} if upright else {}
+            return result
+    except _READ_ERRORS as error:
+        raise UnreadableImage(f'{type(error).__name__}: {error}') from error
+
+
+def _cut(image: Image.Image, third: str | None) -> Image.Image:
+    if third is None:
+        return image
+    rows = image.height // 3
+    if not rows:
+        raise UnreadableImage(f'an image of {image.height} rows has no thirds')
+    number = PARTS.index(third)
+    return image.crop((0, rows * number, image.width, image.height if third == PARTS[-1] else rows * (number + 1)))
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f'data:{kind};base64,{base64.b64encode(content).decode()}'

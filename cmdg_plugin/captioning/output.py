@@ -1,0 +1,184 @@
+"""The files a captioning run ends with; each appears whole or not at all."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from mmengine.logging import MMLogger
+
+from cmdg_plugin.captioning.journal import read_entry
+from cmdg_plugin.captioning.settings import CaptionSettings
+from cmdg_plugin.captioning.worklist import ItemState, WorkList
+from cmdg_plugin.regions import CAPTION_FILE_ORDER
+
+
+@dataclass
+class RunSummary:
+    """What a finished run came to.
+
+    Attributes:
+        images: Images in all.
+        captioned: Images with four captions.
+        failed: Images with a sentence that failed for good.
+        asked_again: How often an answer could not be used, by problem.
+        fixed: How often a caption had to be cleaned, by what was wrong.
+    """
+
+    images: int = 0
+    captioned: int = 0
+    failed: int = 0
+    asked_again: Counter[str] = field(default_factory=Counter)
+    fixed: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        return {
+            'images': self.images,
+            'captioned': self.captioned,
+            'failed': self.failed,
+            'asked_again': dict(self.asked_again.most_common()),
+            'fixed': dict(self.fixed.most_common()),
+        }
+
+
+def journal_path(out: Path) -> Path:
+    """The journal of an output: `captions.json` has `captions.journal.jsonl`."""
+    return out.with_name(f'{out.stem}.journal.jsonl')
+
+
+def failed_path(out: Path) -> Path:
+    """The list of images that failed: `captions.json` has `captions.failed.json`."""
+    return out.with_name(f'{out.stem}.failed.json')
+
+
+def summary_path(out: Path) -> Path:
+    """The counts of a run: `captions.json` has `captions.summary.json`."""
+    return out.with_name(f'{out.stem}.summary.json')
+
+
+def write_outputs(out: Path, worklist: WorkList, descriptors: list[int], settings: CaptionSettings) -> RunSummary:
+    """Write the caption file, the list of failed images and the counts, from journals.
+
+    Records are written one a line while they are read, so memory does not grow with their number. An image with a
+    failed sentence is in the list of failed ones, not in the caption file.
+
+    Args:
+        out: The caption file; the other two lie beside it.
+        worklist: All images, each sentence with an answer.
+        descriptors: The journals, open for reading, in the order of the list's journal numbers.
+        settings: What the answers were made with.
+
+    Returns:
+        The counts.
+    """
+    summary = RunSummary()
+    facts = {'model': settings.model, 'prompt_version': settings.prompt_version, 'seed': settings.seed}
+    with _atomic_list(out) as captions, _atomic_list(failed_path(out)) as failures:
+        for state in worklist.states():
+            record = _read_record(state, descriptors, summary)
+            summary.images += 1
+            if 'failures' in record:
+                summary.failed += 1
+                failures.add(record)
+            else:
+                summary.captioned += 1
+                captions.add({**record, **facts})
+    with atomic_write(summary_path(out)) as file:
+        json.dump({**summary.as_dict(), 'settings': settings.as_dict()}, file, indent=2)
+    return summary
+
+
+def finish_outputs(out: Path, worklist: WorkList, journals: list[Path], settings: CaptionSettings) -> RunSummary:
+    """Write the files of a complete run and log what it came to; see `write_outputs`."""
+    with opened(journals) as descriptors:
+        summary = write_outputs(out, worklist, descriptors, settings)
+    logger = MMLogger.get_current_instance()
+    logger.info(f'{summary.captioned} of {summary.images} images have four captions: {out}')
+    if summary.asked_again or summary.fixed:
+        again, fixed = dict(summary.asked_again.most_common()), dict(summary.fixed.most_common())
+        logger.info(f'answers asked again: {again or "none"}; captions cleaned: {fixed or "none"}')
+    if summary.failed:
+        logger.warning(f'{summary.failed} images failed for good; images and reasons: {failed_path(out)}')
+    return summary
+
+
+@contextmanager
+def opened(paths: list[Path]) -> Iterator[list[int]]:
+    """Descriptors of files that are open for reading."""
+    with ExitStack() as stack:
+        descriptors = []
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            descriptors.append(descriptor)
+        yield descriptors
+
+
+def _read_record(state: ItemState, descriptors: list[int], summary: RunSummary) -> dict[str, Any]:
+    item = state.item
+    record: dict[str, Any] = {'file_path': item.file_path}
+    for key, value in (('identity', item.identity), ('camera', item.camera), ('split', item.split)):
+        if value is not None:
+            record[key] = value
+    captions: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for region, answer in zip(CAPTION_FILE_ORDER, state.answers, strict=True):
+        if answer is None:
+            raise ValueError(f'{item.file_path} has no answer for {region}; finish the run first')
+        journal, position, failed = answer
+        entry = read_entry(descriptors[journal], position)
+        if failed:
+            failures[region] = entry['failure']
+        else:
+            captions[region] = entry['caption']
+        summary.asked_again.update(entry.get('problems', ()))
+        summary.fixed.update(entry.get('fixes', ()))
+    if failures:
+        return {**record, 'failures': failures, 'captions': captions}
+    return {**record, 'captions': [captions[region] for region in CAPTION_FILE_ORDER]}
+
+
+class _ListWriter:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._count = 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        self._file.write(',\n' if self._count else '\n')
+        json.dump(record, self._file, ensure_ascii=False)
+        self._count += 1
+
+
+@contextmanager
+def _atomic_list(path: Path) -> Iterator[_ListWriter]:
+    with atomic_write(path) as file:
+        file.write('[')
+        yield _ListWriter(file)
+        file.write('\n]\n')
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[TextIO]:
+    """Open a text file that takes its name only when it is complete and on the disk."""
+    part = path.with_name(f'{path.name}.part')
+    try:
+        with part.open('w', encoding='utf-8') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # The new name lies in the folder, which is forced to the disk on its own.
+        os.fsync(folder)
+    finally:
+        os.close(folder)
