@@ -15,12 +15,8 @@ plain_pipeline = [
 ]
 train_pipeline = [
     *plain_pipeline[:2],
-    dict(type='mmpretrain.NumpyToPIL', to_rgb=True),
-    dict(type='mmpretrain.torchvision/RandomGrayscale', p=0.1),
-    dict(type='mmpretrain.torchvision/RandomCrop', size=image_size[::-1], padding=5),
-    dict(type='mmpretrain.torchvision/RandomHorizontalFlip', p=0.4),
-    dict(type='mmpretrain.torchvision/ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03),
-    dict(type='mmpretrain.PILToNumpy', to_bgr=True),
+    dict(type='mmpretrain.RandomCrop', crop_size=image_size[::-1], padding=5),
+    dict(type='mmpretrain.RandomFlip', prob=0.4),
     plain_pipeline[-1],
 ]
 

@@ -5,7 +5,7 @@ image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shar
 # Few steps: new classifiers must learn faster than a tower that is pretrained.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=3e-4, weight_decay=1e-4),
+    optimizer=dict(type='Adam', lr=6e-4, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys={'classifier': dict(lr_mult=10)}),
 )
 train_cfg = dict(
@@ -14,13 +14,13 @@ train_cfg = dict(
     stages=[
         dict(
             name='warmup',
-            epochs=4,
+            epochs=6,
             trainable=image_side,
             param_scheduler=dict(type='LinearLR', start_factor=0.25, end_factor=1.0, begin=0, end=4),
         ),
         dict(
             name='prompt',
-            epochs=30,
+            epochs=20,
             trainable=['prompts'],
             optim_wrapper=dict(optimizer=dict(lr=3.5e-3)),
             param_scheduler=dict(type='WarmupCosineLR', warmup_epochs=3, start_ratio=0.03, end_ratio=0.003),
@@ -36,9 +36,9 @@ train_cfg = dict(
         ),
         dict(
             name='bridging',
-            epochs=16,
+            epochs=18,
             trainable=image_side,
-            param_scheduler=dict(type='MultiStepLR', milestones=[11, 14], gamma=0.1),
+            param_scheduler=dict(type='MultiStepLR', milestones=[14, 17], gamma=0.1),
         ),
     ],
 )
