@@ -26,7 +26,8 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _OPENING = re.compile(
-    r"^(?:sure|certainly|of course|okay|ok|absolutely|here(?: is|'s|\u2019s)|here are)\b[^.:!\n]{0,80}[.:!]\s*",
+    r'^(?:(?:sure|certainly|of course|okay|ok|absolutely)(?:\s+thing)?[,.!:]+\s*'
+    r"|here(?:\s+is|\s+are|['\u2019]s)\b[^.:!\n]{0,60}\b(?:description|caption|sentence|answer|summary)s?\b[^.:!\n]{0,60}[.:!]\s*)",
     re.IGNORECASE,
 )
 _PLACE = (
@@ -123,9 +124,7 @@ def _drop_preambles(text: str) -> str:
     while before != text:
         before = text
         for pattern in (_OPENING, _LABEL, _PREAMBLE):
-            shorter = pattern.sub('', text, count=1).lstrip(' ,')
-            # A preamble with nothing behind it is the answer itself.
-            text = shorter if shorter else text
+            text = _drop_quotes(pattern.sub('', text, count=1).lstrip(' ,'))
     return text
 
 
@@ -146,7 +145,6 @@ _STEPS: tuple[tuple[str | None, Callable[[str], str]], ...] = (
     (None, lambda text: ' '.join(text.split())),
     ('quotes', _drop_quotes),
     ('preamble', _drop_preambles),
-    ('quotes', _drop_quotes),
     ('repeated', _drop_repeated_sentences),
 )
 
@@ -182,8 +180,10 @@ def _has_loop(words: list[str]) -> bool:
     """Whether some words come three times in a row, as in `a bag and a bag and a bag and`."""
     for size in range(1, len(words) // _REPEATED_WORDS + 1):
         same = 0
+        # The last round of a longer run often ends early.
+        enough = size * (_REPEATED_WORDS - 1) - (size > 2)
         for position in range(size, len(words)):
             same = same + 1 if words[position] == words[position - size] else 0
-            if same == size * (_REPEATED_WORDS - 1):
+            if same >= enough:
                 return True
     return False

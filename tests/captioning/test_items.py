@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from cmdg_plugin.captioning.items import CaptionItem, default_image_root, iterate_items
+
+
+def test_folder(make_images):
+    root = make_images(3)
+    (root / 'notes.txt').write_text('no image')
+    (root / 'deep').mkdir()
+    (root / 'deep' / 'UPPER.JPG').write_bytes(b'')
+    (root / 'deep' / 'circle').symlink_to(root)
+    items = sorted(iterate_items(root), key=lambda item: item.file_path)
+    assert items == [
+        CaptionItem('bounding_box_train/0000_c1s1_000000.png', 0, 1, 'train'),
+        CaptionItem('bounding_box_train/0000_c2s1_000001.png', 0, 2, 'train'),
+        CaptionItem('bounding_box_train/0001_c1s1_000002.png', 1, 1, 'train'),
+        CaptionItem('deep/UPPER.JPG'),
+    ]
+    assert default_image_root(root) == root
+
+
+RECORDS = [
+    {'file_path': '/a/x.jpg', 'identity': 3, 'camera': 1, 'split': 'query'},
+    {'path': 'a/y.jpg', 'model': 'ignored'},
+]
+WANTED = [CaptionItem('a/x.jpg', 3, 1, 'query'), CaptionItem('a/y.jpg')]
+
+
+def test_json_index(tmp_path):
+    (tmp_path / 'index.json').write_text(json.dumps(RECORDS))
+    assert list(iterate_items(tmp_path / 'index.json')) == WANTED
+    assert default_image_root(tmp_path / 'index.json') == tmp_path
+
+
+def test_json_lines_index(tmp_path):
+    (tmp_path / 'index.jsonl').write_text('\n\n'.join(json.dumps(record) for record in RECORDS))
+    assert list(iterate_items(tmp_path / 'index.jsonl')) == WANTED
+
+
+def test_csv_index(tmp_path):
+    (tmp_path / 'index.csv').write_text('path,identity,camera,split\n/a/x.jpg,3,1,query\na/y.jpg,,,\n')
+    assert list(iterate_items(tmp_path / 'index.csv')) == WANTED
+
+
+def test_released_files_of_several_splits(tmp_path):
+    record = {'id': 4, 'camid': 0, 'file_path': '/a.png', 'captions': ['a'] * 4}
+    splits = [{'train': [record], 'query': [], 'gallery': [{**record, 'file_path': 'b.png'}]}] * 2
+    (tmp_path / 'grid.json').write_text(json.dumps(splits))
+    items = list(iterate_items(tmp_path / 'grid.json'))
+    assert items == [CaptionItem('a.png', 4, 0), CaptionItem('b.png', 4, 0)] * 2
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('index.json', '[{"identity": 3}]', "record 0, key 'file_path'"),
+        ('index.json', '[{"path": "../x.jpg"}]', 'leaves the root'),
+        ('index.json', '[5]', 'expected a record, got a int'),
+        ('index.jsonl', '{"path": "a"}\nnot json', 'line 2 is no JSON'),
+        ('index.csv', 'file,identity\na,1\n', 'has no column file_path or path'),
+        ('index.csv', 'path,identity\na,x1y\n', "line 2, key 'identity'"),
+        ('index.txt', 'a.jpg', 'no index that can be read'),
+    ],
+)
+def test_wrong_index(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        list(iterate_items(tmp_path / name))
+
+
+def test_no_such_source(tmp_path):
+    with pytest.raises(FileNotFoundError, match='give a folder of images, or an index'):
+        iterate_items(tmp_path / 'nowhere')
+
+
+def test_file_name_that_no_json_can_hold(tmp_path):
+    (tmp_path / 'images').mkdir()
+    with open(bytes(tmp_path / 'images') + b'/\xff.jpg', 'wb'):
+        pass
+    with pytest.raises(ValueError, match='not UTF-8'):
+        list(iterate_items(tmp_path / 'images'))

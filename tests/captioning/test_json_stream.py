@@ -1,0 +1,51 @@
+import json
+import random
+
+import pytest
+
+from cmdg_plugin.captioning.json_stream import iterate_json_list
+
+
+@pytest.mark.parametrize('indent', [None, 2])
+def test_reads_what_json_reads(tmp_path, indent):
+    generator = random.Random(0)
+    # Longer than several chunks, with entries across their borders, one entry larger than a chunk, and bare numbers.
+    entries = [{'path': 'é"\\\n' * generator.randrange(20), 'n': [generator.random()]} for _ in range(3000)]
+    entries[7] = {'big': 'x' * 300_000}
+    entries += [12345678901234567890] * 20_000
+    path = tmp_path / 'list.json'
+    path.write_text(json.dumps(entries, indent=indent), encoding='utf-8-sig')
+    assert list(iterate_json_list(path)) == entries
+
+
+def test_empty_list(tmp_path):
+    path = tmp_path / 'list.json'
+    path.write_text(' [ \n ] ')
+    assert list(iterate_json_list(path)) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"a": 1}', 'must hold a JSON list'),
+        ('', 'must hold a JSON list'),
+        ('[{"a": 1}', 'the file ends here'),
+        ('[{"a": 1}, {"b"', 'entry 1 is no JSON'),
+        ('[1, 2', 'entry 1 is no JSON'),
+        ('[{"a": 1} {"a": 2}]', 'expected a comma'),
+        ('[1] 2', 'more text'),
+        ('[1,]', 'entry 1 is no JSON'),
+    ],
+)
+def test_broken_files(tmp_path, text, message):
+    path = tmp_path / 'list.json'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        list(iterate_json_list(path))
+
+
+def test_no_text(tmp_path):
+    path = tmp_path / 'list.json'
+    path.write_bytes(b'[\xff\xfe\xff]')
+    with pytest.raises(ValueError, match='no JSON file'):
+        list(iterate_json_list(path))

@@ -1,0 +1,89 @@
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> & \'quoted\' {{ 7 * 7 }} </style>'
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page, as a browser reads them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], ''
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def write_captions(path, paths, caption='A man in a red coat.'):
+    path.write_text(json.dumps([{'file_path': each, 'captions': [caption] * 4, 'identity': 1} for each in paths]))
+    return path
+
+
+def test_everything_is_escaped(tmp_path, make_images, report_tool):
+    root = make_images(4)
+    paths = sorted(str(path.relative_to(root)) for path in root.glob('*/*.png'))
+    evil_name = 'a"><b>.png'
+    (root / evil_name).write_bytes((root / paths[0]).read_bytes())
+    captions = write_captions(tmp_path / 'evil<u>.json', [*paths[:2], evil_name], EVIL)
+    out = tmp_path / 'pages' / 'report.html'
+    assert report_tool(captions, '--images', root, '--out', out) == 0
+    page = Page(out.read_text())
+    assert not {'script', 'b>', 'u'} & set(page.tags)
+    assert ('http-equiv', 'Content-Security-Policy') in page.attributes
+    assert not [name for name, _ in page.attributes if name.startswith('on')]
+    sources = [value for name, value in page.attributes if name == 'src']
+    assert len(sources) == 3
+    assert all(source.startswith('data:image/jpeg;base64,') for source in sources)
+    assert EVIL in page.text
+    assert evil_name in page.text
+    assert '{{ 7 * 7 }}' in page.text
+
+
+def test_numbers_and_coverage(tmp_path, make_images, report_tool):
+    root = make_images(4)
+    paths = sorted(str(path.relative_to(root)) for path in root.glob('*/*.png'))
+    captions = write_captions(tmp_path / 'c.json', [*paths[:3], 'gone.png'])
+    assert report_tool(captions, '--images', root, '--out', tmp_path / 'r.html', '--examples', 2) == 0
+    (numbers,) = json.loads((tmp_path / 'r.json').read_text())
+    assert numbers['coverage'] == {'images': 4, 'captioned': 3, 'missing': [paths[3]], 'strangers': 1}
+    assert numbers['images'] == 4
+    page = Page((tmp_path / 'r.html').read_text())
+    assert '3 of 4' in page.text
+    assert paths[3] in page.text
+
+
+def test_released_files_side_by_side(tmp_path, report_tool):
+    record = {'id': 2, 'camid': 0, 'captions': ['The man is wearing a suit.'] * 4}
+    split = {'train': [{**record, 'file_path': '/a.png'}], 'query': [], 'gallery': [{**record, 'file_path': '/b.png'}]}
+    (tmp_path / 'prid.json').write_text(json.dumps([split]))
+    ours = write_captions(tmp_path / 'ours.json', ['a.png'])
+    assert report_tool(tmp_path / 'prid.json', ours, '--out', tmp_path / 'r.html') == 0
+    numbers = json.loads((tmp_path / 'r.json').read_text())
+    assert [(each['file'], each['images']) for each in numbers] == [('prid.json', 2), ('ours.json', 1)]
+    text = Page((tmp_path / 'r.html').read_text()).text
+    assert 'prid.json' in text
+    assert 'ours.json' in text
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('missing.json',),
+        ('c.json', '--images', 'nowhere'),
+        ('c.json', '--out', 'r.txt'),
+        ('c.json', '--images', '.', '.'),
+    ],
+)
+def test_wrong_arguments(tmp_path, report_tool, arguments, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_captions(tmp_path / 'c.json', ['a.png'])
+    assert report_tool(*arguments) == 1
+    assert not list(tmp_path.glob('r.*'))

@@ -1,0 +1,74 @@
+import pytest
+
+from cmdg_plugin.captioning.items import CaptionItem
+from cmdg_plugin.captioning.shards import Shard
+from cmdg_plugin.captioning.worklist import WorkList, list_images
+
+ITEMS = [CaptionItem(f'{name}.jpg', number, 1, 'train') for number, name in enumerate('cab')]
+REGIONS = ('global', 'upper', 'middle', 'lower')
+
+
+def test_missing_comes_in_the_order_of_the_images():
+    with WorkList() as worklist:
+        assert worklist.add(ITEMS) == 0
+        assert len(worklist) == 3
+        assert worklist.count_missing() == 12
+        assert list(worklist.missing()) == [(item, region) for item in ITEMS for region in REGIONS]
+        assert worklist.set_answer('a.jpg', 'upper', 0, 17, failed=False)
+        assert worklist.set_answer('c.jpg', 'global', 3, 1 << 40, failed=True)
+        assert not worklist.set_answer('unknown.jpg', 'upper', 0, 17, failed=False)
+        assert worklist.count_missing() == 10
+        assert worklist.count_failed() == 1
+        assert worklist.get_answer('c.jpg', 'global') == (3, 1 << 40, True)
+        assert worklist.get_answer('c.jpg', 'upper') is None
+        assert worklist.first_missing(2) == ['c.jpg (upper)', 'c.jpg (middle)']
+
+
+def test_states_come_by_path():
+    with WorkList() as worklist:
+        worklist.add(ITEMS)
+        worklist.set_answer('a.jpg', 'upper', 2, 5, failed=False)
+        states = list(worklist.states())
+        assert [state.item for state in states] == sorted(ITEMS, key=lambda item: item.file_path)
+        assert states[0].answers == (None, (2, 5, False), None, None)
+
+
+def test_answers_may_come_while_missing_ones_are_read():
+    with WorkList() as worklist:
+        items = [CaptionItem(f'{number:05d}.jpg') for number in range(2500)]
+        worklist.add(items)
+        seen = []
+        for item, region in worklist.missing():
+            worklist.set_answer(item.file_path, region, 0, len(seen), failed=False)
+            seen.append((item.file_path, region))
+        assert seen == [(item.file_path, region) for item in items for region in REGIONS]
+        assert worklist.count_missing() == 0
+
+
+def test_images_named_twice():
+    with WorkList() as worklist:
+        assert worklist.add([*ITEMS, ITEMS[0]]) == 1
+        assert len(worklist) == 3
+        with pytest.raises(
+            ValueError, match=r'c\.jpg is named twice, once as identity 0, camera 1 and once as identity 9'
+        ):
+            worklist.add([CaptionItem('c.jpg', 9, 1)])
+
+
+def test_list_images_of_shards(make_images):
+    root = make_images(40)
+    parts = []
+    for index in (1, 2, 3):
+        with WorkList() as worklist:
+            list_images(worklist, root, Shard(index, 3))
+            parts.append({state.item.file_path for state in worklist.states()})
+    with WorkList() as worklist:
+        list_images(worklist, root, None)
+        everything = [state.item.file_path for state in worklist.states()]
+    assert sorted(path for part in parts for path in part) == everything
+    assert all(len(part) > 5 for part in parts)
+
+
+def test_no_images(tmp_path):
+    with WorkList() as worklist, pytest.raises(ValueError, match='no images to caption'):
+        list_images(worklist, tmp_path, None)
