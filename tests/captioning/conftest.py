@@ -203,8 +203,8 @@ SHORT_PROMPTS = """
 version: tiny
 system: Short.
 views:
-  whole: {global: [Whole?], upper: [Upper?], middle: [Middle?], lower: [Lower?]}
-  crop: {upper: [Upper?], middle: [Middle?], lower: [Lower?]}
+  whole: {global: ["Whole?"], upper: ["Upper?"], middle: ["Middle?"], lower: ["Lower?"]}
+  crop: {upper: ["Upper?"], middle: ["Middle?"], lower: ["Lower?"]}
 corrections: {empty: E, refused: R, too_long: L, too_short: S, cut_off: C, not_english: N, markup: M, repeated: T}
 """
 QUESTIONS = {'global': 'Whole?', 'upper': 'Upper?', 'middle': 'Middle?', 'lower': 'Lower?'}

@@ -270,9 +270,7 @@ class TextAwareCLIP(BaseModule):
             embeddings = text_module(self.clip).token_embedding(tokens)
             return encode_embeddings(self.clip, embeddings, end_positions(self.clip, tokens))
 
-    def encode_prompts(
-        self, context: Tensor, template: str = DEFAULT_TEMPLATE, chunk_size: int = 512
-    ) -> Tensor:
+    def encode_prompts(self, context: Tensor, template: str = DEFAULT_TEMPLATE, chunk_size: int = 512) -> Tensor:
         """Encode sentences with learned vectors in their gap (CMDG, identity prompts, after CLIP-ReID).
 
         Gradients reach the context, also through a frozen tower.
