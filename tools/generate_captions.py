@@ -106,6 +106,9 @@ def run(args: argparse.Namespace) -> 'RunSummary':
         return merge_shards(args.source, args.out, args.merge)
     job, settings, prompts = _plan(args, Shard.parse(args.shard) if args.shard else None)
     config = backend_config(args)
+    if CAPTION_BACKENDS.get(config['type']) is None:
+        known = ', '.join(CAPTION_BACKENDS.module_dict)
+        raise ValueError(f'unknown backend {config["type"]!r}; expected one of {known}, or one that is registered')
     if config['type'] == 'endpoint' and not config['endpoints']:
         raise ValueError('give --endpoint URL, or --backend transformers')
     return generate_captions(job, settings, prompts, lambda: CAPTION_BACKENDS.build(config))

@@ -90,6 +90,8 @@ class CaptionRunner:
                 self._record(entry)
             else:
                 self._hold(entry)
+            # A backend that never waits would leave no moment for Ctrl-C.
+            await asyncio.sleep(0)
 
     async def _finish(self, item: CaptionItem, region: str) -> Entry:
         """Ask until there is a caption, at most `attempts` times."""

@@ -1,0 +1,259 @@
+"""Runs with a third backend, registered here: what is asked, written, continued and refused."""
+
+import json
+import logging
+import threading
+
+import pytest
+
+from cmdg_plugin.captioning import (
+    CAPTION_BACKENDS,
+    CaptionAnswer,
+    CaptionBackend,
+    CaptionJob,
+    CaptionSettings,
+    generate_captions,
+    load_prompts,
+)
+from cmdg_plugin.captioning.backends import BackendUnavailable, RequestFailed
+from cmdg_plugin.captioning.images import load_view
+from cmdg_plugin.datasets import load_captions
+
+GOOD = 'A man in a red coat carries a bag.'
+PROMPTS = load_prompts()
+SETTINGS = CaptionSettings('a-model', PROMPTS.version)
+
+
+@CAPTION_BACKENDS.register_module(name='scripted')
+class Scripted(CaptionBackend):
+    """Answers what a function says."""
+
+    def __init__(self, answer=lambda request: GOOD, model=''):
+        self.requests, self.closed = [], False
+        self._answer = answer
+
+    @property
+    def max_in_flight(self):
+        return 3
+
+    async def answer(self, request):
+        self.requests.append(request)
+        load_view(request.image, request.third)
+        return CaptionAnswer(self._answer(request))
+
+    async def close(self):
+        self.closed = True
+
+
+def generate(root, out, backend=None, settings=SETTINGS, **job):
+    return generate_captions(CaptionJob(root, out, **job), settings, PROMPTS, lambda: backend or Scripted())
+
+
+def test_writes_what_load_captions_reads(make_images, tmp_path):
+    root, out = make_images(3), tmp_path / 'new' / 'captions.json'
+    backend = Scripted()
+    summary = generate(root, out, backend)
+    assert (summary.images, summary.captioned, summary.failed) == (3, 3, 0)
+    assert backend.closed
+    first = load_captions(out)[0]
+    assert (first.file_path, first.identity, first.camera, first.split) == (
+        'bounding_box_train/0000_c1s1_000000.png',
+        0,
+        1,
+        'train',
+    )
+    assert first.captions == (GOOD,) * 4
+    assert json.loads(out.read_text())[0] == {
+        'file_path': first.file_path,
+        'identity': 0,
+        'camera': 1,
+        'split': 'train',
+        'captions': [GOOD] * 4,
+        'model': 'a-model',
+        'prompt_version': PROMPTS.version,
+        'seed': 0,
+    }
+
+
+def test_four_regions_with_their_thirds(make_images, tmp_path):
+    for view, thirds in (('whole', [None] * 4), ('crop', [None, 'upper', 'middle', 'lower'])):
+        backend = Scripted()
+        settings = CaptionSettings('m', PROMPTS.version, view=view, temperature=0.7, max_tokens=33)
+        generate(make_images(1, view), tmp_path / f'{view}.json', backend, settings)
+        assert [request.third for request in backend.requests] == thirds
+        assert [r.question for r in backend.requests] == [
+            PROMPTS.questions[view][region][0] for region in ('global', 'upper', 'middle', 'lower')
+        ]
+        assert {(r.temperature, r.max_tokens, r.system) for r in backend.requests} == {(0.7, 33, PROMPTS.system)}
+        assert len({r.seed for r in backend.requests}) == 4
+
+
+def test_bad_answers_are_asked_again_with_a_correction_and_counted(make_images, tmp_path):
+    def answer(request):
+        return GOOD if request.question.endswith(PROMPTS.corrections['refused']) else "I'm sorry, I can't help."
+
+    backend = Scripted(answer)
+    summary = generate(make_images(1), tmp_path / 'c.json', backend)
+    assert summary.captioned == 1
+    assert summary.asked_again == {'refused': 4}
+    assert len(backend.requests) == 8
+    assert len({request.seed for request in backend.requests}) == 8
+    assert json.loads((tmp_path / 'c.summary.json').read_text())['asked_again'] == {'refused': 4}
+
+
+def test_images_that_fail_for_good_are_listed_with_reasons(make_images, tmp_path):
+    root = make_images(4)
+    names = sorted(path.name for path in root.glob('*/*'))
+    (root / 'bounding_box_train' / names[0]).write_bytes(b'no image')
+
+    def answer(request):
+        if request.image.name == names[1] and 'upper third' in request.question:
+            raise RequestFailed('the server said no')
+        if request.image.name == names[2] and 'lower third' in request.question:
+            return 'no'
+        return GOOD
+
+    summary = generate(root, tmp_path / 'c.json', Scripted(answer), attempts=2)
+    assert (summary.images, summary.captioned, summary.failed) == (4, 1, 3)
+    assert [record.file_path for record in load_captions(tmp_path / 'c.json')] == [f'bounding_box_train/{names[3]}']
+    unreadable, rejected, unusable = json.loads((tmp_path / 'c.failed.json').read_text())
+    assert all('unreadable image' in reason for reason in unreadable['failures'].values())
+    assert rejected['failures'] == {'upper': 'the server said no'}
+    assert rejected['captions'] == {'global': GOOD, 'middle': GOOD, 'lower': GOOD}
+    assert unusable['failures'] == {'lower': 'no usable answer: too_short, too_short'}
+
+
+def test_failures_are_tried_again_on_request(make_images, tmp_path):
+    root, out = make_images(2), tmp_path / 'c.json'
+    generate(root, out, Scripted(lambda request: 'no'))
+    again = Scripted()
+    generate(root, out, again)
+    assert again.requests == []
+    summary = generate(root, out, again, retry_failed=True)
+    assert len(again.requests) == 8
+    assert summary.captioned == 2
+    assert json.loads((tmp_path / 'c.failed.json').read_text()) == []
+
+
+def test_a_finished_run_asks_nothing_and_new_images_are_added(make_images, tmp_path):
+    root, out = make_images(2), tmp_path / 'c.json'
+    generate(root, out)
+    content = out.read_bytes()
+
+    def no_backend():
+        raise AssertionError('nothing is missing, so no model may be loaded')
+
+    generate_captions(CaptionJob(root, out), SETTINGS, PROMPTS, no_backend)
+    assert out.read_bytes() == content
+    next(root.glob('*/0000_c2*')).rename(root / 'new.png')
+    backend = Scripted()
+    generate(root, out, backend)
+    assert [request.image.name for request in backend.requests] == ['new.png'] * 4
+    assert [record.file_path for record in load_captions(out)] == ['bounding_box_train/0000_c1s1_000000.png', 'new.png']
+
+
+def test_a_stop_in_the_middle_keeps_what_is_finished(make_images, tmp_path, read_journal):
+    root, out = make_images(10), tmp_path / 'c.json'
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        if len(asked) == 17:
+            raise BackendUnavailable('the server is gone')
+        return GOOD
+
+    backend = Scripted(answer)
+    with pytest.raises(BackendUnavailable, match='gone'):
+        generate(root, out, backend)
+    assert backend.closed
+    assert not out.exists()
+    kept = read_journal(tmp_path / 'c.journal.jsonl')
+    assert 16 <= len(kept) <= 20
+    rest = Scripted()
+    generate(root, out, rest)
+    assert len(rest.requests) == 40 - len(kept)
+    assert read_journal(tmp_path / 'c.journal.jsonl')[: len(kept)] == kept
+
+
+def test_when_everything_fails_the_run_stops_and_blames_no_image(make_images, tmp_path, read_journal):
+    def fail(request):
+        raise RequestFailed('this model takes no images')
+
+    root, out = make_images(20), tmp_path / 'c.json'
+    with pytest.raises(BackendUnavailable, match=r'the last 5\d sentences all failed.*takes no images'):
+        generate(root, out, Scripted(fail))
+    assert read_journal(tmp_path / 'c.journal.jsonl') == []
+    assert generate(root, out).captioned == 20
+
+
+def test_many_unreadable_images_in_a_row_do_not_stop_a_run(make_images, tmp_path):
+    root = make_images(20)
+    for path in root.glob('*/*'):
+        path.write_bytes(b'')
+    summary = generate(root, tmp_path / 'c.json')
+    assert summary.failed == 20
+
+
+def test_other_settings_and_foreign_outputs_are_refused(make_images, tmp_path):
+    root, out = make_images(1), tmp_path / 'c.json'
+    generate(root, out)
+    with pytest.raises(ValueError, match='seed was 0, now 1'):
+        generate(root, out, settings=CaptionSettings('a-model', PROMPTS.version, seed=1))
+    (tmp_path / 'mine.json').write_text('[]')
+    with pytest.raises(ValueError, match='no run of this tool wrote it'):
+        generate(root, tmp_path / 'mine.json')
+    with pytest.raises(ValueError, match=r'must be a \.json file'):
+        generate(root, tmp_path / 'c.csv')
+
+
+def test_runs_in_a_thread(make_images, tmp_path):
+    """Signals belong to the main thread; a run elsewhere leaves them alone."""
+    results = []
+    root = make_images(1)
+    thread = threading.Thread(target=lambda: results.append(generate(root, tmp_path / 'c.json')))
+    thread.start()
+    thread.join()
+    assert results[0].captioned == 1
+
+
+def test_the_key_is_in_no_file_and_no_log(chat_server, make_images, tmp_path, caption_tool, monkeypatch, caplog, capfd):
+    pytest.importorskip('openai')
+    key = 'sk-very-secret-0123456789'
+    monkeypatch.setenv('OPENAI_API_KEY', key)
+    root, out = make_images(2), tmp_path / 'out' / 'c.json'
+    # Every kind of trouble, with servers that repeat the key.
+    chat_server.fault = lambda number, body: {0: 'error', 1: 'reject', 2: 'busy:0.01', 3: 'cut'}.get(number)
+    url = chat_server.url.replace('http://', f'http://user:{key}@') + f'?token={key}'
+    with caplog.at_level(logging.DEBUG):
+        code = caption_tool(root, '--out', out, '--endpoint', url, '--model', 'm', '--max-retries', 0)
+    assert code == 3
+    assert 'you sent' in (tmp_path / 'out' / 'c.failed.json').read_text()
+    for path in (tmp_path / 'out').iterdir():
+        assert key not in path.read_text()
+    assert key not in capfd.readouterr().out
+    ours = [record for record in caplog.records if not record.name.startswith(('openai', 'httpcore', 'httpx'))]
+    assert key not in ' '.join(record.getMessage() for record in ours)
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ('--endpoint', 'http://127.0.0.1:1'),
+        ('--model', 'm'),
+        ('--endpoint', 'http://127.0.0.1:1', '--model', 'm', '--batch-size', '3'),
+        ('--endpoint', 'http://127.0.0.1:1', '--model', 'm', '--view', 'odd'),
+        ('--endpoint', 'http://127.0.0.1:1', '--model', 'm', '--shard', '3/2'),
+        ('--endpoint', 'http://127.0.0.1:1', '--model', 'm', '--prompts', 'none.yaml'),
+        ('--backend', 'unheard-of', '--model', 'm'),
+        ('--merge',),
+    ],
+)
+def test_wrong_arguments_end_with_a_message(make_images, tmp_path, caption_tool, arguments, capfd):
+    assert caption_tool(make_images(1), '--out', tmp_path / 'c.json', *arguments) == 1
+    assert 'Traceback' not in capfd.readouterr().err
+
+
+def test_a_third_backend_by_name(make_images, tmp_path, caption_tool):
+    out = tmp_path / 'c.json'
+    assert caption_tool(make_images(1), '--out', out, '--backend', 'scripted', '--model', 'm') == 0
+    assert load_captions(out)[0].captions == (GOOD,) * 4

@@ -1,0 +1,155 @@
+"""kill -9, Ctrl-C and SIGTERM at work: nothing that was finished is lost, nothing is doubled."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('openai')
+
+from cmdg_plugin.datasets import load_captions
+
+IN_FLIGHT = 4
+IMAGES = 200
+
+
+class ForkingTool:
+    """Starts the tool in forked children, one at a time."""
+
+    def __init__(self):
+        script = Path(__file__).with_name('forking_tool.py')
+        environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+        self.process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        assert self.process.stdout.readline() == 'ready\n'
+
+    def start(self, *arguments):
+        self.process.stdin.write(json.dumps([str(argument) for argument in arguments]) + '\n')
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def wait(self):
+        return int(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope='module')
+def tool():
+    tool = ForkingTool()
+    yield tool
+    tool.close()
+
+
+def wait_for_lines(journal, count):
+    for _ in range(1000):
+        if journal.exists() and journal.read_bytes().count(b'\n') >= count:
+            return
+        time.sleep(0.01)
+    pytest.fail(f'the journal did not reach {count} lines')
+
+
+def test_twenty_kills(tool, chat_server, make_images, tmp_path, expected_captions, read_journal):
+    chat_server.keep_bodies = False
+    # Slow enough that twenty short lives do not finish the work.
+    chat_server.fault = lambda number, body: 'delay:0.02'
+    root, out = make_images(IMAGES), tmp_path / 'captions.json'
+    journal = tmp_path / 'captions.journal.jsonl'
+    arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
+    generator = random.Random(0)
+    lines, at_work = 0, 0
+    for _ in range(20):
+        child = tool.start(*arguments)
+        # Some are killed before the first request, most in the middle of writing.
+        time.sleep(generator.uniform(0.05, 0.9))
+        os.kill(child, signal.SIGKILL)
+        assert tool.wait() == -signal.SIGKILL
+        assert not out.exists()
+        now = journal.read_bytes().count(b'\n') if journal.exists() else 0
+        assert now >= lines
+        at_work += now > lines
+        lines = now
+    assert at_work >= 5
+    assert lines < 4 * IMAGES
+    chat_server.fault = lambda number, body: None
+    tool.start(*arguments)
+    assert tool.wait() == 0
+    keys = [(entry['path'], entry['region']) for entry in read_journal(journal)]
+    assert len(keys) == len(set(keys)) == 4 * IMAGES
+    # Nothing but what was in flight was asked for again.
+    assert chat_server.requests <= 4 * IMAGES + 20 * IN_FLIGHT
+    records = load_captions(out)
+    assert [record.file_path for record in records] == sorted(str(path.relative_to(root)) for path in root.glob('*/*'))
+    for record in records:
+        assert list(record.captions) == expected_captions(root, record.file_path)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_in_order_and_continues(tool, chat_server, make_images, tmp_path, read_journal, number):
+    chat_server.fault = lambda number, body: 'delay:0.02'
+    root, out = make_images(20), tmp_path / 'captions.json'
+    arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
+    child = tool.start(*arguments)
+    wait_for_lines(tmp_path / 'captions.journal.jsonl', 10)
+    os.kill(child, number)
+    assert tool.wait() == 130
+    assert not out.exists()
+    before = read_journal(tmp_path / 'captions.journal.jsonl')
+    assert 9 <= len(before) < 80
+    chat_server.fault = lambda number, body: None
+    tool.start(*arguments)
+    assert tool.wait() == 0
+    after = read_journal(tmp_path / 'captions.journal.jsonl')
+    assert after[: len(before)] == before
+    assert len({(entry['path'], entry['region']) for entry in after}) == len(after) == 80
+
+
+def test_a_second_run_on_the_same_output_is_refused(tool, chat_server, make_images, tmp_path, caption_tool):
+    chat_server.fault = lambda number, body: 'delay:0.05'
+    root, out = make_images(20), tmp_path / 'captions.json'
+    arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
+    tool.start(*arguments)
+    wait_for_lines(tmp_path / 'captions.journal.jsonl', 5)
+    requests = chat_server.requests
+    assert caption_tool(*arguments[:-1], 1) == 1
+    assert caption_tool(root, '--out', out, '--merge') == 1
+    assert chat_server.requests <= requests + 3 * IN_FLIGHT
+    assert tool.wait() == 0
+    assert len(load_captions(out)) == 20
+
+
+def test_a_full_disk_loses_nothing(chat_server, make_images, tmp_path, read_journal, caption_tool):
+    import resource
+
+    root, out = make_images(20), tmp_path / 'captions.json'
+    arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel refuses longer files, as a full disk does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
+    try:
+        assert caption_tool(*arguments) == 1
+        kept = read_journal(tmp_path / 'captions.journal.jsonl')
+        assert 10 < len(kept) < 80
+        assert caption_tool(*arguments) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not out.exists()
+    assert caption_tool(*arguments) == 0
+    entries = read_journal(tmp_path / 'captions.journal.jsonl')
+    assert entries[: len(kept)] == kept
+    assert len({(entry['path'], entry['region']) for entry in entries}) == len(entries) == 80
+    assert not list(tmp_path.glob('*.part'))
