@@ -7,16 +7,16 @@ _base_ = ['../cmdg/cmdg_toy-vit_islands.py']
 
 image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
 
-# All 24 image epochs of the toy run are warm-up epochs: cross-entropy and triplet.
+# All 18 image epochs of the toy run are warm-up epochs: cross-entropy and triplet.
 train_cfg = dict(
     stages=[
         dict(
             name='warmup',
-            epochs=24,
+            epochs=18,
             trainable=image_side,
             param_scheduler=[
                 dict(type='LinearLR', start_factor=0.25, end_factor=1.0, begin=0, end=4),
-                dict(type='MultiStepLR', milestones=[20, 23], gamma=0.1),
+                dict(type='MultiStepLR', milestones=[15, 17], gamma=0.1),
             ],
         ),
     ],

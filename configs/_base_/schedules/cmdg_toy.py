@@ -14,7 +14,7 @@ train_cfg = dict(
     stages=[
         dict(
             name='warmup',
-            epochs=6,
+            epochs=4,
             trainable=image_side,
             param_scheduler=dict(type='LinearLR', start_factor=0.25, end_factor=1.0, begin=0, end=4),
         ),
@@ -36,9 +36,9 @@ train_cfg = dict(
         ),
         dict(
             name='bridging',
-            epochs=18,
+            epochs=14,
             trainable=image_side,
-            param_scheduler=dict(type='MultiStepLR', milestones=[14, 17], gamma=0.1),
+            param_scheduler=dict(type='MultiStepLR', milestones=[11, 13], gamma=0.1),
         ),
     ],
 )
