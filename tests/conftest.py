@@ -136,7 +136,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
                     'sources': [source('alpha'), source('beta')],
                     'pipeline': pipeline,
                 },
-                'sampler': {'type': 'IdentitySampler', 'batch_size': 8, 'num_instances': 2},
+                'sampler': {'type': 'IdentitySampler', 'num_instances': 2},
                 'collate_fn': {'type': 'default_collate'},
                 'drop_last': True,
             },

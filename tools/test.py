@@ -1,6 +1,6 @@
 """Evaluate a checkpoint on the targets of a config.
 
-python tools/test.py configs/cmdg/cmdg_toy-vit_islands.py work_dirs/cmdg_toy-vit_islands/epoch_17.pth
+python tools/test.py configs/cmdg/cmdg_toy-vit_islands.py work_dirs/cmdg_toy-vit_islands/epoch_38.pth
 """
 
 import argparse

@@ -174,6 +174,15 @@ def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config)
     assert not list(Path(runner.work_dir).glob('*.pth'))
 
 
+def test_sampler_learns_the_batch_size_and_may_not_contradict_it(tiny_config: Config):
+    tiny_config.train_dataloader.batch_size = 4
+    loaders = make_runner(tiny_config).build_train_loop(tiny_config.train_cfg)._loaders
+    assert loaders['warmup'].sampler.batch_size == 4
+    tiny_config.train_dataloader.sampler.batch_size = 8
+    with pytest.raises(ValueError, match='batch_size is 4, but its sampler composes batches of 8'):
+        make_runner(tiny_config, 'torn').train()
+
+
 def test_every_log_line_of_a_stage_names_it(tiny_config: Config):
     runner = make_runner(tiny_config)
     runner.train()

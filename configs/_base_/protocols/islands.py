@@ -32,7 +32,7 @@ train_dataloader = dict(
         ],
         pipeline=train_pipeline,
     ),
-    sampler=dict(type='IdentitySampler', batch_size=64, num_instances=4),
+    sampler=dict(type='IdentitySampler', num_instances=4),
     collate_fn=dict(type='default_collate'),
     drop_last=True,
 )
