@@ -34,8 +34,10 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from cmdg_plugin.apis.command_line import load_config
+    from cmdg_plugin.engine.launching import join_processes
 
     config = load_config(args)
+    join_processes(args.launcher)
     config.load_from = args.checkpoint
     if args.amp:
         config.test_cfg.fp16 = True

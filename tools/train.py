@@ -33,8 +33,10 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from cmdg_plugin.apis.command_line import load_config
+    from cmdg_plugin.engine.launching import join_processes
 
     config = load_config(args)
+    join_processes(args.launcher)
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.amp:

@@ -5,11 +5,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
+from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
 
@@ -185,45 +187,52 @@ class CMDGReID(BaseModel):
     # ------------------------------------------------------------------ the stages
 
     def warmup_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
-        """Named tensors of the image warm-up (CMDG, stage 1)."""
+        """Named tensors of the image warm-up (CMDG, stage 1), of the batches of all ranks."""
         features = self.backbone.encode_image(inputs)
-        logits_width, logits_shared = self.head(features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL])
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        token, width, regions = gather_batch(
+            features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
+        )
+        logits_width, logits_shared = self.head(width, regions[:, _GLOBAL])
         return {
-            'labels': self._labels(data_samples),
-            'last_block_token': features.last_block_token,
-            'global_width': features.width_regions[_GLOBAL],
-            'global_shared': features.shared_regions[_GLOBAL],
-            'image_regions': features.shared_regions,
+            'labels': gather_batch(labels)[0],
+            'last_block_token': token,
+            'global_width': width,
+            'global_shared': regions[:, _GLOBAL],
+            'image_regions': regions.transpose(0, 1),
             'logits_width': logits_width,
             'logits_shared': logits_shared,
         }
 
     def prompt_fields(self, image_index: Tensor) -> dict[str, Tensor]:
-        """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization)."""
+        """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization), of all ranks."""
         images = _needed(self.image_regions, 'features of the training images', 'PromptLearningHook')
-        labels = torch.index_select(cast(Tensor, self.sample_identities), 0, image_index)
+        identities = cast(Tensor, self.sample_identities)
         # An identity that stands several times in the batch is encoded once.
-        identities, places = torch.unique(labels, return_inverse=True)
-        texts = self.backbone.encode_prompts(self.prompts(identities), self.prompts.template)
-        return {'labels': labels, 'global_shared': images[image_index, _GLOBAL], 'prompt_texts': texts[places]}
+        own, places = torch.unique(identities[image_index], return_inverse=True)
+        texts = self.backbone.encode_prompts(self.prompts(own), self.prompts.template)
+        (everyone,), (texts,) = gather_batch(image_index), gather_batch(texts[places])
+        return {'labels': identities[everyone], 'global_shared': images[everyone, _GLOBAL], 'prompt_texts': texts}
 
-    def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
-        """Named tensors of inter-ID domain bridging (CMDG, stage 3); updates the memory bank first."""
+    def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
+        """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first."""
         captions = _needed(self.caption_regions, 'features of the captions', 'DomainBridgingHook')
         fields = self.warmup_fields(inputs, data_samples)
-        index = torch.tensor([sample.image_index for sample in data_samples], device=inputs.device)
+        (index,) = gather_batch(torch.tensor([sample.image_index for sample in data_samples], device=inputs.device))
         texts = captions[index].transpose(0, 1)
         parts = fields['image_regions'][: len(PARTS)]
         if self.guard.lets_pass(parts):
             self.memory.update(index, parts.detach(), texts[: len(PARTS)])
+        rows = self.memory.own_rows
         return fields | {
             'image_index': index,
             'parts': parts,
             'caption_regions': texts,
             'caption_global': texts[_GLOBAL],
-            'bank': self.memory.image,
-            'bank_norms': self.memory.image_norms,
-            'bank_filled': self.memory.filled,
+            'bank': self.memory.image[rows],
+            'bank_norms': self.memory.image_norms[rows],
+            'bank_filled': self.memory.filled[rows],
+            'bank_first_row': rows.start if get_world_size() > 1 else None,
             'bank_labels': self.sample_identities,
             'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),
         }
@@ -285,9 +294,6 @@ class CMDGReID(BaseModel):
         """Sum the losses, and stop (or leave the batch out) if one is not finite; see the base class."""
         total, log = super().parse_losses(losses)
         return self.guard.check(total, losses, self.stage), log
-
-    def _labels(self, data_samples: list[Any]) -> Tensor:
-        return torch.cat([sample.gt_label for sample in data_samples])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if self.sample_identities is None:

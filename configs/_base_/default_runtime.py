@@ -18,6 +18,15 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 
+model_wrapper_cfg = dict(
+    type='MMDistributedDataParallel',
+    # Each stage uses some parts of the model and leaves others alone.
+    find_unused_parameters=True,
+    broadcast_buffers=False,
+    # Taken from where the model is: a number would keep it from running on CPUs.
+    device_ids=None,
+)
+
 log_processor = dict(type='StageLogProcessor', window_size=10)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_level = 'INFO'

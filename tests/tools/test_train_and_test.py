@@ -17,18 +17,6 @@ def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
-@pytest.fixture
-def config_file(tiny_config: Config, tiny_clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tiny_config.model.backbone.model_name = tiny_clip_file.stem
-    # A tool is another process: it learns of the tiny CLIP from the config, as with a user's own model.
-    (tmp_path / 'my_models.py').write_text(f'import open_clip\nopen_clip.add_model_config({str(tiny_clip_file)!r})\n')
-    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    tiny_config.custom_imports = {'imports': ['my_models']}
-    path = tmp_path / 'tiny.py'
-    path.write_text(tiny_config.pretty_text)
-    return path
-
-
 def test_train_then_resume_then_test(config_file: Path, tmp_path: Path):
     work = tmp_path / 'out'
     first = run('train.py', config_file, '--work-dir', work, '--cfg-options', 'train_cfg.val_before_training=True')

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from math import isqrt
 
 import torch
+from mmengine.dist import all_gather
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def scan_bank(
         bank: (N, P, D), any floating-point type.
         bias: (P, N), the queries' type.
         positions: (B,) each sample's own row, 0..N-1.
-        k: How many of the largest scores to keep, at most N.
+        k: How many of the largest scores to keep; where the bank has fewer rows, scores of -inf fill up.
         with_mean: Whether the weighted mean is wanted; it costs a second matrix product.
         chunk_size: Bank rows per chunk.
 
@@ -67,6 +69,25 @@ def scan_bank(
     )
 
 
+def merge_scans(scan: BankScan, first_row: int) -> BankScan:
+    """Combine what every rank found in its own rows of one bank.
+
+    Args:
+        scan: What this rank found; its indices count from its own first row.
+        first_row: Number of that row in the whole bank.
+
+    Returns:
+        Top scores with rows of the whole bank and the log-sum, the same on every rank; `mean` is this rank's summand of
+        the mean, which is their sum over ranks.
+    """
+    scores = torch.cat(all_gather(scan.top_scores), dim=-1)
+    rows = torch.cat(all_gather(scan.top_indices + first_row), dim=-1)
+    best = scores.topk(scan.top_scores.shape[-1], dim=-1)
+    log_sum = torch.stack(all_gather(scan.log_sum)).logsumexp(dim=0)
+    mean = None if scan.mean is None else scan.mean * (scan.log_sum - log_sum).exp()[..., None]
+    return BankScan(best.values, rows.gather(-1, best.indices), log_sum, mean)
+
+
 def _scan_part(
     query: Tensor, bank: Tensor, bias: Tensor, positions: Tensor, k: int, with_mean: bool, buffer: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -77,7 +98,7 @@ def _scan_part(
     """
     peak = query.new_full((len(query), 1), torch.finfo(query.dtype).min)
     total = torch.zeros_like(peak)
-    mean = torch.zeros_like(query)
+    mean: Tensor | None = torch.zeros_like(query) if with_mean else None
     tops = []
     for start in range(0, len(bank), buffer.shape[1]):
         entries = bank[start : start + buffer.shape[1]].to(query.dtype)
@@ -90,13 +111,19 @@ def _scan_part(
         rescale = (peak - new_peak).exp_()
         weights = scores.sub_(new_peak).exp_()
         total = total.mul_(rescale).add_(weights.sum(dim=1, keepdim=True))
-        if with_mean:
+        if mean is not None:
             mean.mul_(rescale).addmm_(weights, entries)
         peak = new_peak
     top, where = (torch.cat(pieces, dim=1) for pieces in zip(*tops, strict=True))
+    if top.shape[1] < k:
+        top = functional.pad(top, (0, k - top.shape[1]), value=-torch.inf)
+        where = functional.pad(where, (0, k - where.shape[1]))
     best = top.topk(k, dim=1)
     log_sum = (total.log() + peak).squeeze(1)
-    return best.values, where.gather(1, best.indices), log_sum, mean.div_(total) if with_mean else None
+    # A rank whose rows are all passed over has a total of 0 and no say in the mean.
+    if mean is not None:
+        mean.div_(total.clamp_min_(torch.finfo(total.dtype).tiny))
+    return best.values, where.gather(1, best.indices), log_sum, mean
 
 
 def _hide_own(scores: Tensor, columns: Tensor) -> None:

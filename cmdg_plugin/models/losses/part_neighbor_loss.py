@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from cmdg_plugin.models.losses.bank_scan import scan_bank
+from cmdg_plugin.models.losses.bank_scan import BankScan, merge_scans, scan_bank
 from cmdg_plugin.models.utils import check_indices, check_positive, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -38,6 +39,7 @@ class _PartNeighborLoss(torch.autograd.Function):
         num_neighbors: int,
         scale: float,
         with_gradient: bool,
+        first_row: int | None,
     ) -> tuple[Tensor, Tensor]:
         num_parts, batch, _ = parts.shape
         held = _SCORES_HELD_CPU if parts.device.type == 'cpu' else _SCORES_HELD_GPU
@@ -47,17 +49,19 @@ class _PartNeighborLoss(torch.autograd.Function):
                 parts * (2 * scale),
                 bank,
                 bias,
-                positions,
+                positions - (first_row or 0),
                 num_neighbors,
                 with_mean=with_gradient,
                 chunk_size=chunk_size,
             )
+            if first_row is not None:
+                scan = merge_scans(scan, first_row)
         loss = (scan.log_sum - scan.top_scores.logsumexp(dim=-1)).mean()
         if scan.mean is not None:
-            which = torch.arange(num_parts, device=parts.device)[:, None, None]
-            nearest = bank[scan.top_indices, which].to(parts.dtype)
-            pull = (scan.top_scores.softmax(dim=-1)[..., None] * nearest).sum(dim=2)
-            ctx.save_for_backward((scan.mean - pull).mul_(2 * scale / (num_parts * batch)))
+            push = scan.mean - _pull(scan, bank, first_row or 0)
+            if first_row is not None:
+                all_reduce(push)
+            ctx.save_for_backward(push.mul_(2 * scale / (num_parts * batch)))
         ctx.mark_non_differentiable(scan.top_indices)
         return loss, scan.top_indices
 
@@ -65,7 +69,16 @@ class _PartNeighborLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_loss, None, None, None, None, None, None
+        return gradient * grad_loss, None, None, None, None, None, None, None
+
+
+def _pull(scan: BankScan, bank: Tensor, first_row: int) -> Tensor:
+    """Mean (P, B, D) of the nearest entries, weighted by their softmax; of those alone that stand in these rows."""
+    rows = scan.top_indices - first_row
+    weights = scan.top_scores.softmax(dim=-1).masked_fill((rows < 0) | (rows >= len(bank)), 0)
+    which = torch.arange(len(rows), device=rows.device)[:, None, None]
+    nearest = bank[rows.clamp(0, len(bank) - 1), which].to(weights.dtype)
+    return (weights[..., None] * nearest).sum(dim=2)
 
 
 def part_neighbor_loss(
@@ -77,6 +90,7 @@ def part_neighbor_loss(
     scale: float = 0.02,
     valid: Tensor | None = None,
     bank_norms: Tensor | None = None,
+    first_row: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Negative log share of the k nearest bank entries among all, per part.
 
@@ -95,6 +109,9 @@ def part_neighbor_loss(
         scale: Factor on the squared distances, above 0.
         valid: (N,) bool, False for entries not filled yet; those are passed over.
         bank_norms: (N, P) squared norms of the bank entries, if the caller keeps them; computed here otherwise.
+        first_row: Where several processes search a bank together: `bank`, `valid` and `bank_norms` are this one's rows,
+            which begin here in the whole bank, while `parts` and `positions` are the same everywhere. Every process
+            gets the loss, gradient and neighbors of the whole bank. None if `bank` is whole.
 
     Returns:
         Scalar loss (float32 or float64) and (P, B, k) bank rows of the neighbors, nearest first.
@@ -105,8 +122,9 @@ def part_neighbor_loss(
     """
     entries = check_sizes(_OWNER, parts=(parts, 'PBD'), bank=(bank, 'NPD'), positions=(positions, 'B'))['N']
     check_positive(_OWNER, scale=scale)
-    check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
-    _check_neighbors(num_neighbors, entries, positions, valid)
+    if first_row is None:
+        check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
+    _check_neighbors(num_neighbors, entries, positions, valid, whole=first_row is None)
     bank = bank.detach()
     (parts,) = to_common_float(parts)
     if bank_norms is None:
@@ -116,7 +134,7 @@ def part_neighbor_loss(
     if valid is not None:
         bias = bias.masked_fill(~valid, -torch.inf)
     with_gradient = torch.is_grad_enabled() and parts.requires_grad
-    return _PartNeighborLoss.apply(parts, bank, bias, positions.long(), num_neighbors, scale, with_gradient)
+    return _PartNeighborLoss.apply(parts, bank, bias, positions.long(), num_neighbors, scale, with_gradient, first_row)
 
 
 def squared_norms(bank: Tensor) -> Tensor:
@@ -125,7 +143,7 @@ def squared_norms(bank: Tensor) -> Tensor:
     return torch.linalg.vector_norm(bank, dim=-1, dtype=dtype).square_()
 
 
-def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid: Tensor | None) -> None:
+def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid: Tensor | None, whole: bool) -> None:
     if num_neighbors < 1:
         raise ValueError(f'{_OWNER}: num_neighbors must be at least 1, got {num_neighbors}')
     others = entries - 1
@@ -136,9 +154,9 @@ def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid:
                 f'{_OWNER}: valid must be bool of shape ({entries},), got {valid.dtype} of shape {tuple(valid.shape)}'
             )
         # Counting on a GPU would make the step wait; there, missing neighbors add nothing to the loss.
-        if valid.device.type == 'cpu':
+        if whole and valid.device.type == 'cpu':
             others = int(valid.sum()) - int(valid[positions.long()].any())
-    if num_neighbors > others:
+    if whole and num_neighbors > others:
         raise ValueError(
             f'{_OWNER}: num_neighbors is {num_neighbors}, but the bank holds only {others} (filled) entries besides a '
             "sample's own; train on more images or lower num_neighbors"
@@ -167,6 +185,7 @@ class PartNeighborLoss(nn.Module):
         positions: Tensor,
         valid: Tensor | None = None,
         bank_norms: Tensor | None = None,
+        first_row: int | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the (P, B, k) neighbors; arguments as `part_neighbor_loss` has them."""
         return part_neighbor_loss(
@@ -177,4 +196,5 @@ class PartNeighborLoss(nn.Module):
             scale=self.scale,
             valid=valid,
             bank_norms=bank_norms,
+            first_row=first_row,
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from mmengine.dist import get_rank, get_world_size
 from torch import Tensor, nn
 
 from cmdg_plugin.models.memory.repeats import Repeats
@@ -56,6 +57,12 @@ class CaptionMemoryBank(nn.Module):
     def num_samples(self) -> int:
         """Number of training images."""
         return len(self.filled)
+
+    @property
+    def own_rows(self) -> slice:
+        """Rows that this rank searches; those of all ranks are the whole bank."""
+        ranks, rank = get_world_size(), get_rank()
+        return slice(self.num_samples * rank // ranks, self.num_samples * (rank + 1) // ranks)
 
     @torch.no_grad()
     def update(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor) -> None:

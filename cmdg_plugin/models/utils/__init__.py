@@ -1,6 +1,7 @@
-"""Small helpers shared by losses and memory: argument checks and precision."""
+"""Small helpers shared by model, losses and memory: argument checks, precision, batches over ranks."""
 
 from cmdg_plugin.models.utils.checks import check_fraction, check_indices, check_integers, check_positive, check_sizes
+from cmdg_plugin.models.utils.gathering import gather_batch
 from cmdg_plugin.models.utils.precision import full_precision, to_common_float
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     'check_positive',
     'check_sizes',
     'full_precision',
+    'gather_batch',
     'to_common_float',
 ]

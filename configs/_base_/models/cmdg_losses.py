@@ -36,6 +36,7 @@ model = dict(
                     positions='image_index',
                     valid='bank_filled',
                     bank_norms='bank_norms',
+                    first_row='bank_first_row',
                 ),
                 outputs=['neighbors'],
             ),

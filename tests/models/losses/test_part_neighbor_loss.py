@@ -2,6 +2,7 @@ import importlib
 
 import pytest
 import torch
+from helpers.ranks import run_on_ranks
 
 from cmdg_plugin.models.losses import PartNeighborLoss, SoftIdentityLoss, part_neighbor_loss
 from cmdg_plugin.models.memory import CaptionMemoryBank
@@ -183,3 +184,28 @@ def test_gpu_step_never_waits_and_agrees_with_cpu():
         memory = CaptionMemoryBank(3000, 3, 64)
         memory.fill(torch.arange(3000), bank.transpose(0, 1), bank.transpose(0, 1))
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
+
+
+ON_RANKS = """
+from cmdg_plugin.models.losses import part_neighbor_loss
+
+torch.manual_seed(0)
+parts = torch.randn(3, 6, 8, dtype=torch.float64, requires_grad=True)
+bank = torch.randn(30, 3, 8, dtype=torch.float64)
+positions, valid = torch.randperm(30)[:6], torch.rand(30) < 0.8
+loss, neighbors = part_neighbor_loss(parts, bank, positions, valid=valid)
+(gradient,) = torch.autograd.grad(loss, parts)
+
+rows = slice(30 * rank // ranks, 30 * (rank + 1) // ranks)
+ours, found = part_neighbor_loss(parts, bank[rows], positions, valid=valid[rows], first_row=rows.start)
+(ours_gradient,) = torch.autograd.grad(ours, parts)
+torch.testing.assert_close(ours, loss, rtol=1e-12, atol=0)
+assert torch.equal(found, neighbors)
+torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
+"""
+
+
+@pytest.mark.parametrize('ranks', [2, 4])
+def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path, ranks):
+    """Four ranks hold fewer rows each than there are neighbors."""
+    run_on_ranks(ON_RANKS, tmp_path, ranks)

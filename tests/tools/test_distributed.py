@@ -1,0 +1,63 @@
+"""Two processes with half the batch each train as one process does: the whole recipe, through torchrun and gloo."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import cmdg_plugin.registry  # noqa: F401  (lets torch read the checkpoints)
+
+REPOSITORY = Path(__file__).parents[2]
+SHELL = ('dist_train.sh', 'dist_test.sh', 'slurm_train.sh')
+
+
+def environment() -> dict[str, str]:
+    # The shell script finds torchrun beside this interpreter, as in an activated environment.
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    return {**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', 'MASTER_PORT': str(29500 + os.getpid() % 1000)}
+
+
+def train(config: Path, work: Path, *, processes: int) -> tuple[dict, list[dict], dict]:
+    """Return the last checkpoint, the logged scalars and the scores."""
+    options = ['--cfg-options', f'train_dataloader.batch_size={8 // processes}']
+    # Weights are compared: Adam would blow the rounding of gradients that ought to be zero up to whole steps.
+    options += ['optim_wrapper.optimizer._delete_=True', 'optim_wrapper.optimizer.type=SGD']
+    options += ['optim_wrapper.optimizer.lr=0.01']
+    # And the same pixels must come: augmentation is drawn per process.
+    options += ['train_dataloader.dataset.pipeline.2.prob=0.0', 'default_hooks.logger.interval=1']
+    arguments = [str(config), '--work-dir', str(work), *options]
+    if processes == 1:
+        command = [sys.executable, str(REPOSITORY / 'tools/train.py'), *arguments]
+    else:
+        command = ['bash', str(REPOSITORY / 'tools/dist_train.sh'), arguments[0], str(processes), *arguments[1:]]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert result.returncode == 0, result.stderr[:6000]
+    scalars = next(work.rglob('scalars.json')).read_text().splitlines()
+    checkpoint = torch.load(work / 'epoch_7.pth', weights_only=True)
+    return checkpoint, [json.loads(line) for line in scalars], json.loads((work / 'results.json').read_text())
+
+
+def test_two_processes_train_as_one(config_file: Path, tmp_path: Path):
+    one, one_log, one_scores = train(config_file, tmp_path / 'one', processes=1)
+    two, two_log, two_scores = train(config_file, tmp_path / 'two', processes=2)
+    assert two['state_dict'].keys() == one['state_dict'].keys()
+    for name, value in one['state_dict'].items():
+        torch.testing.assert_close(two['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: n + text)
+    losses = [{k: v for k, v in line.items() if 'loss' in k} for line in one_log]
+    assert any('bridging/loss_part' in line for line in losses)
+    for expected, line in zip(losses, two_log, strict=True):
+        assert {k: v for k, v in line.items() if 'loss' in k} == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert two_scores['after'] == pytest.approx(one_scores['after'], abs=1e-3)
+
+
+@pytest.mark.parametrize('script', SHELL)
+def test_shell_scripts_are_sound_and_say_how_they_are_used(script: str):
+    path = REPOSITORY / 'tools' / script
+    assert subprocess.run(['bash', '-n', str(path)], check=False).returncode == 0
+    result = subprocess.run(['bash', str(path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith('usage:')
