@@ -6,8 +6,11 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # The last epoch counts: a checkpoint is never chosen by its score on a target.
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1),
+    # The last epoch counts: a checkpoint is never chosen by its score on a target. Two are kept because the oldest is
+    # removed before the newest is written, which happens in one stroke.
+    checkpoint=dict(
+        type='CheckpointHook', interval=1, max_keep_ckpts=2, backend_args=dict(backend='cmdg_plugin.atomic')
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     results=dict(type='ResultsHook'),
 )
