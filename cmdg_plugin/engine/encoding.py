@@ -37,18 +37,19 @@ def plain_model(model: torch.nn.Module) -> Any:
 
 
 @torch.no_grad()
-def encode_images(model: Any, dataset: Any, options: EncodingOptions) -> Tensor:
+def encode_images(model: Any, dataset: Any, options: EncodingOptions, share: slice | None = None) -> Tensor:
     """Encode every image of a dataset once.
 
     Args:
         model: Has `encode_regions(batch) -> (R, B, D)`.
         dataset: Has `with_pipeline`; N images.
         options: How to read them.
+        share: Images whose features this rank keeps; None for all, which the ranks then encode together.
 
     Returns:
-        Region features (N, R, D), the same on every rank.
+        Region features, (N, R, D) on every rank, or those of the share.
     """
-    rows = _rows_of_this_rank(len(dataset))
+    rows = _strided(len(dataset)) if share is None else range(len(dataset))[share]
     loader = DataLoader(
         Subset(dataset.with_pipeline(options.pipeline), rows),
         batch_size=options.batch_size,
@@ -57,57 +58,60 @@ def encode_images(model: Any, dataset: Any, options: EncodingOptions) -> Tensor:
     )
     was_training = model.training
     model.eval()
-    regions = _collect((model.encode_regions(batch) for batch in track(loader, 'Encoding images')), rows, len(dataset))
+    batches = (model.encode_regions(batch) for batch in track(loader, 'Encoding images'))
+    regions = torch.cat([batch.transpose(0, 1).float() for batch in batches])
     model.train(was_training)
-    return regions
+    return _put_together(regions, rows, len(dataset)) if share is None else regions
 
 
 @torch.no_grad()
-def encode_captions(model: Any, captions: Sequence[Sequence[str]], batch_size: int = 256) -> Tensor:
+def encode_captions(
+    model: Any, captions: Sequence[Sequence[str]], batch_size: int = 256, share: slice | None = None
+) -> Tensor:
     """Encode the captions of every image once; sentences that occur often are encoded once in all.
 
     Args:
         model: Has `encode_sentences(list of str) -> ((B, D), number cut)`.
         captions: N tuples of R sentences in region order.
         batch_size: Sentences encoded at a time.
+        share: Images whose features this rank keeps; None for all, which the ranks then encode together.
 
     Returns:
-        Caption features (N, R, D), the same on every rank.
+        Caption features, (N, R, D) on every rank, or those of the share.
     """
+    captions = captions if share is None else captions[share]
+    # Sorted by length, so that a batch is as long as its sentences; the order is the same on every rank.
     sentences = sorted({sentence for row in captions for sentence in row}, key=lambda text: (len(text), text))
-    rows = _rows_of_this_rank(len(sentences))
-    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    num_cut = 0
-
-    def encode(batch: Sequence[int]) -> Tensor:
-        nonlocal num_cut
-        features, cut = model.encode_sentences([sentences[row] for row in batch])
+    rows = _strided(len(sentences)) if share is None else range(len(sentences))
+    encoded, num_cut = [], 0
+    for start in track(range(0, len(rows), batch_size), 'Encoding captions'):
+        features, cut = model.encode_sentences([sentences[row] for row in rows[start : start + batch_size]])
+        encoded.append(features.float())
         num_cut += cut
-        return features
-
-    features = _collect((encode(batch)[None] for batch in track(batches, 'Encoding captions')), rows, len(sentences))[
-        :, 0
-    ]
     if num_cut:
         print_log(
             f'{num_cut} of {len(rows)} sentences were longer than the text tower reads and were cut at their end.',
             logger='current',
             level=logging.WARNING,
         )
+    features = torch.cat(encoded)
+    if share is None:
+        features = _put_together(features, rows, len(sentences))
     place = {sentence: position for position, sentence in enumerate(sentences)}
     index = torch.tensor([[place[sentence] for sentence in row] for row in captions], device=features.device)
     return features[index]
 
 
-def _rows_of_this_rank(total: int) -> range:
+def _strided(total: int) -> range:
+    """Rows that this rank encodes where all ranks encode all of them."""
     return range(get_rank(), total, get_world_size())
 
 
-def _collect(batches: Any, rows: range, total: int) -> Tensor:
-    """Put (R, B, D) batches of this rank's rows in their places of one (total, R, D) tensor that all ranks share."""
-    mine = torch.cat([batch.transpose(0, 1).float() for batch in batches])
+def _put_together(mine: Tensor, rows: range, total: int) -> Tensor:
+    """Put the (n, ...) rows of every rank in their places of one (total, ...) tensor that all ranks share."""
+    if get_world_size() == 1:
+        return mine
     everything = mine.new_zeros(total, *mine.shape[1:])
     everything[torch.tensor(rows, device=mine.device)] = mine
-    if get_world_size() > 1:
-        all_reduce(everything)
+    all_reduce(everything)
     return everything

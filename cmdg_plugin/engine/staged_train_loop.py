@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,6 +76,12 @@ class StagedTrainLoop(EpochBasedTrainLoop):
     def resumed_within_stage(self) -> bool:
         """Whether the current stage goes on from a checkpoint that was saved inside it."""
         return self._loaded_position is not None and self._epoch > self.stage.start
+
+    @property
+    def resumed_from(self) -> Path:
+        """Folder of the checkpoint that a resumed run goes on from."""
+        checkpoint = self.runner.cfg.get('load_from')
+        return Path(checkpoint).parent if checkpoint else Path(self.runner.work_dir)
 
     def describe_position(self, epochs_done: int) -> dict[str, Any]:
         """Say which stage an epoch count lies in, in plain types for a checkpoint's meta data."""

@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cmdg_plugin.models.memory import lookup_rows
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
@@ -44,7 +44,7 @@ class CMDGReID(BaseModel):
     # Registered as buffers, so that they follow the model to its device; absent until they are handed over.
     sample_identities: Tensor | None
     image_regions: Tensor | None
-    caption_regions: Tensor | None
+    caption_global: Tensor | None
     prompt_features: Tensor | None
 
     def __init__(
@@ -77,10 +77,11 @@ class CMDGReID(BaseModel):
         self._identity_cfgs = {
             'head': {'type': 'ReIDHead', **(head or {})},
             'prompts': {'type': 'IdentityPrompt', **(prompts or {})},
-            'memory': {'type': 'CaptionMemoryBank', **(memory or {})},
+            # Captions are encoded when the bridging stage begins or is resumed: checkpoints need not hold them.
+            'memory': {'type': 'CaptionMemoryBank', 'save_text': False, **(memory or {})},
         }
         self.stage: str | None = None
-        for name in ('sample_identities', 'image_regions', 'caption_regions', 'prompt_features'):
+        for name in ('sample_identities', 'image_regions', 'caption_global', 'prompt_features'):
             self.register_buffer(name, None, persistent=False)
 
     # ------------------------------------------------------------------ identities and stages
@@ -162,8 +163,13 @@ class CMDGReID(BaseModel):
         tokens, num_cut = self.backbone.tokenize(list(sentences))
         return self.backbone.encode_text(tokens.to(self.backbone.norm_shared.weight.device)), num_cut
 
+    @property
+    def share(self) -> slice | None:
+        """Training images whose features this rank keeps: its share where the memory bank is sharded, None for all."""
+        return self.memory.held if self.memory.sharded else None
+
     def remember_images(self, image_regions: Tensor) -> None:
-        """Keep the region features (N, R, D) of all training images for prompt learning and the bank's first fill."""
+        """Keep the region features (n, R, D) of this rank's `share` for prompt learning and the bank's first fill."""
         self.image_regions = image_regions
 
     @torch.no_grad()
@@ -171,16 +177,17 @@ class CMDGReID(BaseModel):
         """Encode the identity prompts, and fill the memory bank from the remembered images.
 
         Args:
-            caption_regions: Caption features (N, R, D) of all training images.
-            fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
+            caption_regions: Caption features (n, R, D) of this rank's `share`.
+            fill_memory: Whether to fill the bank with images; not when it comes from a checkpoint.
         """
-        self.caption_regions = caption_regions
+        self.memory.set_text(caption_regions[:, : len(PARTS)])
+        # A copy: a view would keep the part features alive, too.
+        self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
         self.prompt_features = self.backbone.encode_prompts(self.prompts(), self.prompts.template)
         if fill_memory:
-            every = torch.arange(len(caption_regions), device=caption_regions.device)
             images = _needed(self.image_regions, 'image features of the memory bank', 'DomainBridgingHook')
-            parts = slice(0, len(PARTS))
-            self.memory.fill(every, images[:, parts].transpose(0, 1), caption_regions[:, parts].transpose(0, 1))
+            rows = torch.arange(self.memory.held.start, self.memory.held.stop, device=images.device)
+            self.memory.fill(rows, images[:, : len(PARTS)].transpose(0, 1))
         # From here on the image tower changes, and with it what the features would be.
         self.image_regions = None
 
@@ -212,27 +219,28 @@ class CMDGReID(BaseModel):
         own, places = torch.unique(identities[image_index], return_inverse=True)
         texts = self.backbone.encode_prompts(self.prompts(own), self.prompts.template)
         (everyone,), (texts,) = gather_batch(image_index), gather_batch(texts[places])
-        return {'labels': identities[everyone], 'global_shared': images[everyone, _GLOBAL], 'prompt_texts': texts}
+        images = lookup_rows(images[:, _GLOBAL], everyone, self.memory.first_row)
+        return {'labels': identities[everyone], 'global_shared': images, 'prompt_texts': texts}
 
     def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
         """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first."""
-        captions = _needed(self.caption_regions, 'features of the captions', 'DomainBridgingHook')
+        captions = _needed(self.caption_global, 'features of the captions', 'DomainBridgingHook')
         fields = self.warmup_fields(inputs, data_samples)
         (index,) = gather_batch(torch.tensor([sample.image_index for sample in data_samples], device=inputs.device))
-        texts = captions[index].transpose(0, 1)
+        texts = [lookup_rows(table, index, self.memory.first_row) for table in (self.memory.text, captions)]
         parts = fields['image_regions'][: len(PARTS)]
         if self.guard.lets_pass(parts):
-            self.memory.update(index, parts.detach(), texts[: len(PARTS)])
-        rows = self.memory.own_rows
+            self.memory.update(index, parts.detach())
+        bank = self.memory.searched
         return fields | {
             'image_index': index,
             'parts': parts,
-            'caption_regions': texts,
-            'caption_global': texts[_GLOBAL],
-            'bank': self.memory.image[rows],
-            'bank_norms': self.memory.image_norms[rows],
-            'bank_filled': self.memory.filled[rows],
-            'bank_first_row': rows.start if get_world_size() > 1 else None,
+            'caption_regions': torch.cat([texts[0], texts[1][:, None]], dim=1).transpose(0, 1),
+            'caption_global': texts[1],
+            'bank': bank.image,
+            'bank_norms': bank.norms,
+            'bank_filled': bank.filled,
+            'bank_first_row': bank.first_row,
             'bank_labels': self.sample_identities,
             'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),
         }

@@ -90,7 +90,7 @@ def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
 
     features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
     regions, labels, index = features.shared_regions, torch.tensor(IDENTITIES)[rows], torch.tensor(rows)
-    captions = model.caption_regions[index].transpose(0, 1)
+    captions = torch.cat([model.memory.text[index], model.caption_global[index][:, None]], dim=1).transpose(0, 1)
     bank.update(index, regions[:3], captions[:3])
     part, neighbors = fn.part_neighbor_loss(regions[:3], bank.image, index, num_neighbors=10, scale=0.02)
     logits = model.head.classifier_width(model.head.neck_width(features.width_regions[3]))

@@ -21,7 +21,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', 'MASTER_PORT': str(29500 + os.getpid() % 1000)}
 
 
-def train(config: Path, work: Path, *, processes: int) -> tuple[dict, list[dict], dict]:
+def train(config: Path, work: Path, *extra: str, processes: int) -> tuple[dict, list[dict], dict]:
     """Return the last checkpoint, the logged scalars and the scores."""
     options = ['--cfg-options', f'train_dataloader.batch_size={8 // processes}']
     # Weights are compared: Adam would blow the rounding of gradients that ought to be zero up to whole steps.
@@ -29,7 +29,7 @@ def train(config: Path, work: Path, *, processes: int) -> tuple[dict, list[dict]
     options += ['optim_wrapper.optimizer.lr=0.01']
     # And the same pixels must come: augmentation is drawn per process.
     options += ['train_dataloader.dataset.pipeline.2.prob=0.0', 'default_hooks.logger.interval=1']
-    arguments = [str(config), '--work-dir', str(work), *options]
+    arguments = [str(config), '--work-dir', str(work), *options, *extra]
     if processes == 1:
         command = [sys.executable, str(REPOSITORY / 'tools/train.py'), *arguments]
     else:
@@ -41,17 +41,37 @@ def train(config: Path, work: Path, *, processes: int) -> tuple[dict, list[dict]
     return checkpoint, [json.loads(line) for line in scalars], json.loads((work / 'results.json').read_text())
 
 
-def test_two_processes_train_as_one(config_file: Path, tmp_path: Path):
-    one, one_log, one_scores = train(config_file, tmp_path / 'one', processes=1)
-    two, two_log, two_scores = train(config_file, tmp_path / 'two', processes=2)
-    assert two['state_dict'].keys() == one['state_dict'].keys()
-    for name, value in one['state_dict'].items():
-        torch.testing.assert_close(two['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: n + text)
-    losses = [{k: v for k, v in line.items() if 'loss' in k} for line in one_log]
+def check_same(expected: tuple, found: tuple, *, without: tuple[str, ...] = ()) -> None:
+    for name, value in expected[0]['state_dict'].items():
+        if name not in without:
+            torch.testing.assert_close(
+                found[0]['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f'{n}: {text}'
+            )
+    losses = [{k: v for k, v in line.items() if 'loss' in k} for line in expected[1]]
     assert any('bridging/loss_part' in line for line in losses)
-    for expected, line in zip(losses, two_log, strict=True):
-        assert {k: v for k, v in line.items() if 'loss' in k} == pytest.approx(expected, rel=1e-4, abs=1e-5)
-    assert two_scores['after'] == pytest.approx(one_scores['after'], abs=1e-3)
+    for loss, line in zip(losses, found[1], strict=True):
+        assert {k: v for k, v in line.items() if 'loss' in k} == pytest.approx(loss, rel=1e-4, abs=1e-5)
+    assert found[2]['after'] == pytest.approx(expected[2]['after'], abs=1e-3)
+
+
+def test_two_processes_train_as_one_with_a_whole_and_a_sharded_bank(config_file: Path, tmp_path: Path):
+    one = train(config_file, tmp_path / 'one', processes=1)
+    check_same(one, train(config_file, tmp_path / 'two', processes=2))
+
+    work = tmp_path / 'sharded'
+    sharded = train(config_file, work, 'model.memory.sharded=True', processes=2)
+    bank = ('memory.image', 'memory.filled')
+    check_same(one, sharded, without=bank)
+    shards = [work / 'bank_shards' / 'epoch_7' / f'rank_{rank}_of_2.pth' for rank in range(2)]
+    rows = torch.cat([torch.load(path, weights_only=True)['image'] for path in shards])
+    torch.testing.assert_close(rows, one[0]['state_dict']['memory.image'], rtol=1e-3, atol=1e-5)
+    assert not any(name in sharded[0]['state_dict'] for name in bank)
+
+    # The last epoch again, from the checkpoint and the shards before it.
+    again = ('model.memory.sharded=True', 'resume=True', f'load_from={work / "epoch_6.pth"}')
+    resumed = train(config_file, tmp_path / 'resumed', *again, processes=2)
+    for name, value in sharded[0]['state_dict'].items():
+        assert torch.equal(resumed[0]['state_dict'][name], value), name
 
 
 @pytest.mark.parametrize('script', SHELL)

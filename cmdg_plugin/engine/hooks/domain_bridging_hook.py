@@ -1,8 +1,11 @@
 """Prepares the bridging stage: captions and identity prompts encoded once, the memory bank filled."""
 
+from pathlib import Path
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from cmdg_plugin.engine.bank_shards import load_shard, save_shard
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.registry import HOOKS
@@ -13,7 +16,7 @@ class DomainBridgingHook(Hook):
     """Encodes what the bridging stage compares images with, and fills the memory bank.
 
     Image features come from the prompt stage where there was one; a run resumed inside the stage keeps the bank of its
-    checkpoint.
+    checkpoint. A sharded bank is written and read here, by every rank, as checkpoints are written by one.
 
     Args:
         pipeline: Transforms without randomness for the encoding pass.
@@ -35,5 +38,14 @@ class DomainBridgingHook(Hook):
         model, loop = plain_model(runner.model), runner.train_loop
         resumed = loop.resumed_within_stage
         if not resumed and model.image_regions is None:
-            model.remember_images(encode_images(model, loop.dataset, self.options))
-        model.start_bridging(encode_captions(model, loop.dataset.captions), fill_memory=not resumed)
+            model.remember_images(encode_images(model, loop.dataset, self.options, model.share))
+        if resumed and model.memory.sharded:
+            load_shard(model.memory, loop.resumed_from, runner.epoch)
+        captions = encode_captions(model, loop.dataset.captions, share=model.share)
+        model.start_bridging(captions, fill_memory=not resumed)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Write this rank's rows of a sharded bank, before the checkpoint of the epoch."""
+        memory = plain_model(runner.model).memory
+        if runner.train_loop.stage.name == self.stage and memory.sharded:
+            save_shard(memory, Path(runner.work_dir), runner.epoch + 1)

@@ -31,4 +31,4 @@ class PromptLearningHook(Hook):
         """Hand the features of all training images to the model."""
         if stage.name == self.stage:
             model = plain_model(runner.model)
-            model.remember_images(encode_images(model, runner.train_loop.dataset, self.options))
+            model.remember_images(encode_images(model, runner.train_loop.dataset, self.options, model.share))

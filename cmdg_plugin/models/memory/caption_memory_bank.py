@@ -1,17 +1,35 @@
 """The memory bank: part features of every training image and its captions, kept up to date while training."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import get_world_size
 from torch import Tensor, nn
 
 from cmdg_plugin.models.memory.repeats import Repeats
+from cmdg_plugin.models.memory.shards import own_rows
 from cmdg_plugin.models.utils import check_indices, check_sizes
 from cmdg_plugin.registry import MODELS
 
 _ENTRIES = ('image', 'text')
+_TEXT_TYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+class SearchedRows(NamedTuple):
+    """The rows of a bank that one rank searches for neighbors; those of all ranks are the whole bank.
+
+    Attributes:
+        image: (n, P, D) image part features.
+        norms: (n, P) their squared norms.
+        filled: (n,) whether they hold anything.
+        first_row: Where they begin in the bank; None if a single process searches it whole.
+    """
+
+    image: Tensor
+    norms: Tensor
+    filled: Tensor
+    first_row: int | None
 
 
 @MODELS.register_module()
@@ -19,7 +37,7 @@ class CaptionMemoryBank(nn.Module):
     """Part features of all training images and their part captions, as a running average.
 
     An entry belongs to one training image, by the image's position in the dataset. What is saved in a checkpoint:
-    `image` and `text` (N, P, D) and `filled` (N,). `image_norms` (N, P), the squared norms that `part_neighbor_loss`
+    `filled` (N,) and, once anything is filled, `image` and `text` (N, P, D). `image_norms` (N, P), the squared norms that `part_neighbor_loss`
     would otherwise compute each step, follow from `image` and are not saved; whoever writes into `image` by hand calls
     `refresh_norms`.
 
@@ -30,9 +48,14 @@ class CaptionMemoryBank(nn.Module):
         num_parts: P, body parts an image has.
         dim: D, width of the features.
         momentum: Share of the new feature when an entry is updated, in (0, 1].
+        text_dtype: Type that caption features are kept in: `float32`, `float16` or `bfloat16`.
+        save_text: Whether checkpoints hold `text`; not needed where captions are encoded anew on a resume.
+        sharded: Whether each rank holds its own rows of the bank alone (N becomes their number in all the shapes
+            above), for banks too large for one device; the loss and its neighbors stay those of the whole bank.
+            Checkpoints leave a sharded bank's rows out.
 
     Raises:
-        ValueError: If a count is below 1 or the momentum is out of range.
+        ValueError: If a count is below 1, the momentum is out of range or the type is unknown.
     """
 
     image: Tensor
@@ -40,47 +63,69 @@ class CaptionMemoryBank(nn.Module):
     filled: Tensor
     image_norms: Tensor
 
-    def __init__(self, num_samples: int, num_parts: int, dim: int, momentum: float = 0.3) -> None:
+    def __init__(
+        self,
+        num_samples: int,
+        num_parts: int,
+        dim: int,
+        momentum: float = 0.3,
+        *,
+        text_dtype: str = 'float32',
+        save_text: bool = True,
+        sharded: bool = False,
+    ) -> None:
         super().__init__()
         for name, value in (('num_samples', num_samples), ('num_parts', num_parts), ('dim', dim)):
             if value < 1:
                 raise ValueError(f'CaptionMemoryBank: {name} must be at least 1, got {value}')
         if not 0 < momentum <= 1:
             raise ValueError(f'CaptionMemoryBank: momentum must lie above 0 and at most at 1, got {momentum}')
+        if text_dtype not in _TEXT_TYPES:
+            raise ValueError(f'CaptionMemoryBank: text_dtype must be one of {list(_TEXT_TYPES)}, got {text_dtype!r}')
+        self.num_samples = num_samples
         self.momentum = momentum
-        self.register_buffer('image', torch.zeros(num_samples, num_parts, dim))
-        self.register_buffer('text', torch.zeros(num_samples, num_parts, dim))
-        self.register_buffer('filled', torch.zeros(num_samples, dtype=torch.bool))
-        self.register_buffer('image_norms', torch.zeros(num_samples, num_parts), persistent=False)
+        self.sharded = sharded and get_world_size() > 1
+        self.held = own_rows(num_samples) if self.sharded else slice(0, num_samples)
+        rows = self.held.stop - self.held.start
+        self.register_buffer('image', torch.zeros(rows, num_parts, dim), persistent=not self.sharded)
+        text = torch.zeros(rows, num_parts, dim, dtype=_TEXT_TYPES[text_dtype])
+        self.register_buffer('text', text, persistent=save_text and not self.sharded)
+        self.register_buffer('filled', torch.zeros(rows, dtype=torch.bool), persistent=not self.sharded)
+        self.register_buffer('image_norms', torch.zeros(rows, num_parts), persistent=False)
 
     @property
-    def num_samples(self) -> int:
-        """Number of training images."""
-        return len(self.filled)
+    def first_row(self) -> int | None:
+        """Where this rank's rows begin in the whole bank; None if it holds all."""
+        return self.held.start if self.sharded else None
 
     @property
-    def own_rows(self) -> slice:
-        """Rows that this rank searches; those of all ranks are the whole bank."""
-        ranks, rank = get_world_size(), get_rank()
-        return slice(self.num_samples * rank // ranks, self.num_samples * (rank + 1) // ranks)
+    def searched(self) -> SearchedRows:
+        """The rows that this rank searches: all for a single process, else its share."""
+        rows = slice(None) if self.sharded else own_rows(self.num_samples)
+        first_row = own_rows(self.num_samples).start if get_world_size() > 1 else None
+        return SearchedRows(self.image[rows], self.image_norms[rows], self.filled[rows], first_row)
 
     @torch.no_grad()
-    def update(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor) -> None:
+    def update(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None = None) -> None:
         """Blend a batch into its entries: `m <- (1 - momentum) m + momentum f`; an empty entry takes `f` itself.
 
         An image that stands several times in the batch is updated as often, in order. There is no loop over samples and
-        nothing waits for a GPU; on a CPU two runs give the same bits.
+        nothing waits for a GPU (unless the bank is sharded); on a CPU two runs give the same bits.
 
         Args:
             indices: (B,) rows of the bank.
             image_parts: (P, B, D) image part features, of any floating-point type.
-            text_parts: (P, B, D) caption part features.
+            text_parts: (P, B, D) caption part features; None leaves the captions as they are, as for a frozen tower.
 
         Raises:
             ValueError: If shapes disagree with each other or the bank.
             IndexError: If a row does not exist (checked on the CPU).
         """
-        indices, repeats = self._check('update', indices, image_parts, text_parts)
+        self._check('update', indices, image_parts, text_parts)
+        indices, image_parts, text_parts = self._take_own(indices.long(), image_parts, text_parts)
+        if not len(indices):
+            return
+        repeats = Repeats.of(indices)
         empty = ~self.filled[indices]
         # Applied in order, the j-th feature of an entry is faded by every later one; so are the old contents by all.
         # In float64, where the order of these few additions does not show once the sum is rounded.
@@ -89,6 +134,8 @@ class CaptionMemoryBank(nn.Module):
         share = torch.where(first, fade, self.momentum * fade)
         kept = torch.where(empty, 0.0, (1 - self.momentum) ** repeats.count.double())
         for entries, parts in ((self.image, image_parts), (self.text, text_parts)):
+            if parts is None:
+                continue
             new = repeats.sum_per_entry(parts.transpose(0, 1).double() * share[:, None, None])
             old = entries[indices].double() * kept[:, None, None]
             # Contents of an empty entry count for nothing, even if they are not numbers.
@@ -96,23 +143,41 @@ class CaptionMemoryBank(nn.Module):
         self._written(indices)
 
     @torch.no_grad()
-    def fill(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor) -> None:
+    def fill(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None = None) -> None:
         """Store features as they are, as after a first pass over all images; of repeated rows the last one stays.
 
         Args:
             indices: (B,) rows of the bank.
             image_parts: (P, B, D) image part features, of any floating-point type.
-            text_parts: (P, B, D) caption part features.
+            text_parts: (P, B, D) caption part features; None leaves the captions as they are.
 
         Raises:
             ValueError: If shapes disagree with each other or the bank.
             IndexError: If a row does not exist (checked on the CPU).
         """
-        indices, repeats = self._check('fill', indices, image_parts, text_parts)
+        self._check('fill', indices, image_parts, text_parts)
+        indices, image_parts, text_parts = self._take_own(indices.long(), image_parts, text_parts)
+        if not len(indices):
+            return
+        last = Repeats.of(indices).last
         for entries, parts in ((self.image, image_parts), (self.text, text_parts)):
-            # Repeated rows all write the last one's features, so the order of writing does not matter.
-            entries[indices] = parts.transpose(0, 1)[repeats.last].to(entries.dtype)
+            if parts is not None:
+                # Repeated rows all write the last one's features, so the order of writing does not matter.
+                entries[indices] = parts.transpose(0, 1)[last].to(entries.dtype)
         self._written(indices)
+
+    @torch.no_grad()
+    def set_text(self, text_parts: Tensor) -> None:
+        """Store the caption features of all entries that this rank holds.
+
+        Args:
+            text_parts: (n, P, D), of any floating-point type.
+
+        Raises:
+            ValueError: If there are more or fewer than entries.
+        """
+        check_sizes('CaptionMemoryBank.set_text', text=(self.text, 'NPD'), text_parts=(text_parts, 'NPD'))
+        self.text.copy_(text_parts)
 
     @torch.no_grad()
     def refresh_norms(self) -> None:
@@ -126,21 +191,33 @@ class CaptionMemoryBank(nn.Module):
 
     def extra_repr(self) -> str:
         """Name the sizes."""
-        samples, parts, dim = self.image.shape
-        return f'num_samples={samples}, num_parts={parts}, dim={dim}, momentum={self.momentum}'
+        _, parts, dim = self.image.shape
+        shard = f', rows {self.held.start} to {self.held.stop}' if self.sharded else ''
+        return f'num_samples={self.num_samples}, num_parts={parts}, dim={dim}, momentum={self.momentum}{shard}'
 
-    def _check(self, method: str, indices: Tensor, image_parts: Tensor, text_parts: Tensor) -> tuple[Tensor, Repeats]:
+    def _check(self, method: str, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None) -> None:
         owner = f'CaptionMemoryBank.{method}'
+        parts = {'image_parts': image_parts, **({} if text_parts is None else {'text_parts': text_parts})}
         check_sizes(
             owner,
             bank=(self.image, 'NPD'),
             indices=(indices, 'B'),
-            image_parts=(image_parts, 'PBD'),
-            text_parts=(text_parts, 'PBD'),
+            **{name: (tensor, 'PBD') for name, tensor in parts.items()},
         )
         check_indices(owner, 'indices', indices, self.num_samples, 'training images in the bank', IndexError)
-        indices = indices.long()
-        return indices, Repeats.of(indices)
+
+    def _take_own(
+        self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Choose the samples whose entries this rank holds, and count their rows from its first one."""
+        if not self.sharded:
+            return indices, image_parts, text_parts
+        own = (indices >= self.held.start) & (indices < self.held.stop)
+        return (
+            indices[own] - self.held.start,
+            image_parts[:, own],
+            None if text_parts is None else text_parts[:, own],
+        )
 
     def _written(self, indices: Tensor) -> None:
         rows = self.image[indices]
@@ -154,11 +231,21 @@ class CaptionMemoryBank(nn.Module):
         self.refresh_norms()
         return self
 
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not self.filled.any():
+            # Before the bridging stage there is nothing but zeros.
+            for name in _ENTRIES:
+                destination.pop(prefix + name, None)
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        for name in _ENTRIES:
-            saved = state_dict.get(prefix + name)
-            if saved is not None and saved.shape != self.image.shape:
-                raise ValueError(_size_message(saved, self.image))
+        filled = state_dict.get(prefix + 'filled')
+        for name in ('filled', *_ENTRIES):
+            saved, own = state_dict.get(prefix + name), getattr(self, name)
+            if saved is not None and saved.shape != own.shape:
+                raise ValueError(_size_message(saved, own))
+            if saved is None and filled is not None and not filled.any():
+                state_dict[prefix + name] = torch.zeros_like(own)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self.refresh_norms()
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.ranks import run_on_ranks
 
 from cmdg_plugin.models.memory import CaptionMemoryBank
 
@@ -100,12 +101,14 @@ def test_norms_stay_exact_in_a_half_precision_bank():
 
 
 def test_checkpoint_of_another_size_names_both_counts():
-    state = {f'bank.{name}': value for name, value in CaptionMemoryBank(1536, 3, 4).state_dict().items()}
+    saved = CaptionMemoryBank(1536, 3, 4)
+    saved.update(torch.tensor([5]), torch.ones(3, 1, 4), torch.ones(3, 1, 4))
+    state = {f'bank.{name}': value for name, value in saved.state_dict().items()}
     model = torch.nn.ModuleDict({'bank': CaptionMemoryBank(2048, 3, 4)})
     with pytest.raises(ValueError, match='holds 1,536 training images, this run has 2,048'):
         model.load_state_dict(state)
     with pytest.raises(ValueError, match=r'\(3, 4\), this run \(3, 8\)'):
-        CaptionMemoryBank(1536, 3, 8).load_state_dict(CaptionMemoryBank(1536, 3, 4).state_dict())
+        CaptionMemoryBank(1536, 3, 8).load_state_dict(saved.state_dict())
 
 
 @pytest.mark.parametrize('method', ['update', 'fill'])
@@ -126,3 +129,50 @@ def test_bad_input_is_named(method):
 def test_bad_configuration_is_refused(options):
     with pytest.raises(ValueError, match=f'{next(iter(options))} must'):
         CaptionMemoryBank(**(dict(num_samples=4, num_parts=3, dim=2) | options))
+
+
+def test_an_empty_bank_takes_no_room_in_a_checkpoint_and_empties_the_one_that_loads_it():
+    bank, other = CaptionMemoryBank(6, 2, 3), CaptionMemoryBank(6, 2, 3)
+    other.fill(torch.arange(6), torch.ones(2, 6, 3), torch.ones(2, 6, 3))
+    assert list(bank.state_dict()) == ['filled']
+    other.load_state_dict(bank.state_dict())
+    assert not other.filled.any()
+    assert other.image.abs().sum() == other.text.abs().sum() == other.image_norms.sum() == 0
+
+
+def test_captions_may_be_kept_in_half_and_out_of_checkpoints():
+    bank = CaptionMemoryBank(4, 1, 2, text_dtype='float16', save_text=False)
+    text = torch.randn(4, 1, 2)
+    bank.set_text(text)
+    bank.update(torch.tensor([1, 2]), torch.ones(1, 2, 2))
+    assert torch.equal(bank.text, text.half())
+    assert set(bank.state_dict()) == {'image', 'filled'}
+    with pytest.raises(ValueError, match=r"text_dtype must be one of .*'int8'"):
+        CaptionMemoryBank(4, 1, 2, text_dtype='int8')
+    with pytest.raises(ValueError, match='text_parts must have shape'):
+        bank.set_text(text[:3])
+
+
+ON_RANKS = """
+from cmdg_plugin.models.memory import CaptionMemoryBank
+
+torch.manual_seed(0)
+whole, shard = CaptionMemoryBank(7, 2, 3), CaptionMemoryBank(7, 2, 3, sharded=True)
+assert len(shard.image) == 3 + rank and len(whole.image) == 7
+for bank in (whole, shard):
+    assert bank.searched.first_row == (0, 3)[rank]
+for step in range(4):
+    # The first step touches rows of the first rank alone.
+    indices, parts = torch.randint(3 if step == 0 else 7, (5,)), torch.randn(2, 5, 3)
+    for bank in (whole, shard):
+        (bank.fill if step == 2 else bank.update)(indices, parts, -parts)
+rows = shard.held
+for name in ('image', 'text', 'filled', 'image_norms'):
+    assert torch.equal(getattr(shard, name), getattr(whole, name)[rows]), name
+assert torch.equal(shard.searched.image, whole.searched.image)
+assert not shard.state_dict()
+"""
+
+
+def test_a_sharded_bank_holds_its_rows_of_the_whole_one(tmp_path):
+    run_on_ranks(ON_RANKS, tmp_path)
