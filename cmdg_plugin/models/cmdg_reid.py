@@ -15,7 +15,8 @@ from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
 
-_IDENTITY_PARTS = ('head', 'prompts', 'memory')
+IDENTITY_PARTS = ('head', 'prompts', 'memory')
+"""Parts of the model that belong to the training identities, and that features do without."""
 _GLOBAL = REGIONS.index('global')
 
 
@@ -123,7 +124,7 @@ class CMDGReID(BaseModel):
             'prompts': {'num_identities': len(found), 'text_width': backbone.text_width},
             'memory': {'num_samples': len(labels), 'num_parts': len(PARTS), 'dim': backbone.embed_dim},
         }
-        for part in _IDENTITY_PARTS:
+        for part in IDENTITY_PARTS:
             setattr(self, part, _build({**sizes[part], **self._identity_cfgs[part]}))
         self._always_frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
 
@@ -306,7 +307,7 @@ class CMDGReID(BaseModel):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if self.sample_identities is None:
             # Features need no identities: a checkpoint's are left aside, without a warning for each.
-            for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in _IDENTITY_PARTS))]:
+            for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in IDENTITY_PARTS))]:
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args)
 

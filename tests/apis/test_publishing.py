@@ -1,0 +1,51 @@
+import copy
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from cmdg_plugin.apis.publishing import publish_model, strip_checkpoint
+
+
+@pytest.fixture
+def trained(tiny_config: Config) -> tuple[Config, Path]:
+    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
+    return tiny_config, Path(tiny_config.work_dir) / 'epoch_7.pth'
+
+
+def scores(config: Config, checkpoint: Path) -> dict[str, float]:
+    config = copy.deepcopy(config)
+    config.experiment_name = f'{config.experiment_name}_{checkpoint.stem}'
+    config.load_from = str(checkpoint)
+    return Runner.from_cfg(config).test()
+
+
+def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(trained: tuple[Config, Path], tmp_path: Path):
+    config, checkpoint = trained
+    published = publish_model(checkpoint, tmp_path / 'out' / 'tiny.pth')
+    assert published.name == f'tiny-{hashlib.sha256(published.read_bytes()).hexdigest()[:8]}.pth'
+    assert published.stat().st_size < checkpoint.stat().st_size
+    content = torch.load(published, weights_only=True)
+    assert set(content) == {'meta', 'state_dict'}
+    assert all(name.startswith('backbone.') for name in content['state_dict'])
+    assert 'CMDGReID' in content['meta']['cfg']
+    assert scores(config, published) == scores(config, checkpoint)
+
+
+def test_half_precision_halves_the_weights():
+    checkpoint = {'state_dict': {'backbone.a': torch.randn(3), 'backbone.count': torch.tensor(3), 'head.b': torch.ones(2)}}
+    kept = strip_checkpoint(checkpoint, half=True)['state_dict']
+    assert {name: value.dtype for name, value in kept.items()} == {
+        'backbone.a': torch.float16,
+        'backbone.count': torch.int64,
+    }
+
+
+def test_other_files_are_refused(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r'No checkpoint at .*none\.pth'):
+        publish_model(tmp_path / 'none.pth', tmp_path / 'out.pth')
+    with pytest.raises(ValueError, match='weights of a CMDGReID model'):
+        strip_checkpoint({'state_dict': {'conv1.weight': torch.ones(1)}})
