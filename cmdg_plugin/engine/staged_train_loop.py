@@ -205,7 +205,7 @@ def _tell_batch_size(sampler: dict[str, Any], batch_size: int) -> dict[str, Any]
     if own != batch_size:
         raise ValueError(
             f"train_dataloader.batch_size is {batch_size}, but its sampler composes batches of {own}: the batches' "
-            "identities would be torn apart. Set train_dataloader.batch_size alone; the sampler learns it from there."
+            'identities would be torn apart. Set train_dataloader.batch_size alone; the sampler learns it from there.'
         )
     return {**sampler, 'batch_size': batch_size}
 

@@ -36,7 +36,9 @@ def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(trained: 
 
 
 def test_half_precision_halves_the_weights():
-    checkpoint = {'state_dict': {'backbone.a': torch.randn(3), 'backbone.count': torch.tensor(3), 'head.b': torch.ones(2)}}
+    checkpoint = {
+        'state_dict': {'backbone.a': torch.randn(3), 'backbone.count': torch.tensor(3), 'head.b': torch.ones(2)}
+    }
     kept = strip_checkpoint(checkpoint, half=True)['state_dict']
     assert {name: value.dtype for name, value in kept.items()} == {
         'backbone.a': torch.float16,

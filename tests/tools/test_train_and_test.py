@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -37,9 +37,9 @@ class CaptionMemoryBank(nn.Module):
     """Part features of all training images and their part captions, as a running average.
 
     An entry belongs to one training image, by the image's position in the dataset. What is saved in a checkpoint:
-    `filled` (N,) and, once anything is filled, `image` and `text` (N, P, D). `image_norms` (N, P), the squared norms that `part_neighbor_loss`
-    would otherwise compute each step, follow from `image` and are not saved; whoever writes into `image` by hand calls
-    `refresh_norms`.
+    `filled` (N,) and, once anything is filled, `image` and `text` (N, P, D). `image_norms` (N, P), the squared norms
+    that `part_neighbor_loss` would otherwise compute each step, follow from `image` and are not saved; whoever writes
+    into `image` by hand calls `refresh_norms`.
 
     Source: CMDG, memory bank of inter-ID domain bridging.
 

@@ -1,6 +1,5 @@
 """Tables with a row per training image, which ranks hold together."""
 
-import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from torch import Tensor
 

@@ -35,7 +35,9 @@ def test_equal_scores_all_count_as_neighbors():
 
 def test_a_bank_of_fewer_rows_than_asked_for_fills_up_with_minus_infinity():
     bank = torch.randn(3, 1, 2)
-    scan = scan_bank(torch.randn(1, 2, 2), bank, torch.zeros(1, 3), torch.tensor([0, 7]), 5, with_mean=True, chunk_size=9)
+    scan = scan_bank(
+        torch.randn(1, 2, 2), bank, torch.zeros(1, 3), torch.tensor([0, 7]), 5, with_mean=True, chunk_size=9
+    )
     assert scan.top_scores.isfinite().sum(dim=-1).tolist() == [[2, 3]]
 
 
