@@ -35,6 +35,7 @@ class EvaluationTarget:
         splits: One or several query/gallery pairs over these images.
         offset: Position of the first image in the whole evaluation set.
         has_cameras: Whether cameras are known, hence whether the same-camera rule can apply.
+        released: The split that the method's release evaluates on, where `splits` are all; scored beside their mean.
     """
 
     name: str
@@ -45,6 +46,7 @@ class EvaluationTarget:
     splits: tuple[EvaluationSplit, ...]
     offset: int = 0
     has_cameras: bool = True
+    released: EvaluationSplit | None = None
 
 
 @DATASETS.register_module()
@@ -57,7 +59,8 @@ class ReIDEvaluationSet(BaseDataset):
     Args:
         targets: Configs of registered sources.
         pipeline: Transforms, as in MMEngine.
-        split: `'released'` (one split), `'all'`, or the position of a split in targets that have several.
+        split: `'released'` (one split), `'all'` (with the released one beside them), or the position of a split in
+            targets that have several.
         lazy_init: Index the targets only when first asked.
 
     Raises:
@@ -136,24 +139,28 @@ def make_target(index: SourceIndex, split: str | int = 'released', *, offset: in
                 records.append(record)
         return np.array([rows[record.path] for record in members], dtype=np.int64)
 
-    splits = []
-    for position in index.positions(split if len(index.splits) > 1 else 'released'):
+    def arrange(position: int) -> EvaluationSplit:
         roles = index.splits[position]
         if not roles.query or not roles.gallery:
             lacking = 'query' if not roles.query else 'gallery'
             raise ValueError(
                 f'{index.name}: no {lacking} images, so it cannot be evaluated on; use it as a source only'
             )
-        splits.append(EvaluationSplit(query=positions(roles.query), gallery=positions(roles.gallery)))
+        return EvaluationSplit(query=positions(roles.query), gallery=positions(roles.gallery))
+
+    which = split if len(index.splits) > 1 else 'released'
+    splits = tuple(arrange(position) for position in index.positions(which))
+    released = arrange(index.positions('released')[0]) if which == 'all' else None
     return EvaluationTarget(
         name=index.name,
         paths=[index.absolute(record) for record in records],
         identities=np.array([record.identity for record in records], dtype=np.int64),
         cameras=np.array([record.camera or 0 for record in records], dtype=np.int64),
         captions=[None if record.captions is None else to_region_order(record.captions) for record in records],
-        splits=tuple(splits),
+        splits=splits,
         offset=offset,
         has_cameras=index.has_cameras,
+        released=released,
     )
 
 

@@ -9,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
-from cmdg_plugin.evaluation.target_scores import SCORES, score_target
+from cmdg_plugin.evaluation.target_scores import RELEASED, SCORES, score_target
 from cmdg_plugin.registry import METRICS
 
 
@@ -19,7 +19,8 @@ class ReIDMetric(BaseMetric):
 
     Every image's feature is collected once; the query/gallery splits of the targets (`metainfo['targets']` of
     `ReIDEvaluationSet`) are then ranked by `rank_retrieval`. Keys: `<target>/mAP`, `/R1`, `/R5`, `/R10`, with several
-    splits their mean plus `<target>/mAP_std` and `/R1_std`; `average/mAP`, ... over the targets.
+    splits their mean plus `<target>/mAP_std` and `/R1_std`; `average/mAP`, ... over the targets. Where the released
+    split stands beside all splits, the same four for it: `<target>/mAP_released`, ..., `average/mAP_released`, ...
 
     Args:
         num_ranked_queries: How many queries per target to keep in `ranked` for pictures.
@@ -98,9 +99,7 @@ class ReIDMetric(BaseMetric):
             metrics |= {f'{target.name}/{name}': value for name, value in scores.items()}
             if self.num_ranked_queries:
                 self.ranked[target.name] = rank_some_queries(rows, target, self.num_ranked_queries)
-        for name in SCORES:
-            metrics[f'average/{name}'] = float(np.mean([metrics[f'{target.name}/{name}'] for target in targets]))
-        return metrics
+        return metrics | _average(metrics, targets)
 
     def _targets(self) -> tuple[EvaluationTarget, ...]:
         targets = (self.dataset_meta or {}).get('targets')
@@ -112,6 +111,17 @@ class ReIDMetric(BaseMetric):
         if len(set(names)) < len(names) or 'average' in names:
             raise ValueError(f"Targets need different names, none of them 'average', got {names}.")
         return tuple(targets)
+
+
+def _average(metrics: dict[str, float], targets: Sequence[EvaluationTarget]) -> dict[str, float]:
+    """Averages of each score over the targets; a target of one split has that one for its released split, too."""
+    endings = ('', RELEASED) if any(target.released is not None for target in targets) else ('',)
+    averages = {}
+    for ending in endings:
+        for name in SCORES:
+            rows = [f'{target.name}/{name}{ending if target.released is not None else ""}' for target in targets]
+            averages[f'average/{name}{ending}'] = float(np.mean([metrics[row] for row in rows]))
+    return averages
 
 
 def _arrange(results: list[tuple[int, np.ndarray]], targets: tuple[EvaluationTarget, ...]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cmdg_plugin.evaluation.target_scores import SCORES
+from cmdg_plugin.evaluation.target_scores import RELEASED, SCORES
 
 _STYLES = ('plain', 'markdown')
 _COMPARED = ('before', 'after', 'gain')
@@ -11,7 +11,7 @@ _COMPARED = ('before', 'after', 'gain')
 def format_score_table(
     metrics: Mapping[str, float], *, before: Mapping[str, float] | None = None, style: str = 'plain'
 ) -> str:
-    """Lay out the scores of `ReIDMetric`: a row per target and one for the average.
+    """Lay out the scores of `ReIDMetric`: a row per target and one for the average, then the same of released splits.
 
     Args:
         metrics: `<target>/<score>` -> percent; other keys are left out. A `<score>_std` is shown behind its score.
@@ -27,12 +27,18 @@ def format_score_table(
     if style not in _STYLES:
         raise ValueError(f'style must be one of {_STYLES}, got {style!r}.')
     targets = _targets(metrics)
+    lines = [(target, target, '') for target in targets]
+    lines += [
+        (f'{target}, released split', target, RELEASED)
+        for target in targets
+        if f'{target}/{SCORES[0]}{RELEASED}' in metrics
+    ]
     if before is None:
         headers = [['target', *SCORES]]
-        rows = [[target, *(_cell(metrics, target, score) for score in SCORES)] for target in targets]
+        rows = [[label, *(_cell(metrics, target, score + end) for score in SCORES)] for label, target, end in lines]
     else:
         headers = [['', *(name for score in SCORES for name in (score, '', ''))], ['target', *_COMPARED * len(SCORES)]]
-        rows = [[target, *_compare(before, metrics, target)] for target in targets]
+        rows = [[label, *_compare(before, metrics, target, end)] for label, target, end in lines]
     return _markdown(headers, rows) if style == 'markdown' else _plain(headers, rows)
 
 
@@ -51,9 +57,9 @@ def _cell(metrics: Mapping[str, float], target: str, score: str) -> str:
     return f'{value:.1f}' if spread is None else f'{value:.1f} ± {spread:.1f}'
 
 
-def _compare(before: Mapping[str, float], after: Mapping[str, float], target: str) -> list[str]:
+def _compare(before: Mapping[str, float], after: Mapping[str, float], target: str, ending: str) -> list[str]:
     cells = []
-    for score in SCORES:
+    for score in (name + ending for name in SCORES):
         old, new = before.get(f'{target}/{score}'), after.get(f'{target}/{score}')
         gain = '-' if old is None or new is None else f'{new - old:+.1f}'
         cells += [_cell(before, target, score), _cell(after, target, score), gain]

@@ -6,13 +6,16 @@ import numpy as np
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
-from cmdg_plugin.evaluation.ranking import rank_retrieval
+from cmdg_plugin.evaluation.ranking import RetrievalResult, rank_retrieval
 
 RANKS: tuple[int, ...] = (1, 5, 10)
 """Ranks of the CMC curve that are reported."""
 
 SCORES: tuple[str, ...] = ('mAP', *(f'R{rank}' for rank in RANKS))
 """Names of the scores of a target, in the order of reports."""
+
+RELEASED = '_released'
+"""Ends the name of a score of the released split, where all splits are scored."""
 
 JUNK_IDENTITY = -1
 """Identity of images that show nobody in particular; they neither ask nor answer (Market-1501)."""
@@ -54,38 +57,49 @@ def score_target(
 
     Returns:
         `mAP`, `R1`, `R5`, `R10` in percent, the mean over the splits; with several splits also `mAP_std` and
-        `R1_std`, the standard deviation over them (divided by their number).
+        `R1_std`, the standard deviation over them (divided by their number); with a released split beside them also
+        `mAP_released`, `R1_released`, `R5_released`, `R10_released`.
 
     Raises:
         ValueError: If features are not finite or a split has no valid query; it names the target.
     """
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
     _check_finite(features, target)
-    rows, counted, asked = [], 0, 0
-    for split in target.splits:
-        query, gallery = split_rows(target, split)
-        try:
-            result = rank_retrieval(
-                take_rows(features, query),
-                take_rows(features, gallery),
-                identities[query],
-                identities[gallery],
-                cameras[query],
-                cameras[gallery],
-                max_rank=max(RANKS),
-                chunk_size=chunk_size,
-                device=device,
-            )
-        except ValueError as error:
-            raise ValueError(f'Target {target.name!r}: {error}') from error
-        rows.append([result.mAP, *(result.cmc[rank - 1] for rank in RANKS)])
-        counted, asked = counted + result.num_valid_queries, asked + len(query)
-    _log_counts(target, asked, counted)
-    percent = 100 * np.array(rows)
+    results = [_rank(features, target, split, chunk_size, device) for split in target.splits]
+    asked = sum(len(split_rows(target, split)[0]) for split in target.splits)
+    _log_counts(target, asked, sum(result.num_valid_queries for result in results))
+    percent = np.array([_percent(result) for result in results])
     scores = dict(zip(SCORES, percent.mean(axis=0).tolist(), strict=True))
-    if len(rows) > 1:
+    if len(results) > 1:
         scores |= {f'{name}_std': float(percent[:, SCORES.index(name)].std()) for name in ('mAP', 'R1')}
+    if target.released is not None:
+        released = _percent(_rank(features, target, target.released, chunk_size, device))
+        scores |= {f'{name}{RELEASED}': value for name, value in zip(SCORES, released, strict=True)}
     return scores
+
+
+def _rank(
+    features: np.ndarray, target: EvaluationTarget, split: EvaluationSplit, chunk_size: int | None, device: str | None
+) -> RetrievalResult:
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    query, gallery = split_rows(target, split)
+    try:
+        return rank_retrieval(
+            take_rows(features, query),
+            take_rows(features, gallery),
+            identities[query],
+            identities[gallery],
+            cameras[query],
+            cameras[gallery],
+            max_rank=max(RANKS),
+            chunk_size=chunk_size,
+            device=device,
+        )
+    except ValueError as error:
+        raise ValueError(f'Target {target.name!r}: {error}') from error
+
+
+def _percent(result: RetrievalResult) -> list[float]:
+    return [100 * float(value) for value in (result.mAP, *(result.cmc[rank - 1] for rank in RANKS))]
 
 
 def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:

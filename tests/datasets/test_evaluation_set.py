@@ -36,6 +36,25 @@ def test_every_image_once_over_splits(tmp_path):
     assert len(dataset) == 4
 
 
+def test_all_splits_have_the_released_one_beside_them(tmp_path):
+    """One of those that are averaged (GRID, iLIDS) or not (VIPeR, PRID); its images are not loaded twice."""
+    for settings, count in (({'released': 1}, 2), ({'released': 1, 'num_listed': 1}, 1)):
+        source = ListedSource('small', tmp_path, make_splits(), **settings)
+        (target,) = ReIDEvaluationSet([source], split='all').targets
+        assert len(target.splits) == count
+        assert sorted(path.rsplit('/', 1)[1] for path in target.paths) == ['a.jpg', 'b.jpg', 'c.jpg', 'd.jpg']
+        names = [
+            [target.paths[row].rsplit('/', 1)[1] for row in rows]
+            for rows in (target.released.query, target.released.gallery)
+        ]
+        assert names == [['a.jpg', 'c.jpg'], ['b.jpg', 'd.jpg']]
+        (alone,) = ReIDEvaluationSet([source], split='released').targets
+        assert alone.released is None
+    # Where there is but one split, it is not scored twice.
+    (single,) = ReIDEvaluationSet([ListedSource('one', tmp_path, make_splits()[1:])], split='all').targets
+    assert single.released is None
+
+
 @pytest.mark.parametrize(
     ('split', 'query'), [('released', ['a.jpg', 'c.jpg']), (0, ['c.jpg']), (1, ['a.jpg', 'c.jpg'])]
 )

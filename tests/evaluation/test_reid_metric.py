@@ -49,6 +49,19 @@ def test_rows_of_all_targets_and_their_average(targets, features):
     assert 'street/mAP_std' not in metrics
 
 
+def test_averages_of_released_splits(targets, features):
+    street, hall = targets
+    hall = replace(hall, released=hall.splits[2])
+    metrics = run(ReIDMetric(), (street, hall), features, np.arange(90))
+    for name in ('mAP', 'R1', 'R5', 'R10'):
+        assert metrics[f'average/{name}'] == pytest.approx((metrics[f'street/{name}'] + metrics[f'hall/{name}']) / 2)
+        # A target of one split has no other.
+        mean = (metrics[f'street/{name}'] + metrics[f'hall/{name}_released']) / 2
+        assert metrics[f'average/{name}_released'] == pytest.approx(mean)
+    assert 'street/mAP_released' not in metrics
+    assert not any(key.endswith('_released') for key in run(ReIDMetric(), targets, features, np.arange(90)))
+
+
 def test_ranked_queries_are_kept_on_request(targets, features):
     metric = ReIDMetric(num_ranked_queries=3)
     run(metric, targets, features, np.arange(90))

@@ -50,6 +50,17 @@ def test_before_and_after():
     assert len({len(line) for line in plain}) <= 2  # columns line up; only the first line is shorter
 
 
+def test_released_splits_follow_in_rows_of_their_own():
+    released = {'hall/mAP_released': 55.55, 'hall/R1_released': 61.0, 'average/mAP_released': 34.0}
+    lines = format_score_table(METRICS | released).splitlines()
+    assert lines[5:] == [
+        'hall, released split           55.5  61.0     -      -',
+        'average, released split        34.0     -     -      -',
+    ]
+    compared = format_score_table(METRICS | released, before=METRICS | {'hall/mAP_released': 50.0}, style='markdown')
+    assert compared.splitlines()[5].startswith('| hall, released split | 50.0 | 55.5 | +5.5 | - | 61.0 | - |')
+
+
 def test_the_average_comes_last_whatever_the_order():
     metrics = {'average/mAP': 1.0, 'a/mAP': 1.0, 'b/mAP': 1.0}
     assert [line.split()[0] for line in format_score_table(metrics).splitlines()[2:]] == ['a', 'b', 'average']

@@ -1,9 +1,11 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
+from cmdg_plugin.datasets.evaluation_set import EvaluationSplit
 from cmdg_plugin.evaluation import rank_distances
 from cmdg_plugin.evaluation.target_scores import score_target, take_rows
 
@@ -50,6 +52,20 @@ def test_several_splits_give_mean_and_deviation(targets):
     assert scores['R1_std'] == pytest.approx(100 * np.std([result.cmc[0] for result in results]))
     assert scores['mAP_std'] > 0
     assert set(scores) == {'mAP', 'R1', 'R5', 'R10', 'mAP_std', 'R1_std'}
+
+
+def test_the_released_split_stands_beside_the_mean(targets):
+    hall = targets[1]
+    features = features_of(hall)
+    released = EvaluationSplit(hall.splits[0].query[:5], hall.splits[0].gallery)
+    expected = split_result(features, hall, released)
+    alone = score_target(features, hall)
+    scores = score_target(features, replace(hall, released=released))
+    assert {name: scores[name] for name in alone} == alone
+    beside = {name: value for name, value in scores.items() if name not in alone}
+    assert list(beside) == ['mAP_released', 'R1_released', 'R5_released', 'R10_released']
+    assert list(beside.values()) == pytest.approx([100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]])])
+    assert beside['mAP_released'] != alone['mAP']
 
 
 def test_junk_neither_asks_nor_answers(make_target):
