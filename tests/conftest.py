@@ -128,6 +128,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
             'work_dir': str(tmp_path / 'work'),
             'model.backbone': {'model_name': tiny_clip, 'pretrained': None, 'image_size': (24, 16)},
             'optim_wrapper.optimizer.lr': 1e-3,
+            'optim_wrapper.type': 'OptimWrapper',
             'train_dataloader': {
                 'batch_size': 8,
                 'num_workers': 0,

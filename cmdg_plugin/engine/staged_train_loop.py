@@ -14,6 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset
 
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
+from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses, stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
@@ -58,8 +59,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         )
         self._max_iters = sum(stage.epochs * len(self._loaders[stage.name]) for stage in self.stages)
         self.val_before_training = val_before_training
-        # Kept because the runner replaces its own settings by the built objects.
-        self._optim_wrapper_cfg = runner.cfg.optim_wrapper.to_dict()
+        # Kept because the runner replaces its own settings by the built objects, which it does after this.
+        self._optim_wrapper_cfg = fit_precision_to_device(runner.cfg.optim_wrapper.to_dict())
+        runner.optim_wrapper = self._optim_wrapper_cfg
         self._prepared: Stage | None = None
         self._loaded_position: dict[str, Any] | None = None
         self._check_stages()

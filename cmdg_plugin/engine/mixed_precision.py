@@ -1,0 +1,32 @@
+"""Mixed precision where the machine has a device for it, full precision elsewhere."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.device import get_device
+from mmengine.logging import print_log
+
+_DEVICES = ('cuda', 'npu', 'mlu', 'musa')
+_AMP_SETTINGS = ('loss_scale', 'dtype', 'use_fsdp')
+
+
+def fit_precision_to_device(optim_wrapper: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace MMEngine's mixed precision, which stops on a CPU, by full precision there, and say so in the log.
+
+    Args:
+        optim_wrapper: Settings of an optimizer wrapper.
+
+    Returns:
+        The settings, changed only if they ask for `AmpOptimWrapper` on a device that it does not know.
+    """
+    settings = dict(optim_wrapper)
+    device = get_device()
+    if settings.get('type') != 'AmpOptimWrapper' or device in _DEVICES:
+        return settings
+    print_log(
+        f'Mixed precision (AmpOptimWrapper) needs a GPU and this run is on {device}: computing in full precision.',
+        logger='current',
+        level=logging.WARNING,
+    )
+    return {name: value for name, value in settings.items() if name not in _AMP_SETTINGS} | {'type': 'OptimWrapper'}

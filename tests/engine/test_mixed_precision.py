@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
+
+AMP = {
+    'type': 'AmpOptimWrapper',
+    'loss_scale': 'dynamic',
+    'dtype': 'float16',
+    'optimizer': {'type': 'Adam', 'lr': 1.0},
+    'clip_grad': {'max_norm': 1},
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
+def test_full_precision_without_a_gpu_keeps_all_other_settings():
+    settings = fit_precision_to_device(AMP)
+    assert settings == {'type': 'OptimWrapper', 'optimizer': AMP['optimizer'], 'clip_grad': AMP['clip_grad']}
+    assert AMP['type'] == 'AmpOptimWrapper'
+
+
+@pytest.mark.parametrize('device', ['cuda', 'npu'])
+def test_mixed_precision_stays_where_it_runs(device: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr('cmdg_plugin.engine.mixed_precision.get_device', lambda: device)
+    assert fit_precision_to_device(AMP) == AMP
+
+
+def test_other_wrappers_are_left_alone():
+    assert fit_precision_to_device({'type': 'OptimWrapper', 'clip_grad': None}) == {
+        'type': 'OptimWrapper',
+        'clip_grad': None,
+    }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
+def test_a_mixed_precision_recipe_trains_on_a_cpu_and_says_so(tiny_config: Config):
+    tiny_config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs for stage, epochs in enumerate((1, 0, 0))})
+    runner = Runner.from_cfg(tiny_config)
+    runner.train()
+    assert type(runner.optim_wrapper) is OptimWrapper
+    (log,) = Path(runner.work_dir).rglob('*.log')
+    assert log.read_text().count('computing in full precision') == 1
