@@ -2,12 +2,14 @@
 
 import argparse
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, DictAction
 
-DATA_ROOT_VARIABLE = 'CMDG_DATA_ROOT'
-"""Environment variable that says where datasets lie; `--cfg-options data_root=...` sets it for one run."""
+_VARIABLE_PREFIX = 'CMDG_'
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line and lay the shared arguments over it.
 
+    An option without a dot is also given to the config files while they are read, as the environment variable CMDG_
+    followed by its name in capitals (`data_root=DIR` as CMDG_DATA_ROOT): files that ask for it, as
+    `'{{$CMDG_DATA_ROOT:data}}'`, compute other values from it, such as every path below the data root.
+
     Args:
         args: Parsed arguments with `config` and those of `add_shared_arguments`.
 
@@ -41,10 +47,11 @@ def load_config(args: argparse.Namespace) -> Config:
         raise FileNotFoundError(f'No config at {args.config}; the ones that ship with the plugin are in configs/.')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     options = dict(args.cfg_options or {})
-    if 'data_root' in options:
-        # Paths below the data root are put together while the config is read, so it must be known before.
-        os.environ[DATA_ROOT_VARIABLE] = str(options.pop('data_root'))
-    config = Config.fromfile(args.config)
+    with _in_environment(options) as variables:
+        config = Config.fromfile(args.config)
+    for name, variable in variables.items():
+        if variable in config.env_variables:
+            del options[name]
     config.launcher = args.launcher
     if args.work_dir is not None:
         config.work_dir = args.work_dir
@@ -52,3 +59,19 @@ def load_config(args: argparse.Namespace) -> Config:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     config.merge_from_dict(options)
     return config
+
+
+@contextmanager
+def _in_environment(options: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Context in which options without a dot are environment variables; gives each one's variable."""
+    variables = {name: _VARIABLE_PREFIX + name.upper() for name in options if '.' not in name}
+    before = {variable: os.environ.get(variable) for variable in variables.values()}
+    os.environ.update({variable: str(options[name]) for name, variable in variables.items()})
+    try:
+        yield variables
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmdg_plugin.apis.command_line import DATA_ROOT_VARIABLE, add_shared_arguments, load_config
+from cmdg_plugin.apis.command_line import add_shared_arguments, load_config
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -28,10 +28,25 @@ def test_options_reach_single_stages():
 
 
 def test_data_root_reaches_every_path_below_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(os.environ, DATA_ROOT_VARIABLE, 'unused')
-    config = load_config(parse('--cfg-options', 'data_root=/somewhere'))
-    sources = [*config.train_dataloader.dataset.sources, *config.test_dataloader.dataset.targets]
-    assert {source.root for source in sources} == {'/somewhere/islands'}
+    monkeypatch.setenv('CMDG_DATA_ROOT', '/elsewhere')
+    for arguments, root in ((('--cfg-options', 'data_root=/somewhere'), '/somewhere'), ((), '/elsewhere')):
+        config = load_config(parse(*arguments))
+        sources = [*config.train_dataloader.dataset.sources, *config.test_dataloader.dataset.targets]
+        assert {source.root for source in sources} == {f'{root}/islands'}
+        assert config.data_root == f'{root}/islands'
+    # An option is for one run; the caller's environment stays as it was.
+    assert os.environ['CMDG_DATA_ROOT'] == '/elsewhere'
+
+
+def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
+    base, child = tmp_path / 'base.py', tmp_path / 'child.py'
+    base.write_text("size = int('{{$CMDG_SIZE:3}}')\nmodel = dict(sizes=[size, 2 * size])\nname = 'plain'\n")
+    child.write_text("_base_ = ['./base.py']\nheight = model_height = int('{{$CMDG_SIZE:3}}') + 1\n")
+    arguments = parse('--cfg-options', 'size=5', 'name=given')
+    arguments.config = str(child)
+    config = load_config(arguments)
+    assert (config.size, config.model.sizes, config.height, config.name) == (5, [5, 10], 6, 'given')
+    assert not [name for name in os.environ if name in ('CMDG_SIZE', 'CMDG_NAME')]
 
 
 def test_missing_config_is_named():
