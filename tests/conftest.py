@@ -1,8 +1,10 @@
 """Fixtures of the whole suite: a tiny captioned dataset on disk, a tiny CLIP, and a config that trains on both."""
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import open_clip
@@ -164,3 +166,21 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
 def golden() -> dict[str, np.ndarray]:
     """The released losses' numbers (float64): inputs, values, gradients and learning rates."""
     return dict(np.load(Path(__file__).parent / 'data' / 'golden_losses.npz'))
+
+
+@pytest.fixture(scope='session')
+def miniatures() -> ModuleType:
+    """The helper that writes tiny copies of the public datasets."""
+    path = Path(__file__).parent / 'helpers' / 'miniatures.py'
+    spec = importlib.util.spec_from_file_location('miniatures', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def release_data(miniatures: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All nine datasets in the release's layout; do not write into it."""
+    root = tmp_path_factory.mktemp('release')
+    miniatures.write_miniatures(root, 'release')
+    return root

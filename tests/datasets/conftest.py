@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 
@@ -69,24 +68,6 @@ def load_pipeline():
             'meta_keys': ('img_path', 'ori_shape'),
         },
     ]
-
-
-@pytest.fixture(scope='session')
-def miniatures():
-    """The helper that writes tiny copies of the public datasets."""
-    path = Path(__file__).parents[1] / 'helpers' / 'miniatures.py'
-    spec = importlib.util.spec_from_file_location('miniatures', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope='session')
-def release_data(miniatures, tmp_path_factory):
-    """All nine datasets in the release's layout; do not write into it."""
-    root = tmp_path_factory.mktemp('release')
-    miniatures.write_miniatures(root, 'release')
-    return root
 
 
 @pytest.fixture(scope='session')

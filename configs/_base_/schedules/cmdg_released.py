@@ -8,7 +8,8 @@ image_schedule = [
 ]
 
 optim_wrapper = dict(
-    type='OptimWrapper',
+    # Mixed precision; in full precision, with a line in the log, where there is no GPU.
+    type='AmpOptimWrapper',
     optimizer=dict(type='Adam', lr=5e-6, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys={'classifier': dict(lr_mult=1.2)}),
 )

@@ -1,0 +1,18 @@
+"""CMDG on CLIP's ViT-B/16 with OpenAI's weights: features of 768 + 512 numbers.
+
+Without network, fetch the weights elsewhere: --cfg-options model.backbone.pretrained=FILE.
+"""
+
+_base_ = ['./cmdg_shared.py']
+
+size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width, as the protocols' option image_size says
+model = dict(
+    backbone=dict(
+        type='TextAwareCLIP',
+        model_name='ViT-B-16',
+        pretrained='openai',
+        image_size=[int(side) for side in size.split('x')],
+        text_finetune_layers=0,
+    ),
+)
+del size

@@ -1,0 +1,5 @@
+"""Protocol 3: as protocol 2, on all images of the sources instead of their training images."""
+
+_base_ = ['./p2_msmt17.py']
+
+train_dataloader = dict(dataset=dict(subsets='all'))

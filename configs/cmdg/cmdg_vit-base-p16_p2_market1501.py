@@ -1,0 +1,11 @@
+"""CMDG's released recipe, protocol 2: training images of MSMT17, CUHK-SYSU and CUHK03 to Market-1501.
+
+python tools/train.py configs/cmdg/cmdg_vit-base-p16_p2_market1501.py --cfg-options data_root=DIR
+"""
+
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/models/cmdg_vit-base-p16.py',
+    '../_base_/protocols/p2_market1501.py',
+    '../_base_/schedules/cmdg_released.py',
+]

@@ -1,0 +1,287 @@
+"""The protocol configs against a table of the released recipe, written from the method's description."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+from mmengine.runner import set_random_seed
+from PIL import Image
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+# Sources, roles that are trained on, targets.
+PROTOCOLS = {
+    'p1': (['market1501', 'cuhksysu', 'cuhk02', 'cuhk03'], 'all', ['prid', 'grid', 'viper', 'ilids']),
+    'p2_market1501': (['msmt17', 'cuhksysu', 'cuhk03'], ['train'], ['market1501']),
+    'p2_msmt17': (['market1501', 'cuhksysu', 'cuhk03'], ['train'], ['msmt17']),
+    'p2_cuhk03': (['market1501', 'msmt17', 'cuhksysu'], ['train'], ['cuhk03']),
+    'p3_market1501': (['msmt17', 'cuhksysu', 'cuhk03'], 'all', ['market1501']),
+    'p3_msmt17': (['market1501', 'cuhksysu', 'cuhk03'], 'all', ['msmt17']),
+    'p3_cuhk03': (['market1501', 'msmt17', 'cuhksysu'], 'all', ['cuhk03']),
+}
+VERSIONS = {'msmt17': 'MSMT17_V1', 'cuhk03': 'labeled'}
+
+# Per stage and term: loss, weight, constants, inputs.
+LOSSES = {
+    'warmup': {
+        'id_width': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_width', 'targets': 'labels'}),
+        'id_shared': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_shared', 'targets': 'labels'}),
+        'triplet_token': (
+            'BatchHardTripletLoss',
+            1,
+            {'margin': None},
+            {'features': 'last_block_token', 'labels': 'labels'},
+        ),
+        'triplet_width': ('BatchHardTripletLoss', 1, {'margin': None}, {'features': 'global_width', 'labels': 'labels'}),
+        'triplet_shared': (
+            'BatchHardTripletLoss',
+            1,
+            {'margin': None},
+            {'features': 'global_shared', 'labels': 'labels'},
+        ),
+    },
+    'prompt': {
+        'prompt': (
+            'PromptContrastiveLoss',
+            1,
+            {'temperature': 1.0},
+            {'image': 'global_shared', 'text': 'prompt_texts', 'labels': 'labels'},
+        ),
+    },
+    # 2.5 * (1.5 * L_sid + L_tri) + 1.5 * L_cap + 0.8 * L_prompt + 0.8 * L_part + 1.0 * L_mmd
+    'bridging': {
+        'soft_identity': (
+            'SoftIdentityLoss',
+            2.5 * 1.5,
+            {'smoothing': 0.1, 'soft_weight': 0.5, 'soft_ratio': 0.5},
+            {'logits': 'logits_width', 'targets': 'labels', 'neighbors': 'neighbors', 'bank_labels': 'bank_labels'},
+        ),
+        'triplet': ('BatchHardTripletLoss', 2.5, {'margin': None}, {'features': 'global_shared', 'labels': 'labels'}),
+        'caption': (
+            'CaptionContrastiveLoss',
+            1.5,
+            {'temperature': 0.1},
+            {'image_regions': 'image_regions', 'text_regions': 'caption_regions'},
+        ),
+        'prompt': (
+            'PromptClassificationLoss',
+            0.8,
+            {},
+            {'image': 'global_shared', 'prompts': 'prompt_features', 'targets': 'labels'},
+        ),
+        'part': (
+            'PartNeighborLoss',
+            0.8,
+            {'num_neighbors': 10, 'scale': 0.02},
+            {
+                'parts': 'parts',
+                'bank': 'bank',
+                'positions': 'image_index',
+                'valid': 'bank_filled',
+                'bank_norms': 'bank_norms',
+            },
+        ),
+        'alignment': (
+            'DistributionAlignmentLoss',
+            1.0,
+            {'bandwidth': 0.65},
+            {'image': 'global_shared', 'text': 'caption_global'},
+        ),
+    },
+}
+
+AUGMENTATION = [
+    {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
+    {'type': 'mmpretrain.Resize', 'scale': (224, 224), 'interpolation': 'bicubic', 'backend': 'pillow'},
+    {'type': 'mmpretrain.NumpyToPIL', 'to_rgb': True},
+    {'type': 'mmpretrain.torchvision/RandomGrayscale', 'p': 0.1},
+    {'type': 'mmpretrain.torchvision/RandomCrop', 'size': (224, 224), 'padding': 10},
+    {'type': 'mmpretrain.torchvision/RandomHorizontalFlip', 'p': 0.4},
+    {
+        'type': 'RandomApply',
+        'prob': 0.1,
+        'transforms': [
+            {
+                'type': 'mmpretrain.torchvision/ColorJitter',
+                'brightness': 0.15,
+                'contrast': 0.1,
+                'saturation': 0.05,
+                'hue': 0.05,
+            }
+        ],
+    },
+    {'type': 'mmpretrain.PILToNumpy', 'to_bgr': True},
+    {
+        'type': 'RandomApply',
+        'prob': 0.6,
+        'transforms': [{'type': 'AugMix', 'width': 3, 'depth': 1, 'severity': 1, 'coefficient': 0.1}],
+    },
+]
+
+CONSTANTS = {
+    'model.type': 'CMDGReID',
+    'model.backbone': {
+        'type': 'TextAwareCLIP',
+        'model_name': 'ViT-B-16',
+        'pretrained': 'openai',
+        'image_size': [224, 224],
+        'text_finetune_layers': 0,
+    },
+    'model.data_preprocessor': {'type': 'ReIDDataPreprocessor', 'normalization': 'instance'},
+    'model.prompts': {'type': 'IdentityPrompt', 'num_context': 4, 'template': 'A photo of a {} person.'},
+    'model.memory': {'type': 'CaptionMemoryBank', 'momentum': 0.3},
+    'optim_wrapper': {
+        'type': 'AmpOptimWrapper',
+        'optimizer': {'type': 'Adam', 'lr': 5e-6, 'weight_decay': 1e-4},
+        'paramwise_cfg': {'custom_keys': {'classifier': {'lr_mult': 1.2}}},
+    },
+    'train_dataloader.batch_size': 64,
+    'train_dataloader.drop_last': True,
+    'train_dataloader.sampler': {'type': 'IdentitySampler', 'batch_size': 64, 'num_instances': 4},
+    'val_evaluator.type': 'ReIDMetric',
+    'default_hooks.checkpoint': {'type': 'CheckpointHook', 'interval': 1, 'max_keep_ckpts': 1},
+    'data_root': 'data',
+}
+
+IMAGE_SIDE = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
+IMAGE_SCHEDULE = [
+    {'type': 'LinearLR', 'start_factor': 0.19, 'end_factor': 1.0, 'begin': 0, 'end': 10},
+    {'type': 'MultiStepLR', 'milestones': [39, 54], 'gamma': 0.1},
+]
+# Name, epochs, what trains, peak rate, schedule.
+STAGES = [
+    ('warmup', 3, IMAGE_SIDE, 5e-6, IMAGE_SCHEDULE),
+    (
+        'prompt',
+        120,
+        ['prompts'],
+        3.5e-4,
+        {'type': 'WarmupCosineLR', 'warmup_epochs': 5, 'start_ratio': 1e-5 / 3.5e-4, 'end_ratio': 1e-6 / 3.5e-4},
+    ),
+    ('bridging', 60, IMAGE_SIDE, 5e-6, IMAGE_SCHEDULE),
+]
+
+
+@pytest.fixture(params=PROTOCOLS)
+def protocol(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def config(protocol: str, monkeypatch: pytest.MonkeyPatch) -> Config:
+    for name in ('DATA_ROOT', 'IMAGE_SIZE', 'BATCH_SIZE', 'NUM_WORKERS', 'SPLIT', 'MSMT17_VERSION', 'CUHK03_VERSION'):
+        monkeypatch.delenv(f'CMDG_{name}', raising=False)
+    return Config.fromfile(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py')
+
+
+def plain(value: object) -> object:
+    """A config's value in plain types."""
+    return Config({'value': value}).to_dict()['value']
+
+
+def test_sources_roles_and_targets(config: Config, protocol: str):
+    sources, subsets, targets = PROTOCOLS[protocol]
+    training = config.train_dataloader.dataset
+    assert [source.name for source in training.sources] == sources
+    assert training.subsets == subsets
+    for loader in (config.val_dataloader, config.test_dataloader):
+        assert [target.name for target in loader.dataset.targets] == targets
+        assert loader.dataset.split == 'all'
+        for source in (*training.sources, *loader.dataset.targets):
+            assert source.type == 'BenchmarkSource'
+            assert source.data_root == 'data'
+            assert source.get('version') == VERSIONS.get(source.name)
+
+
+def test_constants(config: Config):
+    for key, expected in CONSTANTS.items():
+        value = config
+        for part in key.split('.'):
+            value = value[part]
+        assert plain(value) == expected, key
+
+
+def test_losses(config: Config):
+    assert list(config.model.losses) == list(LOSSES)
+    for stage, expected in LOSSES.items():
+        found = {}
+        for term in plain(config.model.losses[stage]):
+            outputs = term.pop('outputs', [])
+            assert outputs == (['neighbors'] if term['name'] == 'part' else [])
+            name, loss, inputs, weight = (
+                term.pop('name'),
+                term.pop('type'),
+                term.pop('inputs'),
+                term.pop('weight', 1.0),
+            )
+            found[name] = (loss, weight, term, inputs)
+        assert found == expected, stage
+
+
+def test_stages(config: Config):
+    assert config.train_cfg.type == 'StagedTrainLoop'
+    assert config.train_cfg.get('val_interval') is None  # the last epoch alone is evaluated
+    found = [
+        (
+            stage['name'],
+            stage['epochs'],
+            stage['trainable'],
+            stage.get('optim_wrapper', {}).get('optimizer', config.optim_wrapper.optimizer)['lr'],
+            stage['param_scheduler'],
+        )
+        for stage in plain(config.train_cfg.stages)
+    ]
+    assert found == STAGES
+    assert config.train_cfg.stages[1].train_dataloader.batch_size == 64
+
+
+def test_augmentation_list(config: Config):
+    *augmentation, packing = plain(config.train_dataloader.dataset.pipeline)
+    assert augmentation == AUGMENTATION
+    assert packing['type'] == 'mmpretrain.PackInputs'
+
+
+def test_evaluation_and_encoding_draw_nothing(config: Config):
+    expected = [*AUGMENTATION[:2], plain(config.train_dataloader.dataset.pipeline)[-1]]
+    users = [config.val_dataloader.dataset, config.test_dataloader.dataset, *config.custom_hooks]
+    assert [user.type for user in config.custom_hooks] == ['PromptLearningHook', 'DomainBridgingHook']
+    assert all(plain(user.pipeline) == expected for user in users)
+
+
+def test_docstring_is_the_command(protocol: str):
+    name = f'configs/cmdg/cmdg_vit-base-p16_{protocol}.py'
+    lines = (CONFIGS.parent / name).read_text().splitlines()
+    assert lines[0].startswith(f'"""CMDG\'s released recipe, protocol {protocol[1]}: ')
+    assert lines[2] == f'python tools/train.py {name} --cfg-options data_root=DIR'
+
+
+def test_names_of_configs_are_unique():
+    names = Counter(path.name for path in CONFIGS.rglob('*.py'))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_colors_survive_the_way_through_pillow(tmp_path: Path):
+    """A red image is red behind either pipeline, unless it was drawn gray, which one in ten is."""
+    config = Config.fromfile(CONFIGS / 'cmdg/cmdg_vit-base-p16_p1.py')
+    with DefaultScope.overwrite_default_scope('cmdg_plugin'):
+        plain_pipeline = Compose(config.val_dataloader.dataset.pipeline)
+        train_pipeline = Compose(config.train_dataloader.dataset.pipeline)
+    path = tmp_path / 'red.png'
+    Image.fromarray(np.full((40, 20, 3), (200, 30, 10), dtype=np.uint8)).save(path)
+    sample = {'img_path': str(path), 'gt_label': 0, 'camera': 0, 'domain': 0, 'image_index': 0, 'captions': ('a',) * 4}
+    blue, _, red = plain_pipeline(dict(sample))['inputs'].float().mean(dim=(1, 2))
+    assert (blue.item(), red.item()) == (10, 200)
+    set_random_seed(0)
+    images = [train_pipeline(dict(sample))['inputs'] for _ in range(60)]
+    assert {image.shape for image in images} == {(3, 224, 224)}
+    means = np.array([image.float().mean(dim=(1, 2)).numpy() for image in images])
+    redness = means[:, 2] - means[:, 0]
+    gray = abs(redness) < 1
+    assert 1 <= gray.sum() <= 12
+    # Equalized copies of a plain picture take most of the red away, never all.
+    assert (redness[~gray] > 0).all()
+    assert np.median(redness[~gray]) > 100
