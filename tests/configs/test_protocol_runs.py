@@ -36,7 +36,9 @@ def configure(protocol: str, data: Path, work: Path) -> Config:
     add_shared_arguments(parser)
     config = str(REPOSITORY / f'configs/cmdg/cmdg_vit-base-p16_{protocol}.py')
     options = (f'data_root={data}', *TOY, *SMALL, f'experiment_name={work.name}')
-    return load_config(parser.parse_args([config, '--work-dir', str(work), '--cfg-options', *options]))
+    found = load_config(parser.parse_args([config, '--work-dir', str(work), '--cfg-options', *options]))
+    # Making its text pretty for the log takes longer than the training.
+    return Config(found.to_dict(), filename=found.filename, format_python_code=False)
 
 
 @pytest.mark.slow
