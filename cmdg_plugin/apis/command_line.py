@@ -16,23 +16,50 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every tool on a config takes."""
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and pictures; default: work_dirs/CONFIG_NAME')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
+    add_config_options(parser)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    # torch.distributed.launch passes it; torchrun sets the environment variable instead.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--cfg-options` alone, for tools that read a config but run nothing."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         help='settings laid over the config, as key=value; nested keys as a.b.0.c=value, lists as key="[a,b]"',
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    # torch.distributed.launch passes it; torchrun sets the environment variable instead.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Read the config of a command line and lay the shared arguments over it.
+def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config and lay options over it.
 
     An option without a dot is also given to the config files while they are read, as the environment variable CMDG_
     followed by its name in capitals (`data_root=DIR` as CMDG_DATA_ROOT): files that ask for it, as
     `'{{$CMDG_DATA_ROOT:data}}'`, compute other values from it, such as every path below the data root.
+
+    Args:
+        path: The config file.
+        options: Values by dotted key, as `--cfg-options` gives them.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'No config at {path}; the ones that ship with the plugin are in configs/.')
+    options = dict(options or {})
+    with _in_environment(options) as variables:
+        config = Config.fromfile(path)
+    for name, variable in variables.items():
+        if variable in config.env_variables:
+            del options[name]
+    config.merge_from_dict(options)
+    return config
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line and lay the shared arguments over it.
 
     Args:
         args: Parsed arguments with `config` and those of `add_shared_arguments`.
@@ -43,21 +70,13 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         FileNotFoundError: If there is no such config.
     """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'No config at {args.config}; the ones that ship with the plugin are in configs/.')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    options = dict(args.cfg_options or {})
-    with _in_environment(options) as variables:
-        config = Config.fromfile(args.config)
-    for name, variable in variables.items():
-        if variable in config.env_variables:
-            del options[name]
+    config = read_config(args.config, args.cfg_options)
     config.launcher = args.launcher
     if args.work_dir is not None:
         config.work_dir = args.work_dir
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    config.merge_from_dict(options)
     return config
 
 

@@ -8,10 +8,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.visualization.canvas import FAINT, INK, MAT, PAPER, fit_image
 from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 
 _MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
-_PAPER, _INK, _FAINT, _MAT = '#ffffff', '#1a1a1a', '#666666', '#e9e9e9'
 _QUERY, _RIGHT, _WRONG = '#2f5d9b', '#1a7f37', '#c62828'
 
 
@@ -50,17 +50,17 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
         for path in (query.query_path, *query.gallery_paths)
     ]
     height = names_top + 16 * max(map(len, names)) + _MARGIN
-    picture = Image.new('RGB', (width, height), _PAPER)
+    picture = Image.new('RGB', (width, height), PAPER)
     canvas = ImageDraw.Draw(picture)
-    canvas.text((_MARGIN, _MARGIN), _heading(query), _INK, heading)
+    canvas.text((_MARGIN, _MARGIN), _heading(query), INK, heading)
     for number, line in enumerate(caption):
-        canvas.text((_MARGIN, _MARGIN + 30 + 22 * number), line, _FAINT if query.captions is None else _INK, body)
+        canvas.text((_MARGIN, _MARGIN + 30 + 22 * number), line, FAINT if query.captions is None else INK, body)
     for path, left, lines, (label, color) in zip(
         (query.query_path, *query.gallery_paths), lefts, names, _labels(query), strict=True
     ):
         _draw_cell(picture, path, (left, cells_top), cell_size, label, color)
         for number, line in enumerate(lines):
-            canvas.text((left, names_top + 16 * number), line, _FAINT, small)
+            canvas.text((left, names_top + 16 * number), line, FAINT, small)
     return picture
 
 
@@ -110,19 +110,12 @@ def _draw_cell(
     left, top = corner
     right, bottom = left + cell_size[0] + 2 * _FRAME, top + _TAB + cell_size[1] + _FRAME
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
-    canvas.text((left + _FRAME + 3, top + _TAB // 2), label, _PAPER, ImageFont.load_default(14), anchor='lm')
-    canvas.rectangle((left + _FRAME, top + _TAB, right - _FRAME - 1, bottom - _FRAME - 1), fill=_MAT)
+    canvas.text((left + _FRAME + 3, top + _TAB // 2), label, PAPER, ImageFont.load_default(14), anchor='lm')
+    canvas.rectangle((left + _FRAME, top + _TAB, right - _FRAME - 1, bottom - _FRAME - 1), fill=MAT)
     with Image.open(path) as source:
         image = ImageOps.exif_transpose(source).convert('RGB')
-    image = _fit(image, cell_size)
+    image = fit_image(image, cell_size)
     picture.paste(
         image,
         (left + _FRAME + (cell_size[0] - image.width) // 2, top + _TAB + (cell_size[1] - image.height) // 2),
     )
-
-
-def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scale an image to the largest size of its aspect inside `size`."""
-    scale = min(size[0] / image.width, size[1] / image.height)
-    fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    return image.resize(fitted, Image.Resampling.BICUBIC)

@@ -36,7 +36,12 @@ LOSSES = {
             {'margin': None},
             {'features': 'last_block_token', 'labels': 'labels'},
         ),
-        'triplet_width': ('BatchHardTripletLoss', 1, {'margin': None}, {'features': 'global_width', 'labels': 'labels'}),
+        'triplet_width': (
+            'BatchHardTripletLoss',
+            1,
+            {'margin': None},
+            {'features': 'global_width', 'labels': 'labels'},
+        ),
         'triplet_shared': (
             'BatchHardTripletLoss',
             1,

@@ -1,0 +1,25 @@
+"""The tool that shows training images, as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path):
+    out = tmp_path / 'deep' / 'grid.png'
+    command = [sys.executable, 'tools/browse_dataset.py', 'configs/cmdg/cmdg_vit-base-p16_p1.py', '--out', str(out)]
+    command += ['--num', '4', '--seed', '1', '--cfg-options', f'data_root={release_data}', 'image_size=64x32']
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert f'4 of 118 training images: {out}' in result.stdout + result.stderr
+    with Image.open(out) as grid:
+        assert grid.format == 'PNG'
+        # Two rows of three: gray cells of 224 x 224 that hold images of half that width.
+        gray = (np.asarray(grid) == 233).all(axis=2)
+    assert gray[:, 24:80].any(axis=1).sum() == 2 * 224
+    assert (gray[24:248, 24:248].sum(axis=1) == 112).all()
