@@ -17,18 +17,17 @@ def read(protocol: str, **options: object) -> Config:
 
 @pytest.mark.parametrize('protocol', ['p1', 'p2_cuhk03', 'p3_cuhk03'])
 def test_sizes_workers_and_data_root(protocol: str):
-    config = read(protocol, data_root='/d', image_size='256x128', batch_size=32, num_workers=3)
+    config = read(protocol, data_root='/d', image_size='256x128', num_workers=3)
     assert config.model.backbone.image_size == [256, 128]
     loaders = [config.train_dataloader, config.val_dataloader, config.test_dataloader]
     pipelines = [loader.dataset.pipeline for loader in loaders] + [hook.pipeline for hook in config.custom_hooks]
     assert [pipeline[1].scale for pipeline in pipelines] == [(128, 256)] * 5
     assert pipelines[0][4].size == (256, 128)
     assert [user.num_workers for user in (*loaders, *config.custom_hooks)] == [3] * 5
-    assert config.train_dataloader.batch_size == config.train_dataloader.sampler.batch_size == 32
     sources = [*loaders[0].dataset.sources, *loaders[1].dataset.targets, *loaders[2].dataset.targets]
     assert {source.data_root for source in sources} == {'/d'}
     # Nothing of the defaults is left.
-    assert not re.search(r'\b(224|64|8)\b', f'{config.model.backbone} {loaders} {config.custom_hooks}')
+    assert not re.search(r'\b(224|8)\b', f'{config.model.backbone} {loaders} {config.custom_hooks}')
 
 
 def versions(config: Config, name: str) -> list[str]:

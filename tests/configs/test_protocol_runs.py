@@ -13,7 +13,11 @@ from cmdg_plugin.apis.command_line import add_shared_arguments, load_config
 REPOSITORY = Path(__file__).parents[2]
 # The tower of the toy, and an image size that takes no time.
 TOY = ('model.backbone.model_name=cmdg-toy-vit', 'model.backbone.pretrained=islands', 'image_size=48x24')
-SMALL = ('batch_size=16', 'num_workers=0', *(f'train_cfg.stages.{stage}.epochs=1' for stage in range(3)))
+SMALL = (
+    'train_dataloader.batch_size=16',
+    'num_workers=0',
+    *(f'train_cfg.stages.{stage}.epochs=1' for stage in range(3)),
+)
 
 # Training images and people, counted by hand from the miniatures' writers: of Market-1501 16 + 6 + 12 images (neither
 # junk nor distractors) and 4 + 3 people, MSMT17 16 + 4 + 8 + 12 and 4 + 4, CUHK03 16 + 6 + 6 and 4 + 3, CUHK02

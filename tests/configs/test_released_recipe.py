@@ -146,7 +146,7 @@ CONSTANTS = {
     },
     'train_dataloader.batch_size': 64,
     'train_dataloader.drop_last': True,
-    'train_dataloader.sampler': {'type': 'IdentitySampler', 'batch_size': 64, 'num_instances': 4},
+    'train_dataloader.sampler': {'type': 'IdentitySampler', 'num_instances': 4},
     'val_evaluator.type': 'ReIDMetric',
     'default_hooks.checkpoint': {'type': 'CheckpointHook', 'interval': 1, 'max_keep_ckpts': 1},
     'data_root': 'data',
@@ -178,7 +178,7 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def config(protocol: str, monkeypatch: pytest.MonkeyPatch) -> Config:
-    for name in ('DATA_ROOT', 'IMAGE_SIZE', 'BATCH_SIZE', 'NUM_WORKERS', 'SPLIT', 'MSMT17_VERSION', 'CUHK03_VERSION'):
+    for name in ('DATA_ROOT', 'IMAGE_SIZE', 'NUM_WORKERS', 'SPLIT', 'MSMT17_VERSION', 'CUHK03_VERSION'):
         monkeypatch.delenv(f'CMDG_{name}', raising=False)
     return Config.fromfile(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py')
 

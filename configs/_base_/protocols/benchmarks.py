@@ -11,7 +11,6 @@ cuhk03_version = '{{$CMDG_CUHK03_VERSION:labeled}}'
 # PRID, GRID, VIPeR, iLIDS: `all` is the mean of ten splits with the released one beside it; `released` is that alone.
 split = '{{$CMDG_SPLIT:all}}'
 image_size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width
-batch_size = int('{{$CMDG_BATCH_SIZE:64}}')  # images of a batch on one GPU, 4 of each person
 num_workers = int('{{$CMDG_NUM_WORKERS:8}}')
 
 height, width = (int(side) for side in image_size.split('x'))
@@ -46,12 +45,12 @@ train_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=batch_size,
+    batch_size=64,  # 16 people with 4 images each, on every GPU
     num_workers=num_workers,
     persistent_workers=False,
     pin_memory=True,
     dataset=dict(type='CaptionedReIDDataset', pipeline=train_pipeline),
-    sampler=dict(type='IdentitySampler', batch_size=batch_size, num_instances=4),
+    sampler=dict(type='IdentitySampler', num_instances=4),
     collate_fn=dict(type='default_collate'),
     drop_last=True,
 )

@@ -1,49 +1,20 @@
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from cmdg_plugin.datasets.transforms import AugMix
 from cmdg_plugin.datasets.transforms.aug_mix import OPERATIONS
 from cmdg_plugin.registry import TRANSFORMS
 
-TRAIN_PIPELINE = [
-    {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
-    {'type': 'mmpretrain.Resize', 'scale': (112, 224), 'interpolation': 'bicubic', 'backend': 'pillow'},
-    {'type': 'RandomGrayscale', 'prob': 0.1, 'keep_channels': True, 'channel_weights': (0.114, 0.587, 0.299)},
-    {'type': 'mmpretrain.RandomCrop', 'crop_size': (224, 112), 'padding': 10},
-    {'type': 'RandomFlip', 'prob': 0.4, 'direction': 'horizontal'},
-    {
-        'type': 'RandomApply',
-        'prob': 0.1,
-        # mmpretrain's own ColorJitter overflows on NumPy 2 wherever the hue goes down.
-        'transforms': [
-            {'type': 'mmpretrain.NumpyToPIL', 'to_rgb': True},
-            {
-                'type': 'mmpretrain.torchvision/ColorJitter',
-                'brightness': 0.15,
-                'contrast': 0.1,
-                'saturation': 0.05,
-                'hue': 0.05,
-            },
-            {'type': 'mmpretrain.PILToNumpy', 'to_bgr': True},
-        ],
-    },
-    {
-        'type': 'RandomApply',
-        'prob': 0.6,
-        'transforms': [{'type': 'cmdg_plugin.AugMix', 'width': 3, 'depth': 1, 'severity': 1, 'coefficient': 0.1}],
-    },
-    {
-        'type': 'mmpretrain.PackInputs',
-        'algorithm_keys': ('camera', 'domain', 'image_index', 'captions'),
-        'meta_keys': ('img_path', 'flip'),
-    },
-]
+PROTOCOL = Path(__file__).parents[3] / 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 @pytest.fixture
@@ -124,7 +95,8 @@ def test_settings_out_of_range(settings):
 def test_the_whole_training_pipeline(tmp_path, image):
     path = tmp_path / 'a.jpg'
     Image.fromarray(image).save(path)
-    pipeline = Compose(TRAIN_PIPELINE)
+    with DefaultScope.overwrite_default_scope('cmdg_plugin'):
+        pipeline = Compose(Config.fromfile(PROTOCOL).train_dataloader.dataset.pipeline)
     for _ in range(40):
         sample = {
             'img_path': str(path),
@@ -135,7 +107,7 @@ def test_the_whole_training_pipeline(tmp_path, image):
             'captions': ('a',) * 4,
         }
         packed = pipeline(sample)
-        assert packed['inputs'].shape == (3, 224, 112)
+        assert packed['inputs'].shape == (3, 224, 224)
         assert str(packed['inputs'].dtype) == 'torch.uint8'
         assert packed['data_samples'].gt_label.item() == 4
         assert packed['data_samples'].image_index == 3
