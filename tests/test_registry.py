@@ -5,13 +5,15 @@ import sys
 
 SCRIPT = """
 import mmpretrain
-from mmengine.registry import FUNCTIONS, DefaultScope
+from mmengine.registry import FUNCTIONS, DefaultScope, Registry
 from mmpretrain.registry import (DATA_SAMPLERS, DATASETS, HOOKS, LOG_PROCESSORS, LOOPS, METRICS, MODELS,
-                                 PARAM_SCHEDULERS)
+                                 PARAM_SCHEDULERS, TRANSFORMS)
 DefaultScope.get_instance('test', scope_name='mmpretrain')
 expected = {
     MODELS: '''CMDGReID TextAwareCLIP IdentityPrompt ReIDHead CaptionMemoryBank ReIDDataPreprocessor PartNeighborLoss
-        DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss''',
+        DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss
+        PromptClassificationLoss LossTerms''',
+    TRANSFORMS: 'AugMix',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
     DATA_SAMPLERS: 'IdentitySampler',
     LOOPS: 'StagedTrainLoop',
@@ -40,10 +42,19 @@ for config in ready:
     built = MODELS.build({**config, 'type': 'cmdg_plugin.' + config['type']})
     assert type(built).__name__ == config['type']
 METRICS.build(dict(type='cmdg_plugin.ReIDMetric'))
+TRANSFORMS.build(dict(type='cmdg_plugin.AugMix'))
 HOOKS.build(dict(type='cmdg_plugin.PromptLearningHook', pipeline=[]))
 HOOKS.build(dict(type='cmdg_plugin.DomainBridgingHook', pipeline=[]))
 HOOKS.build(dict(type='cmdg_plugin.ResultsHook'))
 LOG_PROCESSORS.build(dict(type='cmdg_plugin.StageLogProcessor'))
+# Nothing that the plugin registers is missing above. (Sources have no counterpart in other projects.)
+from cmdg_plugin import registry as ours
+known = {name for names in expected.values() for name in names.split()}
+for registry in vars(ours).values():
+    if isinstance(registry, Registry) and registry is not ours.SOURCES:
+        registry.import_from_location()
+        own = {name for name, one in registry.module_dict.items() if one.__module__.startswith('cmdg_plugin.')}
+        assert own <= known, own - known
 """
 
 
