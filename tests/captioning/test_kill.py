@@ -16,7 +16,7 @@ pytest.importorskip('openai')
 from cmdg_plugin.datasets import load_captions
 
 IN_FLIGHT = 4
-IMAGES = 200
+IMAGES = 120
 
 
 class ForkingTool:
@@ -75,7 +75,7 @@ def test_twenty_kills(tool, chat_server, make_images, tmp_path, expected_caption
     for _ in range(20):
         child = tool.start(*arguments)
         # Some are killed before the first request, most in the middle of writing.
-        time.sleep(generator.uniform(0.05, 0.9))
+        time.sleep(generator.uniform(0.05, 0.6))
         os.kill(child, signal.SIGKILL)
         assert tool.wait() == -signal.SIGKILL
         assert not out.exists()

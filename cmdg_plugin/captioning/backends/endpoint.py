@@ -3,6 +3,7 @@
 import asyncio
 import time
 from enum import Enum
+from itertools import cycle
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +13,7 @@ from cmdg_plugin.captioning.backends.base import BackendUnavailable, CaptionAnsw
 _BUSY = (429, 502, 503, 504)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_CONNECTIONS = 8
 
 
 class Fault(Enum):
@@ -32,27 +34,39 @@ class EndpointTrouble(Exception):
 
 
 class Endpoint:
-    """A server with its client, how busy it is and until when it is left alone.
+    """A server with its clients, how busy it is and until when it is left alone.
 
     Args:
         openai: The `openai` package.
         url: Base URL of the API, such as `http://127.0.0.1:8000/v1`; `/v1` is added where the URL has no path.
         model: The model's name there.
         api_key: Key, never shown.
+        in_flight: Requests at once.
         timeout: Seconds for one try.
         max_retries: Tries after the first, by the client: with back-off, as long as `Retry-After` asks.
     """
 
     def __init__(
-        self, openai: ModuleType, url: str, model: str, api_key: str, *, timeout: float, max_retries: int
+        self,
+        openai: ModuleType,
+        url: str,
+        model: str,
+        api_key: str,
+        *,
+        in_flight: int,
+        timeout: float,
+        max_retries: int,
     ) -> None:
         self._openai = openai
         self._model = model
         self._api_key = api_key
         self.name = shown_url(url)
-        self.client = openai.AsyncOpenAI(
-            base_url=_with_path(url), api_key=api_key, timeout=timeout, max_retries=max_retries
-        )
+        # A connection pool looks at all its connections for each request, so several small ones are faster.
+        self._clients = [
+            openai.AsyncOpenAI(base_url=_with_path(url), api_key=api_key, timeout=timeout, max_retries=max_retries)
+            for _ in range(-(-in_flight // _CONNECTIONS))
+        ]
+        self._turn = cycle(self._clients)
         self.in_flight = 0
         self.answered = 0
         self.free_at = 0.0
@@ -79,13 +93,8 @@ class Endpoint:
     async def _send(self, request: CaptionRequest, image_url: str) -> Any:
         openai = self._openai
         try:
-            return await self.client.chat.completions.create(
-                model=self._model,
-                messages=_messages(request, image_url),
-                temperature=request.temperature,
-                seed=request.seed,
-                max_tokens=request.max_tokens,
-            )
+            # The client's plain request: its typed one walks through every message and takes three times as long.
+            return await next(self._turn).post('/chat/completions', cast_to=object, body=self._body(request, image_url))
         except openai.APIStatusError as error:
             raise self._judge(error) from None
         except openai.APIConnectionError as error:
@@ -93,6 +102,15 @@ class Endpoint:
             raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'{error}{cause}')) from None
         except (openai.APIError, ValueError) as error:
             raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'broken answer: {error}')) from None
+
+    def _body(self, request: CaptionRequest, image_url: str) -> dict[str, Any]:
+        return {
+            'model': self._model,
+            'messages': _messages(request, image_url),
+            'temperature': request.temperature,
+            'seed': request.seed,
+            'max_tokens': request.max_tokens,
+        }
 
     def _judge(self, error: Any) -> Exception:
         """What a status code says; the causes are dropped as they hold headers, and so the key."""
@@ -108,7 +126,7 @@ class Endpoint:
     async def is_alive(self) -> bool:
         """Whether the server answers anything at all, tried on its list of models."""
         try:
-            await self.client.with_options(max_retries=0, timeout=10).models.list()
+            await self._clients[0].with_options(max_retries=0, timeout=10).models.list()
         except self._openai.APIStatusError as error:
             return bool(error.status_code < 500)
         except self._openai.APIConnectionError:
@@ -132,7 +150,7 @@ class Endpoint:
     async def close(self) -> None:
         """Close the connections."""
         # A close that is itself cancelled would leave sockets to the garbage collector.
-        await asyncio.shield(self.client.close())
+        await asyncio.shield(asyncio.gather(*(client.close() for client in self._clients)))
 
 
 def shown_url(url: str) -> str:
@@ -158,16 +176,15 @@ def _messages(request: CaptionRequest, image_url: str) -> list[dict[str, Any]]:
 
 
 def _read_answer(response: Any) -> CaptionAnswer:
-    """The client does not check what it parses, so any JSON may have come."""
+    """Any JSON may have come."""
     try:
-        choice = response.choices[0]
-        content = choice.message.content
-        refusal = getattr(choice.message, 'refusal', None)
-        complete = choice.finish_reason != 'length'
+        choice = response['choices'][0]
+        content = choice['message']['content']
+        if content is None:
+            content = choice['message'].get('refusal') or ''
+        complete = choice.get('finish_reason') != 'length'
     except (AttributeError, IndexError, TypeError, KeyError) as error:
-        raise EndpointTrouble(Fault.UNCLEAR, f'the answer is no chat completion ({error})') from None
-    if content is None:
-        content = refusal or ''
+        raise EndpointTrouble(Fault.UNCLEAR, f'the answer is no chat completion ({error!r})') from None
     if not isinstance(content, str):
         raise EndpointTrouble(Fault.UNCLEAR, f'expected text in the answer, got a {type(content).__name__}')
     return CaptionAnswer(content, complete)

@@ -64,7 +64,8 @@ class OpenAIEndpoint(CaptionBackend):
         openai = import_extra('openai', 'captions')
         key = os.environ.get(api_key_variable) or 'no-key'
         self._endpoints = [
-            Endpoint(openai, url, model, key, timeout=timeout, max_retries=max_retries) for url in endpoints
+            Endpoint(openai, url, model, key, in_flight=in_flight, timeout=timeout, max_retries=max_retries)
+            for url in endpoints
         ]
         self._in_flight = in_flight
         self._patience = patience

@@ -1,0 +1,91 @@
+"""Islands, captioned by the tool instead of by its own descriptions, trains the toy config through all stages."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('openai')
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from cmdg_plugin.datasets import load_captions
+from cmdg_plugin.datasets.islands import build_islands
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Sixteen people to train on and four to find, out of one domain; returns their folder and Islands' own captions."""
+    islands = build_islands(tmp_path / 'islands', domains=('harbor',))
+    records = json.loads((islands / 'harbor.json').read_text())
+    folder, own = tmp_path / 'cameras', {}
+    for split, people in (('bounding_box_train', 16), ('query', 4), ('bounding_box_test', 4)):
+        chosen = [record for record in records if record['file_path'].startswith(split) and record['id'] > 0]
+        kept = sorted({record['id'] for record in chosen})[:people]
+        for person in kept:
+            for record in [record for record in chosen if record['id'] == person][:4]:
+                path = folder / record['file_path']
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(islands / 'harbor' / record['file_path'], path)
+                own[path.read_bytes()] = record
+    return folder, own
+
+
+def talk_like_a_model(chat_server, own):
+    """Let the server know what Islands knows, and say it as models do."""
+    from base64 import b64decode
+
+    regions = ('upper third', 'middle third', 'lower third')
+
+    def say(number, body):
+        image, question = body['messages'][1]['content']
+        record = own[b64decode(image['image_url']['url'].partition(',')[2])]
+        at = next((at for at, words in enumerate(regions, start=1) if words in question['text']), 0)
+        caption = record['captions'][at]
+        if 'Use at least' in question['text']:
+            return f'say:A person can be seen with the following: {caption}'
+        if number % 10 == 0 and 'Nobody is to be identified' not in question['text']:
+            return "say:I'm sorry, but I can't help with that."
+        return f'say:{("{}", "**{}**", "Sure! {}", "{}" + chr(10))[number % 4].format(caption)}'
+
+    chat_server.fault = say
+
+
+def config_for(folder, caption_file, work_dir):
+    config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
+    source = {'type': 'CaptionFileSource', 'name': 'cameras', 'root': str(folder), 'caption_file': str(caption_file)}
+    config.train_dataloader.dataset.sources = [source]
+    config.val_dataloader.dataset.targets = [source]
+    config.test_dataloader = config.val_dataloader
+    for loader in (config.train_dataloader, config.val_dataloader, *config.custom_hooks):
+        loader.num_workers = 0
+    for stage in config.train_cfg.stages:
+        stage.epochs = 1
+    config.merge_from_dict(
+        {'work_dir': str(work_dir), 'experiment_name': work_dir.name, 'visualizer.name': work_dir.name}
+    )
+    return config
+
+
+def test_islands_captioned_by_the_tool_trains_the_toy_config(images, chat_server, caption_tool, tmp_path):
+    folder, own = images
+    talk_like_a_model(chat_server, own)
+    out = tmp_path / 'captions.json'
+    assert caption_tool(folder, '--out', out, '--endpoint', chat_server.url, '--model', 'islands') == 0
+    summary = json.loads((tmp_path / 'captions.summary.json').read_text())
+    assert summary['asked_again']['refused'] > 5
+    records = load_captions(out)
+    assert len(records) == len(own)
+    known = {record['file_path']: record for record in own.values()}
+    assert all(record.identity == known[record.file_path]['id'] for record in records)
+    assert all(record.camera == known[record.file_path]['cmid'] for record in records)
+
+    work = tmp_path / 'islands_captioned_by_the_tool'
+    Runner.from_cfg(config_for(folder, out, work)).train()
+    scores = json.loads((work / 'results.json').read_text())
+    assert set(scores['before']) == set(scores['after']) >= {'cameras/mAP', 'cameras/R1'}
+    assert (work / 'epoch_3.pth').is_file()

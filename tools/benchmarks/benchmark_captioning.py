@@ -1,0 +1,162 @@
+"""How fast the caption tool asks, and how much memory it takes, against answers that come at once.
+
+    python tools/benchmarks/benchmark_captioning.py [--images 5000] [--in-flight 64]
+    python tools/benchmarks/benchmark_captioning.py --memory 50000 200000
+
+The first measures the client against a server on loopback, in a process of its own, that answers every request with
+the same sentence: requests per second of the whole tool, with images read, answers cleaned and the journal written. The
+second runs without a server, for several numbers of images, to show that memory does not grow with them.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cmdg_plugin.captioning import (
+    CaptionAnswer,
+    CaptionBackend,
+    CaptionJob,
+    CaptionRequest,
+    CaptionSettings,
+    ClipLength,
+    Shard,
+    generate_captions,
+    load_prompts,
+)
+from cmdg_plugin.captioning.backends import OpenAIEndpoint
+
+SENTENCE = 'A man in a dark jacket and blue jeans carries a red bag over his left shoulder.'
+
+
+class InstantBackend(CaptionBackend):
+    """Answers without looking."""
+
+    @property
+    def max_in_flight(self) -> int:
+        """As many as an endpoint has."""
+        return 64
+
+    async def answer(self, request: CaptionRequest) -> CaptionAnswer:
+        """Say always the same."""
+        return CaptionAnswer(SENTENCE)
+
+
+async def serve(port: Connection) -> None:
+    """Answer every request at once with the same completion."""
+    message = {'role': 'assistant', 'content': SENTENCE}
+    body = json.dumps({'choices': [{'index': 0, 'message': message, 'finish_reason': 'stop'}]}).encode()
+    head = f'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n'.encode()
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                request = await reader.readuntil(b'\r\n\r\n')
+                length = request.lower().partition(b'content-length:')[2].split(b'\r\n')[0]
+                await reader.readexactly(int(length or b'0'))
+                writer.write(head + body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(connection, '127.0.0.1', 0)
+    port.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+def run_server(port: Connection) -> None:
+    """Serve in a process of its own."""
+    asyncio.run(serve(port))
+
+
+def report(line: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(f'{line}\n')
+    sys.stdout.flush()
+
+
+def peak_megabytes() -> float:
+    """The most memory this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_throughput(images: int, in_flight: int) -> None:
+    """Caption images through a server that answers at once."""
+    receive, send = multiprocessing.Pipe(duplex=False)
+    server = multiprocessing.get_context('spawn').Process(target=run_server, args=(send,), daemon=True)
+    server.start()
+    url = f'http://127.0.0.1:{receive.recv()}/v1'
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / 'images'
+        root.mkdir()
+        rng = np.random.default_rng(0)
+        content = Image.fromarray(rng.integers(0, 256, (16, 8, 3), dtype=np.uint8)).resize((64, 128))
+        content.save(root / 'first.jpg')
+        for number in range(1, images):
+            (root / f'{number:06d}.jpg').hardlink_to(root / 'first.jpg')
+        # What is imported on first use is no part of the rate.
+        ClipLength()
+        before = peak_megabytes()
+        seconds = run(root, Path(folder) / 'captions.json', OpenAIEndpoint([url], 'm', in_flight=in_flight))
+    server.terminate()
+    requests = 4 * images
+    report(f'{requests} requests, {in_flight} in flight: {seconds:.1f} s, {requests / seconds:.0f} requests/s')
+    report(f'peak memory {peak_megabytes():.0f} MiB, {before:.0f} of them before the run')
+
+
+def measure_memory(images: int) -> None:
+    """Caption an index of many images with instant answers, in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / 'index.csv'
+        with index.open('w') as file:
+            file.write('path,identity,camera,split\n')
+            for number in range(images):
+                path = f'camera_{number % 7}/folder_{number // 1000:04d}/{number:08d}.jpg'
+                file.write(f'{path},{number // 8},{number % 7},train\n')
+        run(index, Path(folder) / 'warm-up.json', InstantBackend(), attempts=1, shard='1/5000')
+        before = peak_megabytes()
+        seconds = run(index, Path(folder) / 'captions.json', InstantBackend())
+        again = run(index, Path(folder) / 'captions.json', InstantBackend())
+        size = (Path(folder) / 'captions.journal.jsonl').stat().st_size / 2**20
+    report(
+        f'{images} images: {4 * images / seconds:.0f} sentences/s, peak memory {peak_megabytes():.0f} MiB, '
+        f'{before:.0f} of them before; journal {size:.0f} MiB, read again in {again:.0f} s'
+    )
+
+
+def run(source: Path, out: Path, backend: CaptionBackend, attempts: int = 3, shard: str | None = None) -> float:
+    """Caption and return the seconds it took."""
+    prompts = load_prompts()
+    job = CaptionJob(source, out, attempts=attempts, shard=Shard.parse(shard) if shard else None)
+    start = time.perf_counter()
+    generate_captions(job, CaptionSettings('m', prompts.version), prompts, lambda: backend)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description='Measure speed and memory of the caption tool.')
+    parser.add_argument('--images', type=int, default=5000)
+    parser.add_argument('--in-flight', type=int, default=64)
+    parser.add_argument('--memory', type=int, nargs='+', metavar='IMAGES', help='measure memory for these numbers')
+    args = parser.parse_args()
+    if not args.memory:
+        measure_throughput(args.images, args.in_flight)
+        return
+    for images in args.memory:
+        # Peak memory is a process's, so each number gets one.
+        process = multiprocessing.get_context('spawn').Process(target=measure_memory, args=(images,))
+        process.start()
+        process.join()
+
+
+if __name__ == '__main__':
+    main()
