@@ -46,7 +46,7 @@ _REFUSAL = re.compile(
     r'|as an ai\b|it is not possible to|no person\b|there is no (?:person|image))',
     re.IGNORECASE,
 )
-_LEFT_MARKUP = re.compile(r'[<>{}|\\^~`]|\[[^\]]*\]\(|https?://|\*\*|\ufffd')
+_LEFT_MARKUP = re.compile(r'[<>{}|\\^~`]|&#?\w+;|\[[^\]]*\]\(|https?://|\*\*|\ufffd')
 _REPEATED_WORDS = 3
 
 
@@ -100,6 +100,8 @@ def clean_caption(answer: str, length: ClipLength, complete: bool = True) -> Cle
 
 
 def _drop_controls(text: str) -> str:
+    if text.isprintable():
+        return text
     return ''.join(char for char in text if char in '\n\t\r' or unicodedata.category(char) not in ('Cc', 'Cf', 'Co'))
 
 

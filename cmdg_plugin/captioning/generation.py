@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -18,6 +19,8 @@ from cmdg_plugin.captioning.runner import CaptionRunner, Entry
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.captioning.worklist import WorkList, list_images
+
+_TRIED = 100
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def generate_captions(
         The counts of the whole output, earlier runs included.
 
     Raises:
-        FileNotFoundError: If there are no such images.
+        FileNotFoundError: If there is no such source, or none of the first images to caption is there.
         ValueError: If there is nothing to caption, or the output belongs to something else.
         OutputInUse: If another run writes to the same output.
         BackendUnavailable: If the backend gives up; what was finished is on disk.
@@ -78,6 +81,10 @@ def generate_captions(
             if strangers:
                 logger.warning(f'{strangers} sentences in {path} are of images that are no longer there')
             if missing:
+                root = job.image_root or default_image_root(job.source)
+                if not finished:
+                    _check_root(root, worklist)
+                backend = make_backend()
                 with caption_bar(finished, missing) as advance:
 
                     def record(entry: Entry) -> None:
@@ -85,7 +92,8 @@ def generate_captions(
                         worklist.set_answer(entry['path'], entry['region'], 0, journal.append(entry), failed)
                         advance(failed, len(entry.get('problems', ())))
 
-                    _ask(job, settings, prompts, make_backend(), worklist, record)
+                    runner = CaptionRunner(backend, settings, prompts, root, record, attempts=job.attempts)
+                    run_until_stopped(_ask(runner, backend, worklist))
         return finish_outputs(out, worklist, [path], settings)
 
 
@@ -102,21 +110,18 @@ def _replay(worklist: WorkList, journal: Path, retry_failed: bool) -> tuple[int,
     return finished, strangers
 
 
-def _ask(
-    job: CaptionJob,
-    settings: CaptionSettings,
-    prompts: PromptBook,
-    backend: CaptionBackend,
-    worklist: WorkList,
-    record: Callable[[Entry], None],
-) -> None:
-    root = job.image_root or default_image_root(job.source)
-    runner = CaptionRunner(backend, settings, prompts, root, record, attempts=job.attempts)
+def _check_root(root: Path, worklist: WorkList) -> None:
+    """A wrong root would make a failure of every image."""
+    first = list(dict.fromkeys(item.file_path for item, _ in islice(worklist.missing(), _TRIED)))
+    if not any((root / file_path).exists() for file_path in first):
+        raise FileNotFoundError(
+            f'none of the first {len(first)} images to caption is there, such as {root / first[0]}; give --image-root, '
+            "the folder that the index's paths start in"
+        )
 
-    async def work() -> None:
-        try:
-            await runner.run(worklist.missing())
-        finally:
-            await backend.close()
 
-    run_until_stopped(work())
+async def _ask(runner: CaptionRunner, backend: CaptionBackend, worklist: WorkList) -> None:
+    try:
+        await runner.run(worklist.missing())
+    finally:
+        await backend.close()

@@ -1,6 +1,7 @@
 """What the model sees: a whole image or one of its thirds, checked to be readable before anything is asked."""
 
 import base64
+import errno
 import io
 import struct
 import zlib
@@ -13,6 +14,7 @@ from cmdg_plugin.regions import PARTS
 _SENT_AS_IS = {'JPEG': 'image/jpeg', 'PNG': 'image/png'}
 _ORIENTATION = 0x0112
 _READ_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_NOT_THE_IMAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENOTCONN)
 
 
 class UnreadableImage(ValueError):
@@ -30,6 +32,7 @@ def load_view(path: Path, third: str | None) -> Image.Image:
 
     Raises:
         UnreadableImage: If the file is missing, truncated or no image.
+        OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
     return _cut(_open(path), third)
 
@@ -46,6 +49,7 @@ def encode_view(path: Path, third: str | None, max_side: int) -> str:
 
     Raises:
         UnreadableImage: If the file is missing, truncated or no image.
+        OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
     image = _open(path)
     kind = _SENT_AS_IS.get(image.info.get('file_format', ''))
@@ -68,6 +72,9 @@ def _open(path: Path) -> Image.Image:
             result.info = {'file_format': image.format or ''} if upright else {}
             return result
     except _READ_ERRORS as error:
+        # Too many open files or a lost mount would make any image look broken.
+        if isinstance(error, OSError) and error.errno in _NOT_THE_IMAGE:
+            raise
         raise UnreadableImage(f'{type(error).__name__}: {error}') from error
 
 

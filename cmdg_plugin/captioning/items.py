@@ -71,15 +71,21 @@ def _folder_items(root: Path) -> Iterator[CaptionItem]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
                 elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and entry.is_file():
-                    yield _item({'path': _readable_name(os.path.relpath(entry.path, root))}, entry.path)
+                    yield _folder_item(os.path.relpath(entry.path, root))
 
 
-def _readable_name(name: str) -> str:
+def _folder_item(name: str) -> CaptionItem:
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f'the file name {name!r} is not UTF-8, so no caption file can hold it; rename it') from error
-    return name
+    item = _item({'path': name}, f'file {name!r}')
+    if item.file_path != name:
+        raise ValueError(
+            f'the file name {name!r} would be read from a caption file as {item.file_path!r}; rename it, without '
+            'backslashes and without spaces at its ends'
+        )
+    return item
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, Any]]:

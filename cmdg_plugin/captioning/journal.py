@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from cmdg_plugin.regions import CAPTION_FILE_ORDER
+
 FORMAT = 1
 """Version of the journal's lines."""
 
@@ -41,6 +43,7 @@ class Journal:
         if not whole:
             self.append({'journal': FORMAT, 'settings': settings})
             self.flush()
+            sync_folder(path.parent)
 
     def append(self, entry: dict[str, Any]) -> int:
         """Write one line and return where it starts.
@@ -82,6 +85,15 @@ class Journal:
         self.close()
 
 
+def sync_folder(folder: Path) -> None:
+    """Force a folder to the disk: the names of its files are kept apart from their contents."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings that a journal was begun with.
 
@@ -106,7 +118,10 @@ def read_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for line in file:
             if not line.endswith(b'\n'):
                 return
-            yield position, _parse(line, path, position)
+            entry = _parse(line, path, position)
+            if entry.get('region') not in CAPTION_FILE_ORDER or not isinstance(entry.get('path'), str):
+                raise ValueError(f'{path} is damaged at byte {position}: {line[:60]!r} names no image and region')
+            yield position, entry
             position += len(line)
 
 

@@ -32,10 +32,14 @@ def looks_english(text: str) -> bool:
     Nine of ten letters must be Latin, and a quarter of the words common in English captions of people; with four words
     or fewer, one of them. It notices a model that fell into another language; it is no language detector.
     """
-    letters = [letter for letter in text if letter.isalpha()]
-    latin = sum(1 for letter in letters if letter.isascii() or 'LATIN' in unicodedata.name(letter, ''))
     words = split_words(text)
-    if not words or latin < _LATIN_SHARE * len(letters):
+    if not words or not (text.isascii() or _mostly_latin(text)):
         return False
     common = sum(word in _COMMON_WORDS for word in words)
     return common >= (1 if len(words) <= _FEW_WORDS else _COMMON_SHARE * len(words))
+
+
+def _mostly_latin(text: str) -> bool:
+    letters = [letter for letter in text if letter.isalpha()]
+    latin = sum(letter.isascii() or 'LATIN' in unicodedata.name(letter, '') for letter in letters)
+    return latin >= _LATIN_SHARE * len(letters)

@@ -1,5 +1,6 @@
 """Putting the shards of a run together again, checking that nothing is missing and nothing contradicts."""
 
+from glob import escape
 from pathlib import Path
 
 from cmdg_plugin.captioning.journal import read_entries, read_entry, read_settings
@@ -28,7 +29,7 @@ def merge_shards(source: Path, out: Path, journals: list[Path]) -> RunSummary:
         OutputInUse: If another run writes to the same output.
     """
     out = prepare_output(out)
-    journals = journals or sorted(out.parent.glob(f'{out.stem}.*-of-*.journal.jsonl'))
+    journals = journals or sorted(out.parent.glob(f'{escape(out.stem)}.*-of-*.journal.jsonl'))
     settings = shared_settings(journals)
     with lock_output(out), WorkList() as worklist:
         if journal_path(out).exists():

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.captioning.journal import read_entry
+from cmdg_plugin.captioning.journal import read_entry, sync_folder
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import ItemState, WorkList
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
@@ -176,9 +176,4 @@ def atomic_write(path: Path) -> Iterator[TextIO]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        # The new name lies in the folder, which is forced to the disk on its own.
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

@@ -61,6 +61,11 @@ class WorkList:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise OSError(
+                f'the list of images could not be kept in a temporary file ({error}); set SQLITE_TMPDIR to a folder '
+                'with 300 bytes an image to spare'
+            ) from error
 
     def close(self) -> None:
         """Drop the table."""

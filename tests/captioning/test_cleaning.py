@@ -80,6 +80,7 @@ def test_cleaned(length, answer, fixes):
         ('A man [in a jacket](javascript:alert) and a hat.', 'markup'),
         ('A man in a \ufffd jacket and the hat.', 'markup'),
         ('| upper | a black jacket |', 'markup'),
+        ('A man in a black jacket &amp;lt;b&amp;gt; and a hat.', 'markup'),
         ('Ein Mann mit schwarzer Jacke und roter Tasche geht nach links.', 'not_english'),
         ('一个穿黑色夹克的男人。', 'not_english'),
         ('A man with a bag and a hat and a bag and a hat and a bag and a hat.', 'repeated'),

@@ -194,6 +194,21 @@ def test_many_unreadable_images_in_a_row_do_not_stop_a_run(make_images, tmp_path
     assert summary.failed == 20
 
 
+def test_a_wrong_root_is_noticed_before_anything_fails(make_images, tmp_path, read_journal):
+    root = make_images(2)
+    names = [f'{path.parent.name}/{path.name}' for path in root.glob('*/*')]
+    index, out = tmp_path / 'index.csv', tmp_path / 'c.json'
+    index.write_text('\n'.join(['path', *names]))
+    with pytest.raises(FileNotFoundError, match=r'none of the first 2 images .* give --image-root'):
+        generate(index, out)
+    assert read_journal(tmp_path / 'c.journal.jsonl') == []
+    (root / names[0]).unlink()
+    assert generate(index, out, image_root=root).captioned == 1
+    index.write_text('\n'.join(['path', *names, 'bounding_box_train/gone.png']))
+    # Once a run has begun, images that are gone are failures of their own.
+    assert generate(index, out, image_root=root).failed == 2
+
+
 def test_other_settings_and_foreign_outputs_are_refused(make_images, tmp_path):
     root, out = make_images(1), tmp_path / 'c.json'
     generate(root, out)

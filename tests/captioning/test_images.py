@@ -1,5 +1,8 @@
 import base64
 import io
+import os
+import resource
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -73,3 +76,20 @@ def test_unreadable_images(tmp_path):
     Image.new('RGB', (5, 2)).save(tmp_path / 'flat.png')
     with pytest.raises(UnreadableImage, match='no thirds'):
         load_view(tmp_path / 'flat.png', 'upper')
+
+
+def test_too_many_open_files_do_not_blame_the_image(striped):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) + 8, before[1]))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(OSError, match='Too many open files') as raised:
+            load_view(striped, None)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not isinstance(raised.value, UnreadableImage)

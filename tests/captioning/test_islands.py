@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def images(tmp_path):
-    """Sixteen people to train on and four to find, out of one domain; returns their folder and Islands' own captions."""
+    """Sixteen people to train on and four to find, of one domain; returns their folder and Islands' own captions."""
     islands = build_islands(tmp_path / 'islands', domains=('harbor',))
     records = json.loads((islands / 'harbor.json').read_text())
     folder, own = tmp_path / 'cameras', {}

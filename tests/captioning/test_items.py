@@ -81,3 +81,18 @@ def test_file_name_that_no_json_can_hold(tmp_path):
         pass
     with pytest.raises(ValueError, match='not UTF-8'):
         list(iterate_items(tmp_path / 'images'))
+
+
+@pytest.mark.parametrize('name', ['back\\slash.png', ' ahead.png'])
+def test_file_name_that_a_caption_file_changes(make_images, name):
+    root = make_images(1)
+    (root / name).write_bytes(b'')
+    with pytest.raises(ValueError, match=r'would be read from a caption file as .* rename it'):
+        list(iterate_items(root))
+
+
+def test_file_names_of_all_scripts(make_images):
+    root = make_images(1)
+    for name in ('漢字 😀.png', '<b>"x".png', 'two\nlines.png'):
+        (root / name).write_bytes(b'')
+    assert {item.file_path for item in iterate_items(root)} >= {'漢字 😀.png', '<b>"x".png', 'two\nlines.png'}

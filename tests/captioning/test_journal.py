@@ -69,6 +69,14 @@ def test_damage_in_the_middle_is_an_error(tmp_path):
         list(read_entries(path))
 
 
+@pytest.mark.parametrize('entry', [{'path': 'a'}, {'region': 'upper'}, {'path': 'a', 'region': 'hat'}])
+def test_a_line_without_image_or_region_is_damage(tmp_path, entry):
+    path = tmp_path / 'a.journal.jsonl'
+    write(path, [entry])
+    with pytest.raises(ValueError, match='names no image and region'):
+        list(read_entries(path))
+
+
 def test_other_settings_are_refused(tmp_path):
     path = tmp_path / 'a.journal.jsonl'
     write(path)

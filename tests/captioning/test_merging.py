@@ -29,6 +29,14 @@ def test_merged_is_what_one_run_writes(shards, chat_server, caption_tool, tmp_pa
     assert len(load_captions(out)) == 12
 
 
+def test_names_that_look_like_patterns(make_images, chat_server, caption_tool, tmp_path):
+    root, out = make_images(4), tmp_path / 'captions[1].json'
+    for shard in ('1/2', '2/2'):
+        assert caption_tool(root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--shard', shard) == 0
+    assert caption_tool(root, '--out', out, '--merge') == 0
+    assert len(load_captions(out)) == 4
+
+
 def test_gaps_are_found(shards):
     root, out, journals = shards
     with pytest.raises(ValueError, match='sentences are in none of the 2 journals, such as'):

@@ -72,3 +72,14 @@ def test_list_images_of_shards(make_images):
 def test_no_images(tmp_path):
     with WorkList() as worklist, pytest.raises(ValueError, match='no images to caption'):
         list_images(worklist, tmp_path, None)
+
+
+def test_no_room_for_the_list_is_said_in_words():
+    def fill():
+        with WorkList() as worklist:
+            # SQLite says the same when the disk is full.
+            worklist._database.execute('PRAGMA max_page_count = 5')
+            worklist.add(CaptionItem(f'{number}.jpg') for number in range(10_000))
+
+    with pytest.raises(OSError, match=r'disk is full.*SQLITE_TMPDIR'):
+        fill()

@@ -2,8 +2,11 @@
 
 import asyncio
 import time
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
 from enum import Enum
 from itertools import cycle
+from math import isfinite
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -26,11 +29,18 @@ class Fault(Enum):
 
 
 class EndpointTrouble(Exception):
-    """A request got no answer that can be used, after the client's own retries."""
+    """A request got no answer that can be used, after the client's own retries.
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    Args:
+        fault: Whose fault it is.
+        message: What happened.
+        wait: Seconds that the server asks to be left alone; 0 where it does not say.
+    """
+
+    def __init__(self, fault: Fault, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
         self.fault = fault
+        self.wait = wait
 
 
 class Endpoint:
@@ -118,7 +128,7 @@ class Endpoint:
         if error.status_code in (401, 403, 404, 405):
             return BackendUnavailable(f'{message}. Check the key, the URL (it mostly ends in /v1) and the model name')
         if error.status_code in _BUSY:
-            return EndpointTrouble(Fault.BUSY, message)
+            return EndpointTrouble(Fault.BUSY, message, _seconds(error.response.headers.get('retry-after', '')))
         if error.status_code >= 500 or error.status_code in (408, 409):
             return EndpointTrouble(Fault.UNCLEAR, message)
         return RequestFailed(message)
@@ -135,12 +145,17 @@ class Endpoint:
             return True
         return True
 
-    def rest(self) -> None:
-        """Leave the server alone for a while, longer each time until it answers again."""
+    def rest(self, wait: float = 0.0) -> None:
+        """Leave the server alone for a while, longer each time until it answers again.
+
+        Args:
+            wait: The seconds it asks for, at least.
+        """
         now = time.monotonic()
         if now >= self.free_at:
             self.free_at = now + self._pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self.free_at = max(self.free_at, now + wait)
 
     def _clean(self, message: str) -> str:
         """Messages come from the server, which may repeat the key, and may be long."""
@@ -158,6 +173,14 @@ def shown_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ''
     return urlunsplit((parts.scheme, f'{host}:{parts.port}' if parts.port else host, parts.path, '', ''))
+
+
+def _seconds(retry_after: str) -> float:
+    """What a `Retry-After` header asks for: seconds or a date; 0 where it is neither."""
+    with suppress(ValueError):
+        return max(0.0, float(retry_after)) if isfinite(float(retry_after)) else 0.0
+    date = parsedate_tz(retry_after)
+    return max(0.0, mktime_tz(date) - time.time()) if date else 0.0
 
 
 def _with_path(url: str) -> str:

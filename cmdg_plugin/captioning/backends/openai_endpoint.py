@@ -33,7 +33,8 @@ class OpenAIEndpoint(CaptionBackend):
         model: The model's name there.
         in_flight: Requests at once, for each server.
         timeout: Seconds for one try.
-        max_retries: Tries after the first, before a request is taken elsewhere; they honor `Retry-After`.
+        max_retries: Tries after the first, before a request is taken elsewhere; `Retry-After` is honored by
+            them up to a minute, by leaving the server alone beyond that.
         patience: Seconds without any answer after which the servers count as dead.
         max_side: Larger images are scaled down to this many pixels.
         api_key_variable: Environment variable that holds the key; servers without keys need none.
@@ -105,8 +106,11 @@ class OpenAIEndpoint(CaptionBackend):
             if endpoint.name not in self._warned:
                 self._warned.add(endpoint.name)
                 MMLogger.get_current_instance().warning(f'{endpoint.name} is in trouble, waiting for it: {trouble}')
-            endpoint.rest()
+            endpoint.rest(trouble.wait)
             self._check_patience(trouble)
+            if trouble.wait > self._patience:
+                # A server that names a long wait is not dead: patience begins when the wait is over.
+                self._last_answer = max(self._last_answer, endpoint.free_at)
         return dead
 
     def _check_patience(self, trouble: EndpointTrouble) -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from cmdg_plugin.captioning.backends.base import (
     CAPTION_BACKENDS,
@@ -71,7 +72,11 @@ class TransformersLocal(CaptionBackend):
             self._server = asyncio.create_task(self._serve(self._waiting))
         future: asyncio.Future[CaptionAnswer] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((request, image, future))
-        return await future
+        await asyncio.wait((future, self._server), return_when=asyncio.FIRST_COMPLETED)
+        if not future.done():
+            # Whatever ended the server also ends the run; waiting on would be for ever.
+            self._server.result()
+        return future.result()
 
     async def _serve(self, waiting: 'asyncio.Queue[_Waiting]') -> None:
         loop = asyncio.get_running_loop()
@@ -86,7 +91,7 @@ class TransformersLocal(CaptionBackend):
     async def _answer_batch(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting]) -> None:
         try:
             answers = await loop.run_in_executor(self._thread, self._generate, batch)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except (RuntimeError, ValueError, IndexError, TypeError, TemplateError) as error:
             if len(batch) > 1 and not isinstance(error, torch.OutOfMemoryError):
                 # One image that the model cannot take must not cost the others their answers.
                 for waiting in batch:

@@ -12,7 +12,7 @@ from PIL import Image
 
 pytest.importorskip('openai')
 
-from cmdg_plugin.captioning.backends import BackendUnavailable, CaptionRequest, OpenAIEndpoint, RequestFailed
+from cmdg_plugin.captioning.backends import BackendUnavailable, CaptionRequest, OpenAIEndpoint, RequestFailed, endpoint
 from cmdg_plugin.captioning.backends.endpoint import shown_url
 
 KEY = 'sk-very-secret-0123456789'
@@ -106,6 +106,25 @@ def test_retry_after_is_honored(chat_server, image):
     (answer,) = ask([chat_server.url], request(image), max_retries=2, timeout=5)
     assert answer.complete
     assert times[1] - times[0] >= 0.8
+
+
+@pytest.mark.parametrize('wait', ['3600', 'Wed, 21 Oct 2099 07:28:00 GMT'])
+def test_a_long_wait_is_honored_too(chat_server, image, monkeypatch, wait):
+    """The client gives up on waits of more than a minute; without ours, it would ask again every few milliseconds."""
+    monkeypatch.setattr(endpoint, '_FIRST_PAUSE', 0.01)
+    monkeypatch.setattr(endpoint, '_LONGEST_PAUSE', 0.01)
+    chat_server.fault = lambda number, body: f'busy:{wait}'
+
+    async def run():
+        backend = OpenAIEndpoint([chat_server.url], 'm', max_retries=3, patience=0.05)
+        try:
+            await asyncio.wait_for(backend.answer(request(image)), 1.0)
+        finally:
+            await backend.close()
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(run())
+    assert chat_server.requests == 1
 
 
 def test_rate_limits_never_count_against_an_image(chat_server, image):

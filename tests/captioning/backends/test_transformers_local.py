@@ -1,5 +1,6 @@
 import asyncio
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -92,6 +93,24 @@ def test_an_image_that_the_model_cannot_take_fails_alone(images, tiny_vlm, tmp_p
     assert red.text == 'A person in red clothes walks.'
     assert isinstance(line, RequestFailed)
     assert blue.text == 'A person in blue clothes walks.'
+
+
+def test_a_template_that_refuses_is_reported(images, tiny_vlm, tmp_path):
+    model = tmp_path / 'model'
+    shutil.copytree(tiny_vlm[1], model)
+    (model / 'chat_template.jinja').write_text("{{ raise_exception('no system role here') }}")
+    (answer,) = answers_of(model, [request(images / '0000_red.png')])
+    assert isinstance(answer, RequestFailed)
+    assert 'no system role here' in str(answer)
+
+
+def test_an_unexpected_error_ends_the_run_instead_of_hanging(images, tiny_vlm, monkeypatch):
+    def fail(self, batch):
+        raise KeyError('surprise')
+
+    monkeypatch.setattr(TransformersLocal, '_generate', fail)
+    answers = answers_of(tiny_vlm[1], [request(images / '0000_red.png')] * 3, batch_size=2)
+    assert [type(answer) for answer in answers] == [KeyError] * 3
 
 
 def test_wrong_arguments(tmp_path, caption_tool, images):
