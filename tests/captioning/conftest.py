@@ -68,12 +68,13 @@ class ChatServer:
 
     def close(self) -> None:
         def stop() -> None:
-            for task in asyncio.all_tasks(self._loop):
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
                 task.cancel()
-            self._loop.call_later(0.05, self._loop.stop)
+            asyncio.gather(*tasks, return_exceptions=True).add_done_callback(lambda _: self._loop.stop())
 
         self._loop.call_soon_threadsafe(stop)
-        self._thread.join(5)
+        self._thread.join(20)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -109,10 +109,13 @@ def measure_throughput(images: int, in_flight: int) -> None:
         # What is imported on first use is no part of the rate.
         ClipLength()
         before = peak_megabytes()
+        processor = time.process_time()
         seconds = run(root, Path(folder) / 'captions.json', OpenAIEndpoint([url], 'm', in_flight=in_flight))
+        processor = time.process_time() - processor
     server.terminate()
     requests = 4 * images
     report(f'{requests} requests, {in_flight} in flight: {seconds:.1f} s, {requests / seconds:.0f} requests/s')
+    report(f'{processor:.1f} s of processor time, {requests / processor:.0f} requests per second of it')
     report(f'peak memory {peak_megabytes():.0f} MiB, {before:.0f} of them before the run')
 
 
