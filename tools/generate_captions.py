@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import DictAction
 from mmengine.logging import print_log
+from mmengine.utils import import_modules_from_strings
 
 if TYPE_CHECKING:
     from cmdg_plugin.captioning import CaptionJob, CaptionSettings, PromptBook, RunSummary
@@ -60,6 +61,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', help='endpoint, transformers, or one you registered (default: endpoint)')
+    parser.add_argument('--imports', nargs='+', default=[], metavar='MODULE', help='modules that register backends')
     parser.add_argument(
         '--backend-options', nargs='+', action=DictAction, default={}, help='more options, as key=value'
     )
@@ -104,6 +106,7 @@ def run(args: argparse.Namespace) -> 'RunSummary':
 
     if args.merge is not None:
         return merge_shards(args.source, args.out, args.merge)
+    import_modules_from_strings(args.imports)
     job, settings, prompts = _plan(args, Shard.parse(args.shard) if args.shard else None)
     config = backend_config(args)
     if CAPTION_BACKENDS.get(config['type']) is None:

@@ -268,6 +268,22 @@ def test_wrong_arguments_end_with_a_message(make_images, tmp_path, caption_tool,
     assert 'Traceback' not in capfd.readouterr().err
 
 
+def test_a_backend_of_the_users_own_module(make_images, tmp_path, caption_tool, monkeypatch):
+    (tmp_path / 'my_captioner.py').write_text(
+        'from cmdg_plugin.captioning import CAPTION_BACKENDS, CaptionAnswer, CaptionBackend\n'
+        "@CAPTION_BACKENDS.register_module(name='my-own')\n"
+        'class Mine(CaptionBackend):\n'
+        "    def __init__(self, model, color='no'): self.color = color\n"
+        '    max_in_flight = 1\n'
+        "    async def answer(self, request): return CaptionAnswer(f'A man in a {self.color} coat with a bag.')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    out = tmp_path / 'c.json'
+    arguments = ('--imports', 'my_captioner', '--backend', 'my-own', '--model', 'm', '--backend-options', 'color=green')
+    assert caption_tool(make_images(1), '--out', out, *arguments) == 0
+    assert load_captions(out)[0].captions == ('A man in a green coat with a bag.',) * 4
+
+
 def test_a_third_backend_by_name(make_images, tmp_path, caption_tool):
     out = tmp_path / 'c.json'
     assert caption_tool(make_images(1), '--out', out, '--backend', 'scripted', '--model', 'm') == 0

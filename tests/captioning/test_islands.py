@@ -61,6 +61,7 @@ def config_for(folder, caption_file, work_dir):
     config.train_dataloader.dataset.sources = [source]
     config.val_dataloader.dataset.targets = [source]
     config.test_dataloader = config.val_dataloader
+    config.default_hooks.checkpoint.interval = 3
     for loader in (config.train_dataloader, config.val_dataloader, *config.custom_hooks):
         loader.num_workers = 0
     for stage in config.train_cfg.stages:
