@@ -2,7 +2,6 @@
 
 from cmdg_plugin.captioning.backends import CAPTION_BACKENDS, CaptionAnswer, CaptionBackend, CaptionRequest
 from cmdg_plugin.captioning.cleaning import PROBLEMS, CleanCaption, clean_caption
-from cmdg_plugin.captioning.clip_length import ClipLength
 from cmdg_plugin.captioning.generation import CaptionJob, generate_captions
 from cmdg_plugin.captioning.items import CaptionItem, iterate_items
 from cmdg_plugin.captioning.merging import merge_shards
@@ -10,6 +9,7 @@ from cmdg_plugin.captioning.output import RunSummary
 from cmdg_plugin.captioning.prompts import DEFAULT_PROMPTS, PromptBook, load_prompts
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.shards import Shard
+from cmdg_plugin.clip_length import ClipLength
 
 __all__ = [
     'CAPTION_BACKENDS',

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from cmdg_plugin.captioning.cleaning import clean_caption
-from cmdg_plugin.captioning.clip_length import ClipLength
 from cmdg_plugin.captioning.language import split_words
+from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.captions import CaptionRecord
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 

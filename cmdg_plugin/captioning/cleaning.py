@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cmdg_plugin.captioning.clip_length import ClipLength, split_sentences
 from cmdg_plugin.captioning.language import looks_english, split_words
+from cmdg_plugin.clip_length import ClipLength, split_sentences
 
 PROBLEMS = ('empty', 'refused', 'markup', 'not_english', 'repeated', 'too_short', 'too_long', 'cut_off')
 """Why an answer may not be used; each has a correction in the prompts file."""

@@ -9,7 +9,6 @@ from mmengine.logging import MMLogger
 
 from cmdg_plugin.captioning.backends.base import CaptionBackend
 from cmdg_plugin.captioning.interruption import run_until_stopped
-from cmdg_plugin.captioning.items import default_image_root
 from cmdg_plugin.captioning.journal import Journal, read_entries
 from cmdg_plugin.captioning.locking import lock_output, prepare_output
 from cmdg_plugin.captioning.output import RunSummary, finish_outputs, journal_path
@@ -19,6 +18,7 @@ from cmdg_plugin.captioning.runner import CaptionRunner, Entry
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.captioning.worklist import WorkList, list_images
+from cmdg_plugin.datasets.index_files import default_image_root
 
 _TRIED = 100
 

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cmdg_plugin.captioning.caption_statistics import CaptionStatistics, describe_captions
-from cmdg_plugin.captioning.clip_length import ClipLength
 from cmdg_plugin.captioning.images import UnreadableImage, load_view
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.captioning.output import atomic_write
+from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 

@@ -13,11 +13,11 @@ from cmdg_plugin.captioning.backends.base import (
     RequestFailed,
 )
 from cmdg_plugin.captioning.cleaning import clean_caption
-from cmdg_plugin.captioning.clip_length import ClipLength
 from cmdg_plugin.captioning.images import UnreadableImage
 from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.prompts import PromptBook
 from cmdg_plugin.captioning.settings import CaptionSettings
+from cmdg_plugin.clip_length import ClipLength
 
 Entry = dict[str, Any]
 """A line of the journal: `path`, `region` and either `caption` or `failure`; `problems` of earlier answers, `fixes`."""

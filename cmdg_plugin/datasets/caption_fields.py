@@ -11,8 +11,9 @@ from dataclasses import dataclass
 SPLITS = ('train', 'val', 'query', 'gallery')
 """The roles that an image may have in a dataset."""
 
-_MARKET = re.compile(r'(?:^|/)(bounding_box_train|query|bounding_box_test)/(-?\d+)_c(\d+)s[^/]*$')
-_MARKET_SPLITS = {'bounding_box_train': 'train', 'query': 'query', 'bounding_box_test': 'gallery'}
+_MARKET_SPLITS = {'bounding_box_train': 'train', 'bounding_box_test': 'gallery'}
+_ROLE_FOLDERS = '|'.join((*_MARKET_SPLITS, *SPLITS))
+_MARKET = re.compile(rf'(?:^|/)({_ROLE_FOLDERS})/(-?\d+)(?:_c(\d+)|(?=[_.-]))[^/]*$')
 _CUHK02 = re.compile(r'(?:^|/)P(\d)/cam([12])/[^/]+$')
 _CUHK03 = re.compile(r'(?:^|/)images_(?:labeled|detected)/(\d)_\d+_(\d)_\d+\.[^/]+$')
 _MSMT17 = re.compile(r'(?:^|/)\d{4}_\d{3}_(\d{2})_[^/]*$')
@@ -39,9 +40,11 @@ class RecordFacts:
 def read_facts(record: Mapping[str, object], file_path: str) -> RecordFacts:
     """Find identity, camera and split of one record in any released nesting or in our own.
 
-    Keys win over names: identity from `identity` or `id`, camera from `camera`, `camid` or `cmid`, split from `split`.
-    What no key holds comes from Market-1501-like, CUHK02, CUHK03 and MSMT17 file names. Numbers are not shifted:
-    cameras count from where the dataset counts them; those of CUHK02 and CUHK03 are made of pair and view, from 0.
+    Keys win over names: identity from `identity` or `id`, camera from `camera`, `camid` or `cmid`, split from `split`
+    or `role`. What no key holds comes from Market-1501-like, CUHK02, CUHK03 and MSMT17 file names. Market-1501-like
+    means `ROLE/IDENTITY_cCAMERA...` or, without camera, `ROLE/IDENTITY_...`, where the role is a split or one of
+    Market-1501's own folders. Numbers are not shifted: cameras count from where the dataset counts them; those of
+    CUHK02 and CUHK03 are made of pair and view, from 0.
 
     Args:
         record: The record as decoded from JSON.
@@ -50,12 +53,15 @@ def read_facts(record: Mapping[str, object], file_path: str) -> RecordFacts:
     Raises:
         FieldError: If a key holds something that cannot be an identity, a camera or a split.
     """
-    named = _facts_of_name(file_path)
-    split = record.get('split')
+    key = 'role' if record.get('split') is None else 'split'
+    split = record.get(key)
     if split is not None and split not in SPLITS:
-        raise FieldError('split', f'expected one of {", ".join(SPLITS)}, got {split!r}')
+        raise FieldError(key, f'expected one of {", ".join(SPLITS)}, got {split!r}')
     identity = _first_number(record, ('identity', 'id'))
     camera = _first_number(record, ('camera', 'camid', 'cmid'))
+    if identity is not None and camera is not None and split is not None:
+        return RecordFacts(identity, camera, str(split))
+    named = _facts_of_name(file_path)
     return RecordFacts(
         identity=named.identity if identity is None else identity,
         camera=named.camera if camera is None else camera,
@@ -115,7 +121,9 @@ def _first_number(record: Mapping[str, object], keys: tuple[str, ...]) -> int | 
 
 def _facts_of_name(file_path: str) -> RecordFacts:
     if match := _MARKET.search(file_path):
-        return RecordFacts(int(match.group(2)), int(match.group(3)), _MARKET_SPLITS[match.group(1)])
+        folder, identity, camera = match.groups()
+        known = None if camera is None else int(camera)
+        return RecordFacts(int(identity), known, _MARKET_SPLITS.get(folder, folder))
     if match := _CUHK03.search(file_path):
         return RecordFacts(None, 2 * int(match.group(1)) + int(match.group(2)) - 3, None)
     if match := _CUHK02.search(file_path):

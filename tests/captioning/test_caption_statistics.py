@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from cmdg_plugin.captioning.caption_statistics import describe_captions, distinct_pairs, near_duplicates
-from cmdg_plugin.captioning.clip_length import ClipLength
+from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.captions import CaptionRecord
 
 LENGTH = ClipLength()

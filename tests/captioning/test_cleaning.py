@@ -3,7 +3,7 @@ import time
 import pytest
 
 from cmdg_plugin.captioning.cleaning import PROBLEMS, clean_caption
-from cmdg_plugin.captioning.clip_length import ClipLength
+from cmdg_plugin.clip_length import ClipLength
 
 GOOD = 'A man in a black jacket and blue jeans carries a red bag.'
 

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from cmdg_plugin.captioning.cleaning import PROBLEMS
-from cmdg_plugin.captioning.clip_length import ClipLength
 from cmdg_plugin.captioning.prompts import DEFAULT_PROMPTS, load_prompts
 from cmdg_plugin.captioning.settings import CaptionSettings
+from cmdg_plugin.clip_length import ClipLength
 
 REGIONS = ('global', 'upper', 'middle', 'lower')
 

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from cmdg_plugin.captioning.json_stream import iterate_json_list
+from cmdg_plugin.datasets.json_stream import iterate_json_list
 
 
 @pytest.mark.parametrize('indent', [None, 2])
