@@ -25,11 +25,13 @@ class IndexRow:
         record: What is said about it, as read; the path of an image of a folder.
         where: File and row, as errors show them.
         field: What a field of the record is called there: `key` or `column`.
+        in_split: Whether the file holds several splits and this is a record of one of them.
     """
 
     record: Mapping[str, Any]
     where: str
     field: str = 'key'
+    in_split: bool = False
 
     def read(self) -> tuple[str, RecordFacts]:
         """Return the image's path below the root, and who, which camera and which role, from fields and file name.
@@ -107,7 +109,7 @@ def _json_rows(path: Path) -> Iterator[IndexRow]:
             if splits:
                 for split in splits:
                     for record in entry[split]:
-                        yield _json_row(record, f'{path}, split {number}, {split}')
+                        yield _json_row(record, f'{path}, split {number}, {split}', in_split=True)
                 continue
         yield _json_row(entry, f'{path}, record {number}')
 
@@ -123,10 +125,10 @@ def _json_lines(path: Path) -> Iterator[IndexRow]:
                 raise ValueError(f'{path}, line {number} is no JSON: {error}') from error
 
 
-def _json_row(record: object, where: str) -> IndexRow:
+def _json_row(record: object, where: str, *, in_split: bool = False) -> IndexRow:
     if not isinstance(record, Mapping):
         raise ValueError(f'{where}: expected a record, got a {type(record).__name__}')
-    return IndexRow(record, where)
+    return IndexRow(record, where, in_split=in_split)
 
 
 def _csv_rows(path: Path) -> Iterator[IndexRow]:

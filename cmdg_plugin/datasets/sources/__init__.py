@@ -5,6 +5,7 @@ from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, get_benchmark
 from cmdg_plugin.datasets.sources.caption_file_source import CaptionFileSource
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, SourceSplit
 from cmdg_plugin.datasets.sources.islands_source import IslandsSource
+from cmdg_plugin.datasets.sources.own_source import OwnSource
 from cmdg_plugin.datasets.sources.torchreid_source import TorchreidSource
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'BenchmarkSource',
     'CaptionFileSource',
     'IslandsSource',
+    'OwnSource',
     'ReIDSource',
     'SourceIndex',
     'SourceRecord',

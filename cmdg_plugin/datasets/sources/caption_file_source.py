@@ -1,15 +1,11 @@
 """A dataset indexed from its caption file alone."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmengine.logging import print_log
-
-from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
-from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, find_missing
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
+from cmdg_plugin.datasets.sources.index import SourceIndex
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
 from cmdg_plugin.registry import SOURCES
 
 _MARKET_FOLDERS = ('bounding_box_train/', 'bounding_box_test/', 'query/')
@@ -49,8 +45,7 @@ class CaptionFileSource:
         released: int = -1,
         on_missing_image: str = 'error',
     ) -> None:
-        if on_missing_image not in ('error', 'skip'):
-            raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {on_missing_image!r}")
+        check_missing_choice(name, on_missing_image)
         self.name = name
         self.root = Path(root).expanduser()
         self.caption_file = Path(caption_file).expanduser()
@@ -68,37 +63,15 @@ class CaptionFileSource:
             ValueError: If a record does not say who is in its image.
         """
         captions = self._read_records()
-        self._check_root(captions)
-        captions = self._existing(captions)
-        distractors = self._distractors(captions)
-        splits: dict[int, dict[str, dict[str, SourceRecord]]] = defaultdict(lambda: {role: {} for role in SPLITS})
-        counts: Counter[str] = Counter()
-        for item in captions:
-            identity = _identity(item, self.caption_file)
-            if identity < 0:
-                counts['junk images left out'] += 1
-                continue
-            role = item.split or 'train'
-            images = splits[item.split_index or 0][role]
-            counts['images listed twice, counted once'] += item.file_path in images
-            images[item.file_path] = SourceRecord(
-                path=item.file_path,
-                identity=identity,
-                camera=item.camera,
-                captions=item.captions,
-                scope='' if self.shared_identities else make_scope(item.file_path, role),
-                distractor=identity in distractors and _may_be_distractor(item.file_path, role),
-            )
-        self._log(counts)
-        return SourceIndex(
-            name=self.name,
-            root=str(self.root),
-            splits=tuple(
-                SourceSplit(**{role: tuple(images.values()) for role, images in splits[index].items()})
-                for index in sorted(splits)
-            ),
+        captions = keep_existing(self.name, self.root, captions, self.caption_file, self.on_missing_image)
+        return index_images(
+            self.name,
+            self.root,
+            captions,
+            self.caption_file,
+            distractors=self._distractors(captions),
+            shared_identities=self.shared_identities,
             released=self.released,
-            has_cameras=all(item.camera is not None for item in captions),
         )
 
     def _read_records(self) -> list[CaptionRecord]:
@@ -114,50 +87,8 @@ class CaptionFileSource:
             )
         return chosen
 
-    def _check_root(self, captions: list[CaptionRecord]) -> None:
-        if not self.root.is_dir():
-            tree = draw_expected_tree(self.root, (item.file_path for item in captions))
-            raise FileNotFoundError(
-                f'{self.name}: no folder {self.root}. {self.caption_file.name} lists images of this layout; '
-                f'put the dataset there or set `root`:\n{tree}'
-            )
-
-    def _existing(self, captions: list[CaptionRecord]) -> list[CaptionRecord]:
-        missing = find_missing(self.root, dict.fromkeys(item.file_path for item in captions))
-        if not missing:
-            return captions
-        total = len({item.file_path for item in captions})
-        found = f'{len(missing):,} of {total:,} images listed in {self.caption_file.name} do not exist'
-        if self.on_missing_image == 'error' or len(missing) == total:
-            tree = draw_expected_tree(self.root, (item.file_path for item in captions))
-            raise FileNotFoundError(
-                f'{self.name}: {found}, the first is {self.root / missing[0]}. Complete the dataset, or leave them out '
-                f"with on_missing_image='skip'. Expected layout:\n{tree}"
-            )
-        print_log(f'{self.name}: {found}; left out', logger='current', level=30)
-        gone = set(missing)
-        return [item for item in captions if item.file_path not in gone]
-
     def _distractors(self, captions: list[CaptionRecord]) -> frozenset[int]:
         if self.distractors is not None:
             return self.distractors
         market_like = captions[0].file_path.startswith(_MARKET_FOLDERS)
         return frozenset({0}) if market_like or self.name.lower() == 'grid' else frozenset()
-
-    def _log(self, counts: Counter[str]) -> None:
-        for what, count in counts.items():
-            if count:
-                print_log(f'{self.name}: {count:,} {what}', logger='current')
-
-
-def _identity(item: CaptionRecord, caption_file: Path) -> int:
-    if item.identity is None:
-        raise ValueError(
-            f'{caption_file}: the record of {item.file_path} does not say who is in the image; add the key `identity`'
-        )
-    return item.identity
-
-
-def _may_be_distractor(file_path: str, role: str) -> bool:
-    # Files that relabel the training people from 0 have an honest person 0 there, whose image is not named so.
-    return role in ('query', 'gallery') or file_path.rpartition('/')[2].startswith('0000_')

@@ -13,6 +13,7 @@ from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
 from cmdg_plugin.datasets.sources.image_files import find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 from cmdg_plugin.datasets.sources.locating import require_layout
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
 from cmdg_plugin.datasets.sources.single_shot import NUM_SPLITS, arrange_single_shot
 from cmdg_plugin.datasets.sources.torchreid_readers import Listing, read_with_torchreid
 from cmdg_plugin.registry import SOURCES
@@ -46,8 +47,7 @@ class TorchreidSource:
         version: str | None = None,
         on_missing_image: str = 'error',
     ) -> None:
-        if on_missing_image not in ('error', 'skip'):
-            raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {on_missing_image!r}")
+        check_missing_choice(name, on_missing_image)
         self.name = name
         self.benchmark = get_benchmark(name)
         self.data_root = Path(data_root).expanduser()

@@ -1,0 +1,168 @@
+"""Your own images: a folder whose names tell who is where, or one index file."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmdg_plugin.datasets.caption_fields import FieldError, clean_captions
+from cmdg_plugin.datasets.captions import load_captions
+from cmdg_plugin.datasets.index_files import IndexRow, default_image_root, iterate_rows
+from cmdg_plugin.datasets.sources.index import SourceIndex
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
+from cmdg_plugin.regions import CAPTION_FILE_ORDER
+from cmdg_plugin.registry import SOURCES
+
+_FOLDER_RULE = """\
+{root}/
+├── train/    0012_c3_anything.jpg  (person 12, camera 3; where cameras are unknown: 0012_anything.jpg)
+├── query/    0040_c1_anything.jpg  (to be evaluated on)
+└── gallery/  0040_c2_anything.jpg"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnImage:
+    """One image as its owner lists it; None where nothing is said."""
+
+    file_path: str
+    identity: int
+    camera: int | None
+    split: str | None
+    captions: tuple[str, ...] | None
+    where: str
+    split_index: None = None
+
+
+@SOURCES.register_module()
+class OwnSource:
+    """Your own images: a folder whose names tell who is where, or one index file (CSV, JSON, JSON Lines).
+
+    In a folder, an image is `ROLE/IDENTITY_cCAMERA_ANYTHING.jpg`, or `ROLE/IDENTITY_ANYTHING.jpg` where cameras are
+    unknown; the role is `train`, `val`, `query` or `gallery` (Market-1501's own folders count as well).
+
+    An index has the keys or columns `path` (or `file_path`), `identity` and, if known, `camera`, `role` (or `split`)
+    and captions: a list `captions` in JSON, columns `global`, `upper`, `middle`, `lower` in CSV. What it does not say
+    is read from names as above. A file that `tools/generate_captions.py` wrote is such an index.
+
+    People of negative number are junk and left out.
+
+    Args:
+        name: Name of the dataset, as tables and metric keys show it.
+        path: The folder or the index file.
+        root: Folder that the index's paths are relative to; by default the one it lies in.
+        caption_file: Caption JSON with captions of the images that `path` gives none for, joined by path.
+        distractors: Numbers of people who only stand in the gallery and are never trained on.
+        on_missing_image: What to do with listed images that do not exist: `'error'`, or `'skip'` and log how many.
+
+    Raises:
+        ValueError: If `on_missing_image` is neither.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        root: str | None = None,
+        caption_file: str | None = None,
+        *,
+        distractors: Iterable[int] = (),
+        on_missing_image: str = 'error',
+    ) -> None:
+        check_missing_choice(name, on_missing_image)
+        self.name = name
+        self.path = Path(path).expanduser()
+        self.root = default_image_root(self.path) if root is None else Path(root).expanduser()
+        self.caption_file = caption_file
+        self.distractors = frozenset(distractors)
+        self.on_missing_image = on_missing_image
+
+    def load(self) -> SourceIndex:
+        """List the images.
+
+        Raises:
+            FileNotFoundError: If the folder, the index or an image is not there.
+            ValueError: If a row is not as described; names file, row and column.
+        """
+        images = self._read_images()
+        _check_all_or_none(images, 'camera', 'the same-camera rule needs every camera, or works without any')
+        _check_all_or_none(images, 'split', 'where it is absent altogether, every image is trained on', 'role')
+        images = keep_existing(self.name, self.root, images, self.path, self.on_missing_image)
+        return index_images(
+            self.name, self.root, images, self.path, distractors=self.distractors, shared_identities=True
+        )
+
+    def _read_images(self) -> list[OwnImage]:
+        rows = list(iterate_rows(self.path))
+        if not rows:
+            tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
+            raise ValueError(f'{self.name}: no images in {self.path}{tree}')
+        written = {} if self.caption_file is None else _read_captions(self.caption_file)
+        images = [self._read_image(row, written) for row in rows]
+        if written and not any(image.file_path in written for image in images):
+            raise ValueError(
+                f'{self.name}: {self.caption_file} has captions of other images, the first is {next(iter(written))}, '
+                f'that of {self.path} is {images[0].file_path}; paths must be relative to {self.root}'
+            )
+        people: dict[str, int] = {}
+        for row, image in zip(rows, images, strict=True):
+            if people.setdefault(image.file_path, image.identity) != image.identity:
+                message = f'{image.file_path} shows person {people[image.file_path]} in another row, here'
+                raise row.fault('identity', f'{message} {image.identity}')
+        # A file system lists a folder in no particular order.
+        return sorted(images, key=lambda image: image.file_path) if self.path.is_dir() else images
+
+    def _read_image(self, row: IndexRow, written: dict[str, tuple[str, ...]]) -> OwnImage:
+        if row.in_split:
+            raise ValueError(f'{row.where}: a file of several splits is read with CaptionFileSource, not as own data')
+        file_path, facts = row.read()
+        if facts.identity is None:
+            raise self._nameless(row, file_path)
+        _check_number(row, ('identity', 'id'))
+        _check_number(row, ('camera', 'camid', 'cmid'))
+        captions = _captions_of(row) or written.get(file_path)
+        return OwnImage(file_path, facts.identity, facts.camera, facts.split, captions, row.where)
+
+    def _nameless(self, row: IndexRow, file_path: str) -> ValueError:
+        if not self.path.is_dir():
+            return row.fault('identity', f'nothing says who is in {file_path}; give the number of the person')
+        return ValueError(
+            f'{row.where}: the name does not say who is in the image. Expected:\n{_FOLDER_RULE.format(root=self.path)}'
+        )
+
+
+def _read_captions(caption_file: str) -> dict[str, tuple[str, ...]]:
+    return {record.file_path: record.captions for record in load_captions(caption_file)}
+
+
+def _check_number(row: IndexRow, keys: Sequence[str]) -> None:
+    """Refuse `shop1_12`, which released caption files use for person 12: own data may also have a `shop2_12`."""
+    for key in keys:
+        value = row.record.get(key)
+        if isinstance(value, str) and not re.fullmatch(r'\s*-?\d+\s*', value):
+            raise row.fault(key, f'expected a whole number, got {value!r}')
+
+
+def _captions_of(row: IndexRow) -> tuple[str, ...] | None:
+    value: Any = row.record.get('captions')
+    if row.field == 'column':
+        given = [region for region in CAPTION_FILE_ORDER if region in row.record]
+        if given and len(given) < len(CAPTION_FILE_ORDER):
+            lacking = next(region for region in CAPTION_FILE_ORDER if region not in given)
+            raise row.fault(lacking, f'empty, though {given[0]!r} is given; give all four sentences or none')
+        value = [row.record[region] for region in given] or None
+    if value is None:
+        return None
+    try:
+        return clean_captions(value)
+    except FieldError as error:
+        raise row.fault(error.key, str(error)) from error
+
+
+def _check_all_or_none(images: Sequence[OwnImage], field: str, why: str, label: str | None = None) -> None:
+    bare = [image for image in images if getattr(image, field) is None]
+    if 0 < len(bare) < len(images):
+        raise ValueError(
+            f'{bare[0].where}: no {label or field}, though {len(images) - len(bare):,} of {len(images):,} images have '
+            f'one; give it for all or for none ({why})'
+        )

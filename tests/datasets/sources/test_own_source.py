@@ -1,0 +1,186 @@
+import csv
+import json
+
+import pytest
+
+from cmdg_plugin.datasets import ReIDEvaluationSet
+from cmdg_plugin.datasets.sources import OwnSource
+from cmdg_plugin.registry import SOURCES
+
+SENTENCES = ('A man walks.', 'A red shirt.', 'A brown belt.', 'Blue jeans.')
+REGIONS = ('global', 'upper', 'middle', 'lower')
+ROWS = [
+    # path, identity, camera, role
+    ('a/1.jpg', 12, 3, 'train'),
+    ('a/2.jpg', 12, 4, 'train'),
+    ('b/1.jpg', 40, 1, 'query'),
+    ('b/2.jpg', 40, 2, 'gallery'),
+    ('b/junk.jpg', -1, 2, 'gallery'),
+]
+FOUND = {'train': [('a/1.jpg', 12, 3), ('a/2.jpg', 12, 4)], 'query': [('b/1.jpg', 40, 1)]}
+FOUND['gallery'] = [('b/2.jpg', 40, 2)]
+
+
+@pytest.fixture
+def images(tmp_path):
+    for path, *_ in ROWS:
+        (tmp_path / 'images' / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'images' / path).touch()
+    return tmp_path / 'images'
+
+
+def records(columns=('path', 'identity', 'camera', 'role'), **more):
+    return [dict(zip(columns, row, strict=False)) | more for row in ROWS]
+
+
+def write_csv(path, rows):
+    with path.open('w', newline='') as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_json(path, rows):
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def summary(index):
+    split = index.split()
+    return {
+        role: [(record.path, record.identity, record.camera) for record in getattr(split, role)]
+        for role in ('train', 'query', 'gallery')
+    }
+
+
+def test_csv(images):
+    path = write_csv(images / 'index.csv', records(note='ignored', **dict(zip(REGIONS, SENTENCES, strict=True))))
+    index = SOURCES.build({'type': 'OwnSource', 'name': 'shop', 'path': str(path)}).load()
+    assert summary(index) == FOUND
+    assert index.has_cameras
+    assert {record.captions for record in index.select('all')} == {SENTENCES}
+    assert index.absolute(index.split().query[0]) == str(images / 'b/1.jpg')
+
+
+@pytest.mark.parametrize('suffix', ['.json', '.jsonl'])
+def test_json(images, tmp_path, suffix):
+    rows = records(('file_path', 'id', 'camid', 'split'), captions=list(SENTENCES))
+    path = tmp_path / f'index{suffix}'
+    path.write_text(json.dumps(rows) if suffix == '.json' else '\n'.join(map(json.dumps, rows)))
+    index = OwnSource('shop', str(path), root=str(images)).load()
+    assert summary(index) == FOUND
+    assert {record.captions for record in index.select('all')} == {SENTENCES}
+
+
+@pytest.mark.parametrize('cameras', [True, False])
+def test_folder(tmp_path, cameras):
+    names = ['train/0012_c3_b.jpg', 'train/0012_c4_a.jpg', 'query/40_c1.png', 'gallery/40_c2.png', 'gallery/-1_c2.png']
+    if not cameras:
+        names = ['train/0012_b.jpg', 'train/0012_a.jpg', 'query/40_x.png', 'gallery/40_y.png', 'gallery/-1_y.png']
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    captions = tmp_path / 'captions.json'
+    write_json(captions, [{'file_path': name, 'captions': SENTENCES} for name in names[:3]])
+    index = OwnSource('shop', str(tmp_path), caption_file=str(captions)).load()
+    expected = {
+        'train': [(names[0], 12, 3 if cameras else None), (names[1], 12, 4 if cameras else None)],
+        'query': [(names[2], 40, 1 if cameras else None)],
+        'gallery': [(names[3], 40, 2 if cameras else None)],
+    }
+    # A folder is sorted by name.
+    expected['train'].sort()
+    assert summary(index) == expected
+    assert index.has_cameras == cameras
+    assert [record.captions for record in index.select('all')] == [None, SENTENCES, SENTENCES, SENTENCES]
+    (target,) = ReIDEvaluationSet([OwnSource('shop', str(tmp_path))]).targets
+    assert target.has_cameras == cameras
+
+
+def test_what_the_caption_tool_writes_is_an_index(images):
+    """Flat, with keys of its own and with only what names told it."""
+    rows = records(('file_path', 'identity', 'camera', 'split'), captions=list(SENTENCES), model='m', seed=0)
+    index = OwnSource('shop', str(write_json(images / 'captions.json', rows))).load()
+    assert summary(index) == FOUND
+    assert index.split().gallery[0].captions == SENTENCES
+
+
+def test_one_number_is_one_person_in_all_roles(images):
+    """Unlike in the public datasets, whose training and test people are numbered apart."""
+    rows = [row | {'identity': 7} for row in records()]
+    index = OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
+    assert len({(record.scope, record.identity) for record in index.select('all')}) == 1
+
+
+def test_distractors_and_a_list_without_roles(images):
+    rows = [{key: value for key, value in row.items() if key != 'role'} for row in records()]
+    index = OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
+    assert len(index.split().train) == 4
+    index = OwnSource('shop', str(write_csv(images / 'index.csv', records())), distractors=[40]).load()
+    assert [record.identity for record in index.select('all')] == [12, 12]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'identity': 'anna'}, r"index.csv, line 4, column 'identity': expected a whole number, got 'anna'"),
+        # Released caption files may prefix numbers; of own data, two shops may each have a person 12.
+        ({'identity': 'shop1_12'}, r"line 4, column 'identity': expected a whole number, got 'shop1_12'"),
+        ({'identity': ''}, r"line 4, column 'identity': nothing says who is in b/1.jpg"),
+        ({'camera': '2nd'}, r"line 4, column 'camera': expected a whole number, got '2nd'"),
+        ({'camera': ''}, r'line 4: no camera, though 4 of 5 images have one'),
+        ({'role': ''}, r'line 4: no role, though 4 of 5 images have one'),
+        ({'role': 'test'}, r"line 4, column 'role': expected one of train, val, query, gallery, got 'test'"),
+        ({'path': ''}, r"line 4, column 'file_path': expected the path of an image"),
+        ({'path': '../b.jpg'}, r"line 4, column 'file_path': .* leaves the root"),
+        ({'path': 'a/1.jpg'}, r"line 4, column 'identity': a/1.jpg shows person 12 in another row, here 40"),
+        ({'upper': 'A shirt.'}, r"line 4, column 'global': empty, though 'upper' is given"),
+    ],
+)
+def test_errors_name_file_row_and_column(images, changes, message):
+    rows = records(**dict.fromkeys(REGIONS, ''))
+    rows[2] |= changes
+    with pytest.raises(ValueError, match=message):
+        OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
+
+
+def test_errors_of_json(images):
+    rows = records()
+    rows[1]['captions'] = ['one']
+    path = write_json(images / 'index.json', rows)
+    with pytest.raises(ValueError, match=r"index.json, record 1, key 'captions': .* got 1"):
+        OwnSource('shop', str(path)).load()
+    path = write_json(images / 'grid.json', [{'train': rows[:1], 'query': [], 'gallery': []}] * 2)
+    with pytest.raises(ValueError, match=r'grid.json, split 0, train: .* CaptionFileSource'):
+        OwnSource('shop', str(path)).load()
+
+
+def test_captions_of_other_images(images):
+    path = write_csv(images / 'index.csv', records())
+    other = write_json(images / 'other.json', [{'file_path': 'images/a/1.jpg', 'captions': SENTENCES}])
+    with pytest.raises(ValueError, match=r'other.json has captions of other images, the first is images/a/1.jpg'):
+        OwnSource('shop', str(path), caption_file=str(other)).load()
+
+
+def test_folder_with_other_names_shows_the_rule(images):
+    with pytest.raises(ValueError, match=r'\.jpg: the name does not say who') as caught:
+        OwnSource('shop', str(images)).load()
+    assert f'{images}/' in str(caught.value)
+    assert '0012_c3_anything.jpg' in str(caught.value)
+    (images / 'none').mkdir()
+    with pytest.raises(ValueError, match='no images in') as caught:
+        OwnSource('shop', str(images / 'none')).load()
+    assert '0012_c3_anything.jpg' in str(caught.value)
+
+
+def test_absent_images_and_index(images):
+    path = write_csv(images / 'index.csv', records())
+    (images / 'b/2.jpg').unlink()
+    with pytest.raises(FileNotFoundError, match=r'1 of 5 images listed in index.csv do not exist'):
+        OwnSource('shop', str(path)).load()
+    assert summary(OwnSource('shop', str(path), on_missing_image='skip').load())['gallery'] == []
+    with pytest.raises(FileNotFoundError, match='give a folder of images, or an index'):
+        OwnSource('shop', str(images / 'absent.csv')).load()
+    with pytest.raises(ValueError, match="'ignore'"):
+        OwnSource('shop', str(path), on_missing_image='ignore')
