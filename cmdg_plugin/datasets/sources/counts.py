@@ -1,7 +1,7 @@
 """What was found in a dataset next to what is expected."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmengine.logging import print_log
@@ -42,13 +42,20 @@ def compare_counts(index: SourceIndex, benchmark: Benchmark | None = None, versi
         version: Which version of the benchmark it is.
     """
     split = index.split()
-    expected = {} if benchmark is None else benchmark.counts.get(version) or benchmark.counts.get('', {})
+    expected = {} if benchmark is None else _expected(benchmark, version)
     rows = []
     for role in SPLITS:
         records = getattr(split, role)
         if records or role in expected:
             rows.append(CountRow(role, _count(records), expected.get(role, _UNKNOWN)))
     return rows
+
+
+def get_expected_rows(index: SourceIndex | None, benchmark: Benchmark, version: str = '') -> list[CountRow]:
+    """As `compare_counts`, also for a dataset of which nothing is known but what is expected."""
+    if index is not None:
+        return compare_counts(index, benchmark, version)
+    return [CountRow(role, _UNKNOWN, count) for role, count in _expected(benchmark, version).items()]
 
 
 def count_cameras(index: SourceIndex) -> int:
@@ -61,6 +68,10 @@ def log_counts(name: str, rows: Sequence[CountRow], remark: str) -> None:
     level = logging.INFO if all(row.agrees for row in rows) else logging.WARNING
     text = '; '.join(str(row) for row in rows)
     print_log(f'{name} ({remark}): {text}', logger='current', level=level)
+
+
+def _expected(benchmark: Benchmark, version: str) -> Mapping[str, RoleCount]:
+    return benchmark.counts.get(version) or benchmark.counts.get('', {})
 
 
 def _count(records: Sequence[SourceRecord]) -> RoleCount:

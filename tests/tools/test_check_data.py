@@ -1,0 +1,80 @@
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'check_data.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('check_data', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def incomplete(release_data, tmp_path):
+    """What protocols 1 to 3 need, but VIPeR and the captions of MSMT17."""
+    for folder in release_data.iterdir():
+        if folder.name not in ('VIPeR', 'captions'):
+            (tmp_path / folder.name).symlink_to(folder)
+    shutil.copytree(release_data / 'captions', tmp_path / 'captions')
+    (tmp_path / 'captions' / 'msmt17.json').unlink()
+    return tmp_path
+
+
+@pytest.mark.parametrize('protocol', [[], ['--protocol', 'p1'], ['--protocol', 'P3_cuhk03']])
+def test_complete_data(tool, release_data, capsys, protocol):
+    assert tool.main([str(release_data), *protocol]) == 0
+    text = capsys.readouterr().out
+    for name in ('market1501', 'msmt17', 'cuhk03', 'cuhk02', 'cuhksysu', 'prid', 'grid', 'viper', 'ilids'):
+        assert f'\n{name} ' in text
+    assert text.count(': ready\n') == (1 if protocol else 7)
+    assert 'not found' not in text
+
+
+def test_exit_code_is_that_of_the_named_protocol(tool, incomplete, capsys):
+    assert tool.main([str(incomplete), '--protocol', 'p1']) == 1
+    text = capsys.readouterr().out
+    assert f'viper: not found. Expected, in the release layout:\n{incomplete}/VIPeR/' in text
+    assert text.endswith('p1: not ready\n  - viper: not found\n')
+    assert tool.main([str(incomplete), '--protocol', 'p2_cuhk03']) == 1
+    text = capsys.readouterr().out
+    assert 'msmt17: 16 of 16 images to train on have no captions' in text
+    # VIPeR is missing too, but this protocol does not need it.
+    assert 'VIPeR/' not in text
+    assert tool.main([str(incomplete), '--protocol', 'p2_msmt17']) == 0
+    assert tool.main([str(incomplete)]) == 0
+    assert 'p1: not ready\n  - viper: not found\n' in capsys.readouterr().out
+
+
+def test_captions_elsewhere_and_versions(tool, incomplete, release_data, capsys):
+    arguments = [str(incomplete), '--protocol', 'p2_cuhk03']
+    assert tool.main([*arguments, '--captions', str(release_data / 'captions')]) == 0
+    assert tool.main([*arguments, '--msmt17-version', 'MSMT17_V2']) == 1
+    assert 'MSMT17_V1 is there, MSMT17_V2 is not' in capsys.readouterr().out
+
+
+def test_an_empty_folder(tool, tmp_path, capsys):
+    assert tool.main([str(tmp_path), '--protocol', 'p1']) == 1
+    assert capsys.readouterr().out.count('not found. Expected') == 8
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['{root}', '--protocol', 'p4'], "expected one of the protocols p1, p2_market1501, .* got 'p4'"),
+        (['{root}/absent'], 'no folder .*absent'),
+        (['{root}', '--captions', '{root}/absent'], 'no folder .*absent'),
+        (['{root}', '--cuhk03-version', 'drawn'], "labeled, detected.* got 'drawn'"),
+    ],
+)
+def test_wrong_arguments(tool, tmp_path, capsys, arguments, message):
+    assert tool.main([argument.format(root=tmp_path) for argument in arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    assert re.search(message, captured.err)
