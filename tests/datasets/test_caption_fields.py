@@ -16,6 +16,10 @@ from cmdg_plugin.datasets.caption_fields import FieldError, RecordFacts, read_fa
         ('train/0012_cat.jpg', 12, None, 'train'),
         ('train/0012cat.jpg', None, None, None),
         ('train/anna_c1.jpg', None, None, None),
+        ('cuhk02/P5/cam2/001_01.png', None, 2 * 5 + 2 - 3, None),
+        ('cam2/001_01.png', None, None, None),
+        ('images_detected/3_001_2_01.png', None, 2 * 3 + 2 - 3, None),
+        ('0012_c3_000151.jpg', None, None, None),
         ('elsewhere/0012_c3_000151.jpg', None, None, None),
         # MSMT17 and VIPeR use two of the folder names, and name images in their own ways.
         ('train/0000/0000_000_01_0303morning_0008_0.jpg', None, 1, None),
