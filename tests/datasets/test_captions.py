@@ -1,3 +1,4 @@
+import gc
 import json
 from pathlib import Path
 
@@ -199,3 +200,17 @@ def test_a_byte_order_mark_is_no_fault(tmp_path):
     path = tmp_path / 'file.json'
     path.write_bytes(b'\xef\xbb\xbf' + json.dumps([record('a.jpg')]).encode())
     assert load_captions(path)[0].file_path == 'a.jpg'
+
+
+def test_the_garbage_collector_is_left_as_it_was(tmp_path):
+    assert gc.isenabled()
+    load_captions(write(tmp_path, [record('a.jpg')]))
+    with pytest.raises(ValueError, match='no JSON'):
+        load_captions(write(tmp_path, 'no json', 'other.json'))
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        load_captions(write(tmp_path, [record('b.jpg')], 'third.json'))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
