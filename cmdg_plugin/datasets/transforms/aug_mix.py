@@ -25,11 +25,11 @@ def _shear_y(image: Image.Image, level: float) -> Image.Image:
 
 
 def _translate_x(image: Image.Image, level: float) -> Image.Image:
-    return _affine(image, (1, 0, _signed(int(level * image.width / 3)), 0, 1, 0))
+    return _shift(image, _signed(int(level * image.width / 3)), 0)
 
 
 def _translate_y(image: Image.Image, level: float) -> Image.Image:
-    return _affine(image, (1, 0, 0, 0, 1, _signed(int(level * image.height / 3))))
+    return _shift(image, 0, _signed(int(level * image.height / 3)))
 
 
 def _posterize(image: Image.Image, level: float) -> Image.Image:
@@ -121,6 +121,12 @@ class AugMix(BaseTransform):
 
 def _signed(value: float) -> float:
     return -value if random.random() < 0.5 else value
+
+
+def _shift(image: Image.Image, across: float, down: float) -> Image.Image:
+    # By whole pixels, where interpolating changes nothing and takes ten times as long.
+    matrix = (1, 0, across, 0, 1, down)
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample=Image.Resampling.NEAREST)
 
 
 def _affine(image: Image.Image, matrix: tuple[float, ...]) -> Image.Image:

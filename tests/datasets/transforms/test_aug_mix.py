@@ -70,6 +70,23 @@ def test_geometry_moves_at_severity_one():
             assert np.any(np.asarray(operation(picture, 0.1)) != np.asarray(picture)), operation
 
 
+@pytest.mark.parametrize('axis', ['x', 'y'])
+@pytest.mark.parametrize('level', [0.0, 0.01, 0.05, 0.1, 0.77, 1.0])
+def test_shifts_are_those_of_interpolation(axis, level):
+    """Whole pixels, moved either way, with black behind them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 61, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    step = int(level * (61 if axis == 'x' else 90) / 3)
+    expected = []
+    for sign in (-1, 1):
+        matrix = (1, 0, sign * step, 0, 1, 0) if axis == 'x' else (1, 0, 0, 0, 1, sign * step)
+        moved = picture.transform(picture.size, Image.Transform.AFFINE, matrix, resample=Image.Resampling.BILINEAR)
+        expected.append(np.asarray(moved).tobytes())
+    (operation,) = (item for item in OPERATIONS if item.__name__ == f'_translate_{axis}')
+    found = {np.asarray(operation(picture, level)).tobytes() for _ in range(20)}
+    assert found == set(expected)
+
+
 def test_depth_is_drawn_where_none_is_given(image, monkeypatch):
     calls = []
     monkeypatch.setattr(
