@@ -86,10 +86,12 @@ def _folder_rows(root: Path) -> Iterator[IndexRow]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
                 elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and entry.is_file():
-                    yield IndexRow({'path': _readable_name(os.path.relpath(entry.path, root))}, entry.path)
+                    name = os.path.relpath(entry.path, root)
+                    yield IndexRow({'path': _checked_name(name)}, f'file {name!r}')
 
 
-def _readable_name(name: str) -> str:
+def _checked_name(name: str) -> str:
+    """Return a file's name if it survives being written to a caption file and read back."""
     try:
         name.encode()
     except UnicodeEncodeError as error:

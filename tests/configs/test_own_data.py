@@ -58,7 +58,7 @@ def config(tiny_config: Config, tmp_path: Path) -> Config:
         {
             'work_dir': str(tmp_path / 'work'),
             'model.backbone': tiny.model.backbone.to_dict(),
-            'train_dataloader': small | {'batch_size': 8, 'sampler': {'batch_size': 8, 'num_instances': 2}},
+            'train_dataloader': small | {'batch_size': 8, 'sampler': {'num_instances': 2}},
             'val_dataloader': small | {'batch_size': 8},
             'test_dataloader': small | {'batch_size': 8},
             'val_evaluator.num_ranked_queries': 0,

@@ -124,7 +124,7 @@ def _signed(value: float) -> float:
 
 
 def _shift(image: Image.Image, across: float, down: float) -> Image.Image:
-    # By whole pixels, where interpolating changes nothing and takes ten times as long.
+    # By whole pixels, where interpolating changes nothing and takes many times as long.
     matrix = (1, 0, across, 0, 1, down)
     return image.transform(image.size, Image.Transform.AFFINE, matrix, resample=Image.Resampling.NEAREST)
 

@@ -1,9 +1,13 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from cmdg_plugin.datasets.checking import PROTOCOLS, check_datasets, find_obstacles
+from cmdg_plugin.datasets.checking.dataset_check import DEFAULT_VERSIONS
 from cmdg_plugin.datasets.sources import SourceIndex, SourceSplit
+from cmdg_plugin.datasets.sources.index import check_subsets
 
 
 @pytest.fixture(scope='module')
@@ -19,6 +23,17 @@ def test_what_they_consist_of():
     assert PROTOCOLS['p2_cuhk03'].sources == ('market1501', 'msmt17', 'cuhksysu')
     assert PROTOCOLS['p2_cuhk03'].targets == ('cuhk03',)
     assert [PROTOCOLS[name].subsets for name in ('p1', 'p2_msmt17', 'p3_msmt17')] == ['all', 'train', 'all']
+
+
+@pytest.mark.parametrize('name', list(PROTOCOLS))
+def test_the_configs_say_the_same(name):
+    config = Config.fromfile(Path(__file__).parents[3] / f'configs/_base_/protocols/{name}.py')
+    train, test = config.train_dataloader.dataset, config.test_dataloader.dataset
+    assert {source.name for source in train.sources} == set(PROTOCOLS[name].sources)
+    assert check_subsets(train.subsets) == check_subsets(PROTOCOLS[name].subsets)
+    assert tuple(target.name for target in test.targets) == PROTOCOLS[name].targets
+    versions = {source.name: source.version for source in [*train.sources, *test.targets] if 'version' in source}
+    assert versions.items() <= DEFAULT_VERSIONS.items()
 
 
 @pytest.mark.parametrize('name', list(PROTOCOLS))
