@@ -1,0 +1,163 @@
+"""A trained model in Python: features of images, features of sentences."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import load_checkpoint
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from cmdg_plugin.apis.checkpoint_config import read_checkpoint_config
+from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, spell_out
+from cmdg_plugin.progress import track
+from cmdg_plugin.regions import REGIONS
+
+_SPACES = ('retrieval', 'shared')
+
+
+def init_model(
+    config: str | os.PathLike[str] | Config | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+) -> Any:
+    """Build a model and load its weights, ready to extract features.
+
+    Neither training data nor captions are needed; what belongs to the training identities is left aside.
+
+    Args:
+        config: Config file or config; None takes the config that the checkpoint carries.
+        checkpoint: Checkpoint file; None leaves the weights as the config initializes them.
+        device: Where to compute; None takes a GPU if there is one.
+
+    Returns:
+        The model in evaluation mode. Its config is at `_config`, where mmpretrain's inferencers look for it too.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If neither is given, or the checkpoint carries no config where it must.
+
+    Example:
+        >>> model = init_model('configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
+        >>> model.backbone.embed_dim
+        96
+    """
+    for what, path in (('config', config), ('checkpoint', checkpoint)):
+        if isinstance(path, (str, os.PathLike)) and not os.path.isfile(path):
+            raise FileNotFoundError(f'There is no {what} at {path}.')
+    settings = _find_config(config, checkpoint)
+    with DefaultScope.overwrite_default_scope(settings.get('default_scope') or 'cmdg_plugin'):
+        model = MODELS.build(settings.model)
+    if checkpoint is not None:
+        load_checkpoint(model, str(checkpoint), map_location='cpu')
+    model._config = settings
+    return model.to(device or get_device()).eval()
+
+
+@torch.no_grad()
+def extract_features(
+    model: Any,
+    images: ImageLike | Sequence[ImageLike],
+    *,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    space: str = 'retrieval',
+    progress: bool = True,
+) -> Tensor:
+    """Extract the features of images, prepared as the model's config prepares test images.
+
+    Args:
+        model: From `init_model`.
+        images: An image, several, or a folder (rows in the order of `list_images`). An image is a file, a uint8 array
+            (H, W, 3) in BGR order, or a PIL image.
+        batch_size: Images encoded at a time.
+        num_workers: Processes that read images beside this one.
+        space: `retrieval` compares images with images (global features in both widths, W + D numbers); `shared`
+            compares them with sentences of `encode_text` (D numbers).
+        progress: Whether to show a progress bar.
+
+    Returns:
+        Features of length one, (N, W + D) or (N, D), on the CPU.
+
+    Raises:
+        FileNotFoundError: If a file is missing, or a folder has no image.
+        TypeError: If an image is none of the three kinds.
+        ValueError: If there is no image, one cannot be read, or the space is unknown.
+
+    Example:
+        >>> features = extract_features(model, ['person_1.jpg', 'person_2.jpg'], progress=False)
+        >>> features.shape
+        torch.Size([2, 224])
+        >>> similarity = features @ features.T
+    """
+    if space not in _SPACES:
+        raise ValueError(f'space must be one of {", ".join(_SPACES)}, got {space!r}.')
+    prepared = PreparedImages(spell_out(images), ImagePreparation(model._config))
+    loader = DataLoader(prepared, batch_size=batch_size, num_workers=num_workers)
+    batches = track(loader, 'Extracting features') if progress else loader
+    encode = _encode_retrieval if space == 'retrieval' else _encode_shared
+    return torch.cat([encode(model, batch).cpu() for batch in batches])
+
+
+@torch.no_grad()
+def encode_text(model: Any, sentences: Sequence[str], *, batch_size: int = 256) -> Tensor:
+    """Encode sentences into the space that they share with images.
+
+    Args:
+        model: From `init_model`.
+        sentences: The sentences; what exceeds the text tower's context is cut, with a warning.
+        batch_size: Sentences encoded at a time.
+
+    Returns:
+        Features of length one, (N, D), on the CPU. Compare with `extract_features(..., space='shared')`.
+
+    Raises:
+        TypeError: If it is not a sequence of strings.
+        ValueError: If it is empty.
+
+    Example:
+        >>> texts = encode_text(model, ['A woman in a red coat.', 'A man with a backpack.'])
+        >>> (extract_features(model, 'person_1.jpg', space='shared', progress=False) @ texts.T).shape
+        torch.Size([1, 2])
+    """
+    if isinstance(sentences, str):
+        raise TypeError('encode_text takes a list of sentences, not one string.')
+    if not sentences:
+        raise ValueError('There are no sentences to encode.')
+    features, num_cut = [], 0
+    for start in range(0, len(sentences), batch_size):
+        batch, cut = model.encode_sentences(sentences[start : start + batch_size])
+        features.append(functional.normalize(batch.float(), dim=1).cpu())
+        num_cut += cut
+    if num_cut:
+        print_log(
+            f'{num_cut} of {len(sentences)} sentences were longer than the text tower reads and were cut at their end.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return torch.cat(features)
+
+
+def _find_config(config: str | os.PathLike[str] | Config | None, checkpoint: str | os.PathLike[str] | None) -> Config:
+    if isinstance(config, Config):
+        return config
+    if config is not None:
+        return Config.fromfile(config)
+    if checkpoint is None:
+        raise ValueError('init_model needs a config, or a checkpoint that carries one.')
+    return read_checkpoint_config(checkpoint)
+
+
+def _encode_retrieval(model: Any, batch: Tensor) -> Tensor:
+    return model.extract_features(model.data_preprocessor({'inputs': batch})['inputs'])
+
+
+def _encode_shared(model: Any, batch: Tensor) -> Tensor:
+    return functional.normalize(model.encode_regions({'inputs': batch})[REGIONS.index('global')].float(), dim=1)

@@ -1,0 +1,148 @@
+"""Turns files, arrays and PIL images into what a model takes, by the test pipeline of its config."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import TRANSFORMS, DefaultScope
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
+
+ImageLike: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
+"""A file, a uint8 array (H, W, 3) in BGR order as OpenCV and mmcv read it, or a PIL image."""
+
+SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm'})
+"""Endings of the files that a folder is searched for."""
+
+
+class ImagePreparation:
+    """The test pipeline of a config, for images from anywhere.
+
+    Files go through the pipeline's own loading transform; arrays and PIL images enter behind it.
+
+    Args:
+        config: Has `test_dataloader.dataset.pipeline`.
+
+    Raises:
+        ValueError: If it has none, or the pipeline loads no image.
+    """
+
+    def __init__(self, config: Config) -> None:
+        transforms = config.get('test_dataloader', {}).get('dataset', {}).get('pipeline')
+        if not transforms:
+            raise ValueError('The config has no test_dataloader.dataset.pipeline, which says how images are prepared.')
+        loads = [str(transform['type']).endswith('LoadImageFromFile') for transform in transforms]
+        if not any(loads):
+            raise ValueError('test_dataloader.dataset.pipeline has no LoadImageFromFile; images must enter somewhere.')
+        # Our own registry names mmcv's transforms on import, whoever's scope the config is in.
+        with DefaultScope.overwrite_default_scope(config.get('default_scope') or 'cmdg_plugin'):
+            built = [TRANSFORMS.build(transform) for transform in transforms]
+        self._from_file = Compose(built)
+        self._from_array = Compose(built[loads.index(True) + 1 :])
+
+    def __call__(self, image: ImageLike) -> Tensor:
+        """Prepare one image.
+
+        Args:
+            image: The image.
+
+        Returns:
+            The pipeline's `inputs`, (3, H, W) bytes as the data preprocessor takes them.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            TypeError: If it is none of the three kinds.
+            ValueError: If the file cannot be read or the array has another type or shape.
+        """
+        if isinstance(image, (str, os.PathLike)):
+            return self._load(str(image))
+        array = _to_array(image)
+        size = array.shape[:2]
+        return self._from_array({'img': array, 'img_shape': size, 'ori_shape': size})['inputs']
+
+    def _load(self, path: str) -> Tensor:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'There is no image at {path}.')
+        try:
+            return self._from_file({'img_path': path})['inputs']
+        except READ_ERRORS as error:
+            if is_readable_image(path):
+                raise
+            raise ValueError(f'The image {path} cannot be read ({error}).') from error
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[str]:
+    """List the image files below a folder, sorted by path; the order in which `extract_features` takes a folder.
+
+    Args:
+        folder: The folder, searched with all its subfolders.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no image in it.
+    """
+    root = Path(folder).expanduser()
+    paths = sorted(str(path) for path in root.rglob('*') if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        what = 'no image' if root.is_dir() else 'no folder'
+        raise FileNotFoundError(f'There is {what} at {root}; looked for files ending in {", ".join(sorted(SUFFIXES))}.')
+    return paths
+
+
+def spell_out(images: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
+    """Make a list of what a caller gave: one image, several, or a folder.
+
+    Raises:
+        ValueError: If there is nothing.
+    """
+    if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
+        return list(list_images(images))
+    if isinstance(images, (str, os.PathLike, np.ndarray, Image.Image)):
+        return [images]
+    if not len(images):
+        raise ValueError('There are no images to extract features of.')
+    return list(images)
+
+
+class PreparedImages(torch.utils.data.Dataset):
+    """Images that a dataloader prepares one by one.
+
+    Args:
+        images: The images.
+        prepare: What is done to each.
+    """
+
+    def __init__(self, images: Sequence[ImageLike], prepare: ImagePreparation) -> None:
+        self.images = images
+        self.prepare = prepare
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Prepare one of them."""
+        return self.prepare(self.images[index])
+
+
+def _to_array(image: Any) -> np.ndarray:
+    """Bring an image in memory into mmcv's form, (H, W, 3) bytes in BGR order."""
+    if isinstance(image, Image.Image):
+        upright = ImageOps.exif_transpose(image)
+        return np.ascontiguousarray(np.asarray(upright.convert('RGB'))[..., ::-1])
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f'An image is a path, an array or a PIL image, not a {type(image).__name__}.')
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(
+            f'Expected an array of bytes (H, W, 3) in BGR order, got {image.dtype} of shape {image.shape}.'
+        )
+    return image

@@ -1,0 +1,56 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from cmdg_plugin.apis.checkpoint_config import parse_literal_config, read_checkpoint_config
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def save(path: Path, text: object) -> Path:
+    torch.save({'meta': {'cfg': text}, 'state_dict': {}}, path)
+    return path
+
+
+@pytest.mark.parametrize('name', sorted(path.name for path in REPOSITORY.glob('configs/*/*.py')))
+def test_every_config_survives_being_stored(tmp_path: Path, name: str):
+    config = Config.fromfile(next(REPOSITORY.glob(f'configs/*/{name}')))
+    stored = read_checkpoint_config(save(tmp_path / 'a.pth', config.pretty_text))
+    assert stored.to_dict() == config.to_dict()
+
+
+def test_literals():
+    text = "a = dict(b=[1, -2.5], c=('x', None), d={'e f': {1, 2}})\ng = True\n"
+    assert parse_literal_config(text) == {'a': {'b': [1, -2.5], 'c': ('x', None), 'd': {'e f': {1, 2}}}, 'g': True}
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "a = __import__('os').system('touch hacked')",
+        "import os\nos.system('touch hacked')",
+        "a = dict(b=open('hacked', 'w'))",
+        "a = [exec('1') for _ in (1,)]",
+        'a = (',
+    ],
+)
+def test_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r'cannot be read .* give the config as a file'):
+        read_checkpoint_config(save(tmp_path / 'a.pth', text))
+    assert not (tmp_path / 'hacked').exists()
+
+
+def test_own_modules_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / 'my_own_models.py').touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    read_checkpoint_config(save(tmp_path / 'a.pth', "custom_imports = dict(imports=['my_own_models'])"))
+    assert 'my_own_models' in sys.modules
+
+
+def test_checkpoint_without_config(tmp_path: Path):
+    with pytest.raises(ValueError, match='carries no config'):
+        read_checkpoint_config(save(tmp_path / 'a.pth', None))

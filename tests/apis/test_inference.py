@@ -1,0 +1,143 @@
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from cmdg_plugin.apis import encode_text, extract_features, inference, init_model
+from cmdg_plugin.regions import REGIONS
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def toy():
+    return init_model(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ('person_1.jpg', 'deeper/person_2.jpg', 'person_3.PNG'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 20, 3), dtype=np.uint8)).save(tmp_path / name)
+    (tmp_path / 'notes.txt').write_text('no image')
+    return tmp_path
+
+
+@pytest.mark.parametrize('name', ['init_model', 'extract_features', 'encode_text'])
+def test_examples_of_the_docstrings(toy, people: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    (people / 'deeper/person_2.jpg').rename(people / 'person_2.jpg')
+    monkeypatch.chdir(people)
+    (people / 'configs').symlink_to(REPOSITORY / 'configs')
+    scope = {**vars(inference), 'model': toy}
+    (example,) = doctest.DocTestFinder(recurse=False).find(getattr(inference, name), name, globs=scope)
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_features_of_a_checkpoint(tiny_config: Config):
+    """A checkpoint read back, where no training data is left, against the run's model on pixels prepared by hand."""
+    runner = Runner.from_cfg(tiny_config)
+    runner.train()
+    for source in tiny_config.train_dataloader.dataset.sources:
+        source.root = source.caption_file = '/nowhere'
+    model = init_model(tiny_config, Path(tiny_config.work_dir) / 'epoch_7.pth', 'cpu')
+    target = runner.val_loop.dataloader.dataset.targets[0]
+    features = extract_features(model, target.paths, batch_size=5, progress=False)
+    runner.model.eval()
+    with torch.no_grad():
+        expected = torch.cat([runner.model.cpu().extract_features(_normalized(model, path)) for path in target.paths])
+    assert torch.allclose(features, expected, atol=1e-6)
+    assert model.head is None
+
+
+def _normalized(model, path: str) -> torch.Tensor:
+    """Resize and normalize by hand."""
+    pixels = np.asarray(Image.open(path).convert('RGB').resize((16, 24), Image.Resampling.BICUBIC), dtype=np.float32)
+    channels = torch.from_numpy(pixels / 255).permute(2, 0, 1)
+    mean, variance = channels.mean((1, 2), keepdim=True), channels.var((1, 2), keepdim=True, correction=0)
+    return ((channels - mean) / (variance + 1e-5).sqrt())[None]
+
+
+def test_config_from_the_checkpoint(tiny_config: Config):
+    Runner.from_cfg(tiny_config).train()
+    checkpoint = Path(tiny_config.work_dir) / 'epoch_7.pth'
+    with_config, alone = (init_model(config, checkpoint, 'cpu') for config in (tiny_config, None))
+    assert alone._config.test_dataloader == with_config._config.test_dataloader
+    for name, weight in with_config.state_dict().items():
+        assert torch.equal(weight, alone.state_dict()[name]), name
+
+
+def test_files_arrays_pictures_and_folders_agree(toy, people: Path):
+    paths = [people / 'deeper/person_2.jpg', people / 'person_1.jpg', people / 'person_3.PNG']
+    expected = extract_features(toy, paths, progress=False)
+    pictures = [Image.open(path) for path in paths]
+    arrays = [np.asarray(picture.convert('RGB'))[..., ::-1] for picture in pictures]
+    assert torch.equal(extract_features(toy, pictures, progress=False), expected)
+    assert torch.equal(extract_features(toy, arrays, progress=False), expected)
+    assert torch.equal(extract_features(toy, people, progress=False), expected)
+    assert torch.allclose(extract_features(toy, people, batch_size=1, progress=False), expected, atol=1e-6)
+    assert torch.allclose(extract_features(toy, str(paths[0]), progress=False), expected[:1], atol=1e-6)
+    assert expected.shape == (3, 128 + 96)
+    assert torch.allclose(expected.norm(dim=1), torch.ones(3))
+
+
+def test_shared_space_is_the_global_region(toy, people: Path):
+    image = people / 'person_1.jpg'
+    shared = extract_features(toy, image, space='shared', progress=False)
+    both = extract_features(toy, image, progress=False)[:, 128:]
+    assert REGIONS[-1] == 'global'
+    assert torch.allclose(shared, torch.nn.functional.normalize(both, dim=1), atol=1e-6)
+
+
+def test_text_is_what_the_tower_says(toy):
+    sentences = ['A red coat.', 'Blue shoes.', 'A red coat.']
+    features = encode_text(toy, sentences, batch_size=2)
+    tokens, _ = toy.backbone.tokenize(sentences)
+    expected = toy.backbone.encode_text(tokens)
+    assert torch.allclose(features, expected / expected.norm(dim=1, keepdim=True), atol=1e-6)
+    assert features.shape == (3, 96)
+
+
+def test_long_text_is_cut_with_a_warning(toy, monkeypatch: pytest.MonkeyPatch):
+    lines = []
+    monkeypatch.setattr(inference, 'print_log', lambda text, **kwargs: lines.append(text))
+    encode_text(toy, ['A coat.', 'red ' * 500])
+    assert lines == ['1 of 2 sentences were longer than the text tower reads and were cut at their end.']
+
+
+def test_progress_is_shown_on_request(toy, people: Path, capsys: pytest.CaptureFixture):
+    extract_features(toy, people)
+    assert 'Extracting features' in capsys.readouterr().err
+    extract_features(toy, people, progress=False)
+    assert not capsys.readouterr().err
+
+
+def test_workers_read_images(toy, people: Path):
+    expected = extract_features(toy, people, progress=False)
+    assert torch.equal(extract_features(toy, people, num_workers=1, progress=False), expected)
+
+
+def test_mistakes_are_named(toy, people: Path, tmp_path: Path):
+    with pytest.raises(ValueError, match="one of retrieval, shared, got 'text'"):
+        extract_features(toy, people, space='text')
+    with pytest.raises(ValueError, match='no images'):
+        extract_features(toy, [])
+    with pytest.raises(TypeError, match='not one string'):
+        encode_text(toy, 'A coat.')
+    with pytest.raises(ValueError, match='no sentences'):
+        encode_text(toy, [])
+    with pytest.raises(ValueError, match='needs a config, or a checkpoint'):
+        init_model()
+    with pytest.raises(FileNotFoundError, match=r'no config at nowhere\.py'):
+        init_model('nowhere.py')
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint at nowhere\.pth'):
+        init_model(toy._config, 'nowhere.pth')
+    torch.save({'state_dict': {}}, tmp_path / 'bare.pth')
+    with pytest.raises(ValueError, match='carries no config'):
+        init_model(None, tmp_path / 'bare.pth')
