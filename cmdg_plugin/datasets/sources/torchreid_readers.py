@@ -1,7 +1,6 @@
 """torchreid's dataset readers, run so that they neither write into the data nor depend on its place."""
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin.datasets.sources.benchmark import Layout
+from cmdg_plugin.torchreid_import import import_torchreid
 
-_MODULES = ('torchreid.reid.data.datasets', 'torchreid.data.datasets')
 _READ_FAULTS = (
     AssertionError,
     AttributeError,
@@ -31,27 +30,6 @@ _READ_FAULTS = (
 
 Listing = list[tuple[str, int, int]]
 """Images as torchreid lists them: path below the root of the layout, person, camera."""
-
-
-def import_readers() -> ModuleType:
-    """Import torchreid's datasets, from the PyPI package or from a checkout of its repository.
-
-    Raises:
-        ImportError: If neither is there, or what torchreid itself imports is missing.
-    """
-    for name in _MODULES:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            # Only go on if it is torchreid's layout that differs, not if one of its own imports is missing.
-            if error.name is None or not name.startswith(error.name):
-                raise ImportError(
-                    f'torchreid cannot be imported: it wants {error.name}; `pip install {error.name}` (its package on '
-                    f'PyPI declares no dependencies)'
-                ) from error
-    raise ImportError(
-        'torchreid reads this dataset and is not installed; `pip install torchreid scipy gdown tensorboard`'
-    )
 
 
 def read_with_torchreid(name: str, root: Path, layout: Layout, *, num_splits: int = 1) -> list[dict[str, Listing]]:
@@ -72,7 +50,7 @@ def read_with_torchreid(name: str, root: Path, layout: Layout, *, num_splits: in
     Raises:
         ValueError: If the reader rejects what it finds.
     """
-    readers = import_readers()
+    readers = import_torchreid('data.datasets')
     with tempfile.TemporaryDirectory(prefix='cmdg_plugin_') as folder, _quiet():
         view = Path(folder).resolve()
         _link(view, root, layout)

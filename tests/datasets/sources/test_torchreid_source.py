@@ -1,15 +1,12 @@
 import random
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torchreid.reid.data.datasets
 
 from cmdg_plugin.datasets import CaptionedReIDDataset, ReIDEvaluationSet
 from cmdg_plugin.datasets.sources import BENCHMARKS, BenchmarkSource, TorchreidSource
-from cmdg_plugin.datasets.sources.torchreid_readers import import_readers
 
 ROLES = ('train', 'val', 'query', 'gallery')
 IMAGES = {
@@ -227,22 +224,6 @@ def test_what_the_reader_rejects(miniatures, tmp_path):
     with pytest.raises(ValueError, match=re.escape("torchreid's reader of cuhk02 cannot read")) as caught:
         TorchreidSource('cuhk02', str(tmp_path)).load()
     assert 'P5/' in str(caught.value)
-
-
-def test_a_checkout_of_torchreid(monkeypatch):
-    """Its repository calls `torchreid.data` what the package on PyPI calls `torchreid.reid.data`."""
-    monkeypatch.setitem(sys.modules, 'torchreid.reid.data.datasets', None)
-    real = torchreid.reid.data.datasets
-    for name in ('torchreid.data', 'torchreid.data.datasets'):
-        monkeypatch.setitem(sys.modules, name, real)
-    assert import_readers() is real
-
-
-def test_no_torchreid(monkeypatch):
-    for name in ('torchreid', 'torchreid.reid.data.datasets', 'torchreid.data.datasets'):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match='pip install'):
-        import_readers()
 
 
 def test_counts_are_logged_next_to_the_expected_ones(release_data, monkeypatch):

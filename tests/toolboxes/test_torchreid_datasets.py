@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torchreid.reid as torchreid
+
+from cmdg_plugin.datasets import CaptionedReIDDataset, ReIDEvaluationSet
+from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.toolboxes import register_benchmarks, register_islands, register_source
+from cmdg_plugin.toolboxes.torchreid_datasets import _registered
+
+SOURCE = {'type': 'CaptionFileSource', 'name': 'alpha', 'root': '{root}/alpha', 'caption_file': '{root}/alpha.json'}
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch):
+    """Register under a name of this test's own: torchreid never forgets one."""
+
+    def do(name: str, source: dict = SOURCE, **settings) -> str:
+        register_source(name, source, **settings)
+        return name
+
+    return do
+
+
+def test_images_people_and_cameras_are_ours(register, tiny_data: Path):
+    dataset = torchreid.data.datasets.init_image_dataset(register('tiny_alpha'), root=str(tiny_data), verbose=False)
+    filled = {key: str(value).replace('{root}', str(tiny_data)) for key, value in SOURCE.items()}
+    ours = CaptionedReIDDataset([filled])
+    infos = [ours.get_data_info(row) for row in range(len(ours))]
+    assert [item[:3] for item in dataset.train] == [(i['img_path'], i['gt_label'], i['camera']) for i in infos]
+    assert dataset.num_train_pids == ours.num_identities == 6
+    target = ReIDEvaluationSet([filled]).targets[0]
+    for role in ('query', 'gallery'):
+        rows = getattr(target.splits[0], role)
+        expected = [(target.paths[row], target.identities[row], target.cameras[row]) for row in rows]
+        assert [item[:3] for item in getattr(dataset, role)] == expected
+    path = infos[0]['img_path']
+    assert dataset.captions[path] == infos[0]['captions']
+    assert dataset.captions[path][REGIONS.index('lower')].startswith('The lower third')
+    assert len(dataset.captions) == len(ours) + len(target.paths)
+
+
+def test_all_images_combined_and_several_sources(register, tiny_data: Path):
+    beta = {key: value.replace('alpha', 'beta') for key, value in SOURCE.items()}
+    manager = torchreid.data.ImageDataManager(
+        root=str(tiny_data),
+        sources=[register('combined_alpha'), register('combined_beta', beta)],
+        targets='combined_alpha',
+        height=24,
+        width=16,
+        combineall=True,
+        workers=0,
+        use_gpu=False,
+        train_sampler='RandomIdentitySampler',
+        batch_size_train=8,
+    )
+    # Six people to train on and six to be tested on, in each domain.
+    assert manager.num_train_pids == 24
+    assert next(iter(manager.train_loader))['img'].shape == (8, 3, 24, 16)
+
+
+def test_registering_twice_changes_nothing(register):
+    register('twice')
+    register('twice')
+    with pytest.raises(ValueError, match='already exists'):
+        register('twice', {**SOURCE, 'name': 'other'})
+    with pytest.raises(ValueError, match='already exists'):
+        register('market1501')
+
+
+def test_training_only_data_can_be_loaded(miniatures, tmp_path: Path):
+    register_benchmarks()
+    miniatures.write_miniature(tmp_path, 'cuhksysu')
+    dataset = torchreid.data.datasets.init_image_dataset(
+        'cmdg_cuhksysu', root=str(tmp_path), verbose=False, combineall=True
+    )
+    assert (dataset.num_train_pids, len(dataset.train)) == (4, 16)
+
+
+def test_distractors_are_no_people(miniatures, tmp_path: Path):
+    register_benchmarks()
+    miniatures.write_miniature(tmp_path, 'market1501')
+    dataset = torchreid.data.datasets.init_image_dataset('cmdg_market1501', root=str(tmp_path), verbose=False)
+    assert sorted({item[1] for item in dataset.gallery}) == [0, 1, 4, 6]
+    combined = torchreid.data.datasets.init_image_dataset(
+        'cmdg_market1501', root=str(tmp_path), verbose=False, combineall=True
+    )
+    assert combined.num_train_pids == 4 + 3
+
+
+def test_domains_of_islands_are_known():
+    register_islands()
+    assert _registered['metro'][0] == {'type': 'IslandsSource', 'domain': 'metro', 'root': '{root}/islands'}
+    assert {'harbor', 'market', 'campus', 'station', 'metro', 'alpine'} <= _registered.keys()

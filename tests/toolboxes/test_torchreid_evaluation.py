@@ -1,0 +1,116 @@
+"""torchreid's engine against our own metric, on the same checkpoint."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchreid.reid as torchreid
+from mmengine.config import Config
+from PIL import Image
+
+from cmdg_plugin.apis import extract_features
+from cmdg_plugin.apis.preparation import SUFFIXES
+from cmdg_plugin.datasets import ReIDEvaluationSet
+from cmdg_plugin.evaluation.target_scores import score_target
+from cmdg_plugin.toolboxes import TorchreidTransform, evaluate_with_torchreid, register_source
+
+REPOSITORY = Path(__file__).parents[2]
+LIKE_TARGET = {
+    'type': 'CaptionFileSource',
+    'name': 'target',
+    'root': '{root}/target',
+    'caption_file': '{root}/target.json',
+}
+
+
+def make_hard(root: Path) -> None:
+    """Replace all images by noise: nobody is found at once, and no two distances are the same."""
+    rng = np.random.default_rng(5)
+    for path in sorted(root.rglob('*')):
+        if path.suffix in SUFFIXES:
+            Image.fromarray(rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)).save(path)
+
+
+def score_ourselves(model, source: dict) -> dict[str, float]:
+    (target,) = ReIDEvaluationSet([source]).targets
+    features = extract_features(model, target.paths, progress=False).numpy()
+    return score_target(features, target)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'name'),
+    [
+        *(('release', name) for name in ('market1501', 'msmt17', 'cuhk03', 'cuhk02', 'prid', 'grid', 'viper', 'ilids')),
+        *(('torchreid', name) for name in ('msmt17', 'cuhk03', 'ilids')),
+    ],
+)
+def test_scores_of_miniatures_are_ours(tiny_model, miniatures, tmp_path: Path, name: str, kind: str, capsys):
+    miniatures.write_miniature(tmp_path, name, kind)
+    make_hard(tmp_path)
+    theirs = evaluate_with_torchreid(tiny_model, [f'cmdg_{name}'], str(tmp_path), batch_size=7)
+    ours = score_ourselves(tiny_model, {'type': 'BenchmarkSource', 'name': name, 'data_root': str(tmp_path)})
+    for score in ('mAP', 'R1'):
+        assert theirs[f'cmdg_{name}/{score}'] / 100 == pytest.approx(ours[score] / 100, abs=1e-6)
+        assert theirs[f'average/{score}'] == theirs[f'cmdg_{name}/{score}']
+    assert 0 < ours['mAP'] < 100
+
+
+@pytest.mark.parametrize('name', ['market1501', 'cuhk02'])
+def test_torchreids_own_readers(tiny_model, miniatures, tmp_path: Path, name: str, capsys):
+    miniatures.write_miniature(tmp_path, name, 'torchreid')
+    make_hard(tmp_path)
+    theirs = evaluate_with_torchreid(tiny_model, [name], str(tmp_path))
+    ours = score_ourselves(tiny_model, {'type': 'BenchmarkSource', 'name': name, 'data_root': str(tmp_path)})
+    assert theirs[f'{name}/mAP'] / 100 == pytest.approx(ours['mAP'] / 100, abs=1e-6)
+    assert 'target' in capsys.readouterr().out
+
+
+def test_model_answers_torchreids_batches(tiny_model, tiny_data: Path):
+    """As any torchreid model in evaluation mode: images in, features out."""
+    register_source('answers', LIKE_TARGET)
+    dataset = torchreid.data.datasets.init_image_dataset(
+        'answers', root=str(tiny_data), mode='gallery', transform=TorchreidTransform(tiny_model), verbose=False
+    )
+    batch = next(iter(torch.utils.data.DataLoader(dataset, batch_size=4)))
+    with torch.no_grad():
+        features = tiny_model(batch['img'])
+    expected = extract_features(tiny_model, batch['impath'], progress=False)
+    assert torch.allclose(features, expected, atol=1e-6)
+
+
+def test_pictures(tiny_model, tiny_data: Path, tmp_path: Path, capsys):
+    register_source('pictures', LIKE_TARGET)
+    evaluate_with_torchreid(tiny_model, ['pictures'], str(tiny_data), show_dir=str(tmp_path))
+    drawn = sorted(path.name for path in (tmp_path / 'visrank_pictures').iterdir())
+    assert drawn == sorted(f'{path.stem}.jpg' for path in (tiny_data / 'target/query').iterdir())
+
+
+def test_tool_under_the_other_layout(tiny_config: Config, tiny_clip_file: Path, tiny_data: Path, tmp_path: Path):
+    """The names that torchreid's repository has: its package of PyPI, renamed in a folder."""
+    checkout = tmp_path / 'checkout' / 'torchreid'
+    shutil.copytree(Path(torchreid.__file__).parent, checkout, ignore=shutil.ignore_patterns('__pycache__'))
+    for path in checkout.rglob('*.py'):
+        path.write_text(path.read_text(encoding='utf-8').replace('torchreid.reid', 'torchreid'), encoding='utf-8')
+    (tmp_path / 'checkout/my_clip.py').write_text(
+        f'import open_clip\nopen_clip.add_model_config({str(tiny_clip_file)!r})\n'
+        f'from cmdg_plugin.toolboxes import register_source\nregister_source("yard", {LIKE_TARGET!r})\n'
+    )
+    tiny_config.custom_imports = {'imports': ['my_clip']}
+    checkpoint = tmp_path / 'a.pth'
+    torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': {}}, checkpoint)
+    command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu']
+    command += ['--data-root', str(tiny_data), '--targets', 'yard', '--out', str(tmp_path / 'scores.json')]
+    path = f'{tmp_path / "checkout"}:{REPOSITORY}'
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': path, 'PATH': ''})
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert 'yard' in run.stderr + run.stdout
+    assert (tmp_path / 'scores.json').is_file()
+
+
+def test_unknown_target(tiny_model, tmp_path: Path, capsys):
+    with pytest.raises(ValueError, match='moon'):
+        evaluate_with_torchreid(tiny_model, ['moon'], str(tmp_path))
