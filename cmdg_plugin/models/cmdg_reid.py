@@ -1,6 +1,6 @@
 """The CMDG model: wires backbone, head, prompts, memory bank and the loss terms of each stage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +17,8 @@ from cmdg_plugin.registry import MODELS
 
 IDENTITY_PARTS = ('head', 'prompts', 'memory')
 """Parts of the model that belong to the training identities, and that features do without."""
+
+_HANDED_OVER = ('sample_identities', 'image_regions', 'caption_global', 'prompt_features')
 _GLOBAL = REGIONS.index('global')
 
 
@@ -42,7 +44,8 @@ class CMDGReID(BaseModel):
         ValueError: If `losses` names a stage without a `<stage>_fields` method.
     """
 
-    # Registered as buffers, so that they follow the model to its device; absent until they are handed over.
+    # No buffers, though they follow the model to its device: they come and go while the run lasts, and whoever keeps a
+    # copy of the model (averaged weights) or walks over its buffers (data parallelism) counts on finding the same ones.
     sample_identities: Tensor | None
     image_regions: Tensor | None
     caption_global: Tensor | None
@@ -82,8 +85,8 @@ class CMDGReID(BaseModel):
             'memory': {'type': 'CaptionMemoryBank', 'save_text': False, **(memory or {})},
         }
         self.stage: str | None = None
-        for name in ('sample_identities', 'image_regions', 'caption_global', 'prompt_features'):
-            self.register_buffer(name, None, persistent=False)
+        for name in _HANDED_OVER:
+            setattr(self, name, None)
 
     # ------------------------------------------------------------------ identities and stages
 
@@ -289,6 +292,10 @@ class CMDGReID(BaseModel):
         joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
         return functional.normalize(joined.float(), dim=1)
 
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """Do what `extract_features` does, under the name by which mmpretrain's inferencers ask."""
+        return self.extract_features(inputs)
+
     def loss(self, **batch: Any) -> dict[str, Tensor]:
         """Return the current stage's weighted losses of a batch by name.
 
@@ -303,6 +310,13 @@ class CMDGReID(BaseModel):
         """Sum the losses, and stop (or leave the batch out) if one is not finite; see the base class."""
         total, log = super().parse_losses(losses)
         return self.guard.check(total, losses, self.stage), log
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'CMDGReID':
+        super()._apply(fn, recurse)
+        for name in _HANDED_OVER:
+            value = getattr(self, name)
+            setattr(self, name, None if value is None else fn(value))
+        return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if self.sample_identities is None:
