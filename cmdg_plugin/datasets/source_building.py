@@ -29,7 +29,8 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
 
 def _build(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:
     if isinstance(source, Mapping):
-        return SOURCES.build(dict(source))
+        # MMEngine knows no such registry in the scope of another project's config, and warns of it without this.
+        return SOURCES.build({'_scope_': 'cmdg_plugin', **source})
     if isinstance(source, ReIDSource):
         return source
     raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}')

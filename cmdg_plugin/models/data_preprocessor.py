@@ -28,9 +28,11 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         to_rgb: Whether images come as BGR, as mmcv reads them.
         eps: Added to the variance, on the scale 0-1, in `instance`.
         non_blocking: Whether copies to the device may overlap with computing.
+        batch_augments: Must be None; mmpretrain's classifiers set it on every data preprocessor.
 
     Raises:
-        ValueError: If `normalization` is unknown, or if images of a batch differ in size or are not uint8.
+        ValueError: If `normalization` is unknown, if batches shall be augmented, or if images of a batch differ in
+            size or are not uint8.
     """
 
     def __init__(
@@ -41,10 +43,13 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         to_rgb: bool = True,
         eps: float = 1e-5,
         non_blocking: bool = True,
+        batch_augments: None = None,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
         if normalization not in ('instance', 'fixed'):
             raise ValueError(f"normalization must be 'instance' or 'fixed', got {normalization!r}.")
+        if batch_augments is not None:
+            raise ValueError('ReIDDataPreprocessor mixes no images of a batch; leave train_cfg of the classifier out.')
         self.normalization = normalization
         self.to_rgb = to_rgb
         self.eps = eps

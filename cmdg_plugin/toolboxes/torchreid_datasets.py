@@ -67,7 +67,7 @@ def _make_dataset_class(name: str, source: Mapping[str, Any], split: str | int) 
         """A source of ours; `captions` has the four sentences (region order) of an image by its path."""
 
         def __init__(self, root: str = '', **kwargs: Any) -> None:
-            index = SOURCES.build(_fill(source, root)).load()
+            index = SOURCES.build({'_scope_': 'cmdg_plugin', **_fill(source, root)}).load()
             which = split if len(index.splits) > 1 else 'released'
             records = index.select(('train',), which)
             train = _list_training(index, records)

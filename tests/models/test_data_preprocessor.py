@@ -52,3 +52,10 @@ def test_wrong_images_are_named(inputs, message: str):
 def test_unknown_normalization_is_named():
     with pytest.raises(ValueError, match="'batch'"):
         ReIDDataPreprocessor('batch')
+
+
+def test_batch_augmentation_is_refused():
+    """mmpretrain's classifiers pass the setting on, None where there is none."""
+    ReIDDataPreprocessor(batch_augments=None)
+    with pytest.raises(ValueError, match='mixes no images'):
+        ReIDDataPreprocessor(batch_augments={'augments': {'type': 'Mixup'}})
