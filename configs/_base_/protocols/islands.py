@@ -10,7 +10,7 @@ plain_pipeline = [
     dict(
         type='mmpretrain.PackInputs',
         algorithm_keys=('camera', 'domain', 'image_index', 'captions'),
-        meta_keys=('img_path',),
+        meta_keys=('img_path', 'sample_idx'),
     ),
 ]
 train_pipeline = [

@@ -1,0 +1,93 @@
+"""Pages of the documentation: commands parse, files exist, Python runs."""
+
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = [
+    *(
+        REPOSITORY / f'docs/{name}.md'
+        for name in (
+            [
+                'configs',
+                'extend',
+                'faq',
+                'first-run',
+                'method',
+                'mm-projects',
+                'python-api',
+                'responsible-use',
+                'torchreid',
+                'benchmarks',
+            ]
+        )
+    ),
+    REPOSITORY / 'projects/mmpretrain_reid/README.md',
+]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf'^```{language}\n(.*?)^```$', path.read_text(encoding='utf-8'), re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [
+    (page.name, line) for page in PAGES for block in blocks(page, 'bash') for line in block.splitlines() if line.strip()
+]
+
+
+@pytest.mark.parametrize(('page', 'line'), COMMANDS)
+def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyPatch):
+    """Our tools' own parsers read their arguments; the configs that a command names exist."""
+    words = shlex.split(line)
+    for word in words:
+        if word.startswith(('configs/', 'projects/')) or (word.endswith('.py') and not word.startswith('$')):
+            assert (REPOSITORY / word).exists(), word
+    if words[0] == 'python' and words[1].startswith('tools/'):
+        spec = importlib.util.spec_from_file_location('tool', REPOSITORY / words[1])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', words[1:])
+        module.parse_args()
+    else:
+        assert '$MMPRETRAIN/tools/train.py' in words or words[0].startswith('MMPRETRAIN=')
+
+
+def test_there_are_commands():
+    assert {page for page, _ in COMMANDS} >= {'first-run.md', 'configs.md', 'torchreid.md', 'README.md'}
+
+
+@pytest.mark.parametrize('page', ['python-api', 'mm-projects', 'torchreid', 'extend'])
+def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / 'people').mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        pixels = rng.integers(0, 256, (40, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f'people/{number}.png')
+    (tmp_path / 'configs').symlink_to(REPOSITORY / 'configs')
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    for block in blocks(REPOSITORY / f'docs/{page}.md', 'python'):
+        exec(compile(block, f'{page}.md', 'exec'), scope)
+    if page == 'python-api':
+        assert (scope['nearest'][:, 0] == scope['nearest'].new_tensor([0, 1, 2])).all()
+        assert scope['scores'].shape == (3, 1)
+    if page == 'mm-projects':
+        expected = scope['model']  # the same features as our own call
+        from cmdg_plugin.apis import extract_features
+
+        ours = extract_features(expected, 'people', progress=False)
+        assert all(feature.allclose(row, atol=1e-5) for feature, row in zip(scope['features'], ours, strict=True))
+        assert scope['matches'][0]['sample']['img_path'] == scope['list_images']('people')[0]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', page.read_text(encoding='utf-8')):
+        assert target.startswith('http') or (page.parent / target).exists(), target
