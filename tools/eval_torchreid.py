@@ -1,6 +1,6 @@
 """Let torchreid evaluate a checkpoint: its data manager, its feature extraction, its metrics.
 
-    python tools/eval_torchreid.py work_dirs/cmdg_toy-vit_islands/epoch_44.pth --data-root data --targets metro alpine
+    python tools/eval_torchreid.py work_dirs/cmdg_toy-vit_islands/epoch_38.pth --data-root data --targets metro alpine
 
 The checkpoint's own config says how images are prepared. Needs torchreid: pip install 'cmdg_plugin[torchreid]'.
 """
