@@ -2,9 +2,13 @@
 
 import importlib.util
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+
+# Before torch is imported, here and in the tools that tests run: tests share the cores, and their models are tiny.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np
 import open_clip
@@ -159,7 +163,8 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
     for stage, epochs in enumerate((2, 3, 2)):
         config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs})
     config.train_cfg.stages[2].train_dataloader = {}
-    return config
+    # Without yapf, which takes longer than an epoch here, and runs for every checkpoint.
+    return Config(config.to_dict(), format_python_code=False)
 
 
 @pytest.fixture(scope='session')
