@@ -1,0 +1,62 @@
+"""A page of commands, as CI runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[2] / 'tools/run_docs.py'
+PAGE = """# Two commands
+
+```bash
+mkdir made
+```
+
+Prose.
+
+```bash
+echo "one"; pwd; cd made
+echo 'two 2'
+```
+
+<!-- shows: o|^\\. -->
+```text
+old
+```
+"""
+
+
+def run(page: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(TOOL), str(page), '--folder', str(page.parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write(folder: Path, text: str) -> Path:
+    page = folder / 'page.md'
+    page.write_text(text)
+    return page
+
+
+def test_transcripts_are_written_only_when_asked_for(tmp_path: Path):
+    page = write(tmp_path, PAGE)
+    assert run(page).returncode == 0
+    assert page.read_text() == PAGE
+    (tmp_path / 'made').rmdir()
+    assert run(page, '--write').returncode == 0
+    assert page.read_text() == PAGE.replace('old\n', 'one\n.\ntwo 2\n')
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('```bash\necho before; false; echo after\n```\n', 'Exit status 1'),
+        ('```bash\necho one\n```\n\n<!-- shows: two -->\n```text\ntwo\n```\n', "No line that matches 'two'"),
+    ],
+    ids=['fails', 'prints something else'],
+)
+def test_a_page_that_does_not_hold_fails(tmp_path: Path, text: str, said: str):
+    result = run(write(tmp_path, text))
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert 'after' not in result.stderr.splitlines()
