@@ -39,6 +39,9 @@ def test_numbers_of_an_entry_are_those_of_its_config(path: Path):
     described = {**COLLECTIONS[entry.in_collection].metadata.data, **entry.metadata.data}
     assert described['Epochs'] == sum(stage.epochs for stage in config.train_cfg.stages)
     assert described['Batch Size'] == config.train_dataloader.batch_size
+    sources = dict.fromkeys(source.get('name', 'Islands') for source in config.train_dataloader.dataset.sources)
+    data = described['Training Data']
+    assert list(sources) == (data if isinstance(data, list) else [data])
 
 
 @pytest.mark.parametrize('name', [name for name, entry in ENTRIES.items() if entry.results is not None])
