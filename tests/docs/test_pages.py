@@ -4,6 +4,7 @@ import importlib.util
 import re
 import shlex
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,10 @@ import pytest
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
+# These two are run as a whole, by tools/run_docs.py in CI.
+RUN_IN_CI = ('install.md', 'mim.md')
 PAGES = [
-    *(
-        REPOSITORY / f'docs/{name}.md'
-        for name in (
-            [
-                'configs',
-                'extend',
-                'faq',
-                'first-run',
-                'method',
-                'mm-projects',
-                'python-api',
-                'responsible-use',
-                'torchreid',
-                'benchmarks',
-            ]
-        )
-    ),
+    *(page for page in sorted((REPOSITORY / 'docs').glob('*.md')) if page.name not in RUN_IN_CI),
     REPOSITORY / 'projects/mmpretrain_reid/README.md',
 ]
 
@@ -38,14 +25,20 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 COMMANDS = [
-    (page.name, line) for page in PAGES for block in blocks(page, 'bash') for line in block.splitlines() if line.strip()
+    (page.name, line)
+    for page in PAGES
+    for block in blocks(page, 'bash')
+    for line in block.replace('\\\n', ' ').splitlines()
+    if line.strip() and not line.startswith('#')
 ]
 
 
 @pytest.mark.parametrize(('page', 'line'), COMMANDS)
 def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyPatch):
-    """Our tools' own parsers read their arguments; the configs that a command names exist."""
-    words = shlex.split(line)
+    """Our tools' own parsers read their arguments; the configs and extras that a command names exist."""
+    words = shlex.split(line, comments=True)
+    if re.fullmatch('CMDG_[A-Z_]+=.*', words[0]):
+        words.pop(0)
     for word in words:
         if word.startswith(('configs/', 'projects/')) or (word.endswith('.py') and not word.startswith('$')):
             assert (REPOSITORY / word).exists(), word
@@ -55,8 +48,27 @@ def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyP
         spec.loader.exec_module(module)
         monkeypatch.setattr(sys, 'argv', words[1:])
         module.parse_args()
+    elif words[0] == 'bash':
+        assert (REPOSITORY / words[1]).exists()
+    elif words[:2] == ['pip', 'install']:
+        extras = ConfigParser()
+        extras.read(REPOSITORY / 'setup.cfg')
+        assert re.search(r'\[(.*)\]', words[-1])[1] in extras['options.extras_require']
     else:
         assert '$MMPRETRAIN/tools/train.py' in words or words[0].startswith('MMPRETRAIN=')
+
+
+@pytest.mark.parametrize('page', [*PAGES, REPOSITORY / 'README.md'], ids=lambda page: page.stem)
+def test_tools_and_options_in_running_text_exist(page: Path):
+    """In tables and sentences, where arguments are placeholders."""
+    for tool, rest in re.findall(
+        r'`(?:python|bash) (tools/[\w/]+\.(?:py|sh))([^`]*)`', page.read_text(encoding='utf-8')
+    ):
+        source = (REPOSITORY / tool).read_text()
+        if tool in ('tools/train.py', 'tools/test.py'):
+            source += (REPOSITORY / 'cmdg_plugin/apis/command_line.py').read_text()
+        for option in re.findall(r'--[a-z][a-z-]+', rest):
+            assert f"'{option}'" in source or '$@' in source, f'{tool} has no {option}'
 
 
 def test_there_are_commands():
