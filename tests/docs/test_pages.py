@@ -61,9 +61,8 @@ def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize('page', [*PAGES, REPOSITORY / 'README.md'], ids=lambda page: page.stem)
 def test_tools_and_options_in_running_text_exist(page: Path):
     """In tables and sentences, where arguments are placeholders."""
-    for tool, rest in re.findall(
-        r'`(?:python|bash) (tools/[\w/]+\.(?:py|sh))([^`]*)`', page.read_text(encoding='utf-8')
-    ):
+    text = page.read_text(encoding='utf-8')
+    for tool, rest in re.findall(r'`(?:python|bash) (tools/[\w/]+\.(?:py|sh))([^`]*)`', text):
         source = (REPOSITORY / tool).read_text()
         if tool in ('tools/train.py', 'tools/test.py'):
             source += (REPOSITORY / 'cmdg_plugin/apis/command_line.py').read_text()
