@@ -22,6 +22,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out_item is not None and args.out is None:
         parser.error('--out-item says what to write; --out must say where.')
+    if args.out is not None and args.out_item != 'metrics' and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error('--out takes a .pkl file for features; add --out-item metrics to write scores.')
     return args
 
 

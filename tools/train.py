@@ -32,7 +32,7 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import load_config
+    from cmdg_plugin.apis.command_line import find_checkpoint, load_config
     from cmdg_plugin.engine.launching import join_processes
 
     config = load_config(args)
@@ -43,8 +43,8 @@ def main() -> None:
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume is not None:
-        config.resume = True
-        config.load_from = None if args.resume == 'auto' else args.resume
+        config.load_from = find_checkpoint(config.work_dir) if args.resume == 'auto' else args.resume
+        config.resume = config.load_from is not None
     if args.auto_scale_lr:
         config.auto_scale_lr.enable = True
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)

@@ -1,15 +1,21 @@
 """Command-line arguments that the training and test tools share, with mmpretrain's meanings."""
 
 import argparse
+import difflib
+import inspect
+import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 
 _VARIABLE_PREFIX = 'CMDG_'
+_READ_BY_RUNNER = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn')
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +51,7 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
+        ValueError: If an option is one that nothing reads.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'No config at {path}; the ones that ship with the plugin are in configs/.')
@@ -54,6 +61,7 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     for name, variable in variables.items():
         if variable in config.env_variables:
             del options[name]
+    _check_options(options, config)
     config.merge_from_dict(options)
     return _unformatted(config)
 
@@ -69,6 +77,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
+        ValueError: If an option is one that nothing reads.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = read_config(args.config, args.cfg_options)
@@ -78,6 +87,46 @@ def load_config(args: argparse.Namespace) -> Config:
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return config
+
+
+def find_checkpoint(work_dir: str | Path) -> str | None:
+    """Find the checkpoint that a run goes on from: the one of the latest epoch.
+
+    MMEngine asks a file that names the latest one, and starts over without a word where that file is lost.
+
+    Args:
+        work_dir: The run's folder.
+
+    Returns:
+        Its path; None, said in the log, if there is none.
+    """
+    found = {
+        int(match.group(1)): path
+        for path in Path(work_dir).glob('epoch_*.pth')
+        if (match := re.fullmatch(r'epoch_(\d+)\.pth', path.name))
+    }
+    if not found:
+        print_log(f'No checkpoint in {work_dir}: starting from the beginning.', logger='current', level=logging.WARNING)
+        return None
+    return str(found[max(found)])
+
+
+def _check_options(options: Mapping[str, Any], config: Config) -> None:
+    """Refuse options that nothing reads, which would be accepted and ignored."""
+    from mmengine.runner import Runner  # here, so that a tool's -h answers at once
+
+    known = {*inspect.signature(Runner.__init__).parameters, *_READ_BY_RUNNER} - {'self', 'cfg'}
+    for name in options:
+        top = name.split('.')[0]
+        if top not in known and top not in config:
+            close = difflib.get_close_matches(top, [*known, *config], n=1)
+            hint = f'; did you mean {close[0]}?' if close else ''
+            raise ValueError(f'--cfg-options {name}: the config has no {top}{hint}')
+        if '.' not in name and top not in known:
+            raise ValueError(
+                f'--cfg-options {name}: the config computes other values from {name} while it is read, so a change '
+                'comes too late; set those values themselves, or change the file'
+            )
 
 
 def _unformatted(config: Config) -> Config:

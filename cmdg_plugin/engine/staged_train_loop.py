@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset
 
+from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
+from cmdg_plugin.engine.resuming import check_resume, describe_position
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses, stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
@@ -50,8 +51,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         val_interval: int | None = None,
         val_before_training: bool = False,
     ) -> None:
-        self.stages = parse_stages(stages, _unwrap(runner.model).stage_names)
-        self.dataset: Dataset = _build_dataset(dataloader)
+        self.stages = parse_stages(stages, plain_model(runner.model).stage_names)
+        self.dataset: Any = _build_dataset(dataloader)
         _give_data_to_model(runner, self.dataset)
         self._loaders = {stage.name: self._build_loader(runner, dataloader, stage) for stage in self.stages}
         super().__init__(
@@ -85,17 +86,28 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         checkpoint = self.runner.cfg.get('load_from')
         return Path(checkpoint).parent if checkpoint else Path(self.runner.work_dir)
 
+    @property
+    def prompts_are_trained(self) -> bool:
+        """Whether a stage of this run, or of the run that the weights come from, has trained the identity prompts."""
+        loaded = (self._loaded_position or {}).get('stage')
+        earlier = [stage.name for stage in self.stages if stage.end <= self._epoch]
+        return 'prompt' in earlier or loaded in ('prompt', 'bridging')
+
     def describe_position(self, epochs_done: int) -> dict[str, Any]:
-        """Say which stage an epoch count lies in, in plain types for a checkpoint's meta data."""
-        stage = next((stage for stage in self.stages if epochs_done <= stage.end), self.stages[-1])
-        return {'stage': stage.name, 'epochs_in_stage': epochs_done - stage.start}
+        """Say where in the run an epoch count lies, for a checkpoint's meta data."""
+        return describe_position(self.stages, epochs_done)
 
     def prepare_to_load(self, meta: dict[str, Any]) -> None:
         """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
 
         Args:
             meta: The checkpoint's meta data.
+
+        Raises:
+            ValueError: If the run is to be resumed and cannot go on from there.
         """
+        if self.runner.cfg.get('resume'):
+            check_resume(meta, self.stages, self.dataset.metainfo.get('fingerprints', {}))
         self._loaded_position = meta.get('stage_position')
         epochs_done = meta.get('epoch', 0)
         if 0 < epochs_done <= self._max_epochs:
@@ -106,7 +118,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
 
     def run(self) -> torch.nn.Module:
         """Train through all stages from where the run stands."""
-        self._check_position()
+        if self._epoch >= self._max_epochs:
+            print_log(f'All {self._max_epochs} epochs are already done: nothing left to train.', logger='current')
         self.runner.call_hook('before_train')
         if self.val_before_training and self._epoch == 0 and self.runner.val_loop is not None:
             self.runner.val_loop.run()
@@ -134,12 +147,14 @@ class StagedTrainLoop(EpochBasedTrainLoop):
 
     def _validate_if_due(self) -> None:
         last = self._epoch == self._max_epochs
-        if self.runner.val_loop is not None and (last or self._epoch % self.val_interval == 0):
+        # A stage that leaves the image tower alone has the scores of the one before it.
+        due = self._epoch % self.val_interval == 0 and plain_model(self.runner.model).changes_features
+        if self.runner.val_loop is not None and (last or due):
             self.runner.val_loop.run()
 
     def _prepare(self, stage: Stage) -> None:
         runner = self.runner
-        model = _unwrap(runner.model)
+        model = plain_model(runner.model)
         model.start_stage(stage.name, stage.trainable)
         if runner.distributed:
             # DistributedDataParallel fixes at construction which parameters it synchronizes.
@@ -162,24 +177,10 @@ class StagedTrainLoop(EpochBasedTrainLoop):
 
     def _check_stages(self) -> None:
         # A mistake in the last stage's settings must not show after hours of the first.
-        model = _unwrap(self.runner.model)
+        model = plain_model(self.runner.model)
         for stage in self.stages:
             model.check_trainable(stage.name, stage.trainable)
             self._build_optimizer(stage)
-
-    def _check_position(self) -> None:
-        if self._epoch == 0 or self._loaded_position is None:
-            return
-        here = self.describe_position(self._epoch)
-        if here != self._loaded_position:
-            raise ValueError(
-                f'The checkpoint was saved after epoch {self._loaded_position["epochs_in_stage"]} of stage '
-                f"'{self._loaded_position['stage']}'; in this config {self._epoch} epochs of training end after epoch "
-                f"{here['epochs_in_stage']} of stage '{here['stage']}'. Resume with the stage list of the first run, "
-                'or start from the weights alone with load_from.'
-            )
-        if self._epoch >= self._max_epochs:
-            print_log(f'All {self._max_epochs} epochs are already done: nothing left to train.', logger='current')
 
     def _build_optimizer(self, stage: Stage) -> OptimWrapper:
         with without_lines_per_parameter(self.runner.logger):
@@ -212,10 +213,6 @@ def _tell_batch_size(sampler: dict[str, Any], batch_size: int) -> dict[str, Any]
     return {**sampler, 'batch_size': batch_size}
 
 
-def _unwrap(model: torch.nn.Module) -> Any:
-    return model.module if is_model_wrapper(model) else model
-
-
 def _build_dataset(dataloader: dict[str, Any]) -> Dataset:
     if not isinstance(dataloader, dict):
         raise TypeError(
@@ -232,7 +229,7 @@ def _build_dataset(dataloader: dict[str, Any]) -> Dataset:
 
 def _give_data_to_model(runner: Runner, dataset: Any) -> None:
     """Size the identity-specific parts of the model, and place them where the rest is."""
-    model = _unwrap(runner.model)
+    model = plain_model(runner.model)
     model.bind_identities(dataset.identities)
     if runner.distributed:
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -150,11 +151,19 @@ class CMDGReID(BaseModel):
             trainable: Beginnings of the names of the parameters that train; all others are frozen.
         """
         self.check_trainable(stage, trainable)
+        if self.stage is not None and self.changes_features:
+            # The stage before this one trained the image tower: what it saw of the images is history.
+            self.image_regions = None
         self.stage = stage
         for name, parameter in self.named_parameters():
             parameter.grad = None
             chosen = any(_begins(name, beginning) for beginning in trainable)
             parameter.requires_grad_(chosen and name not in self._always_frozen)
+
+    @property
+    def changes_features(self) -> bool:
+        """Whether the current stage trains anything that images' features come from."""
+        return any(parameter.requires_grad for parameter in self.backbone.parameters())
 
     # ------------------------------------------------------------------ what hooks hand over
 
@@ -204,7 +213,7 @@ class CMDGReID(BaseModel):
         token, width, regions = gather_batch(
             features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
         )
-        logits_width, logits_shared = self.head(width, regions[:, _GLOBAL])
+        logits_width, logits_shared = self._classify(width, regions[:, _GLOBAL])
         return {
             'labels': gather_batch(labels)[0],
             'last_block_token': token,
@@ -307,9 +316,28 @@ class CMDGReID(BaseModel):
         return self.losses[self.stage](getattr(self, f'{self.stage}_fields')(**batch))
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the losses, and stop (or leave the batch out) if one is not finite; see the base class."""
+        """Sum the losses, and stop (or note the batch as bad) if one is not finite; see the base class."""
         total, log = super().parse_losses(losses)
-        return self.guard.check(total, losses, self.stage), log
+        self.guard.check(total, losses, self.stage)
+        return total, log
+
+    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Train on a batch, unless it is bad and `on_nonfinite` is `skip`: then nothing is updated."""
+        with optim_wrapper.optim_context(self):
+            losses = self._run_forward(self.data_preprocessor(data, True), mode='loss')
+        total, log = self.parse_losses(losses)
+        if not self.guard.batch_is_bad:
+            optim_wrapper.update_params(total)
+        return log
+
+    def _classify(self, width: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+        if self.guard.lets_pass(width) and self.guard.lets_pass(shared):
+            return self.head(width, shared)
+        # A batch that will be left out must not enter the running statistics of the necks either.
+        was_training = self.head.training
+        logits = self.head.eval()(width, shared)
+        self.head.train(was_training)
+        return logits
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'CMDGReID':
         super()._apply(fn, recurse)
@@ -319,11 +347,29 @@ class CMDGReID(BaseModel):
         return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        self._check_towers(state_dict, f'{prefix}backbone.')
         if self.sample_identities is None:
             # Features need no identities: a checkpoint's are left aside, without a warning for each.
             for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in IDENTITY_PARTS))]:
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _check_towers(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """Refuse a checkpoint of another model: MMEngine would go on with weights that nobody trained."""
+        problems = []
+        for name, own in self.backbone.state_dict().items():
+            saved = state_dict.get(prefix + name)
+            if saved is None:
+                problems.append(f'backbone.{name} is missing')
+            elif saved.shape != own.shape:
+                problems.append(f'backbone.{name} is {tuple(saved.shape)}, here {tuple(own.shape)}')
+        if problems:
+            more = f', and {len(problems) - 3} more' if len(problems) > 3 else ''
+            raise ValueError(
+                f'The checkpoint belongs to another model: {"; ".join(problems[:3])}{more}. Use it with the config that '
+                'it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
+                'model.backbone.pretrained.'
+            )
 
 
 def _build(config: dict[str, Any]) -> Any:

@@ -23,7 +23,7 @@ def check_identity_count(state_dict: Mapping[str, Tensor], key: str, num_identit
     raise ValueError(
         f'The checkpoint was trained on {len(weight)} identities ({key!r}), this data has {num_identities}. '
         'Resume with the same sources and splits as the checkpoint. To start from its image and text towers on other '
-        f'data, take the identity-specific weights ({key!r} and its like) out of the checkpoint first.'
+        'data, strip it with tools/publish_model.py and use the result with load_from.'
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmdg_plugin.apis.command_line import add_shared_arguments, load_config
+from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -40,13 +40,13 @@ def test_data_root_reaches_every_path_below_it(monkeypatch: pytest.MonkeyPatch):
 
 def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
     base, child = tmp_path / 'base.py', tmp_path / 'child.py'
-    base.write_text("size = int('{{$CMDG_SIZE:3}}')\nmodel = dict(sizes=[size, 2 * size])\nname = 'plain'\n")
+    base.write_text("size = int('{{$CMDG_SIZE:3}}')\nmodel = dict(sizes=[size, 2 * size])\nlog_level = 'INFO'\n")
     child.write_text("_base_ = ['./base.py']\nheight = model_height = int('{{$CMDG_SIZE:3}}') + 1\n")
-    arguments = parse('--cfg-options', 'size=5', 'name=given')
+    arguments = parse('--cfg-options', 'size=5', 'log_level=DEBUG')
     arguments.config = str(child)
     config = load_config(arguments)
-    assert (config.size, config.model.sizes, config.height, config.name) == (5, [5, 10], 6, 'given')
-    assert not [name for name in os.environ if name in ('CMDG_SIZE', 'CMDG_NAME')]
+    assert (config.size, config.model.sizes, config.height, config.log_level) == (5, [5, 10], 6, 'DEBUG')
+    assert not [name for name in os.environ if name in ('CMDG_SIZE', 'CMDG_LOG_LEVEL')]
 
 
 def test_missing_config_is_named():
@@ -54,3 +54,22 @@ def test_missing_config_is_named():
     arguments.config = 'nowhere.py'
     with pytest.raises(FileNotFoundError, match=r'nowhere\.py'):
         load_config(arguments)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('trian_cfg.x=1', r'the config has no trian_cfg; did you mean train_cfg\?'),
+        ('image_size=96x96', 'so a change comes too late'),
+    ],
+)
+def test_options_that_nothing_reads_are_refused(option: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        load_config(parse('--cfg-options', option))
+
+
+def test_latest_epoch_is_found_without_the_file_that_names_it(tmp_path: Path):
+    assert find_checkpoint(tmp_path) is None
+    for name in ('epoch_9.pth', 'epoch_10.pth', 'epoch_11.pth.unfinished', 'best_epoch_12.pth'):
+        (tmp_path / name).touch()
+    assert find_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth')

@@ -132,14 +132,44 @@ def test_single_stage_runs_alone_from_a_checkpoint(kept: Config, whole_run):
     assert recorder.events == ['before bridging', 'evaluated after 2', 'after bridging']
 
 
-def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run):
+@pytest.mark.parametrize('changes', [{'train_cfg.stages.0.epochs': 1}, {'train_cfg.stages.1.epochs': 6}])
+def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run, changes: dict):
+    """A longer stage would have had other learning rates from its first epoch on."""
     folder, _ = whole_run
     config = copy.deepcopy(kept)
     config.resume = True
     config.load_from = str(folder / 'epoch_4.pth')
-    config.merge_from_dict({'train_cfg.stages.0.epochs': 1})
-    with pytest.raises(ValueError, match="saved after epoch 2 of stage 'prompt'"):
+    config.merge_from_dict(changes)
+    with pytest.raises(ValueError, match=r"saved after epoch 2 of stage 'prompt' of a run of 2 warmup \+ 3 prompt"):
         make_runner(config, 'other').train()
+
+
+def test_resume_on_sources_in_another_order_is_refused(kept: Config, whole_run):
+    folder, _ = whole_run
+    config = copy.deepcopy(kept)
+    config.resume = True
+    config.load_from = str(folder / 'epoch_2.pth')
+    config.train_dataloader.dataset.sources.reverse()
+    with pytest.raises(ValueError, match='trained on the sources alpha, beta; this run has beta, alpha'):
+        make_runner(config, 'reversed').train()
+
+
+def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config):
+    tiny_config.train_cfg.val_interval = 1
+    runner = make_runner(tiny_config)
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    evaluated = [event for event in recorder.events if event.startswith('evaluated')]
+    assert evaluated == [f'evaluated after {epoch}' for epoch in (1, 2, 6, 7)]
+
+
+def test_bridging_without_trained_prompts_is_said(tiny_config: Config):
+    tiny_config.merge_from_dict({'train_cfg.stages.1.epochs': 0, 'train_cfg.stages.2.epochs': 1})
+    runner = make_runner(tiny_config)
+    runner.train()
+    text = next(Path(runner.work_dir).rglob('*.log')).read_text()
+    assert 'No prompt stage came before' in text
 
 
 def test_checkpoint_of_other_identities_is_refused(kept: Config, whole_run):

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 
 from cmdg_plugin.models import CMDGReID
@@ -37,8 +38,8 @@ def losses_of(model: CMDGReID, rows: list[int]) -> dict[str, torch.Tensor]:
 
 def prepare_bridging(model: CMDGReID) -> None:
     generator = torch.Generator().manual_seed(2)
-    model.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
     model.start_stage('bridging', IMAGE_SIDE)
+    model.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
     model.start_bridging(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
 
 
@@ -161,14 +162,40 @@ def test_nan_batch_is_skipped_without_touching_weights_or_bank(tiny_config: Conf
     model = MODELS.build(tiny_config.model)
     model.bind_identities(IDENTITIES)
     prepare_bridging(model)
-    bank = model.memory.image.clone()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    good = model.backbone.norm_shared.weight.detach().clone()
+    wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
     with torch.no_grad():
         model.backbone.norm_shared.weight.fill_(float('nan'))
-    loss, _ = model.parse_losses(losses_of(model, [0, 1, 3, 4, 6, 7]))
-    loss.backward()
+    model.train_step(batch([0, 1, 3, 4, 6, 7]), wrapper)
+    with torch.no_grad():
+        model.backbone.norm_shared.weight.copy_(good)
     assert model.guard.num_skipped == 1
-    assert all(parameter.grad is None for parameter in model.parameters())
-    assert torch.equal(model.memory.image, bank)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    # The next batch is a good one: it trains.
+    model.train_step(batch([0, 1, 3, 4, 6, 7]), wrapper)
+    assert not torch.equal(model.head.classifier_width.weight, before['head.classifier_width.weight'])
+
+
+def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Config):
+    plain = MODELS.build(copy.deepcopy(tiny_config.model))
+    with pytest.raises(ValueError, match=r'belongs to another model: backbone\.\S+ is missing; .* more'):
+        plain.load_state_dict({'foo.bar': torch.zeros(2)}, strict=False)
+    state = model.state_dict()
+    state['backbone.clip.visual.proj'] = torch.zeros(3, 3)
+    with pytest.raises(ValueError, match=r'backbone\.clip\.visual\.proj is \(3, 3\), here \(32, 16\)'):
+        plain.load_state_dict(state)
+
+
+def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGReID):
+    model.start_stage('prompt', ['prompts'])
+    model.remember_images(torch.zeros(len(IDENTITIES), 4, 16))
+    assert not model.changes_features
+    model.start_stage('warmup', IMAGE_SIDE)
+    assert model.image_regions is not None
+    assert model.changes_features
+    model.start_stage('bridging', IMAGE_SIDE)
+    assert model.image_regions is None
 
 
 @pytest.mark.parametrize('identities', [[0, 2], [1, 2], [], [[0, 1]]], ids=str)

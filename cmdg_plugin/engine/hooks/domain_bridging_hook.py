@@ -1,8 +1,10 @@
 """Prepares the bridging stage: captions and identity prompts encoded once, the memory bank filled."""
 
+import logging
 from pathlib import Path
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from cmdg_plugin.engine.bank_shards import load_shard, save_shard
@@ -41,6 +43,13 @@ class DomainBridgingHook(Hook):
             model.remember_images(encode_images(model, loop.dataset, self.options, model.share))
         if resumed and model.memory.sharded:
             load_shard(model.memory, loop.resumed_from, runner.epoch)
+        if not loop.prompts_are_trained:
+            print_log(
+                'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run the '
+                "stage 'prompt', or start from its checkpoint with load_from.",
+                logger='current',
+                level=logging.WARNING,
+            )
         captions = encode_captions(model, loop.dataset.captions, share=model.share)
         model.start_bridging(captions, fill_memory=not resumed)
 

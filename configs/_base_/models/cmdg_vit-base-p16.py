@@ -5,13 +5,13 @@ Without network, fetch the weights elsewhere: --cfg-options model.backbone.pretr
 
 _base_ = ['./cmdg_shared.py']
 
-size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width, as the protocols' option image_size says
+size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width or one number, as the protocols' option image_size says
 model = dict(
     backbone=dict(
         type='TextAwareCLIP',
         model_name='ViT-B-16',
         pretrained='openai',
-        image_size=[int(side) for side in size.split('x')],
+        image_size=[int(side) for side in (size.split('x') * 2)[:2]],
         text_finetune_layers=0,
     ),
 )

@@ -10,10 +10,10 @@ msmt17_version = '{{$CMDG_MSMT17_VERSION:MSMT17_V1}}'
 cuhk03_version = '{{$CMDG_CUHK03_VERSION:labeled}}'
 # PRID, GRID, VIPeR, iLIDS: `all` is the mean of ten splits with the released one beside it; `released` is that alone.
 split = '{{$CMDG_SPLIT:all}}'
-image_size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width
+image_size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width, or one number for a square
 num_workers = int('{{$CMDG_NUM_WORKERS:8}}')
 
-height, width = (int(side) for side in image_size.split('x'))
+height, width = (int(side) for side in (image_size.split('x') * 2)[:2])
 plain_pipeline = [
     # Pillow refuses truncated files, which OpenCV returns half gray without a word.
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
