@@ -18,6 +18,9 @@ def parse_args() -> argparse.Namespace:
         '--out-item', choices=['metrics', 'pred'], help='write metrics or the features of all images; default: pred'
     )
     parser.add_argument('--show-dir', help='folder for pictures of ranked results')
+    parser.add_argument(
+        '--rerank', action='store_true', help='score k-reciprocal re-ranking, too; settings: test_evaluator.rerank'
+    )
     add_shared_arguments(parser)
     args = parser.parse_args()
     if args.out_item is not None and args.out is None:
@@ -41,6 +44,11 @@ def main() -> None:
     config = load_config(args)
     join_processes(args.launcher)
     config.load_from = args.checkpoint
+    if args.rerank:
+        evaluator = config.test_evaluator
+        for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
+            if metric.type.endswith('ReIDMetric'):
+                metric.rerank = metric.get('rerank') or True
     if args.amp:
         config.test_cfg.fp16 = True
     if args.show_dir is not None:

@@ -91,7 +91,7 @@ def rank_retrieval(
         check_finite(query, 'query_features')
         squares = check_finite(gallery, 'gallery_features').square()
         index = GalleryIndex(query_ids, gallery_ids, query_cameras, gallery_cameras, (len(query), len(gallery)))
-        size = _chunk_size(chunk_size, *index.shape)
+        size = choose_chunk_size(chunk_size, *index.shape)
         buffer = query.new_empty(size, len(gallery))
 
         def chunks() -> Iterator[tuple[int, Tensor]]:
@@ -100,7 +100,7 @@ def rank_retrieval(
                 # |q - g|^2 without |q|^2, which moves no gallery image past another.
                 yield start, torch.addmm(squares, rows, gallery.T, alpha=-2, out=buffer[: len(rows)])
 
-        return _score(chunks(), index, max_rank, size)
+        return score_chunks(chunks(), index, max_rank, size)
 
 
 def rank_distances(
@@ -135,13 +135,29 @@ def rank_distances(
         TypeError: For ids or cameras that are not integers.
     """
     index = GalleryIndex(query_ids, gallery_ids, query_cameras, gallery_cameras, check_distances(distance))
-    size = _chunk_size(None, *index.shape)
+    size = choose_chunk_size(None, *index.shape)
     chunks = ((start, as_distances(distance[start : start + size])) for start in range(0, index.shape[0], size))
     with torch.no_grad():
-        return _score(chunks, index, max_rank, size)
+        return score_chunks(chunks, index, max_rank, size)
 
 
-def _score(chunks: Iterator[tuple[int, Tensor]], index: GalleryIndex, max_rank: int, size: int) -> RetrievalResult:
+def score_chunks(
+    chunks: Iterator[tuple[int, Tensor]], index: GalleryIndex, max_rank: int, size: int
+) -> RetrievalResult:
+    """Score distances that come in chunks of queries.
+
+    Args:
+        chunks: The first query of each chunk with its rows of distances (n, G).
+        index: Which gallery images may match.
+        max_rank: Length of the CMC curve.
+        size: Rows of the largest chunk.
+
+    Returns:
+        See `rank_distances`.
+
+    Raises:
+        ValueError: If distances hold NaN or no query has a valid match.
+    """
     check_positive(max_rank, 'max_rank')
     index.require_a_valid_query()
     precision_sum = 0.0
@@ -208,6 +224,7 @@ def _average_precision(position: Tensor, match: Tensor, ignored: Tensor) -> tupl
     return precision[valid], first_hit[valid]
 
 
-def _chunk_size(chunk_size: int | None, num_queries: int, num_gallery: int) -> int:
+def choose_chunk_size(chunk_size: int | None, num_queries: int, num_gallery: int) -> int:
+    """Queries to compare at once: `chunk_size` if given, else as many as keep near 8 million distances."""
     size = max(1, _CHUNK_DISTANCES // num_gallery) if chunk_size is None else check_positive(chunk_size, 'chunk_size')
     return min(size, num_queries)

@@ -1,6 +1,7 @@
 """The retrieval metric of validation and test loops."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from mmengine.evaluator import BaseMetric
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
-from cmdg_plugin.evaluation.target_scores import RELEASED, SCORES, score_target
+from cmdg_plugin.evaluation.reranking import Reranking
+from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, score_target
 from cmdg_plugin.registry import METRICS
 
 
@@ -21,8 +23,11 @@ class ReIDMetric(BaseMetric):
     `ReIDEvaluationSet`) are then ranked by `rank_retrieval`. Keys: `<target>/mAP`, `/R1`, `/R5`, `/R10`, with several
     splits their mean plus `<target>/mAP_std` and `/R1_std`; `average/mAP`, ... over the targets. Where the released
     split stands beside all splits, the same four for it: `<target>/mAP_released`, ..., `average/mAP_released`, ...
+    With re-ranking all of them a second time: `<target>/mAP_rerank`, `average/mAP_released_rerank`, ...
 
     Args:
+        rerank: Whether to score k-reciprocal re-ranking, too; a dict sets its numbers, as
+            `dict(k1=20, k2=6, lambda_value=0.3)`; see `Reranking`.
         num_ranked_queries: How many queries per target to keep in `ranked` for pictures.
         chunk_size: See `rank_retrieval`.
         device: See `rank_retrieval`.
@@ -39,6 +44,7 @@ class ReIDMetric(BaseMetric):
     def __init__(
         self,
         *,
+        rerank: bool | dict[str, Any] = False,
         num_ranked_queries: int = 0,
         chunk_size: int | None = None,
         device: str | None = None,
@@ -49,6 +55,8 @@ class ReIDMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if num_ranked_queries < 0:
             raise ValueError(f'num_ranked_queries must not be negative, got {num_ranked_queries}.')
+        settings = rerank if isinstance(rerank, dict) else {}
+        self.reranking = None if rerank is False else Reranking(**settings)
         self.num_ranked_queries = num_ranked_queries
         self.chunk_size = chunk_size
         self.device = device
@@ -95,7 +103,9 @@ class ReIDMetric(BaseMetric):
         self.ranked = {}
         for target in targets:
             rows = features[target.offset : target.offset + len(target.paths)]
-            scores = score_target(rows, target, chunk_size=self.chunk_size, device=self.device)
+            scores = score_target(
+                rows, target, reranking=self.reranking, chunk_size=self.chunk_size, device=self.device
+            )
             metrics |= {f'{target.name}/{name}': value for name, value in scores.items()}
             if self.num_ranked_queries:
                 self.ranked[target.name] = rank_some_queries(rows, target, self.num_ranked_queries)
@@ -115,12 +125,12 @@ class ReIDMetric(BaseMetric):
 
 def _average(metrics: dict[str, float], targets: Sequence[EvaluationTarget]) -> dict[str, float]:
     """Averages of each score over the targets; a target of one split has that one for its released split, too."""
-    endings = ('', RELEASED) if any(target.released is not None for target in targets) else ('',)
+    splits = ('', RELEASED) if any(target.released is not None for target in targets) else ('',)
+    reranked = any(f'{target.name}/{SCORES[0]}{RERANKED}' in metrics for target in targets)
     averages = {}
-    for ending in endings:
-        for name in SCORES:
-            rows = [f'{target.name}/{name}{ending if target.released is not None else ""}' for target in targets]
-            averages[f'average/{name}{ending}'] = float(np.mean([metrics[row] for row in rows]))
+    for split, again, name in product(splits, ('', RERANKED)[: 1 + reranked], SCORES):
+        rows = [f'{target.name}/{name}{split if target.released is not None else ""}{again}' for target in targets]
+        averages[f'average/{name}{split}{again}'] = float(np.mean([metrics[row] for row in rows]))
     return averages
 
 

@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping
 
-from cmdg_plugin.evaluation.target_scores import RELEASED, SCORES
+from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES
 
 _STYLES = ('plain', 'markdown')
 _COMPARED = ('before', 'after', 'gain')
+_KINDS = {
+    '': '',
+    RELEASED: ', released split',
+    RERANKED: ', re-ranked',
+    RELEASED + RERANKED: ', released split, re-ranked',
+}
 
 
 def format_score_table(
     metrics: Mapping[str, float], *, before: Mapping[str, float] | None = None, style: str = 'plain'
 ) -> str:
-    """Lay out the scores of `ReIDMetric`: a row per target and one for the average, then the same of released splits.
+    """Lay out the scores of `ReIDMetric`: a row per target and one for the average, then the same of other kinds.
+
+    Other kinds are scores of released splits and scores after re-ranking.
 
     Args:
         metrics: `<target>/<score>` -> percent; other keys are left out. A `<score>_std` is shown behind its score.
@@ -27,11 +35,11 @@ def format_score_table(
     if style not in _STYLES:
         raise ValueError(f'style must be one of {_STYLES}, got {style!r}.')
     targets = _targets(metrics)
-    lines = [(target, target, '') for target in targets]
-    lines += [
-        (f'{target}, released split', target, RELEASED)
+    lines = [
+        (target + label, target, ending)
+        for ending, label in _KINDS.items()
         for target in targets
-        if f'{target}/{SCORES[0]}{RELEASED}' in metrics
+        if not ending or f'{target}/{SCORES[0]}{ending}' in metrics
     ]
     if before is None:
         headers = [['target', *SCORES]]

@@ -1,12 +1,16 @@
 """Scores of one target: several query/gallery splits over images that were encoded once."""
 
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
 from cmdg_plugin.evaluation.ranking import RetrievalResult, rank_retrieval
+from cmdg_plugin.evaluation.reranking import Reranking, rank_reranked
 
 RANKS: tuple[int, ...] = (1, 5, 10)
 """Ranks of the CMC curve that are reported."""
@@ -16,6 +20,9 @@ SCORES: tuple[str, ...] = ('mAP', *(f'R{rank}' for rank in RANKS))
 
 RELEASED = '_released'
 """Ends the name of a score of the released split, where all splits are scored."""
+
+RERANKED = '_rerank'
+"""Ends the name of a score after k-reciprocal re-ranking, behind `RELEASED`."""
 
 JUNK_IDENTITY = -1
 """Identity of images that show nobody in particular; they neither ask nor answer (Market-1501)."""
@@ -45,45 +52,66 @@ def take_rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def score_target(
-    features: np.ndarray, target: EvaluationTarget, *, chunk_size: int | None = None, device: str | None = None
+    features: np.ndarray,
+    target: EvaluationTarget,
+    *,
+    reranking: Reranking | None = None,
+    chunk_size: int | None = None,
+    device: str | None = None,
 ) -> dict[str, float]:
     """Rank every split of a target and average.
 
     Args:
         features: Shape (n, D), one row per image of the target.
         target: The benchmark.
+        reranking: Score a second time, by re-ranked distances with these settings.
         chunk_size: See `rank_retrieval`.
         device: See `rank_retrieval`.
 
     Returns:
         `mAP`, `R1`, `R5`, `R10` in percent, the mean over the splits; with several splits also `mAP_std` and
         `R1_std`, the standard deviation over them (divided by their number); with a released split beside them also
-        `mAP_released`, `R1_released`, `R5_released`, `R10_released`.
+        `mAP_released`, `R1_released`, `R5_released`, `R10_released`. With re-ranking all of
+        them once more: `mAP_rerank`, `mAP_rerank_std`, `mAP_released_rerank`, ...
 
     Raises:
         ValueError: If features are not finite or a split has no valid query; it names the target.
     """
     _check_finite(features, target)
-    results = [_rank(features, target, split, chunk_size, device) for split in target.splits]
+    rank = partial(_rank, features, target, chunk_size=chunk_size, device=device)
+    results = [rank(rank_retrieval, split) for split in target.splits]
     asked = sum(len(split_rows(target, split)[0]) for split in target.splits)
     _log_counts(target, asked, sum(result.num_valid_queries for result in results))
-    percent = np.array([_percent(result) for result in results])
-    scores = dict(zip(SCORES, percent.mean(axis=0).tolist(), strict=True))
-    if len(results) > 1:
-        scores |= {f'{name}_std': float(percent[:, SCORES.index(name)].std()) for name in ('mAP', 'R1')}
+    scores = _average_splits(results, '')
     if target.released is not None:
-        released = _percent(_rank(features, target, target.released, chunk_size, device))
-        scores |= {f'{name}{RELEASED}': value for name, value in zip(SCORES, released, strict=True)}
+        scores |= _average_splits([rank(rank_retrieval, target.released)], RELEASED)
+    if reranking is not None:
+        again = partial(rank_reranked, settings=reranking)
+        scores |= _average_splits([rank(again, split) for split in target.splits], RERANKED)
+        if target.released is not None:
+            scores |= _average_splits([rank(again, target.released)], RELEASED + RERANKED)
+    return scores
+
+
+def _average_splits(results: Sequence[RetrievalResult], ending: str) -> dict[str, float]:
+    percent = np.array([_percent(result) for result in results])
+    scores = dict(zip((name + ending for name in SCORES), percent.mean(axis=0).tolist(), strict=True))
+    if len(results) > 1:
+        scores |= {f'{name}{ending}_std': float(percent[:, SCORES.index(name)].std()) for name in ('mAP', 'R1')}
     return scores
 
 
 def _rank(
-    features: np.ndarray, target: EvaluationTarget, split: EvaluationSplit, chunk_size: int | None, device: str | None
+    features: np.ndarray,
+    target: EvaluationTarget,
+    ranking: Callable[..., RetrievalResult],
+    split: EvaluationSplit,
+    **options: Any,
 ) -> RetrievalResult:
     identities, cameras = np.asarray(target.identities), effective_cameras(target)
     query, gallery = split_rows(target, split)
     try:
-        return rank_retrieval(
+        return ranking(
             take_rows(features, query),
             take_rows(features, gallery),
             identities[query],
@@ -91,8 +119,7 @@ def _rank(
             cameras[query],
             cameras[gallery],
             max_rank=max(RANKS),
-            chunk_size=chunk_size,
-            device=device,
+            **options,
         )
     except ValueError as error:
         raise ValueError(f'Target {target.name!r}: {error}') from error

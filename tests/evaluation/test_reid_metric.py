@@ -62,6 +62,23 @@ def test_averages_of_released_splits(targets, features):
     assert not any(key.endswith('_released') for key in run(ReIDMetric(), targets, features, np.arange(90)))
 
 
+def test_reranked_rows_and_their_averages(targets, features):
+    street, hall = targets
+    targets = (street, replace(hall, released=hall.splits[2]))
+    metrics = run(ReIDMetric(rerank=True), targets, features, np.arange(90))
+    plain = run(ReIDMetric(), targets, features, np.arange(90))
+    assert {name: metrics[name] for name in plain} == plain
+    for name in ('mAP', 'R1', 'R5', 'R10'):
+        mean = (metrics[f'street/{name}_rerank'] + metrics[f'hall/{name}_rerank']) / 2
+        assert metrics[f'average/{name}_rerank'] == pytest.approx(mean)
+        mean = (metrics[f'street/{name}_rerank'] + metrics[f'hall/{name}_released_rerank']) / 2
+        assert metrics[f'average/{name}_released_rerank'] == pytest.approx(mean)
+    other = run(ReIDMetric(rerank={'k1': 5, 'k2': 2, 'lambda_value': 0.1}), targets, features, np.arange(90))
+    assert other['street/mAP_rerank'] != metrics['street/mAP_rerank']
+    with pytest.raises(ValueError, match='k1 must be a positive integer, got 0'):
+        ReIDMetric(rerank={'k1': 0})
+
+
 def test_ranked_queries_are_kept_on_request(targets, features):
     metric = ReIDMetric(num_ranked_queries=3)
     run(metric, targets, features, np.arange(90))

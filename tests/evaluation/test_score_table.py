@@ -61,6 +61,13 @@ def test_released_splits_follow_in_rows_of_their_own():
     assert compared.splitlines()[5].startswith('| hall, released split | 50.0 | 55.5 | +5.5 | - | 61.0 | - |')
 
 
+def test_reranked_scores_follow_in_rows_of_their_own():
+    scores = {'hall/mAP_rerank': 55.55, 'hall/mAP_rerank_std': 1.0, 'hall/mAP_released_rerank': 60.0}
+    lines = format_score_table(METRICS | scores).splitlines()
+    assert [line.split('  ')[0] for line in lines[5:]] == ['hall, re-ranked', 'hall, released split, re-ranked']
+    assert '55.5 ± 1.0' in lines[5]
+
+
 def test_the_average_comes_last_whatever_the_order():
     metrics = {'average/mAP': 1.0, 'a/mAP': 1.0, 'b/mAP': 1.0}
     assert [line.split()[0] for line in format_score_table(metrics).splitlines()[2:]] == ['a', 'b', 'average']

@@ -6,7 +6,7 @@ import pytest
 from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit
-from cmdg_plugin.evaluation import rank_distances
+from cmdg_plugin.evaluation import Reranking, rank_distances, rerank_distances
 from cmdg_plugin.evaluation.target_scores import score_target, take_rows
 
 
@@ -66,6 +66,25 @@ def test_the_released_split_stands_beside_the_mean(targets):
     assert list(beside) == ['mAP_released', 'R1_released', 'R5_released', 'R10_released']
     assert list(beside.values()) == pytest.approx([100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]])])
     assert beside['mAP_released'] != alone['mAP']
+
+
+def test_reranked_scores_stand_beside_the_plain_ones(targets):
+    hall = replace(targets[1], released=targets[1].splits[0])
+    features = features_of(hall)
+    settings = Reranking(k1=4, k2=2)
+    results = []
+    for split in hall.splits:
+        labels = [labels[rows] for labels in (hall.identities, hall.cameras) for rows in (split.query, split.gallery)]
+        distance = rerank_distances(features[split.query], features[split.gallery], settings)
+        results.append(rank_distances(distance, *labels, max_rank=10))
+    alone = score_target(features, hall)
+    scores = score_target(features, hall, reranking=settings)
+    assert {name: scores[name] for name in alone} == alone
+    assert scores['mAP_rerank'] == pytest.approx(100 * np.mean([result.mAP for result in results]))
+    assert scores['mAP_rerank_std'] == pytest.approx(100 * np.std([result.mAP for result in results]))
+    assert scores['R1_released_rerank'] == pytest.approx(100 * results[0].cmc[0])
+    assert scores['mAP_rerank'] != alone['mAP']
+    assert len(scores) == 2 * len(alone)
 
 
 def test_junk_neither_asks_nor_answers(make_target):

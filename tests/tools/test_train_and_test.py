@@ -32,9 +32,14 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path):
     out, pictures = tmp_path / 'scores.json', tmp_path / 'pictures'
     arguments = ('--out', out, '--out-item', 'metrics', '--show-dir', pictures, '--work-dir', tmp_path / 'tested')
     options = ('--cfg-options', 'test_evaluator.num_ranked_queries=2')
-    tested = run('test.py', config_file, work / 'epoch_7.pth', *arguments, *options)
+    tested = run('test.py', config_file, work / 'epoch_7.pth', *arguments, '--rerank', *options)
     assert tested.returncode == 0, tested.stderr[-2000:]
-    assert json.loads(out.read_text()) == pytest.approx(scores['after'])
+    found = json.loads(out.read_text())
+    assert {name: value for name, value in found.items() if not name.endswith('_rerank')} == pytest.approx(
+        scores['after']
+    )
+    assert 'target/mAP_rerank' in found
+    assert 'target, re-ranked' in tested.stdout + tested.stderr
     assert len(list(pictures.rglob('*.png'))) == 2
 
 
