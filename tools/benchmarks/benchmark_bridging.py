@@ -10,12 +10,12 @@ version in value and gradient.
 
 import argparse
 import statistics
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from measuring import in_turns, report
 from torch import Tensor
 from torch.nn import functional
 
@@ -137,20 +137,6 @@ def gradient_of(leaf: Tensor) -> Tensor:
     return leaf.grad.float()
 
 
-def measure(functions: dict[str, Callable[[Step], object]], step: Step, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every round, the functions taking turns so that a busy machine disturbs all of them alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(rounds + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function(step)
-            if step.images.is_cuda:
-                torch.cuda.synchronize()
-            if turn > 0:  # the first one warms up
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
 def compare(step: Step) -> None:
     """Report how far our loss and gradient are from the plain version's, both from the same bank."""
     before = [entries[step.indices].transpose(0, 1) for entries in (step.bank.image, step.bank.text)]
@@ -160,12 +146,6 @@ def compare(step: Step) -> None:
     value = ((loss - plain_loss).abs() / plain_loss.abs()).item()
     slope = ((gradient - plain_gradient).norm() / plain_gradient.norm()).item()
     report(f'relative difference to the plain version: loss {value:.1e}, gradient {slope:.1e}')
-
-
-def report(line: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(f'{line}\n')
-    sys.stdout.flush()
 
 
 def main() -> None:
@@ -182,7 +162,7 @@ def main() -> None:
     if not arguments.no_plain:
         compare(step)
         functions['plain'] = plain
-    seconds = measure(functions, step, arguments.rounds)
+    seconds = in_turns({name: partial(run, step) for name, run in functions.items()}, arguments.rounds)
     base = seconds['bare products']
     report(f'{"":<16}{"best":>10}{"median":>10}{"x bare (best)":>16}{"x bare (median)":>16}')
     for name, times in seconds.items():

@@ -7,15 +7,14 @@ measures k-reciprocal re-ranking instead: beside torchreid's function on a tenth
 """
 
 import argparse
-import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from measuring import peak_memory, report
 from torch import Tensor
 
 from cmdg_plugin.evaluation import rank_distances, rank_reranked, rank_retrieval, rerank_distances
@@ -46,12 +45,6 @@ def make_set(queries: int, gallery: int, dimensions: int, identities: int, camer
         features.append(torch.nn.functional.normalize(noise, dim=1))
     camera_ids = [torch.randint(cameras, (size,), generator=generator) for size in (queries, gallery)]
     return (*features, *(labels.numpy() for labels in (*ids, *camera_ids)))
-
-
-def report(line: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(f'{line}\n')
-    sys.stdout.flush()
 
 
 def timed(name: str, function: Callable[[], Any]) -> tuple[float, Any]:
@@ -93,23 +86,15 @@ def compare(features: tuple[Tensor, Tensor], labels: tuple[np.ndarray, ...], dev
         report(f'largest difference of {name} to torchreid: {difference:.1e} (mAP {100 * scores.mAP:.2f}%)')
 
 
-def peak_memory(*, reset: bool = False) -> int:
-    """Largest resident memory of this process in bytes (Linux), since the last reset if there was one."""
-    if reset:
-        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
-    status = Path('/proc/self/status').read_text(encoding='ascii')
-    return 1024 * int(status.split('VmHWM:')[1].split()[0])
-
-
 def measure_full(dimensions: int, device: str) -> None:
     """Rank at MSMT17's size; report the seconds and the memory on top of the features."""
     query, gallery, *labels = make_set(11_659, 82_161, dimensions, 3_060)
     warm_up(query, gallery, device)
-    before = peak_memory(reset=True)
-    _, result = timed(
-        'ours: rank_retrieval, 11,659 x 82,161', lambda: rank_retrieval(query, gallery, *labels, device=device)
+    extra, (_, result) = peak_memory(
+        lambda: timed(
+            'ours: rank_retrieval, 11,659 x 82,161', lambda: rank_retrieval(query, gallery, *labels, device=device)
+        )
     )
-    extra = (peak_memory() - before) / 2**20
     report(f'peak memory beside the features: {extra:.0f} MiB (mAP {100 * result.mAP:.2f}%)')
 
 
@@ -118,11 +103,11 @@ def measure_reranking(dimensions: int, device: str) -> None:
     query, gallery, *labels = make_set(3_368, 15_913, dimensions, 750, cameras=6)
     warm_up(query, gallery, device)
     plain_time, plain = timed('rank_retrieval', lambda: rank_retrieval(query, gallery, *labels, device=device))
-    before = peak_memory(reset=True)
-    seconds, result = timed(
-        'ours: rank_reranked, 3,368 x 15,913', lambda: rank_reranked(query, gallery, *labels, device=device)
+    extra, (seconds, result) = peak_memory(
+        lambda: timed(
+            'ours: rank_reranked, 3,368 x 15,913', lambda: rank_reranked(query, gallery, *labels, device=device)
+        )
     )
-    extra = (peak_memory() - before) / 2**20
     report(f'{seconds / plain_time:.1f}x the time of plain ranking, peak memory beside the features: {extra:.0f} MiB')
     report(f'mAP {100 * plain.mAP:.2f}% -> {100 * result.mAP:.2f}%')
     compare_reranking(query[::10], gallery[::10], device)
