@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import open_clip
 import torch
@@ -73,6 +73,8 @@ class TextAwareCLIP(BaseModule):
         quick_gelu: Whether to use OpenAI's approximation of GELU; if None, where the model's name, the tag or the file
             says that the weights were trained with it.
         grad_checkpointing: Recompute activations in the backward pass to save memory.
+        compile: Whether to run the blocks of the image tower through `torch.compile`; a dict holds its options, such as
+            `dict(mode='max-autotune-no-cudagraphs')`. Checkpoints stay the same.
         init_cfg: MMEngine's initialization config.
 
     Raises:
@@ -88,6 +90,7 @@ class TextAwareCLIP(BaseModule):
         text_finetune_layers: int = 0,
         quick_gelu: bool | None = None,
         grad_checkpointing: bool = False,
+        compile: bool | dict[str, Any] = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -117,6 +120,10 @@ class TextAwareCLIP(BaseModule):
         self.set_trainable(True)
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
+        if compile is not False:
+            for block in visual.transformer.resblocks:
+                # Block by block: they share one compilation, and neither names of weights nor copies change.
+                block.compile(**(compile if isinstance(compile, dict) else {}))
 
     def set_trainable(self, trainable: bool) -> None:
         """Let gradients into all that this backbone trains, or into nothing.

@@ -279,3 +279,38 @@ def test_official_vit_at_a_non_square_size():
     with torch.no_grad():
         features = backbone.encode_image(torch.randn(1, 3, 256, 128))
     assert [tuple(part.shape) for part in features] == [(1, 768), (4, 1, 768), (4, 1, 512)]
+
+
+@pytest.mark.parametrize('checkpointing', [False, True])
+def test_compiled_blocks_compute_and_save_the_same(backbone, images, checkpointing):
+    torch.compiler.reset()
+    # A backend of our own counts compilations and needs no C++ compiler.
+    graphs = []
+
+    def backend(graph, example_inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = TextAwareCLIP('cmdg-test-tiny', grad_checkpointing=checkpointing, compile={'backend': backend})
+    assert list(compiled.state_dict()) == list(backbone.state_dict())
+    compiled.load_state_dict(backbone.state_dict())
+    for model in (backbone.train(), compiled.train()):
+        model.encode_image(images).shared_regions.square().sum().backward()
+    assert len(graphs) == 1, 'three blocks, one compilation'
+    for (name, expected), parameter in zip(backbone.named_parameters(), compiled.parameters(), strict=True):
+        if expected.grad is not None:
+            torch.testing.assert_close(parameter.grad, expected.grad, msg=lambda text, n=name: f'{n}: {text}')
+    # A copy has weights of its own.
+    twin = copy.deepcopy(compiled).eval()
+    with torch.no_grad():
+        twin.clip.visual.conv1.weight.zero_()
+        again = compiled.eval().encode_image(images).shared_regions
+        torch.testing.assert_close(again, backbone.eval().encode_image(images).shared_regions)
+    assert not torch.allclose(twin.encode_image(images).shared_regions, again)
+
+
+def test_options_reach_the_compiler(images):
+    torch.compiler.reset()
+    compiled = TextAwareCLIP('cmdg-test-tiny', compile={'backend': 'aot_eager', 'fullgraph': True})
+    compiled.encode_image(images).width_regions.sum().backward()
+    assert compiled.clip.visual.conv1.weight.grad is not None
