@@ -1,9 +1,9 @@
 """What a source of ReID data hands over: named images with their people, cameras, captions and roles."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
@@ -113,7 +113,8 @@ class SourceIndex:
 
     def absolute(self, record: SourceRecord) -> str:
         """Return where the image of a record lies."""
-        return str(Path(self.root) / record.path)
+        # Joined as text: a Path for each of 100,000 images takes seconds.
+        return os.path.join(self.root, record.path)
 
 
 @runtime_checkable

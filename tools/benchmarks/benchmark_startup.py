@@ -1,0 +1,141 @@
+"""Time and peak memory from the command to the first training step, at the size of protocol 1.
+
+    python tools/benchmarks/benchmark_startup.py [--records 99000] [--profile]
+
+Four domains of generated records, released-style caption files and an image file for each record (links to one picture
+a domain), are trained on with the toy tower by a fresh process, which stops behind its first step. `--profile` adds
+where its time went, by function.
+"""
+
+import argparse
+import contextlib
+import cProfile
+import json
+import os
+import pstats
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from measuring import MEBIBYTE, report, resident
+
+REPOSITORY = Path(__file__).parents[2]
+DOMAINS = ('alpha', 'beta', 'gamma', 'delta')
+IMAGES_PER_IDENTITY = 8
+
+
+class Enough(Exception):
+    """The first step is done."""
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Time a run from its command to its first step.')
+    parser.add_argument('--records', type=int, default=99_000)
+    parser.add_argument('--profile', action='store_true')
+    parser.add_argument('--started', type=float, help=argparse.SUPPRESS)
+    parser.add_argument('--data', type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def write_domain(root: Path, name: str, records: int) -> None:
+    """Write a caption file in Market-1501's released nesting and the images it speaks of."""
+    import numpy as np
+    from PIL import Image
+
+    folder = root / name / 'bounding_box_train'
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(256, size=(128, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(root / f'{name}.jpg')
+    content = []
+    for record in range(records):
+        identity, shot = record // IMAGES_PER_IDENTITY + 1, record % IMAGES_PER_IDENTITY
+        path = f'bounding_box_train/{identity:04d}_c{shot % 4 + 1}s1_{record:06d}_01.jpg'
+        os.link(root / f'{name}.jpg', root / name / path)
+        captions = [f'The {region} of person {identity} as seen in picture {shot}, ' * 3 for region in 'gulm']
+        content.append({'id': identity, 'cmid': shot % 4 + 1, 'file_path': path, 'captions': captions})
+    (root / f'{name}.json').write_text(json.dumps(content))
+
+
+def build_config(data: Path) -> Any:
+    """Compose the toy run over the generated domains, without validation."""
+    from mmengine.config import Config
+
+    config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
+    config.train_dataloader.dataset.sources = [
+        {
+            'type': 'CaptionFileSource',
+            'name': name,
+            'root': str(data / name),
+            'caption_file': str(data / f'{name}.json'),
+        }
+        for name in DOMAINS
+    ]
+    config.val_cfg = config.val_dataloader = config.val_evaluator = None
+    config.test_cfg = config.test_dataloader = config.test_evaluator = None
+    config.train_dataloader.num_workers = 0
+    config.work_dir = str(data / 'work')
+    return config
+
+
+def run_to_first_step(data: Path, started: float) -> None:
+    """Do what `tools/train.py` does up to the first step, and report the milestones."""
+    milestones: list[tuple[str, float, float, int]] = []
+
+    def reach(name: str) -> None:
+        milestones.append((name, time.time() - started, time.process_time(), resident('VmHWM')))
+
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    class Milestones(Hook):
+        def before_train(self, runner: Runner) -> None:
+            reach('data indexed, stages checked')
+
+        def before_train_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
+            reach('first batch')
+
+        def after_train_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
+            reach('first step')
+            raise Enough
+
+    reach('Python, torch, mmengine imported')
+    runner = Runner.from_cfg(build_config(data))
+    runner.register_hook(Milestones())
+    reach('plugin imported, model built')
+    with contextlib.suppress(Enough):
+        runner.train()
+    report(f'{"":<36}{"wall":>10}{"CPU":>10}{"peak":>12}')
+    before = 0.0, 0.0
+    for name, wall, busy, memory in milestones:
+        report(f'{name:<36}{wall - before[0]:>8.1f} s{busy - before[1]:>8.1f} s{memory / MEBIBYTE:>8.0f} MiB')
+        before = wall, busy
+    report(f'{"in all":<36}{before[0]:>8.1f} s{before[1]:>8.1f} s')
+
+
+def main() -> None:
+    """Write the data and start the process that is measured; or be that process."""
+    arguments = parse_arguments()
+    if arguments.data is not None:
+        profile = cProfile.Profile() if arguments.profile else contextlib.nullcontext()
+        with profile:
+            run_to_first_step(arguments.data, arguments.started)
+        if isinstance(profile, cProfile.Profile):
+            pstats.Stats(profile).sort_stats('cumulative').print_stats(
+                'cmdg_plugin|importlib.*find_and_load|runner', 40
+            )
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        for name in DOMAINS:
+            write_domain(data, name, arguments.records // len(DOMAINS))
+        report(f'{arguments.records:,} records in {len(DOMAINS)} domains')
+        command = [sys.executable, __file__, '--data', str(data), '--started', str(time.time())]
+        subprocess.run(command + ['--profile'] * arguments.profile, check=True, stderr=subprocess.DEVNULL)
+
+
+if __name__ == '__main__':
+    main()
