@@ -68,7 +68,14 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
     reader = readers.get(source.suffix.lower())
     if reader is None:
         raise ValueError(f'{source} is no index that can be read; expected one of {", ".join(readers)}')
-    return reader(source)
+    return _decoded(reader(source), source)
+
+
+def _decoded(rows: Iterator[IndexRow], source: Path) -> Iterator[IndexRow]:
+    try:
+        yield from rows
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{source} is not written in UTF-8 ({error}); save it in that encoding') from error
 
 
 def default_image_root(source: Path) -> Path:

@@ -37,8 +37,8 @@ def check_resume(meta: Mapping[str, Any], stages: Sequence[Stage], fingerprints:
     """
     if 'epoch' not in meta:
         raise ValueError(
-            'This is no checkpoint of a training run (it does not say how many epochs are done), so there is nothing to '
-            'resume. To start from its weights alone, use load_from without resume.'
+            'This is no checkpoint of a training run (it does not say how many epochs are done), so there is nothing '
+            'to resume. To start from its weights alone, use load_from without resume.'
         )
     saved = meta.get('stage_position')
     if saved is not None:

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
 from cmdg_plugin.evaluation.reranking import Reranking
-from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, score_target
+from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, check_target, score_target
 from cmdg_plugin.registry import METRICS
 
 
@@ -61,6 +61,23 @@ class ReIDMetric(BaseMetric):
         self.chunk_size = chunk_size
         self.device = device
         self.ranked: dict[str, list[RankedQuery]] = {}
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Meta information of the evaluation set."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        """Take it, and find now what would make the first evaluation fail, which may be a whole training away.
+
+        Raises:
+            ValueError: If targets share a name, or no query of a target can have a match.
+        """
+        self._dataset_meta = dataset_meta
+        if dataset_meta and dataset_meta.get('targets'):
+            for target in self._targets():
+                check_target(target)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep position and feature of each image of a batch.

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
+from cmdg_plugin.evaluation.matches import GalleryIndex
 from cmdg_plugin.evaluation.ranking import RetrievalResult, rank_retrieval
 from cmdg_plugin.evaluation.reranking import Reranking, rank_reranked
 
@@ -49,6 +50,22 @@ def take_rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
         return features[rows[0] : rows[-1] + 1]
     return features[rows]
+
+
+def check_target(target: EvaluationTarget) -> None:
+    """Check that every split has a query that counts, which needs no features.
+
+    Raises:
+        ValueError: If one has none; it names the target and explains the rule.
+    """
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    for split in target.splits:
+        query, gallery = split_rows(target, split)
+        labels = (values[rows] for values in (identities, cameras) for rows in (query, gallery))
+        try:
+            GalleryIndex(*labels, (len(query), len(gallery))).require_a_valid_query()
+        except ValueError as error:
+            raise ValueError(f'Target {target.name!r}: {error}') from error
 
 
 def score_target(

@@ -366,8 +366,8 @@ class CMDGReID(BaseModel):
         if problems:
             more = f', and {len(problems) - 3} more' if len(problems) > 3 else ''
             raise ValueError(
-                f'The checkpoint belongs to another model: {"; ".join(problems[:3])}{more}. Use it with the config that '
-                'it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
+                f'The checkpoint belongs to another model: {"; ".join(problems[:3])}{more}. Use it with the config '
+                'that it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
                 'model.backbone.pretrained.'
             )
 

@@ -43,3 +43,10 @@ def test_a_folder_within_a_folder(tmp_path):
     (row,) = iterate_rows(tmp_path)
     path, facts = row.read()
     assert (path, facts.identity, facts.camera, facts.split) == ('query/0001_c1.JPG', 1, 1, 'query')
+
+
+def test_another_encoding_is_named(tmp_path):
+    path = tmp_path / 'index.csv'
+    path.write_bytes('path,identity\nmüller.jpg,1\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'index\.csv is not written in UTF-8'):
+        list(iterate_rows(path))

@@ -134,6 +134,13 @@ def test_other_bad_input_is_refused(targets, features, make_target):
         ReIDMetric(num_ranked_queries=-1)
 
 
+def test_a_target_without_a_valid_query_is_refused_before_any_feature_comes(targets):
+    street, hall = targets
+    one_camera = replace(street, cameras=np.zeros_like(street.cameras))
+    with pytest.raises(ValueError, match=r"Target 'street': None of the .* queries has a valid match"):
+        ReIDMetric().dataset_meta = {'targets': (one_camera, hall)}
+
+
 def test_collected_rows_do_not_drag_their_batch_along(features):
     metric = ReIDMetric()
     metric.process(None, [{'image_index': image, 'feature': features[image]} for image in range(90)])

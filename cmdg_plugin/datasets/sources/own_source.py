@@ -1,10 +1,13 @@
 """Your own images: a folder whose names tell who is where, or one index file."""
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import FieldError, clean_captions
 from cmdg_plugin.datasets.captions import load_captions
@@ -88,11 +91,17 @@ class OwnSource:
         _check_all_or_none(images, 'camera', 'the same-camera rule needs every camera, or works without any')
         _check_all_or_none(images, 'split', 'where it is absent altogether, every image is trained on', 'role')
         images = keep_existing(self.name, self.root, images, self.path, self.on_missing_image)
+        self._warn_of_shared_people(images)
         return index_images(
             self.name, self.root, images, self.path, distractors=self.distractors, shared_identities=True
         )
 
     def _read_images(self) -> list[OwnImage]:
+        if not self.path.exists():
+            raise FileNotFoundError(
+                f'{self.name}: nothing at {self.path}. Give an index (.csv, .json, .jsonl) or a folder:\n'
+                f'{_FOLDER_RULE.format(root=self.path)}'
+            )
         rows = list(iterate_rows(self.path))
         if not rows:
             tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
@@ -111,6 +120,18 @@ class OwnSource:
                 raise row.fault('identity', f'{message} {image.identity}')
         # A file system lists a folder in no particular order.
         return sorted(images, key=lambda image: image.file_path) if self.path.is_dir() else images
+
+    def _warn_of_shared_people(self, images: Sequence[OwnImage]) -> None:
+        trained = {image.identity for image in images if image.split in ('train', 'val')}
+        tested = {image.identity for image in images if image.split in ('query', 'gallery')} - self.distractors
+        shared = sorted(trained & tested)
+        if shared:
+            print_log(
+                f'{self.name}: {len(shared):,} people are trained on and looked for as well, the first is {shared[0]}; '
+                'scores on people whom the model knows say little about others',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _read_image(self, row: IndexRow, written: dict[str, tuple[str, ...]]) -> OwnImage:
         if row.in_split:

@@ -45,8 +45,8 @@ class DomainBridgingHook(Hook):
             load_shard(model.memory, loop.resumed_from, runner.epoch)
         if not loop.prompts_are_trained:
             print_log(
-                'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run the '
-                "stage 'prompt', or start from its checkpoint with load_from.",
+                'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run '
+                "the stage 'prompt', or start from its checkpoint with load_from.",
                 logger='current',
                 level=logging.WARNING,
             )

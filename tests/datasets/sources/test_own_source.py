@@ -2,6 +2,7 @@ import csv
 import json
 
 import pytest
+from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.datasets.sources import OwnSource
@@ -180,7 +181,20 @@ def test_absent_images_and_index(images):
     with pytest.raises(FileNotFoundError, match=r'1 of 5 images listed in index.csv do not exist'):
         OwnSource('shop', str(path)).load()
     assert summary(OwnSource('shop', str(path), on_missing_image='skip').load())['gallery'] == []
-    with pytest.raises(FileNotFoundError, match='give a folder of images, or an index'):
+    with pytest.raises(FileNotFoundError, match=r'(?s)shop: nothing at .*absent.csv. Give an index'):
         OwnSource('shop', str(images / 'absent.csv')).load()
     with pytest.raises(ValueError, match="'ignore'"):
         OwnSource('shop', str(path), on_missing_image='ignore')
+
+
+def test_nothing_there_shows_what_is_expected(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'(?s)shop: nothing at .*nowhere.*0012_c3_anything\.jpg'):
+        OwnSource('shop', str(tmp_path / 'nowhere')).load()
+
+
+def test_people_on_both_sides_are_said(images, tmp_path, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    index = tmp_path / 'index.csv'
+    index.write_text('path,identity,camera,role\na/1.jpg,12,3,train\na/2.jpg,12,4,query\nb/1.jpg,40,1,gallery\n')
+    OwnSource('shop', str(index), root=str(images)).load()
+    assert '1 people are trained on and looked for as well, the first is 12' in caplog.text
