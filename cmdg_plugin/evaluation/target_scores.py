@@ -61,9 +61,11 @@ def check_target(target: EvaluationTarget) -> None:
     identities, cameras = np.asarray(target.identities), effective_cameras(target)
     for split in target.splits:
         query, gallery = split_rows(target, split)
-        labels = (values[rows] for values in (identities, cameras) for rows in (query, gallery))
+        index = GalleryIndex(
+            identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
+        )
         try:
-            GalleryIndex(*labels, (len(query), len(gallery))).require_a_valid_query()
+            index.require_a_valid_query()
         except ValueError as error:
             raise ValueError(f'Target {target.name!r}: {error}') from error
 
