@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
 pytest.importorskip('openai')
 
@@ -167,6 +168,8 @@ def test_a_second_run_on_the_same_output_is_refused(tool, chat_server, make_imag
 def test_a_full_disk_loses_nothing(chat_server, make_images, tmp_path, read_journal, caption_tool):
     import resource
 
+    # A logger of its own: that of a training run before may write a file that is longer than the limit already.
+    MMLogger.get_instance(f'full_disk_{tmp_path.name}')
     root, out = make_images(20), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm')
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -173,8 +173,22 @@ def test_faults_of_the_pipeline_are_not_blamed_on_the_image(market_like):
 
 def test_metainfo_fits_a_checkpoint(two_sources):
     dataset = CaptionedReIDDataset(two_sources)
-    assert dataset.metainfo == {'sources': ['shop', 'yard'], 'num_images': 11}
+    info = dataset.metainfo
+    assert (info['sources'], info['num_images']) == (['shop', 'yard'], 11)
+    assert list(info['fingerprints']) == ['shop', 'yard']
     assert isinstance(dataset.identities, np.ndarray)
+
+
+def test_fingerprints_tell_other_people_and_other_images(two_sources):
+    def fingerprints(sources):
+        return CaptionedReIDDataset(sources).metainfo['fingerprints']
+
+    first = fingerprints(two_sources)
+    assert fingerprints(two_sources) == first
+    # In the other order people have other numbers, so their classifier rows are others.
+    turned = fingerprints(two_sources[::-1])
+    assert turned['shop'] != first['shop']
+    assert turned['yard'] != first['yard']
 
 
 def spoil(path, damage):

@@ -1,5 +1,6 @@
 """torchreid's engine against our own metric, on the same checkpoint."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from cmdg_plugin.apis import extract_features
 from cmdg_plugin.apis.preparation import SUFFIXES
 from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.evaluation.target_scores import score_target
+from cmdg_plugin.registry import MODELS
 from cmdg_plugin.toolboxes import TorchreidTransform, evaluate_with_torchreid, register_source
 
 REPOSITORY = Path(__file__).parents[2]
@@ -101,7 +103,8 @@ def test_tool_under_the_other_layout(tiny_config: Config, tiny_clip_file: Path, 
     )
     tiny_config.custom_imports = {'imports': ['my_clip']}
     checkpoint = tmp_path / 'a.pth'
-    torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': {}}, checkpoint)
+    weights = MODELS.build(copy.deepcopy(tiny_config.model)).state_dict()
+    torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': weights}, checkpoint)
     command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu']
     command += ['--data-root', str(tiny_data), '--targets', 'yard', '--out', str(tmp_path / 'scores.json')]
     path = f'{tmp_path / "checkout"}:{REPOSITORY}'
