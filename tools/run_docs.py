@@ -19,7 +19,12 @@ BLOCK = re.compile(
     r'```bash\n(?P<commands>.*?)```\n(?:(?P<between>\n<!-- shows: (?P<shown>.*?) -->\n```text\n)(?P<output>.*?)```\n)?',
     re.DOTALL,
 )
-NOISE = re.compile(r'\x1b\[[\d;]*m|^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - INFO - ', re.MULTILINE)
+COLOR = re.compile(r'\x1b\[[\d;]*m')
+# The times of MMEngine: before a line, behind a name, at the end of scores.
+TIMES = re.compile(
+    r'^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - INFO - |_\d{8}_\d{6}$|  data_time: [\d.]+  time: [\d.]+$',
+    re.MULTILINE,
+)
 
 
 class CommandFailed(Exception):
@@ -80,7 +85,7 @@ def run_commands(commands: str, folder: Path) -> str:
         text=True,
         check=False,
     )
-    output = NOISE.sub('', done.stdout)
+    output = TIMES.sub('', COLOR.sub('', done.stdout))
     for path, name in (
         (sysconfig.get_path('purelib'), 'site-packages'),
         (programs, 'bin'),

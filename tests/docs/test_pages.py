@@ -54,7 +54,7 @@ def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyP
         extras = ConfigParser()
         extras.read(REPOSITORY / 'setup.cfg')
         assert re.search(r'\[(.*)\]', words[-1])[1] in extras['options.extras_require']
-    else:
+    elif words[:3] != ['python', '-m', 'json.tool']:
         assert '$MMPRETRAIN/tools/train.py' in words or words[0].startswith('MMPRETRAIN=')
 
 

@@ -60,3 +60,13 @@ def test_a_page_that_does_not_hold_fails(tmp_path: Path, text: str, said: str):
     assert result.returncode == 1
     assert said in result.stderr
     assert 'after' not in result.stderr.splitlines()
+
+
+def test_times_and_colors_stay_out(tmp_path: Path):
+    said = (
+        r'\e[32m11/25 19:57:21 - mmengine - INFO - Exp name: run_20261125_195329\e[0m\n'
+        r'R1: 4.5  data_time: 0.0838  time: 1.5\e[0m'
+    )
+    page = write(tmp_path, f'```bash\necho -e "{said}"\n```\n\n<!-- shows: . -->\n```text\n```\n')
+    assert run(page, '--write').returncode == 0
+    assert page.read_text().endswith('```text\nExp name: run\nR1: 4.5\n```\n')
