@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from cmdg_plugin.models.memory import lookup_rows
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
+from cmdg_plugin.models.same_model import check_same_model
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
@@ -82,8 +83,9 @@ class CMDGReID(BaseModel):
         self._identity_cfgs = {
             'head': {'type': 'ReIDHead', **(head or {})},
             'prompts': {'type': 'IdentityPrompt', **(prompts or {})},
-            # Captions are encoded when the bridging stage begins or is resumed: checkpoints need not hold them.
-            'memory': {'type': 'CaptionMemoryBank', 'save_text': False, **(memory or {})},
+            # A frozen text tower encodes captions anew on a resume: checkpoints need not hold them. Those of a tower that
+            # trains are running averages.
+            'memory': {'type': 'CaptionMemoryBank', 'save_text': self._trains_text, **(memory or {})},
         }
         self.stage: str | None = None
         for name in _HANDED_OVER:
@@ -131,6 +133,10 @@ class CMDGReID(BaseModel):
         for part in IDENTITY_PARTS:
             setattr(self, part, _build({**sizes[part], **self._identity_cfgs[part]}))
         self._always_frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+
+    @property
+    def _trains_text(self) -> bool:
+        return getattr(self.backbone, 'text_finetune_layers', 0) > 0
 
     def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
         """Raise a ValueError if a stage trains parameters that do not exist or never train."""
@@ -191,9 +197,18 @@ class CMDGReID(BaseModel):
 
         Args:
             caption_regions: Caption features (n, R, D) of this rank's `share`.
-            fill_memory: Whether to fill the bank with images; not when it comes from a checkpoint.
+            fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
+
+        Raises:
+            ValueError: If text blocks are to be trained and the stage trains none.
         """
-        self.memory.set_text(caption_regions[:, : len(PARTS)])
+        if self._trains_text and not any(p.requires_grad for p in self.backbone.text_parameters()):
+            raise ValueError(
+                f'backbone.text_finetune_layers is {self.backbone.text_finetune_layers}, but this stage trains nothing '
+                "of the text tower: add its modules, such as 'backbone.clip.transformer', to the stage's `trainable`."
+            )
+        if fill_memory or not self._trains_text:
+            self.memory.set_text(caption_regions[:, : len(PARTS)])
         # A copy: a view would keep the part features alive, too.
         self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
         self.prompt_features = self.backbone.encode_prompts(self.prompts(), self.prompts.template)
@@ -240,16 +255,21 @@ class CMDGReID(BaseModel):
         captions = _needed(self.caption_global, 'features of the captions', 'DomainBridgingHook')
         fields = self.warmup_fields(inputs, data_samples)
         (index,) = gather_batch(torch.tensor([sample.image_index for sample in data_samples], device=inputs.device))
-        texts = [lookup_rows(table, index, self.memory.first_row) for table in (self.memory.text, captions)]
+        if self._trains_text:
+            (texts,) = gather_batch(self._encode_captions(data_samples))
+            new_text = texts[:, : len(PARTS)].transpose(0, 1).detach()
+        else:
+            rows = [lookup_rows(table, index, self.memory.first_row) for table in (self.memory.text, captions)]
+            texts, new_text = torch.cat([rows[0], rows[1][:, None]], dim=1), None
         parts = fields['image_regions'][: len(PARTS)]
         if self.guard.lets_pass(parts):
-            self.memory.update(index, parts.detach())
+            self.memory.update(index, parts.detach(), new_text)
         bank = self.memory.searched
         return fields | {
             'image_index': index,
             'parts': parts,
-            'caption_regions': torch.cat([texts[0], texts[1][:, None]], dim=1).transpose(0, 1),
-            'caption_global': texts[1],
+            'caption_regions': texts.transpose(0, 1),
+            'caption_global': texts[:, _GLOBAL],
             'bank': bank.image,
             'bank_norms': bank.norms,
             'bank_filled': bank.filled,
@@ -257,6 +277,16 @@ class CMDGReID(BaseModel):
             'bank_labels': self.sample_identities,
             'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),
         }
+
+    def _encode_captions(self, data_samples: list[Any]) -> Tensor:
+        """Encode the captions of a batch at the length of its longest, with gradients; (B, R, D)."""
+        missing = [sample for sample in data_samples if sample.get('captions') is None]
+        if missing:
+            raise ValueError(
+                "Training the text tower takes the captions of the batch: add 'captions' to PackInputs' algorithm_keys."
+            )
+        features, _ = self.encode_sentences([text for sample in data_samples for text in sample.captions])
+        return features.unflatten(0, (len(data_samples), len(REGIONS))).to(self.backbone.norm_shared.weight.dtype)
 
     # ------------------------------------------------------------------ MMEngine's interface
 
@@ -347,29 +377,12 @@ class CMDGReID(BaseModel):
         return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        self._check_towers(state_dict, f'{prefix}backbone.')
+        check_same_model(state_dict, f'{prefix}backbone.', self.backbone)
         if self.sample_identities is None:
             # Features need no identities: a checkpoint's are left aside, without a warning for each.
             for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in IDENTITY_PARTS))]:
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _check_towers(self, state_dict: dict[str, Any], prefix: str) -> None:
-        """Refuse a checkpoint of another model: MMEngine would go on with weights that nobody trained."""
-        problems = []
-        for name, own in self.backbone.state_dict().items():
-            saved = state_dict.get(prefix + name)
-            if saved is None:
-                problems.append(f'backbone.{name} is missing')
-            elif saved.shape != own.shape:
-                problems.append(f'backbone.{name} is {tuple(saved.shape)}, here {tuple(own.shape)}')
-        if problems:
-            more = f', and {len(problems) - 3} more' if len(problems) > 3 else ''
-            raise ValueError(
-                f'The checkpoint belongs to another model: {"; ".join(problems[:3])}{more}. Use it with the config '
-                'that it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
-                'model.backbone.pretrained.'
-            )
 
 
 def _build(config: dict[str, Any]) -> Any:

@@ -187,6 +187,66 @@ def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Conf
         plain.load_state_dict(state)
 
 
+@pytest.fixture
+def text_model(tiny_config: Config) -> CMDGReID:
+    tiny_config.model.backbone.text_finetune_layers = 1
+    torch.manual_seed(0)
+    built = MODELS.build(copy.deepcopy(tiny_config.model))
+    built.bind_identities(IDENTITIES)
+    return built
+
+
+TEXT_SIDE = ['backbone.clip.transformer', 'backbone.clip.ln_final', 'backbone.clip.text_projection']
+
+
+def captioned_batch(rows: list[int]) -> dict:
+    made = batch(rows)
+    for row, sample in zip(rows, made['data_samples'], strict=True):
+        sample.set_field([f'part {region} of person {IDENTITIES[row]}' for region in 'ABCD'], 'captions')
+    return made
+
+
+def start_text_bridging(model: CMDGReID, trainable: list[str], fill_memory: bool = True) -> None:
+    generator = torch.Generator().manual_seed(2)
+    model.start_stage('bridging', trainable)
+    model.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
+    model.start_bridging(torch.randn(len(IDENTITIES), 4, 16, generator=generator), fill_memory)
+
+
+def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model: CMDGReID):
+    rows = [0, 1, 3, 4, 6, 7]
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
+    before = text_model.memory.text.clone()
+    data = captioned_batch(rows)
+    losses = text_model(**text_model.data_preprocessor(data), mode='loss')
+    losses['loss_caption'].backward()
+    blocks = text_model.backbone.clip.transformer.resblocks
+    assert blocks[-1].mlp.c_fc.weight.grad.abs().sum() > 0
+    assert blocks[0].mlp.c_fc.weight.grad is None
+    # The bank follows the tower: an old entry and the new features, by the bank's momentum.
+    by_hand, _ = text_model.encode_sentences(data['data_samples'][2].captions[:3])
+    expected = 0.7 * before[3] + 0.3 * by_hand.detach()
+    torch.testing.assert_close(text_model.memory.text[3], expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(text_model.memory.text[2], before[2])
+
+
+def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGReID):
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
+    text_model(**text_model.data_preprocessor(captioned_batch([0, 1, 3, 4])), mode='loss')
+    state = {name: value.clone() for name, value in text_model.state_dict().items()}
+    assert 'memory.text' in state
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE], fill_memory=False)
+    assert torch.equal(text_model.memory.text, state['memory.text'])
+
+
+def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
+    with pytest.raises(ValueError, match='text_finetune_layers is 1, but this stage trains nothing of the text tower'):
+        start_text_bridging(text_model, IMAGE_SIDE)
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
+    with pytest.raises(ValueError, match="add 'captions' to PackInputs' algorithm_keys"):
+        losses_of(text_model, [0, 1, 3, 4])
+
+
 def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGReID):
     model.start_stage('prompt', ['prompts'])
     model.remember_images(torch.zeros(len(IDENTITIES), 4, 16))

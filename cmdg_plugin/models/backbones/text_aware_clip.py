@@ -1,6 +1,6 @@
 """The text-aware CLIP backbone: region features of images, features of captions and of learned prompts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -138,6 +138,11 @@ class TextAwareCLIP(BaseModule):
         set_text_trainable(self.clip, self.text_finetune_layers if trainable else 0)
         for module in (self.clip.visual, self.norm_width, self.norm_shared):
             module.requires_grad_(trainable)
+
+    def text_parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the parameters of the text tower."""
+        for module in text_tower_modules(self.clip):
+            yield from module.parameters()
 
     def train(self, mode: bool = True) -> 'TextAwareCLIP':
         """Switch between training and evaluation mode; a frozen text tower stays in evaluation mode."""
