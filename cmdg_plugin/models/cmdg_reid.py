@@ -83,8 +83,8 @@ class CMDGReID(BaseModel):
         self._identity_cfgs = {
             'head': {'type': 'ReIDHead', **(head or {})},
             'prompts': {'type': 'IdentityPrompt', **(prompts or {})},
-            # A frozen text tower encodes captions anew on a resume: checkpoints need not hold them. Those of a tower that
-            # trains are running averages.
+            # A frozen text tower encodes captions anew on a resume: checkpoints need not hold them. Those of a tower
+            # that trains are running averages.
             'memory': {'type': 'CaptionMemoryBank', 'save_text': self._trains_text, **(memory or {})},
         }
         self.stage: str | None = None

@@ -28,7 +28,7 @@ def check_same_model(state_dict: Mapping[str, Tensor], prefix: str, backbone: nn
     if problems:
         more = f', and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
         raise ValueError(
-            f'The checkpoint belongs to another model: {"; ".join(problems[:_SHOWN])}{more}. Use it with the config that '
-            'it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
+            f'The checkpoint belongs to another model: {"; ".join(problems[:_SHOWN])}{more}. Use it with the config '
+            'that it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
             'model.backbone.pretrained.'
         )
