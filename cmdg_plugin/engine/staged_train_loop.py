@@ -140,6 +140,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_stage', stage=stage)
         while self._epoch < stage.end and not self.stop_training:
             seed_epoch(self.runner.seed, self._epoch)
+            plain_model(self.runner.model).stage_epoch = self._epoch - stage.start
             self.run_epoch()
             self._validate_if_due()
         self.runner.call_hook('after_stage', stage=stage)
@@ -230,7 +231,7 @@ def _build_dataset(dataloader: dict[str, Any]) -> Dataset:
 def _give_data_to_model(runner: Runner, dataset: Any) -> None:
     """Size the identity-specific parts of the model, and place them where the rest is."""
     model = plain_model(runner.model)
-    model.bind_identities(dataset.identities)
+    model.bind_identities(dataset.identities, dataset.domains)
     if runner.distributed:
         runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
     else:

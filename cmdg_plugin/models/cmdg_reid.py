@@ -20,7 +20,7 @@ from cmdg_plugin.registry import MODELS
 IDENTITY_PARTS = ('head', 'prompts', 'memory')
 """Parts of the model that belong to the training identities, and that features do without."""
 
-_HANDED_OVER = ('sample_identities', 'image_regions', 'caption_global', 'prompt_features')
+_HANDED_OVER = ('sample_identities', 'sample_domains', 'image_regions', 'caption_global', 'prompt_features')
 _GLOBAL = REGIONS.index('global')
 
 
@@ -49,6 +49,7 @@ class CMDGReID(BaseModel):
     # No buffers, though they follow the model to its device: they come and go while the run lasts, and whoever keeps a
     # copy of the model (averaged weights) or walks over its buffers (data parallelism) counts on finding the same ones.
     sample_identities: Tensor | None
+    sample_domains: Tensor | None
     image_regions: Tensor | None
     caption_global: Tensor | None
     prompt_features: Tensor | None
@@ -88,6 +89,7 @@ class CMDGReID(BaseModel):
             'memory': {'type': 'CaptionMemoryBank', 'save_text': self._trains_text, **(memory or {})},
         }
         self.stage: str | None = None
+        self.stage_epoch = 0
         for name in _HANDED_OVER:
             setattr(self, name, None)
 
@@ -103,19 +105,23 @@ class CMDGReID(BaseModel):
         """Stages that this model has loss terms for."""
         return list(self.losses)
 
-    def bind_identities(self, identities: Sequence[int] | np.ndarray) -> None:
+    def bind_identities(
+        self, identities: Sequence[int] | np.ndarray, domains: Sequence[int] | np.ndarray | None = None
+    ) -> None:
         """Build the parts whose size the training data decides.
 
         Args:
             identities: Identity of each training image, (N,), numbered from 0 without gaps.
+            domains: Domain of each training image, (N,), numbered likewise; None for a single domain.
 
         Raises:
-            ValueError: If identities are not numbered so, or the model is already bound to other data.
+            ValueError: If they are not numbered so, if an identity stands in two domains, or if the model is already
+                bound to other data.
         """
-        labels = torch.as_tensor(np.asarray(identities))
+        labels = _numbered('Identities', identities)
+        sources = torch.zeros_like(labels) if domains is None else _numbered('Domains', domains)
+        _check_islands(labels, sources)
         found = torch.unique(labels)
-        if labels.ndim != 1 or not len(labels) or not torch.equal(found, torch.arange(len(found))):
-            raise ValueError('Identities must be numbered from 0 without gaps, one for each training image.')
         if self.sample_identities is not None:
             if not torch.equal(self.sample_identities.cpu(), labels):
                 raise ValueError(
@@ -123,7 +129,7 @@ class CMDGReID(BaseModel):
                     f'{len(labels)} others; build a new one.'
                 )
             return
-        self.sample_identities = labels
+        self.sample_identities, self.sample_domains = labels, sources
         backbone = self.backbone
         sizes: dict[str, dict[str, int]] = {
             'head': {'num_identities': len(found), 'width': backbone.width, 'embed_dim': backbone.embed_dim},
@@ -160,7 +166,7 @@ class CMDGReID(BaseModel):
         if self.stage is not None and self.changes_features:
             # The stage before this one trained the image tower: what it saw of the images is history.
             self.image_regions = None
-        self.stage = stage
+        self.stage, self.stage_epoch = stage, 0
         for name, parameter in self.named_parameters():
             parameter.grad = None
             chosen = any(_begins(name, beginning) for beginning in trainable)
@@ -221,7 +227,7 @@ class CMDGReID(BaseModel):
 
     # ------------------------------------------------------------------ the stages
 
-    def warmup_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
+    def warmup_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
         """Named tensors of the image warm-up (CMDG, stage 1), of the batches of all ranks."""
         features = self.backbone.encode_image(inputs)
         labels = torch.cat([sample.gt_label for sample in data_samples])
@@ -229,8 +235,12 @@ class CMDGReID(BaseModel):
             features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
         )
         logits_width, logits_shared = self._classify(width, regions[:, _GLOBAL])
+        labels, index = gather_batch(labels, _image_index(data_samples, labels.device))
         return {
-            'labels': gather_batch(labels)[0],
+            'labels': labels,
+            'domains': cast(Tensor, self.sample_domains)[index],
+            'image_index': index,
+            'epoch': self.stage_epoch,
             'last_block_token': token,
             'global_width': width,
             'global_shared': regions[:, _GLOBAL],
@@ -239,7 +249,7 @@ class CMDGReID(BaseModel):
             'logits_shared': logits_shared,
         }
 
-    def prompt_fields(self, image_index: Tensor) -> dict[str, Tensor]:
+    def prompt_fields(self, image_index: Tensor) -> dict[str, Any]:
         """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization), of all ranks."""
         images = _needed(self.image_regions, 'features of the training images', 'PromptLearningHook')
         identities = cast(Tensor, self.sample_identities)
@@ -248,13 +258,19 @@ class CMDGReID(BaseModel):
         texts = self.backbone.encode_prompts(self.prompts(own), self.prompts.template)
         (everyone,), (texts,) = gather_batch(image_index), gather_batch(texts[places])
         images = lookup_rows(images[:, _GLOBAL], everyone, self.memory.first_row)
-        return {'labels': identities[everyone], 'global_shared': images, 'prompt_texts': texts}
+        return {
+            'labels': identities[everyone],
+            'domains': cast(Tensor, self.sample_domains)[everyone],
+            'epoch': self.stage_epoch,
+            'global_shared': images,
+            'prompt_texts': texts,
+        }
 
     def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
         """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first."""
         captions = _needed(self.caption_global, 'features of the captions', 'DomainBridgingHook')
         fields = self.warmup_fields(inputs, data_samples)
-        (index,) = gather_batch(torch.tensor([sample.image_index for sample in data_samples], device=inputs.device))
+        index = fields['image_index']
         if self._trains_text:
             (texts,) = gather_batch(self._encode_captions(data_samples))
             new_text = texts[:, : len(PARTS)].transpose(0, 1).detach()
@@ -266,7 +282,6 @@ class CMDGReID(BaseModel):
             self.memory.update(index, parts.detach(), new_text)
         bank = self.memory.searched
         return fields | {
-            'image_index': index,
             'parts': parts,
             'caption_regions': texts.transpose(0, 1),
             'caption_global': texts[:, _GLOBAL],
@@ -275,6 +290,7 @@ class CMDGReID(BaseModel):
             'bank_filled': bank.filled,
             'bank_first_row': bank.first_row,
             'bank_labels': self.sample_identities,
+            'bank_domains': self.sample_domains,
             'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),
         }
 
@@ -389,6 +405,29 @@ def _build(config: dict[str, Any]) -> Any:
     """Build a part of this model: names without prefix are ours, also inside another project's config."""
     with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
         return registry.build(dict(config))
+
+
+def _numbered(what: str, values: Sequence[int] | np.ndarray) -> Tensor:
+    labels = torch.as_tensor(np.asarray(values))
+    found = torch.unique(labels)
+    if labels.ndim != 1 or not len(labels) or not torch.equal(found, torch.arange(len(found))):
+        raise ValueError(f'{what} must be numbered from 0 without gaps, one for each training image.')
+    return labels
+
+
+def _check_islands(identities: Tensor, domains: Tensor) -> None:
+    """Raise a ValueError unless each identity belongs to one domain."""
+    if len(identities) != len(domains):
+        raise ValueError(f'There are {len(identities)} identities of images, but {len(domains)} domains of images.')
+    domain_of = torch.zeros(int(identities.max()) + 1, dtype=domains.dtype).scatter_(0, identities, domains)
+    if not torch.equal(domain_of[identities], domains):
+        raise ValueError('An identity stands in two domains; number the identities over all domains.')
+
+
+def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:
+    if any('image_index' not in sample for sample in data_samples):
+        raise ValueError("Training takes the images' positions: add 'image_index' to PackInputs' algorithm_keys.")
+    return torch.tensor([sample.image_index for sample in data_samples], device=device)
 
 
 def _begins(name: str, beginning: str) -> bool:

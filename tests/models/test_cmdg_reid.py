@@ -268,3 +268,37 @@ def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config):
     tiny_config.model.losses['warm_up'] = []
     with pytest.raises(ValueError, match=r"stages \['warm_up'\].*it runs \['bridging', 'prompt', 'warmup'\]"):
         MODELS.build(tiny_config.model)
+
+
+@pytest.mark.parametrize(
+    ('identities', 'domains', 'message'),
+    [
+        ([0, 0, 1], [0, 0, 2], 'Domains must be numbered'),
+        ([0, 0, 1], [0, 1, 1], 'stands in two domains'),
+        ([0, 0, 1], [0, 1], '3 identities of images, but 2 domains'),
+    ],
+)
+def test_domains_hold_whole_identities(tiny_config: Config, identities: list[int], domains: list[int], message: str):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(copy.deepcopy(tiny_config.model)).bind_identities(identities, domains)
+
+
+def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config):
+    model = MODELS.build(copy.deepcopy(tiny_config.model))
+    model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
+    model.start_stage('warmup', IMAGE_SIDE)
+    model.stage_epoch = 3
+    fields = model.warmup_fields(**model.data_preprocessor(batch([1, 7, 14])))
+    assert fields['domains'].tolist() == [0, 1, 1]
+    assert fields['image_index'].tolist() == [1, 7, 14]
+    assert fields['epoch'] == 3
+    model.remember_images(torch.zeros(15, 4, 16))
+    assert model.prompt_fields(torch.tensor([9, 0]))['domains'].tolist() == [1, 0]
+
+
+def test_samples_without_position_are_refused(model: CMDGReID):
+    model.start_stage('warmup', IMAGE_SIDE)
+    wrong = batch([0, 1])
+    wrong['data_samples'][1] = DataSample().set_gt_label(0)
+    with pytest.raises(ValueError, match="add 'image_index'"):
+        model(**model.data_preprocessor(wrong), mode='loss')
