@@ -3,6 +3,7 @@
 from cmdg_plugin.datasets.sources.benchmark_source import BenchmarkSource
 from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, get_benchmark
 from cmdg_plugin.datasets.sources.caption_file_source import CaptionFileSource
+from cmdg_plugin.datasets.sources.held_out_source import HeldOutSource
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, SourceSplit
 from cmdg_plugin.datasets.sources.islands_source import IslandsSource
 from cmdg_plugin.datasets.sources.own_source import OwnSource
@@ -12,6 +13,7 @@ __all__ = [
     'BENCHMARKS',
     'BenchmarkSource',
     'CaptionFileSource',
+    'HeldOutSource',
     'IslandsSource',
     'OwnSource',
     'ReIDSource',

@@ -1,6 +1,20 @@
-"""Islands: train on four drawn domains, evaluate on two unseen ones; made on first use (about 20 s)."""
+"""Islands: train on four drawn domains, evaluate on two unseen ones; made on first use (about 20 s).
+
+To choose settings without a look at the targets: CMDG_HELD_OUT=station trains on the other three sources and evaluates
+on all people of that one.
+"""
 
 data_root = '{{$CMDG_DATA_ROOT:data}}/islands'
+held_out = '{{$CMDG_HELD_OUT:nothing}}'
+islands = {
+    domain: dict(type='IslandsSource', domain=domain, root=data_root)
+    for domain in ('harbor', 'market', 'campus', 'station', 'metro', 'alpine')
+}
+targets = [islands.pop('metro'), islands.pop('alpine')]
+if held_out not in ('nothing', *islands):
+    raise ValueError(f'CMDG_HELD_OUT must be one of {", ".join(islands)}, got {held_out}')
+if held_out != 'nothing':
+    targets = [dict(type='HeldOutSource', source=islands.pop(held_out))]
 image_size = (48, 96)  # width, height
 
 plain_pipeline = [
@@ -26,10 +40,7 @@ train_dataloader = dict(
     persistent_workers=False,
     dataset=dict(
         type='CaptionedReIDDataset',
-        sources=[
-            dict(type='IslandsSource', domain=domain, root=data_root)
-            for domain in ('harbor', 'market', 'campus', 'station')
-        ],
+        sources=list(islands.values()),
         pipeline=train_pipeline,
     ),
     sampler=dict(type='IdentitySampler', num_instances=4),
@@ -42,7 +53,7 @@ val_dataloader = dict(
     persistent_workers=False,
     dataset=dict(
         type='ReIDEvaluationSet',
-        targets=[dict(type='IslandsSource', domain=domain, root=data_root) for domain in ('metro', 'alpine')],
+        targets=targets,
         pipeline=plain_pipeline,
     ),
     sampler=dict(type='DefaultSampler', shuffle=False),
@@ -56,3 +67,4 @@ custom_hooks = [
     dict(type='PromptLearningHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
     dict(type='DomainBridgingHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
 ]
+del held_out, islands, targets

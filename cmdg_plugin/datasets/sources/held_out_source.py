@@ -1,0 +1,52 @@
+"""A source domain put aside to choose settings on."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, SourceSplit
+from cmdg_plugin.registry import SOURCES
+
+
+@SOURCES.register_module()
+class HeldOutSource:
+    """All people of a source, its training people too, as queries and gallery.
+
+    Settings chosen by their scores on a target are fitted to it. Train on all sources but one, and choose on that one:
+    since none of its images is trained on, every person of it can be asked for, which makes scores less noisy than its
+    test people alone would. The first image of each person and camera, by path, is a query and the others are the
+    gallery; an image alone with its person and camera goes to the gallery, where queries of other cameras find it.
+
+    Args:
+        source: Config of a registered source, or a source.
+
+    Raises:
+        ValueError: If its cameras are unknown, or no person was seen by two.
+    """
+
+    def __init__(self, source: Mapping[str, Any] | ReIDSource) -> None:
+        self.source: ReIDSource = SOURCES.build(dict(source)) if isinstance(source, Mapping) else source
+        self.name = self.source.name
+
+    def load(self) -> SourceIndex:
+        """Index the source and share its images out anew."""
+        index = self.source.load()
+        if not index.has_cameras:
+            raise ValueError(f'{self.name}: its cameras are unknown, so no query can ask for another camera')
+        groups: dict[tuple[int, int | None], list[SourceRecord]] = {}
+        for record in _numbered_as_one(index.select(['all'])):
+            groups.setdefault((record.identity, record.camera), []).append(record)
+        query = tuple(records[0] for records in groups.values() if len(records) > 1)
+        gallery = [record for records in groups.values() for record in records[len(records) > 1 :]]
+        seen_by = {(record.identity, record.camera) for record in gallery}
+        if not any(identity == q.identity and camera != q.camera for q in query for identity, camera in seen_by):
+            raise ValueError(f'{self.name}: nobody was seen twice by one camera and once by another')
+        gallery += [replace(record, identity=0) for record in index.split().gallery if record.distractor]
+        return replace(index, splits=(SourceSplit(query=query, gallery=tuple(gallery)),), released=0, num_listed=None)
+
+
+def _numbered_as_one(records: list[SourceRecord]) -> list[SourceRecord]:
+    """Number people over training and test images, where one number may mean two people; from 1, 0 is no one."""
+    people = sorted({(record.scope, record.identity) for record in records})
+    number = {person: position for position, person in enumerate(people, start=1)}
+    return [replace(record, identity=number[record.scope, record.identity]) for record in records]
