@@ -12,7 +12,7 @@ DefaultScope.get_instance('test', scope_name='mmpretrain')
 expected = {
     MODELS: '''CMDGReID TextAwareCLIP IdentityPrompt ReIDHead CaptionMemoryBank ReIDDataPreprocessor PartNeighborLoss
         DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss
-        PromptClassificationLoss LossTerms FeatureRetriever''',
+        PromptClassificationLoss LossTerms FeatureRetriever TextNeighborSearch NeighborDiagnostics''',
     TRANSFORMS: 'AugMix',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
     DATA_SAMPLERS: 'IdentitySampler',

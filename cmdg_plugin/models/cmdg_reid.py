@@ -287,6 +287,8 @@ class CMDGReID(BaseModel):
             'caption_global': texts[:, _GLOBAL],
             'bank': bank.image,
             'bank_norms': bank.norms,
+            'bank_text': bank.text,
+            'bank_text_norms': bank.text_norms,
             'bank_filled': bank.filled,
             'bank_first_row': bank.first_row,
             'bank_labels': self.sample_identities,

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import MODELS
 
 IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+FULL = Path(__file__).parents[2] / 'configs/_base_/models/cmdg_full_shared.py'
 IMAGE_SIDE = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
 
 
@@ -302,3 +304,23 @@ def test_samples_without_position_are_refused(model: CMDGReID):
     wrong['data_samples'][1] = DataSample().set_gt_label(0)
     with pytest.raises(ValueError, match="add 'image_index'"):
         model(**model.data_preprocessor(wrong), mode='loss')
+
+
+def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny_config: Config):
+    config = copy.deepcopy(tiny_config.model)
+    config.losses.bridging = Config.fromfile(FULL).model.losses.bridging
+    for term in config.losses.bridging:
+        if 'num_neighbors' in term:
+            term['num_neighbors'] = 3
+    model = MODELS.build(config)
+    model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
+    prepare_bridging(model)
+    before = losses_of(model, [0, 7, 14])
+    assert not any(name.startswith('neighbors/text') for name in before)
+    model.stage_epoch = 1
+    after = losses_of(model, [0, 7, 14])
+    assert float(after['neighbors/text_same_identity']) == 0
+    assert float(after['neighbors/text_cross_domain']) == 1
+    _, log = model.parse_losses(after)
+    total = sum(value.detach() for name, value in after.items() if name.startswith('loss_'))
+    assert float(log['loss'].detach()) == pytest.approx(float(total))

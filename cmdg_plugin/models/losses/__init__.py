@@ -6,24 +6,30 @@ from cmdg_plugin.models.losses.distribution_alignment_loss import (
     DistributionAlignmentLoss,
     distribution_alignment_loss,
 )
+from cmdg_plugin.models.losses.neighbor_diagnostics import NeighborDiagnostics, describe_neighbors
 from cmdg_plugin.models.losses.part_neighbor_loss import PartNeighborLoss, part_neighbor_loss
 from cmdg_plugin.models.losses.prompt_classification_loss import PromptClassificationLoss, prompt_classification_loss
 from cmdg_plugin.models.losses.prompt_contrastive_loss import PromptContrastiveLoss, prompt_contrastive_loss
 from cmdg_plugin.models.losses.soft_identity_loss import SoftIdentityLoss, soft_identity_loss
 from cmdg_plugin.models.losses.terms import LossTerms
+from cmdg_plugin.models.losses.text_neighbors import TextNeighborSearch, find_text_neighbors
 
 __all__ = [
     'BatchHardTripletLoss',
     'CaptionContrastiveLoss',
     'DistributionAlignmentLoss',
     'LossTerms',
+    'NeighborDiagnostics',
     'PartNeighborLoss',
     'PromptClassificationLoss',
     'PromptContrastiveLoss',
     'SoftIdentityLoss',
+    'TextNeighborSearch',
     'batch_hard_triplet_loss',
     'caption_contrastive_loss',
+    'describe_neighbors',
     'distribution_alignment_loss',
+    'find_text_neighbors',
     'part_neighbor_loss',
     'prompt_classification_loss',
     'prompt_contrastive_loss',

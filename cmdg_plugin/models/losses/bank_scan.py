@@ -105,7 +105,7 @@ def _scan_part(
         scores = buffer[:, : len(entries)]
         torch.addmm(bias[start : start + len(entries)], query, entries.T, out=scores)
         _hide_own(scores, positions - start)
-        top, where = _top_scores(scores, min(k, len(entries)))
+        top, where = top_scores(scores, min(k, len(entries)))
         tops.append((top, where + start))
         new_peak = torch.maximum(peak, top[:, :1])
         rescale = (peak - new_peak).exp_()
@@ -134,7 +134,7 @@ def _hide_own(scores: Tensor, columns: Tensor) -> None:
     scores.scatter_(1, columns, scores.gather(1, columns).masked_fill_(inside[:, None], -torch.inf))
 
 
-def _top_scores(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def top_scores(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Exact top k of each row of (B, C) scores, descending, with their columns.
 
     The k largest numbers lie in the k blocks whose maxima are largest, so a cheap pass of maxima leaves few candidates

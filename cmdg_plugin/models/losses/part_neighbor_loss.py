@@ -1,5 +1,7 @@
 """Pull each part towards its nearest entries of the memory bank (L_part)."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,7 +10,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from cmdg_plugin.models.losses.bank_scan import BankScan, merge_scans, scan_bank
-from cmdg_plugin.models.utils import check_indices, check_positive, check_sizes, full_precision, to_common_float
+from cmdg_plugin.models.utils import (
+    check_fraction,
+    check_indices,
+    check_positive,
+    check_sizes,
+    full_precision,
+    to_common_float,
+)
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'part_neighbor_loss'
@@ -24,9 +33,9 @@ class _PartNeighborLoss(torch.autograd.Function):
     """The loss with its gradient worked out by hand.
 
     With scores `a_j = -s |m_j|^2 + 2 s f.m_j` (the distances times -s, up to `s |f|^2`, which cancels) the loss of a
-    sample is `logsumexp_all(a) - logsumexp_topk(a)`. Its gradient is `2 s (mean_all - mean_topk)`, the means of the
-    bank entries weighted by the softmax over all entries and over the k nearest: `f` cancels here too, so the forward
-    pass collects everything and no distance matrix outlives it.
+    sample is `logsumexp_all(a) - logsumexp_near(a)`. Its gradient is `2 s (mean_all - mean_near)`, the means of the
+    bank entries weighted by the softmax over all entries and over those it is pulled towards: `f` cancels here too, so
+    the forward pass collects everything and no distance matrix outlives it.
     """
 
     @staticmethod
@@ -40,13 +49,16 @@ class _PartNeighborLoss(torch.autograd.Function):
         scale: float,
         with_gradient: bool,
         first_row: int | None,
+        text_neighbors: Tensor | None,
+        text_weight: float,
     ) -> tuple[Tensor, Tensor]:
         num_parts, batch, _ = parts.shape
         held = _SCORES_HELD_CPU if parts.device.type == 'cpu' else _SCORES_HELD_GPU
         chunk_size = max(num_neighbors, held // batch)
+        queries = parts * (2 * scale)
         with full_precision(parts.device):
             scan = scan_bank(
-                parts * (2 * scale),
+                queries,
                 bank,
                 bias,
                 positions - (first_row or 0),
@@ -56,9 +68,12 @@ class _PartNeighborLoss(torch.autograd.Function):
             )
             if first_row is not None:
                 scan = merge_scans(scan, first_row)
-        loss = (scan.log_sum - scan.top_scores.logsumexp(dim=-1)).mean()
+        near = scan
+        if text_neighbors is not None and text_weight > 0:
+            near = _join(scan, text_neighbors, queries, bank, bias, positions, text_weight, first_row)
+        loss = (scan.log_sum - near.top_scores.logsumexp(dim=-1)).mean()
         if scan.mean is not None:
-            push = scan.mean - _pull(scan, bank, first_row or 0)
+            push = scan.mean - _pull(near, bank, first_row or 0)
             if first_row is not None:
                 all_reduce(push)
             ctx.save_for_backward(push.mul_(2 * scale / (num_parts * batch)))
@@ -69,7 +84,38 @@ class _PartNeighborLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_loss, None, None, None, None, None, None, None
+        return gradient * grad_loss, *[None] * 9
+
+
+def _join(
+    scan: BankScan,
+    others: Tensor,
+    queries: Tensor,
+    bank: Tensor,
+    bias: Tensor,
+    positions: Tensor,
+    weight: float,
+    first_row: int | None,
+) -> BankScan:
+    """Put further entries (B, K) behind the nearest ones, each with its weight, unless they are among them already."""
+    places = others - (first_row or 0)
+    elsewhere = (places < 0) | (places >= len(bank))
+    rows = places.clamp(0, len(bank) - 1)
+    entries = bank[rows].to(queries.dtype)
+    scores = torch.einsum('pbd,bkpd->pbk', queries, entries) + bias[:, rows]
+    if first_row is not None:
+        # One rank has the entry, the others add nothing.
+        scores.masked_fill_(elsewhere, 0)
+        all_reduce(scores)
+        elsewhere = others < 0
+    known = (scan.top_indices[:, :, None, :] == others[..., None]).any(dim=-1)
+    left_out = known | elsewhere | (others == positions[:, None])
+    scores = (scores + math.log(weight)).masked_fill(left_out, -torch.inf)
+    return replace(
+        scan,
+        top_scores=torch.cat([scan.top_scores, scores], dim=-1),
+        top_indices=torch.cat([scan.top_indices, others.expand_as(scores)], dim=-1),
+    )
 
 
 def _pull(scan: BankScan, bank: Tensor, first_row: int) -> Tensor:
@@ -91,6 +137,8 @@ def part_neighbor_loss(
     valid: Tensor | None = None,
     bank_norms: Tensor | None = None,
     first_row: int | None = None,
+    text_neighbors: Tensor | None = None,
+    text_weight: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Negative log share of the k nearest bank entries among all, per part.
 
@@ -99,7 +147,10 @@ def part_neighbor_loss(
     The bank is constant: no gradient reaches it. Half-precision inputs are computed in float32, also under autocast.
     Among equally near entries, which one counts as a neighbor is unspecified but the same in every run.
 
-    Source: CMDG, part-aware inter-ID domain bridging (L_part).
+    Entries found by their captions may join the numerator, `sum_nearest exp(-scale d) + text_weight * sum_text
+    exp(-scale d)`; one that is among the nearest already counts once, and fully.
+
+    Source: CMDG, part-aware inter-ID domain bridging (L_part); text-guided bridging as in the paper's figure.
 
     Args:
         parts: (P, B, D) part features of the batch.
@@ -112,16 +163,26 @@ def part_neighbor_loss(
         first_row: Where several processes search a bank together: `bank`, `valid` and `bank_norms` are this one's rows,
             which begin here in the whole bank, while `parts` and `positions` are the same everywhere. Every process
             gets the loss, gradient and neighbors of the whole bank. None if `bank` is whole.
+        text_neighbors: (B, K) rows of the whole bank that every part of a sample is pulled towards as well, -1 for
+            none, no row twice for a sample.
+        text_weight: Weight of those, in [0, 1].
 
     Returns:
         Scalar loss (float32 or float64) and (P, B, k) bank rows of the neighbors, nearest first.
 
     Raises:
-        ValueError: If shapes disagree, the scale is not above 0, k is out of range, or (checked on the CPU) a position
-            is out of range or fewer than k valid entries are left for a sample.
+        ValueError: If shapes disagree, the scale is not above 0, k or the weight is out of range, or (checked on the
+            CPU) a position is out of range or fewer than k valid entries are left for a sample.
     """
     entries = check_sizes(_OWNER, parts=(parts, 'PBD'), bank=(bank, 'NPD'), positions=(positions, 'B'))['N']
     check_positive(_OWNER, scale=scale)
+    check_fraction(_OWNER, text_weight=text_weight)
+    if text_neighbors is not None:
+        check_sizes(_OWNER, positions=(positions, 'B'), text_neighbors=(text_neighbors, 'BK'))
+        if first_row is None:
+            check_indices(
+                _OWNER, 'text_neighbors + 1', text_neighbors + 1, entries + 1, 'entries in the bank, and none'
+            )
     if first_row is None:
         check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
     _check_neighbors(num_neighbors, entries, positions, valid, whole=first_row is None)
@@ -134,7 +195,18 @@ def part_neighbor_loss(
     if valid is not None:
         bias = bias.masked_fill(~valid, -torch.inf)
     with_gradient = torch.is_grad_enabled() and parts.requires_grad
-    return _PartNeighborLoss.apply(parts, bank, bias, positions.long(), num_neighbors, scale, with_gradient, first_row)
+    return _PartNeighborLoss.apply(
+        parts,
+        bank,
+        bias,
+        positions.long(),
+        num_neighbors,
+        scale,
+        with_gradient,
+        first_row,
+        text_neighbors,
+        text_weight,
+    )
 
 
 def squared_norms(bank: Tensor) -> Tensor:
@@ -170,13 +242,16 @@ class PartNeighborLoss(nn.Module):
     Args:
         num_neighbors: How many nearest entries of the bank a sample is pulled towards, at least 1.
         scale: Factor on the squared distances, above 0.
+        text_weight: Weight of entries found by their captions, in [0, 1].
     """
 
-    def __init__(self, num_neighbors: int = 10, scale: float = 0.02) -> None:
+    def __init__(self, num_neighbors: int = 10, scale: float = 0.02, text_weight: float = 1.0) -> None:
         super().__init__()
         check_positive(type(self).__name__, num_neighbors=num_neighbors, scale=scale)
+        check_fraction(type(self).__name__, text_weight=text_weight)
         self.num_neighbors = num_neighbors
         self.scale = scale
+        self.text_weight = text_weight
 
     def forward(
         self,
@@ -186,6 +261,7 @@ class PartNeighborLoss(nn.Module):
         valid: Tensor | None = None,
         bank_norms: Tensor | None = None,
         first_row: int | None = None,
+        text_neighbors: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the (P, B, k) neighbors; arguments as `part_neighbor_loss` has them."""
         return part_neighbor_loss(
@@ -197,4 +273,6 @@ class PartNeighborLoss(nn.Module):
             valid=valid,
             bank_norms=bank_norms,
             first_row=first_row,
+            text_neighbors=text_neighbors,
+            text_weight=self.text_weight,
         )

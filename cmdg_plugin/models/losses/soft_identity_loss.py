@@ -18,14 +18,18 @@ def soft_identity_loss(
     smoothing: float = 0.1,
     soft_weight: float = 0.5,
     soft_ratio: float = 0.5,
+    text_labels: Tensor | None = None,
+    text_ratio: float = 0.0,
 ) -> Tensor:
     """Cross-entropy with label smoothing, blended with a soft target made of the neighbors' identities.
 
     `(1 - soft_weight) * CE(smoothed target) + soft_weight * CE(soft target)`, where the soft target is
     `(1 - soft_ratio) * onehot(target) + soft_ratio * histogram(neighbor_labels) / M`. Without neighbors, the label-
-    smoothed cross-entropy alone.
+    smoothed cross-entropy alone. Neighbors found by their captions take `text_ratio` of the mass from the own identity:
+    `(1 - soft_ratio - text_ratio) * onehot(target) + ... + text_ratio * histogram(text_labels) / K`.
 
-    Source: CMDG, identity loss of the bridging stage (L_sid); without neighbors, of the warm-up.
+    Source: CMDG, identity loss of the bridging stage (L_sid); without neighbors, of the warm-up; text-guided bridging
+    as in the paper's figure.
 
     Args:
         logits: (B, C) scores, C identities.
@@ -34,15 +38,20 @@ def soft_identity_loss(
         smoothing: Mass spread evenly over all identities, in [0, 1].
         soft_weight: Weight of the soft target's term, in [0, 1].
         soft_ratio: Mass of the neighbors inside the soft target, in [0, 1].
+        text_labels: (B, K) identities of the neighbors found by their captions; taken only beside `neighbor_labels`.
+        text_ratio: Mass of those inside the soft target; at most `1 - soft_ratio`.
 
     Returns:
         Scalar loss, float32 or float64.
 
     Raises:
-        ValueError: If shapes disagree, a fraction leaves [0, 1], or (checked on the CPU) a label is out of range.
+        ValueError: If shapes disagree, a fraction leaves [0, 1], the two ratios exceed 1 together, text labels come
+            alone, or (checked on the CPU) a label is out of range.
     """
     classes = check_sizes(_OWNER, logits=(logits, 'BC'), targets=(targets, 'B'))['C']
-    check_fraction(_OWNER, smoothing=smoothing, soft_weight=soft_weight, soft_ratio=soft_ratio)
+    _check_masses(_OWNER, smoothing, soft_weight, soft_ratio, text_ratio)
+    if text_labels is not None and neighbor_labels is None:
+        raise ValueError(f'{_OWNER}: text_labels join neighbor_labels, but those are missing')
     check_indices(_OWNER, 'targets', targets, classes, 'identities in the classifier')
     targets = targets.long()
     with full_precision(logits.device):
@@ -56,8 +65,22 @@ def soft_identity_loss(
         log_probabilities = functional.log_softmax(logits, dim=1)
         own = log_probabilities.gather(1, targets[:, None]).squeeze(1)
         neighbors = log_probabilities.gather(1, neighbor_labels.long()).mean(dim=1)
-        soft = -((1 - soft_ratio) * own + soft_ratio * neighbors).mean()
+        soft = (1 - soft_ratio) * own + soft_ratio * neighbors
+        if text_labels is not None:
+            check_sizes(_OWNER, logits=(logits, 'BC'), text_labels=(text_labels, 'BK'))
+            check_indices(_OWNER, 'text_labels', text_labels, classes, 'identities in the classifier')
+            by_text = log_probabilities.gather(1, text_labels.long()).mean(dim=1)
+            soft = soft + text_ratio * (by_text - own)
+        soft = -soft.mean()
         return (1 - soft_weight) * hard + soft_weight * soft
+
+
+def _check_masses(owner: str, smoothing: float, soft_weight: float, soft_ratio: float, text_ratio: float) -> None:
+    check_fraction(owner, smoothing=smoothing, soft_weight=soft_weight, soft_ratio=soft_ratio, text_ratio=text_ratio)
+    if soft_ratio + text_ratio > 1:
+        raise ValueError(
+            f'{owner}: soft_ratio and text_ratio share one unit of mass, got {soft_ratio} + {text_ratio}; lower one'
+        )
 
 
 @MODELS.register_module()
@@ -68,17 +91,26 @@ class SoftIdentityLoss(nn.Module):
         smoothing: Mass spread evenly over all identities, in [0, 1].
         soft_weight: Weight of the soft target's term, in [0, 1].
         soft_ratio: Mass of the neighbors inside the soft target, in [0, 1].
+        text_ratio: Mass of the neighbors found by their captions; at most `1 - soft_ratio`.
     """
 
-    def __init__(self, smoothing: float = 0.1, soft_weight: float = 0.5, soft_ratio: float = 0.5) -> None:
+    def __init__(
+        self, smoothing: float = 0.1, soft_weight: float = 0.5, soft_ratio: float = 0.5, text_ratio: float = 0.0
+    ) -> None:
         super().__init__()
-        check_fraction(type(self).__name__, smoothing=smoothing, soft_weight=soft_weight, soft_ratio=soft_ratio)
+        _check_masses(type(self).__name__, smoothing, soft_weight, soft_ratio, text_ratio)
         self.smoothing = smoothing
         self.soft_weight = soft_weight
         self.soft_ratio = soft_ratio
+        self.text_ratio = text_ratio
 
     def forward(
-        self, logits: Tensor, targets: Tensor, neighbors: Tensor | None = None, bank_labels: Tensor | None = None
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        neighbors: Tensor | None = None,
+        bank_labels: Tensor | None = None,
+        text_neighbors: Tensor | None = None,
     ) -> Tensor:
         """Return the loss.
 
@@ -87,6 +119,8 @@ class SoftIdentityLoss(nn.Module):
             targets: (B,) own identities.
             neighbors: (P, B, k) rows of the memory bank, as `PartNeighborLoss` returns them.
             bank_labels: (N,) identity of every row of the memory bank; needed with `neighbors`.
+            text_neighbors: (B, K) rows of the memory bank, as `TextNeighborSearch` returns them; the mass of a missing
+                one (-1) stays with the own identity.
 
         Raises:
             ValueError: If one of `neighbors` and `bank_labels` came without the other, and as `soft_identity_loss`.
@@ -98,6 +132,8 @@ class SoftIdentityLoss(nn.Module):
             smoothing=self.smoothing,
             soft_weight=self.soft_weight,
             soft_ratio=self.soft_ratio,
+            text_labels=self._text_labels(targets, text_neighbors, bank_labels),
+            text_ratio=self.text_ratio,
         )
 
     def _neighbor_labels(self, targets: Tensor, neighbors: Tensor | None, bank_labels: Tensor | None) -> Tensor | None:
@@ -110,3 +146,9 @@ class SoftIdentityLoss(nn.Module):
         sizes = check_sizes(owner, targets=(targets, 'B'), neighbors=(neighbors, 'PBk'), bank_labels=(bank_labels, 'N'))
         check_indices(owner, 'neighbors', neighbors, sizes['N'], 'entries in the memory bank')
         return torch.index_select(bank_labels, 0, neighbors.transpose(0, 1).reshape(-1)).view(sizes['B'], -1)
+
+    def _text_labels(self, targets: Tensor, text_neighbors: Tensor | None, bank_labels: Tensor | None) -> Tensor | None:
+        if text_neighbors is None or bank_labels is None:
+            return None
+        missing = text_neighbors < 0
+        return torch.where(missing, targets[:, None], bank_labels[text_neighbors.clamp_min(0)])

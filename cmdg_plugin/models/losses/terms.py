@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ class _Term:
     weight: float
     inputs: dict[str, str]
     outputs: tuple[str, ...]
+    has_loss: bool = True
     runs: bool = True
 
     @property
@@ -43,6 +44,9 @@ class LossTerms(nn.Module):
     A term with weight 0 is not computed, unless a later term that is computed reads one of its outputs; then it runs
     without gradient. Neither way is it reported.
 
+    A module whose class says `has_loss = False` has no weight: it returns what its `outputs` name, and is computed only
+    if a term that is computed reads one of them; or it returns a dict of numbers for the log, `<name>/<key>`.
+
     Args:
         terms: One dict a term: `type` (any module of the `MODELS` registries) and its arguments; `name` (unique; the
             loss is reported as `loss_<name>`); `inputs`, field name by argument of the module's `forward`; optionally
@@ -62,6 +66,7 @@ class LossTerms(nn.Module):
             spec, module_config = _parse(index, config)
             _check_unique(spec, specs)
             module = _build(spec, module_config)
+            spec = _without_loss(spec, config) if not getattr(module, 'has_loss', True) else spec
             _check_inputs(spec, module)
             self.losses[spec.key] = module
             specs.append(spec)
@@ -79,7 +84,7 @@ class LossTerms(nn.Module):
             fields: What the terms may read, by name; left as it is.
 
         Returns:
-            `{'loss_<name>': weight * value}` of every term whose weight is not 0.
+            `{'loss_<name>': weight * value}` of every term whose weight is not 0, and the numbers for the log.
 
         Raises:
             ValueError: If a field is missing, a term returns fewer outputs than it declares, or an output would
@@ -92,7 +97,11 @@ class LossTerms(nn.Module):
                 continue
             arguments = {argument: _field(term, field, known) for argument, field in term.inputs.items()}
             with torch.set_grad_enabled(torch.is_grad_enabled() and term.weight != 0):
-                value, extras = _split(term, self.losses[term.key](**arguments))
+                result = self.losses[term.key](**arguments)
+            if isinstance(result, Mapping):
+                values.update({f'{term.name}/{key}': number for key, number in result.items()})
+                continue
+            value, extras = _split(term, result)
             for name, extra in zip(term.outputs, extras, strict=False):
                 if name in known:
                     raise ValueError(
@@ -127,6 +136,12 @@ def _parse(index: int, config: Mapping[str, Any]) -> tuple[_Term, dict[str, Any]
     if isinstance(outputs, str) or not all(isinstance(field, str) for field in outputs):
         raise ValueError(f"loss term '{name}': outputs must be a list of field names, got {outputs!r}")
     return _Term(name, float(weight), dict(inputs), tuple(outputs)), rest
+
+
+def _without_loss(spec: _Term, config: Mapping[str, Any]) -> _Term:
+    if 'weight' in config:
+        raise ValueError(f"loss term '{spec.name}': {config['type']} has no loss, so it takes no weight")
+    return replace(spec, weight=0.0, has_loss=False)
 
 
 def _check_unique(spec: _Term, others: list[_Term]) -> None:
@@ -167,10 +182,12 @@ def _mark_running(specs: list[_Term]) -> tuple[_Term, ...]:
     needed: set[str] = set()
     marked = []
     for spec in reversed(specs):
-        runs = spec.weight != 0 or not needed.isdisjoint(spec.outputs)
+        # What neither has a loss nor feeds a term writes to the log.
+        logs = not spec.has_loss and not spec.outputs
+        runs = spec.weight != 0 or logs or not needed.isdisjoint(spec.outputs)
         if runs:
             needed.update(spec.inputs.values())
-        marked.append(_Term(spec.name, spec.weight, spec.inputs, spec.outputs, runs))
+        marked.append(replace(spec, runs=runs))
     return tuple(reversed(marked))
 
 
@@ -183,11 +200,14 @@ def _field(term: _Term, field: str, known: Mapping[str, Any]) -> Any:
 def _split(term: _Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
     """Separate a loss value from what a module returned behind it."""
     value, *extras = result if isinstance(result, tuple | list) else (result,)
+    if not term.has_loss:
+        extras = [value, *extras]
+        value = torch.zeros(())
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise ValueError(f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}")
     if len(extras) < len(term.outputs):
         raise ValueError(
-            f"loss term '{term.name}' returns {len(extras)} tensors behind its loss, but outputs names "
+            f"loss term '{term.name}' returns {len(extras)} tensors besides its loss, but outputs names "
             f'{len(term.outputs)}: {", ".join(term.outputs)}'
         )
     return value.reshape(()), tuple(extras)

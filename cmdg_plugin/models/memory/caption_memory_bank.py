@@ -22,12 +22,16 @@ class SearchedRows(NamedTuple):
     Attributes:
         image: (n, P, D) image part features.
         norms: (n, P) their squared norms.
+        text: (n, P, D) caption part features.
+        text_norms: (n, P) their norms, not squared.
         filled: (n,) whether they hold anything.
         first_row: Where they begin in the bank; None if a single process searches it whole.
     """
 
     image: Tensor
     norms: Tensor
+    text: Tensor
+    text_norms: Tensor
     filled: Tensor
     first_row: int | None
 
@@ -38,8 +42,8 @@ class CaptionMemoryBank(nn.Module):
 
     An entry belongs to one training image, by the image's position in the dataset. What is saved in a checkpoint:
     `filled` (N,) and, once anything is filled, `image` and `text` (N, P, D). `image_norms` (N, P), the squared norms
-    that `part_neighbor_loss` would otherwise compute each step, follow from `image` and are not saved; whoever writes
-    into `image` by hand calls `refresh_norms`.
+    that `part_neighbor_loss` would otherwise compute each step, and `text_norms` (N, P), which `find_text_neighbors`
+    divides by, follow from them and are not saved; whoever writes into `image` or `text` by hand calls `refresh_norms`.
 
     Source: CMDG, memory bank of inter-ID domain bridging.
 
@@ -62,6 +66,7 @@ class CaptionMemoryBank(nn.Module):
     text: Tensor
     filled: Tensor
     image_norms: Tensor
+    text_norms: Tensor
 
     def __init__(
         self,
@@ -92,6 +97,7 @@ class CaptionMemoryBank(nn.Module):
         self.register_buffer('text', text, persistent=save_text and not self.sharded)
         self.register_buffer('filled', torch.zeros(rows, dtype=torch.bool), persistent=not self.sharded)
         self.register_buffer('image_norms', torch.zeros(rows, num_parts), persistent=False)
+        self.register_buffer('text_norms', torch.zeros(rows, num_parts), persistent=False)
 
     @property
     def first_row(self) -> int | None:
@@ -103,7 +109,14 @@ class CaptionMemoryBank(nn.Module):
         """The rows that this rank searches: all for a single process, else its share."""
         rows = slice(None) if self.sharded else own_rows(self.num_samples)
         first_row = own_rows(self.num_samples).start if get_world_size() > 1 else None
-        return SearchedRows(self.image[rows], self.image_norms[rows], self.filled[rows], first_row)
+        return SearchedRows(
+            self.image[rows],
+            self.image_norms[rows],
+            self.text[rows],
+            self.text_norms[rows],
+            self.filled[rows],
+            first_row,
+        )
 
     @torch.no_grad()
     def update(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None = None) -> None:
@@ -140,7 +153,7 @@ class CaptionMemoryBank(nn.Module):
             old = entries[indices].double() * kept[:, None, None]
             # Contents of an empty entry count for nothing, even if they are not numbers.
             entries[indices] = torch.where(empty[:, None, None], new, old + new).to(entries.dtype)
-        self._written(indices)
+        self._written(indices, text_parts is not None)
 
     @torch.no_grad()
     def fill(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None = None) -> None:
@@ -164,7 +177,7 @@ class CaptionMemoryBank(nn.Module):
             if parts is not None:
                 # Repeated rows all write the last one's features, so the order of writing does not matter.
                 entries[indices] = parts.transpose(0, 1)[last].to(entries.dtype)
-        self._written(indices)
+        self._written(indices, text_parts is not None)
 
     @torch.no_grad()
     def set_text(self, text_parts: Tensor) -> None:
@@ -178,16 +191,17 @@ class CaptionMemoryBank(nn.Module):
         """
         check_sizes('CaptionMemoryBank.set_text', text=(self.text, 'NPD'), text_parts=(text_parts, 'NPD'))
         self.text.copy_(text_parts)
+        self.text_norms.copy_(_norms(self.text))
 
     @torch.no_grad()
     def refresh_norms(self) -> None:
-        """Recompute `image_norms` from `image`."""
-        dtype = torch.promote_types(self.image.dtype, torch.float32)
-        norms = torch.linalg.vector_norm(self.image, dim=-1, dtype=dtype).square_()
-        if (norms.dtype, norms.device) == (self.image_norms.dtype, self.image_norms.device):
-            self.image_norms.copy_(norms)  # in place: data-parallel wrappers hold on to the buffer itself
-        else:
-            self.image_norms = norms
+        """Recompute `image_norms` from `image`, and `text_norms` from `text`."""
+        for name, norms in (('image_norms', _norms(self.image).square_()), ('text_norms', _norms(self.text))):
+            kept = getattr(self, name)
+            if (norms.dtype, norms.device) == (kept.dtype, kept.device):
+                kept.copy_(norms)  # in place: data-parallel wrappers hold on to the buffer itself
+            else:
+                setattr(self, name, norms)
 
     def extra_repr(self) -> str:
         """Name the sizes."""
@@ -219,10 +233,10 @@ class CaptionMemoryBank(nn.Module):
             None if text_parts is None else text_parts[:, own],
         )
 
-    def _written(self, indices: Tensor) -> None:
-        rows = self.image[indices]
-        dtype = self.image_norms.dtype
-        self.image_norms[indices] = torch.linalg.vector_norm(rows, dim=-1, dtype=dtype).square_()
+    def _written(self, indices: Tensor, text_too: bool) -> None:
+        self.image_norms[indices] = _norms(self.image[indices]).square_()
+        if text_too:
+            self.text_norms[indices] = _norms(self.text[indices])
         self.filled.index_fill_(0, indices, True)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'CaptionMemoryBank':
@@ -248,6 +262,11 @@ class CaptionMemoryBank(nn.Module):
                 state_dict[prefix + name] = torch.zeros_like(own)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self.refresh_norms()
+
+
+def _norms(entries: Tensor) -> Tensor:
+    """Euclidean norms of the last dimension, in float32 at least."""
+    return torch.linalg.vector_norm(entries, dim=-1, dtype=torch.promote_types(entries.dtype, torch.float32))
 
 
 def _size_message(saved: Tensor, own: Tensor) -> str:

@@ -209,3 +209,86 @@ torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
 def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path, ranks):
     """Four ranks hold fewer rows each than there are neighbors."""
     run_on_ranks(ON_RANKS, tmp_path, ranks)
+
+
+def plain_with_text(parts, bank, positions, k, scale, text, weight):
+    """The loss with entries found by captions, by loops; each entry of either kind counts once."""
+    losses = []
+    for p in range(len(parts)):
+        for b in range(parts.shape[1]):
+            rows = [n for n in range(len(bank)) if n != positions[b]]
+            similarity = {n: torch.exp(-scale * ((parts[p, b] - bank[n, p]) ** 2).sum()) for n in rows}
+            near = sorted(rows, key=lambda n: -similarity[n].item())[:k]
+            also = [n for n in text[b].tolist() if n >= 0 and n not in near and n != positions[b]]
+            positive = sum(similarity[n] for n in near) + weight * sum(similarity[n] for n in also)
+            losses.append(-torch.log(positive / sum(similarity.values())))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize('weight', [1.0, 0.3])
+def test_entries_found_by_captions_join_the_nearest(weight):
+    parts, bank, positions = problem(entries=12)
+    text = torch.stack([torch.randperm(12)[:4] for _ in positions])
+    text[0, 1], text[1, 0] = -1, positions[1]
+    # Scores differ enough that a wrong sum would show.
+    ours, neighbors = part_neighbor_loss(
+        parts, bank, positions, num_neighbors=3, scale=0.1, text_neighbors=text, text_weight=weight
+    )
+    theirs = plain_with_text(parts, bank, positions, 3, 0.1, text, weight)
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=0)
+    gradients = [torch.autograd.grad(loss, parts)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-7, atol=1e-12)
+    alone, same_neighbors = part_neighbor_loss(parts, bank, positions, num_neighbors=3, scale=0.1)
+    assert torch.equal(neighbors, same_neighbors)
+    assert ours < alone
+
+
+def test_text_neighbors_without_weight_or_that_are_near_already_change_nothing():
+    parts, bank, positions = problem(entries=12, parts=1)
+    alone, neighbors = part_neighbor_loss(parts, bank, positions, num_neighbors=3)
+    for text, weight in ((torch.arange(4).expand(6, 4), 0.0), (neighbors[0], 1.0), (torch.full((6, 2), -1), 1.0)):
+        joined, _ = part_neighbor_loss(parts, bank, positions, num_neighbors=3, text_neighbors=text, text_weight=weight)
+        torch.testing.assert_close(joined, alone, rtol=1e-12, atol=0)
+
+
+def test_unfilled_text_neighbors_are_passed_over():
+    parts, bank, positions = problem(entries=12)
+    valid = torch.ones(12, dtype=torch.bool)
+    valid[[3, 4]] = False
+    text = torch.tensor([[3, 4]]).expand(6, 2)
+    joined, _ = part_neighbor_loss(parts, bank, positions, num_neighbors=3, valid=valid, text_neighbors=text)
+    alone, _ = part_neighbor_loss(parts, bank, positions, num_neighbors=3, valid=valid)
+    torch.testing.assert_close(joined, alone, rtol=1e-12, atol=0)
+
+
+def test_wrong_text_neighbors_are_refused():
+    parts, bank, positions = problem()
+    with pytest.raises(ValueError, match=r'text_weight must lie between 0 and 1, got 1\.5'):
+        part_neighbor_loss(parts, bank, positions, text_neighbors=torch.zeros(6, 1, dtype=int), text_weight=1.5)
+    with pytest.raises(ValueError, match='text_neighbors must have shape'):
+        part_neighbor_loss(parts, bank, positions, text_neighbors=torch.zeros(5, 1, dtype=int))
+    with pytest.raises(ValueError, match='text_neighbors'):
+        part_neighbor_loss(parts, bank, positions, text_neighbors=torch.full((6, 1), 70))
+
+
+TEXT_ON_RANKS = """
+from cmdg_plugin.models.losses import part_neighbor_loss
+from cmdg_plugin.models.memory import own_rows
+
+torch.manual_seed(0)
+bank, positions = torch.randn(13, 3, 8), torch.tensor([0, 12, 5, 6])
+text = torch.tensor([[9, 1], [2, -1], [5, 12], [0, 7]])
+options = dict(num_neighbors=4, text_neighbors=text, text_weight=0.5)
+rows, results = own_rows(13), []
+for searched, first in ((bank, None), (bank[rows], rows.start)):
+    parts = torch.randn(3, 4, 8, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    loss, found = part_neighbor_loss(parts, searched, positions, first_row=first, **options)
+    loss.backward()
+    results.append((loss.detach(), found, parts.grad))
+for ours, whole in zip(*reversed(results)):
+    torch.testing.assert_close(ours, whole, rtol=1e-5, atol=1e-6)
+"""
+
+
+def test_ranks_join_text_neighbors_as_one_process_does(tmp_path):
+    run_on_ranks(TEXT_ON_RANKS, tmp_path)

@@ -102,3 +102,38 @@ def test_module_refuses_neighbors_without_labels():
 def test_labels_that_are_no_integers_are_refused():
     with pytest.raises(TypeError, match='targets must hold integers'):
         soft_identity_loss(torch.zeros(2, 5), torch.tensor([0.0, 1.0]))
+
+
+def test_text_neighbors_take_their_mass_from_the_own_identity():
+    logits, targets = torch.randn(3, 6, dtype=torch.float64), torch.tensor([0, 3, 5])
+    visual, text = torch.randint(6, (3, 9)), torch.randint(6, (3, 4))
+    expected = 0.0
+    for b in range(3):
+        log_p = torch.log_softmax(logits[b], dim=0)
+        for c in range(6):
+            own = float(c == targets[b])
+            soft = 0.25 * own + 0.5 * visual[b].tolist().count(c) / 9 + 0.25 * text[b].tolist().count(c) / 4
+            expected -= float(log_p[c]) * (0.5 * (0.1 / 6 + 0.9 * own) + 0.5 * soft) / 3
+    options = dict(text_labels=text, text_ratio=0.25)
+    assert float(soft_identity_loss(logits, targets, visual, **options)) == pytest.approx(expected, rel=1e-9)
+    without = soft_identity_loss(logits, targets, visual)
+    assert float(soft_identity_loss(logits, targets, visual, text_labels=text)) == pytest.approx(float(without))
+
+
+def test_module_looks_text_neighbors_up_and_gives_a_missing_ones_mass_back():
+    logits, targets, bank_labels = torch.randn(2, 4), torch.tensor([0, 1]), torch.tensor([0, 1, 2, 3, 3])
+    neighbors, text = torch.randint(5, (3, 2, 2)), torch.tensor([[4, 2], [-1, 0]])
+    module = SoftIdentityLoss(text_ratio=0.5)
+    visual = bank_labels[neighbors].transpose(0, 1).flatten(1)
+    expected = soft_identity_loss(logits, targets, visual, text_labels=torch.tensor([[3, 2], [1, 0]]), text_ratio=0.5)
+    torch.testing.assert_close(module(logits, targets, neighbors, bank_labels, text), expected)
+    torch.testing.assert_close(
+        module(logits, targets, neighbors, bank_labels), SoftIdentityLoss()(logits, targets, neighbors, bank_labels)
+    )
+
+
+def test_masses_share_one_unit():
+    with pytest.raises(ValueError, match=r'share one unit of mass, got 0\.5 \+ 0\.6'):
+        SoftIdentityLoss(soft_ratio=0.5, text_ratio=0.6)
+    with pytest.raises(ValueError, match='text_labels join neighbor_labels'):
+        soft_identity_loss(torch.randn(2, 3), torch.zeros(2, dtype=int), text_labels=torch.zeros(2, 1, dtype=int))

@@ -111,7 +111,7 @@ def test_reader_before_its_writer_misses_the_field(fields):
 
 
 def test_outputs_that_are_not_returned_or_replace_a_field_are_refused(fields):
-    with pytest.raises(ValueError, match='returns 1 tensors behind its loss, but outputs names 2'):
+    with pytest.raises(ValueError, match='returns 1 tensors besides its loss, but outputs names 2'):
         LossTerms([PART | dict(outputs=['neighbors', 'more'])])(fields)
     with pytest.raises(ValueError, match="output 'bank' would replace"):
         LossTerms([PART | dict(outputs=['bank'])])(fields)
@@ -142,3 +142,51 @@ def test_without_grad_no_term_builds_a_graph(fields):
     with torch.no_grad():
         losses = LossTerms([PART, SID])(fields)
     assert not any(loss.requires_grad for loss in losses.values())
+
+
+@MODELS.register_module()
+class FindsTwice(nn.Module):
+    """Doubles a field for the terms behind it."""
+
+    has_loss = False
+    calls = 0
+
+    def forward(self, feature):
+        type(self).calls += 1
+        return (feature * 2,)
+
+
+@MODELS.register_module()
+class TellsTheLog(nn.Module):
+    """Numbers for the log."""
+
+    has_loss = False
+
+    def forward(self, feature):
+        return {'mean': feature.mean()}
+
+
+DOUBLE = dict(type='FindsTwice', name='double', inputs=dict(feature='feature'), outputs=['doubled'])
+
+
+def test_module_without_loss_feeds_terms_and_is_not_reported(fields):
+    losses = LossTerms([DOUBLE, TRIPLET | dict(inputs=dict(features='doubled', labels='labels'))])(fields)
+    torch.testing.assert_close(losses, {'loss_tri': batch_hard_triplet_loss(fields['feature'] * 2, fields['labels'])})
+
+
+def test_module_without_loss_that_nobody_reads_is_not_computed(fields):
+    FindsTwice.calls = 0
+    LossTerms([DOUBLE, TRIPLET])(fields)
+    assert FindsTwice.calls == 0
+
+
+def test_numbers_for_the_log_stand_under_the_name_and_add_no_loss(fields):
+    losses = LossTerms([TRIPLET, dict(type='TellsTheLog', name='about', inputs=dict(feature='feature'))])(fields)
+    assert list(losses) == ['loss_tri', 'about/mean']
+    assert not losses['about/mean'].requires_grad
+    torch.testing.assert_close(losses['about/mean'], fields['feature'].mean())
+
+
+def test_module_without_loss_takes_no_weight():
+    with pytest.raises(ValueError, match="'double': FindsTwice has no loss, so it takes no weight"):
+        LossTerms([DOUBLE | dict(weight=0.5)])

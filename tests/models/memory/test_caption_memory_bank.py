@@ -90,6 +90,18 @@ def test_checkpoint_holds_the_buffers_and_restores_the_norms():
     assert torch.equal(other.image, bank.image)
     assert torch.equal(other.filled, bank.filled)
     torch.testing.assert_close(other.image_norms, norms(bank))
+    torch.testing.assert_close(other.text_norms, bank.text.norm(dim=-1))
+
+
+def test_text_norms_follow_the_captions():
+    bank = CaptionMemoryBank(5, 2, 3)
+    bank.fill(torch.arange(4), torch.randn(2, 4, 3), torch.randn(2, 4, 3))
+    torch.testing.assert_close(bank.text_norms, bank.text.norm(dim=-1))
+    bank.update(torch.tensor([1, 1, 4]), torch.randn(2, 3, 3), torch.randn(2, 3, 3))
+    torch.testing.assert_close(bank.text_norms, bank.text.norm(dim=-1))
+    bank.set_text(torch.randn(5, 2, 3))
+    torch.testing.assert_close(bank.text_norms, bank.text.norm(dim=-1))
+    torch.testing.assert_close(bank.searched.text_norms, bank.text_norms)
 
 
 def test_norms_stay_exact_in_a_half_precision_bank():
@@ -167,7 +179,7 @@ for step in range(4):
     for bank in (whole, shard):
         (bank.fill if step == 2 else bank.update)(indices, parts, -parts)
 rows = shard.held
-for name in ('image', 'text', 'filled', 'image_norms'):
+for name in ('image', 'text', 'filled', 'image_norms', 'text_norms'):
     assert torch.equal(getattr(shard, name), getattr(whole, name)[rows]), name
 assert torch.equal(shard.searched.image, whole.searched.image)
 assert not shard.state_dict()

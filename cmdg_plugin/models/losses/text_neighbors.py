@@ -1,0 +1,166 @@
+"""Entries of other domains whose captions say the same: the text-guided half of domain bridging."""
+
+import torch
+from mmengine.dist import all_gather
+from torch import Tensor, nn
+
+from cmdg_plugin.models.losses.bank_scan import top_scores
+from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision, to_common_float
+from cmdg_plugin.registry import MODELS
+
+_OWNER = 'find_text_neighbors'
+_SCORES_HELD = 1 << 24
+"""Similarities (batch x bank rows) held at a time: 64 MB of float32."""
+
+
+@torch.no_grad()
+def find_text_neighbors(
+    captions: Tensor,
+    bank_text: Tensor,
+    domains: Tensor,
+    bank_domains: Tensor,
+    *,
+    num_neighbors: int,
+    valid: Tensor | None = None,
+    text_norms: Tensor | None = None,
+    first_row: int | None = None,
+) -> Tensor:
+    """Find the entries of other domains with the most similar part captions.
+
+    Similar means the mean over the parts of the cosine between caption features. Identities never stand in two domains,
+    so none of what is found carries a sample's own identity. One matrix product per part over the bank, in chunks.
+
+    Source: CMDG, the paper's figure: similarity between identities strengthened by fine-grained text.
+
+    Args:
+        captions: (P, B, D) caption part features of the batch.
+        bank_text: (N, P, D) caption memory of all training images.
+        domains: (B,) domain of each sample.
+        bank_domains: (N,) domain of each entry.
+        num_neighbors: k, at least 1.
+        valid: (N,) bool, False for entries to pass over.
+        text_norms: (N, P) norms of the memory's features, if the caller keeps them; computed here otherwise.
+        first_row: Where several processes search a bank together: the bank's arguments are this one's rows, which
+            begin here in the whole bank. Every process gets the neighbors in the whole bank. None if it is whole.
+
+    Returns:
+        (B, k) bank rows, most similar first; -1 where there are fewer (on a GPU, or of several processes).
+
+    Raises:
+        ValueError: If shapes disagree, k is below 1, or (checked on the CPU) a sample has fewer than k candidates.
+    """
+    check_positive(_OWNER, num_neighbors=num_neighbors)
+    sizes = check_sizes(
+        _OWNER,
+        captions=(captions, 'PBD'),
+        bank_text=(bank_text, 'NPD'),
+        domains=(domains, 'B'),
+        bank_domains=(bank_domains, 'N'),
+    )
+    if text_norms is None:
+        text_norms = torch.linalg.vector_norm(
+            bank_text, dim=-1, dtype=torch.promote_types(bank_text.dtype, torch.float)
+        )
+    check_sizes(_OWNER, bank_text=(bank_text, 'NPD'), text_norms=(text_norms, 'NP'))
+    (captions,) = to_common_float(captions)
+    queries = nn.functional.normalize(captions, dim=-1) / sizes['P']
+    candidates = bank_domains if valid is None else bank_domains.masked_fill(~valid, -1)
+    step = max(num_neighbors, _SCORES_HELD // sizes['B'])
+    with full_precision(captions.device):
+        found = [
+            _search(queries, bank_text[rows], text_norms[rows], domains, candidates[rows], num_neighbors, rows.start)
+            for rows in (slice(start, start + step) for start in range(0, sizes['N'], step))
+        ]
+    similarity, rows = (torch.cat(pieces, dim=1) for pieces in zip(*found, strict=True))
+    if first_row is not None:
+        similarity = torch.cat(all_gather(similarity.contiguous()), dim=1)
+        rows = torch.cat(all_gather(rows + first_row), dim=1)
+    best = similarity.topk(min(num_neighbors, similarity.shape[1]), dim=1)
+    _check_found(best.values, num_neighbors, whole=first_row is None)
+    return rows.gather(1, best.indices).masked_fill(best.values.isneginf(), -1)
+
+
+def _search(
+    queries: Tensor, text: Tensor, norms: Tensor, domains: Tensor, candidates: Tensor, k: int, start: int
+) -> tuple[Tensor, Tensor]:
+    """Search one chunk; similarities and rows (B, k), filled up with -inf where the chunk has fewer rows."""
+    scores = queries.new_zeros(queries.shape[1], len(text))
+    for part, query in enumerate(queries):
+        # An empty entry's norm is 0; its similarity is 0, too.
+        scale = norms[:, part].to(query.dtype).clamp_min(torch.finfo(query.dtype).tiny).reciprocal()
+        scores.addcmul_(query @ text[:, part].to(query.dtype).T, scale)
+    scores.masked_fill_((candidates == domains[:, None]) | (candidates < 0), -torch.inf)
+    values, rows = top_scores(scores, min(k, len(text)))
+    missing = k - values.shape[1]
+    return nn.functional.pad(values, (0, missing), value=-torch.inf), nn.functional.pad(rows, (0, missing)) + start
+
+
+def _check_found(similarity: Tensor, num_neighbors: int, whole: bool) -> None:
+    # A GPU would have to be waited for; there, and where ranks search together, -1 says that there is none.
+    if not whole or similarity.device.type != 'cpu':
+        return
+    fewest = int(similarity.isfinite().sum(dim=1).min())
+    if fewest < num_neighbors:
+        raise ValueError(
+            f'{_OWNER}: num_neighbors is {num_neighbors}, but a sample has only {fewest} (filled) entries of other '
+            'domains; train on two or more sources, or lower num_neighbors'
+        )
+
+
+@MODELS.register_module()
+class TextNeighborSearch(nn.Module):
+    """Entry of a stage's list that finds neighbors by their captions for the loss terms behind it.
+
+    Args:
+        num_neighbors: How many entries of other domains to find for each sample, at least 1.
+        start_epoch: First epoch of the stage, counted from 0, in which there are any.
+    """
+
+    has_loss = False
+
+    def __init__(self, num_neighbors: int = 10, start_epoch: int = 0) -> None:
+        super().__init__()
+        check_positive(type(self).__name__, num_neighbors=num_neighbors)
+        if start_epoch < 0:
+            raise ValueError(f'{type(self).__name__}: start_epoch must be at least 0, got {start_epoch}')
+        self.num_neighbors = num_neighbors
+        self.start_epoch = start_epoch
+
+    def forward(
+        self,
+        captions: Tensor,
+        bank_text: Tensor,
+        domains: Tensor,
+        bank_domains: Tensor,
+        epoch: int,
+        valid: Tensor | None = None,
+        text_norms: Tensor | None = None,
+        first_row: int | None = None,
+    ) -> tuple[Tensor | None]:
+        """Return the (B, k) neighbors, or None before the start.
+
+        Args:
+            captions: (R, B, D) caption features of the batch; the parts come first.
+            bank_text: As `find_text_neighbors` has it, like the others.
+            domains: (B,) domain of each sample.
+            bank_domains: (N,) domain of every entry of the whole bank.
+            epoch: Epoch of the stage, from 0.
+            valid: (n,) filled entries.
+            text_norms: (n, P) norms of the memory's features.
+            first_row: Where the rows that this process searches begin in the whole bank.
+        """
+        if epoch < self.start_epoch:
+            return (None,)
+        first = first_row or 0
+        return (
+            find_text_neighbors(
+                captions[: bank_text.shape[1]].detach(),
+                bank_text,
+                domains,
+                bank_domains[first : first + len(bank_text)],
+                num_neighbors=self.num_neighbors,
+                valid=valid,
+                text_norms=text_norms,
+                first_row=first_row,
+            ),
+        )
