@@ -1,0 +1,120 @@
+"""How strongly each part is pulled towards its neighbors, with the gradient worked out by hand."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from cmdg_plugin.models.losses.bank_scan import BankScan, merge_scans, scan_bank
+from cmdg_plugin.models.utils import full_precision
+
+_SCORES_HELD_CPU = 1 << 22
+_SCORES_HELD_GPU = 1 << 26
+"""Scores (batch x bank rows) held at a time: 16 MB and 256 MB of float32.
+
+Smaller chunks are no faster on an idle CPU and much slower on a busy one, where every operation waits for its threads.
+"""
+
+
+class NeighborPull(torch.autograd.Function):
+    """The loss with its gradient worked out by hand.
+
+    With scores `a_j = -s |m_j|^2 + 2 s f.m_j` (the distances times -s, up to `s |f|^2`, which cancels) the loss of a
+    sample is `logsumexp_all(a) - logsumexp_near(a)`. Its gradient is `2 s (mean_all - mean_near)`, the means of the
+    bank entries weighted by the softmax over all entries and over those it is pulled towards: `f` cancels here too, so
+    the forward pass collects everything and no distance matrix outlives it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        parts: Tensor,
+        bank: Tensor,
+        bias: Tensor,
+        positions: Tensor,
+        num_neighbors: int,
+        scale: float,
+        with_gradient: bool,
+        first_row: int | None,
+        text_neighbors: Tensor | None,
+        text_weight: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the neighbors; arguments as `part_neighbor_loss` has them, `bias` is (P, N)."""
+        num_parts, batch, _ = parts.shape
+        held = _SCORES_HELD_CPU if parts.device.type == 'cpu' else _SCORES_HELD_GPU
+        chunk_size = max(num_neighbors, held // batch)
+        queries = parts * (2 * scale)
+        with full_precision(parts.device):
+            scan = scan_bank(
+                queries,
+                bank,
+                bias,
+                positions - (first_row or 0),
+                num_neighbors,
+                with_mean=with_gradient,
+                chunk_size=chunk_size,
+            )
+            if first_row is not None:
+                scan = merge_scans(scan, first_row)
+        near = scan
+        if text_neighbors is not None and text_weight > 0:
+            near = _join(scan, text_neighbors, queries, bank, bias, positions, text_weight, first_row)
+        loss = (scan.log_sum - near.top_scores.logsumexp(dim=-1)).mean()
+        if scan.mean is not None:
+            push = scan.mean - _pull(near, bank, first_row or 0)
+            if first_row is not None:
+                all_reduce(push)
+            ctx.save_for_backward(push.mul_(2 * scale / (num_parts * batch)))
+        ctx.mark_non_differentiable(scan.top_indices)
+        return loss, scan.top_indices
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Scale the gradient that the forward pass has worked out."""
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_loss, *[None] * 9
+
+
+def _join(
+    scan: BankScan,
+    others: Tensor,
+    queries: Tensor,
+    bank: Tensor,
+    bias: Tensor,
+    positions: Tensor,
+    weight: float,
+    first_row: int | None,
+) -> BankScan:
+    """Put further entries (B, K) behind the nearest ones, each with its weight, unless they are among them already."""
+    places = others - (first_row or 0)
+    elsewhere = (places < 0) | (places >= len(bank))
+    rows = places.clamp(0, len(bank) - 1)
+    entries = bank[rows].to(queries.dtype)
+    scores = torch.einsum('pbd,bkpd->pbk', queries, entries) + bias[:, rows]
+    if first_row is not None:
+        # One rank has the entry, the others add nothing.
+        scores.masked_fill_(elsewhere, 0)
+        all_reduce(scores)
+        elsewhere = others < 0
+    known = (scan.top_indices[:, :, None, :] == others[..., None]).any(dim=-1)
+    left_out = known | elsewhere | (others == positions[:, None])
+    scores = (scores + math.log(weight)).masked_fill(left_out, -torch.inf)
+    return replace(
+        scan,
+        top_scores=torch.cat([scan.top_scores, scores], dim=-1),
+        top_indices=torch.cat([scan.top_indices, others.expand_as(scores)], dim=-1),
+    )
+
+
+def _pull(scan: BankScan, bank: Tensor, first_row: int) -> Tensor:
+    """Mean (P, B, D) of the nearest entries, weighted by their softmax; of those alone that stand in these rows."""
+    rows = scan.top_indices - first_row
+    weights = scan.top_scores.softmax(dim=-1).masked_fill((rows < 0) | (rows >= len(bank)), 0)
+    which = torch.arange(len(rows), device=rows.device)[:, None, None]
+    nearest = bank[rows.clamp(0, len(bank) - 1), which].to(weights.dtype)
+    return (weights[..., None] * nearest).sum(dim=2)
