@@ -8,7 +8,7 @@ _SHOWN = 3
 
 
 def check_same_model(state_dict: Mapping[str, Tensor], prefix: str, backbone: nn.Module) -> None:
-    """Refuse weights that do not cover a backbone: MMEngine would go on with some that nobody trained, after a note.
+    """Refuse weights that are not a backbone's own: MMEngine would go on with some that nobody trained, after a note.
 
     Args:
         state_dict: Weights that are about to be loaded.
@@ -16,19 +16,22 @@ def check_same_model(state_dict: Mapping[str, Tensor], prefix: str, backbone: nn
         backbone: The backbone.
 
     Raises:
-        ValueError: If a weight is missing or has another shape; names the first of them.
+        ValueError: If a weight is missing, has another shape or has no place here; names the first of them.
     """
     problems = []
-    for name, own in backbone.state_dict().items():
+    here = backbone.state_dict()
+    for name, own in here.items():
         saved = state_dict.get(prefix + name)
         if saved is None:
             problems.append(f'backbone.{name} is missing')
         elif saved.shape != own.shape:
             problems.append(f'backbone.{name} is {tuple(saved.shape)}, here {tuple(own.shape)}')
+    saved_names = (name.removeprefix(prefix) for name in state_dict if name.startswith(prefix))
+    problems += [f'backbone.{name} has no place here' for name in saved_names if name not in here]
     if problems:
         more = f', and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
         raise ValueError(
             f'The checkpoint belongs to another model: {"; ".join(problems[:_SHOWN])}{more}. Use it with the config '
-            'that it was trained with (backbone.model_name, image_size). Weights of CLIP itself go into '
-            'model.backbone.pretrained.'
+            'that it was trained with (backbone.model_name, image_size, part_attention). Weights of CLIP itself go '
+            'into model.backbone.pretrained.'
         )

@@ -187,6 +187,12 @@ def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Conf
     state['backbone.clip.visual.proj'] = torch.zeros(3, 3)
     with pytest.raises(ValueError, match=r'backbone\.clip\.visual\.proj is \(3, 3\), here \(32, 16\)'):
         plain.load_state_dict(state)
+    tiny_config.model.backbone.part_attention = True
+    parts = MODELS.build(copy.deepcopy(tiny_config.model))
+    with pytest.raises(ValueError, match=r'part_tokens\.offsets is missing\. .*part_attention'):
+        parts.load_state_dict(plain.state_dict())
+    with pytest.raises(ValueError, match=r'part_tokens\.offsets has no place here\. .*part_attention'):
+        plain.load_state_dict(parts.state_dict())
 
 
 @pytest.fixture

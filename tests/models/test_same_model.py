@@ -13,3 +13,5 @@ def test_missing_and_misshapen_weights_are_named():
         check_same_model({**good, 'model.0.weight': torch.zeros(5, 5)}, 'model.', backbone)
     with pytest.raises(ValueError, match=r'backbone\.0\.weight is missing; .*, and 1 more'):
         check_same_model({}, 'model.', backbone)
+    with pytest.raises(ValueError, match=r'another model: backbone\.1\.extra has no place here\. Use it'):
+        check_same_model({**good, 'model.1.extra': torch.zeros(1), 'other.1': torch.zeros(1)}, 'model.', backbone)

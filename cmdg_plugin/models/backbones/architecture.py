@@ -5,6 +5,7 @@ from typing import Any
 
 import open_clip
 
+from cmdg_plugin.models.backbones.image_towers import find_family
 from cmdg_plugin.models.backbones.region_pooling import stripe_bounds
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, register_shipped_model
 
@@ -42,19 +43,7 @@ def _image_tower_problem(config: dict[str, Any]) -> str | None:
     vision = config['vision_cfg']
     if 'multimodal_cfg' in config:
         return 'it is a captioning model (CoCa), whose pooling mixes all tokens'
-    if vision.get('timm_model_name'):
-        return f"its image tower {vision['timm_model_name']!r} comes from timm, not from open_clip's own ViT"
-    if isinstance(vision.get('layers', 12), list | tuple):
-        return 'its image tower is a ResNet, which has no tokens'
-    if vision.get('attentional_pool'):
-        return 'its image tower ends in attentional pooling, not in a class token'
-    if vision.get('pool_type', 'tok') != 'tok':
-        return f'its image feature is pooled by {vision["pool_type"]!r}, not taken from the class token'
-    if vision.get('patch_dropout', 0) > 0:
-        return 'it drops patches while training (patch_dropout), which leaves stripes without their tokens'
-    if vision.get('layers', 12) < 2:
-        return 'the warm-up needs the class token that enters the last block, so at least 2 blocks'
-    return None
+    return find_family(vision).problem(vision)
 
 
 def _text_tower_problem(text: dict[str, Any]) -> str | None:

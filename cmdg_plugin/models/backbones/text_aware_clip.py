@@ -11,8 +11,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
+from cmdg_plugin.models.backbones.image_towers import find_family
+from cmdg_plugin.models.backbones.part_attention import add_part_tokens
 from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE, TokenizedTemplate, tokenize_template
-from cmdg_plugin.models.backbones.region_pooling import pool_regions
 from cmdg_plugin.models.backbones.shipped_models import tokenizer_arguments
 from cmdg_plugin.models.backbones.text_tower import (
     encode_embeddings,
@@ -39,27 +40,14 @@ class ImageFeatures(NamedTuple):
     shared_regions: Tensor
 
 
-class ImageTokens(NamedTuple):
-    """Tokens of a batch of images.
-
-    Attributes:
-        entering_last_block: Class token as it enters the last block, (B, W).
-        class_token: Class token behind the last block and the final norm, (B, W).
-        patches: Patch tokens behind the last block and the final norm, row by row, (B, h * w, W).
-    """
-
-    entering_last_block: Tensor
-    class_token: Tensor
-    patches: Tensor
-
-
 @MODELS.register_module()
 class TextAwareCLIP(BaseModule):
     """CLIP with region features (CMDG, text-aware backbone of the public release), on open_clip.
 
-    An image becomes one feature per region: the means of its patch tokens in three horizontal stripes, and its class
-    token. Each exists in the tower's width W and, projected, in the width D shared with texts. One LayerNorm over W and
-    one over D serve all regions. A text becomes its end-of-text feature.
+    An image becomes one feature per region: the means of its patch tokens in three horizontal stripes (or, with part
+    attention, three tokens that attend to a stripe each), and its class token. Each exists in the tower's width W and,
+    projected, in the width D shared with texts. One LayerNorm over W and one over D serve all regions. A text becomes
+    its end-of-text feature.
 
     The text tower is frozen unless `text_finetune_layers` says otherwise; the contrastive scale is never used.
 
@@ -75,6 +63,8 @@ class TextAwareCLIP(BaseModule):
         grad_checkpointing: Recompute activations in the backward pass to save memory.
         compile: Whether to run the blocks of the image tower through `torch.compile`; a dict holds its options, such as
             `dict(mode='max-autotune-no-cudagraphs')`. Checkpoints stay the same.
+        part_attention: Whether the parts are tokens of their own beside the class token, which attend to their stripe
+            (see `part_attention.py`), in place of stripe means. The global feature is the same either way.
         init_cfg: MMEngine's initialization config.
 
     Raises:
@@ -91,6 +81,7 @@ class TextAwareCLIP(BaseModule):
         quick_gelu: bool | None = None,
         grad_checkpointing: bool = False,
         compile: bool | dict[str, Any] = False,
+        part_attention: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -106,10 +97,12 @@ class TextAwareCLIP(BaseModule):
         if weights is not None:
             load_weights(self.clip, weights, token_grid(config))
 
-        visual, text = self.clip.visual, text_module(self.clip)
-        self.image_size = to_size(visual.image_size)
-        self.width: int = visual.proj.shape[0]
-        self.embed_dim: int = visual.proj.shape[1]
+        if part_attention:
+            add_part_tokens(self.clip.visual)
+        self.image_tower = find_family(config['vision_cfg'])(self.clip.visual, self.grid_size)
+        self.image_size = to_size(self.clip.visual.image_size)
+        self.width, self.embed_dim = self.image_tower.width, self.image_tower.embed_dim
+        text = text_module(self.clip)
         self.text_width: int = text.positional_embedding.shape[1]
         self.context_length: int = text.positional_embedding.shape[0]
         self.out_channels = self.width + self.embed_dim
@@ -121,7 +114,7 @@ class TextAwareCLIP(BaseModule):
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
         if compile is not False:
-            for block in visual.transformer.resblocks:
+            for block in self.image_tower.blocks:
                 # Block by block: they share one compilation, and neither names of weights nor copies change.
                 block.compile(**(compile if isinstance(compile, dict) else {}))
 
@@ -178,16 +171,13 @@ class TextAwareCLIP(BaseModule):
             ValueError: If they have another shape than this backbone was built for.
         """
         self._check_images(images)
-        tokens = self._encode_tokens(images)
-        regions = pool_regions(tokens.class_token, tokens.patches, self.grid_size)
-        # The projection is linear, so that projecting the mean costs a fraction of averaging projections.
-        projected = regions @ self.clip.visual.proj
+        tokens = self.image_tower.encode(images)
         # Under autocast the tower answers in half precision, in which distances overflow.
         dtype = self.norm_width.weight.dtype
         return ImageFeatures(
             tokens.entering_last_block.to(dtype),
-            self.norm_width(regions.to(dtype)),
-            self.norm_shared(projected.to(dtype)),
+            self.norm_width(tokens.regions.to(dtype)),
+            self.norm_shared(tokens.projected.to(dtype)),
         )
 
     def _check_images(self, images: Tensor) -> None:
@@ -199,20 +189,6 @@ class TextAwareCLIP(BaseModule):
                 f'Expected images of shape (B, 3, {height}, {width}), got {tuple(images.shape)}. '
                 'Make the resize of the pipeline and the `image_size` of the backbone agree.'
             )
-
-    def _encode_tokens(self, images: Tensor) -> ImageTokens:
-        visual = self.clip.visual
-        depth = len(visual.transformer.resblocks)
-        output = visual.forward_intermediates(
-            images,
-            indices=[depth - 2, depth - 1],
-            intermediates_only=True,
-            output_fmt='NLC',
-            output_extra_tokens=True,
-        )
-        entering, class_token = (tokens[:, 0] for tokens in output['image_intermediates_prefix'])
-        patches = output['image_intermediates'][-1]
-        return ImageTokens(entering, visual.ln_post(class_token), visual.ln_post(patches))
 
     @cached_property
     def tokenizer(self) -> Callable[..., Tensor]:

@@ -24,6 +24,7 @@ MODELS = {
     'cmdg-test-tiny': TINY,
     'cmdg-test-square': _variant(vision={'image_size': 48}),
     'cmdg-test-custom': _variant(custom_text=True, text={'proj_bias': True}),
+    'cmdg-test-qk-norm': _variant(vision={'qk_norm': True}),
     'cmdg-test-77': _variant(text={'context_length': 77}),
     'cmdg-test-shallow': _variant(vision={'layers': 1}),
     'cmdg-test-average': _variant(vision={'pool_type': 'avg'}),

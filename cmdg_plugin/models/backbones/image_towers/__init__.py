@@ -1,0 +1,18 @@
+"""Families of image towers that regions can be read from."""
+
+from cmdg_plugin.models.backbones.image_towers.base import Config, ImageTower, RegionTokens
+from cmdg_plugin.models.backbones.image_towers.open_clip_vit import OpenClipViT
+
+__all__ = ['ImageTower', 'OpenClipViT', 'RegionTokens', 'find_family']
+
+
+def find_family(vision: Config) -> type[ImageTower]:
+    """Find the class that reads regions out of a model's image tower.
+
+    Args:
+        vision: The model configuration's `vision_cfg`.
+
+    Returns:
+        The class, whose `problem` says whether the tower can be used after all.
+    """
+    return OpenClipViT

@@ -1,0 +1,65 @@
+"""What every family of image towers offers to the backbone."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+Config = dict[str, Any]
+Size = tuple[int, int]
+
+
+class RegionTokens(NamedTuple):
+    """What an image tower says about a batch of images; region order as in `cmdg_plugin.regions.REGIONS`.
+
+    Attributes:
+        entering_last_block: The global token as it enters the last block, (B, C).
+        regions: Region tokens in the width of the tower, (4, B, W).
+        projected: Region tokens in the space shared with texts, (4, B, D).
+    """
+
+    entering_last_block: Tensor
+    regions: Tensor
+    projected: Tensor
+
+
+class ImageTower(ABC):
+    """Reads regions out of one family of image towers.
+
+    Args:
+        visual: The image tower of an open_clip model.
+        grid: Height and width (h, w) of its token grid.
+    """
+
+    positions: ClassVar[str] = 'positional_embedding'
+    """Name of the position embeddings, counted from the image tower."""
+
+    num_extra_positions: ClassVar[int] = 1
+    """How many position embeddings stand before those of the grid."""
+
+    width: int
+    embed_dim: int
+
+    def __init__(self, visual: Any, grid: Size) -> None:
+        self.visual = visual
+        self.grid = grid
+
+    @classmethod
+    @abstractmethod
+    def problem(cls, vision: Config) -> str | None:
+        """Say what keeps a model's `vision_cfg` from being used, or None."""
+
+    @classmethod
+    @abstractmethod
+    def stride(cls, vision: Config) -> Size:
+        """Return the height and width in pixels that one token of the grid stands for."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """Modules that run one after another, each compiled by itself."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> RegionTokens:
+        """Encode normalized images, (B, 3, height, width)."""
