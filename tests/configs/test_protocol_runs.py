@@ -33,13 +33,13 @@ EXPECTED = {
 }
 
 
-def configure(protocol: str, data: Path, work: Path) -> Config:
+def configure(protocol: str, data: Path, work: Path, recipe: str = 'cmdg', *more: str) -> Config:
     """Read a config as tools/train.py does."""
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
     add_shared_arguments(parser)
-    config = str(REPOSITORY / f'configs/cmdg/cmdg_vit-base-p16_{protocol}.py')
-    options = (f'data_root={data}', *TOY, *SMALL, f'experiment_name={work.name}')
+    config = str(REPOSITORY / f'configs/cmdg/{recipe}_vit-base-p16_{protocol}.py')
+    options = (f'data_root={data}', *TOY, *SMALL, f'experiment_name={work.name}', *more)
     found = load_config(parser.parse_args([config, '--work-dir', str(work), '--cfg-options', *options]))
     # Making its text pretty for the log takes longer than the training.
     return Config(found.to_dict(), filename=found.filename, format_python_code=False)
@@ -73,3 +73,20 @@ def test_a_protocol_trains_and_evaluates(protocol: str, release_data: Path, tmp_
     if with_results:
         assert 'cuhk03' in (tmp_path / protocol / 'results.md').read_text()
         assert (tmp_path / protocol / 'epoch_3.pth').is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
+def test_recipe_full_trains_on_a_protocol(release_data: Path, tmp_path: Path):
+    start = 'model.losses.bridging.0.start_epoch=0'
+    config = configure('p2_market1501', release_data, tmp_path / 'full', 'cmdg-full', start)
+    del config.default_hooks.results
+    config.default_hooks.checkpoint = None
+    runner = Runner.from_cfg(config)
+    runner.train()
+    scalars = {name: buffer.current() for name, buffer in runner.message_hub.log_scalars.items()}
+    assert scalars['train/neighbors/text_same_identity'] == 0
+    assert scalars['train/neighbors/text_cross_domain'] == 1
+    assert 0 <= scalars['train/neighbors/agreement'] <= 1
+    assert np.isfinite(scalars['train/loss_part'])
+    assert runner.model.backbone.clip.visual.part_tokens.offsets.abs().sum() > 0

@@ -1,0 +1,11 @@
+"""CMDG's full recipe, protocol 2: training images of Market-1501, CUHK-SYSU and CUHK03 to MSMT17.
+
+python tools/train.py configs/cmdg/cmdg-full_vit-base-p16_p2_msmt17.py --cfg-options data_root=DIR
+"""
+
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/models/cmdg_vit-base-p16_full.py',
+    '../_base_/protocols/p2_msmt17.py',
+    '../_base_/schedules/cmdg_released.py',
+]
