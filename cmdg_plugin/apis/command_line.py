@@ -14,6 +14,8 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 
+from cmdg_plugin.apis.option_names import resolve_names
+
 _VARIABLE_PREFIX = 'CMDG_'
 _READ_BY_RUNNER = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn')
 
@@ -47,11 +49,12 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 
     Args:
         path: The config file.
-        options: Values by dotted key, as `--cfg-options` gives them.
+        options: Values by dotted key, as `--cfg-options` gives them; an entry of a list is called by its position, its
+            `name` or its `type`.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If an option is one that nothing reads.
+        ValueError: If an option is one that nothing reads, or names no entry of a list.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'No config at {path}; the ones that ship with the plugin are in configs/.')
@@ -62,7 +65,7 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         if variable in config.env_variables:
             del options[name]
     _check_options(options, config)
-    config.merge_from_dict(options)
+    config.merge_from_dict(resolve_names(options, config.to_dict()))
     return _unformatted(config)
 
 

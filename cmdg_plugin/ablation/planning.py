@@ -1,0 +1,173 @@
+"""From a grid to trainings: every row with every seed, and what several rows share."""
+
+import copy
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from cmdg_plugin.ablation.grid import Grid, Row
+from cmdg_plugin.apis.command_line import read_config
+from cmdg_plugin.apis.option_names import check_places
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Args:
+        name: The row it belongs to, or what it is the shared beginning of.
+        seed: Its seed.
+        config: Its whole config.
+        folder: Where it writes.
+        beginning: The run whose last checkpoint it goes on from; None if it starts by itself.
+    """
+
+    name: str
+    seed: int
+    config: Config
+    folder: Path
+    beginning: 'Run | None' = None
+
+    @property
+    def config_file(self) -> Path:
+        """Where its config is written; beside the folder, into which MMEngine writes another of the same name."""
+        return self.folder.with_suffix('.py')
+
+    @property
+    def results_file(self) -> Path:
+        """What a finished run leaves."""
+        return self.folder / 'results.json'
+
+
+def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapping[str, Any]) -> list[Run]:
+    """Plan the trainings of a grid.
+
+    Args:
+        config: Config file of the rows that name none.
+        grid: The rows.
+        seeds: Number of seeds, from 0.
+        work_dir: Folder of all runs.
+        options: Config options for all rows, below their own.
+
+    Returns:
+        One run per seed and row, all rows of the first seed first.
+
+    Raises:
+        FileNotFoundError: If a config is missing.
+        ValueError: If there is no seed, or a row has an option without a place in its config; names the row.
+    """
+    if seeds < 1:
+        raise ValueError(f'--seeds must be at least 1, got {seeds}.')
+    configs = {row.name: _configure(row, config, options) for row in grid.rows}
+    beginnings = _shared_beginnings(configs, grid)
+    runs = []
+    for seed in range(seeds):
+        shared = {
+            digest: Run(digest, seed, _seeded(cut, seed), work_dir / '_shared' / digest / f'seed{seed}')
+            for digest, cut in dict(beginnings.values()).items()
+        }
+        for row in grid.rows:
+            beginning = shared[beginnings[row.name][0]] if row.name in beginnings else None
+            folder = work_dir / row.folder / f'seed{seed}'
+            runs.append(Run(row.name, seed, _seeded(configs[row.name], seed), folder, beginning))
+    return runs
+
+
+def check_unchanged(runs: Sequence[Run]) -> None:
+    """Refuse runs that were begun with other settings: their results would stand in the wrong row.
+
+    Args:
+        runs: What is to be run.
+
+    Raises:
+        ValueError: If one was; says what has changed.
+    """
+    for run in runs:
+        begun = run.results_file.is_file() or any(run.folder.glob('epoch_*.pth'))
+        if not begun:
+            continue
+        before = flatten(Config.fromfile(run.config_file).to_dict()) if run.config_file.is_file() else {}
+        now = flatten(run.config.to_dict())
+        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        if changed:
+            shown = '; '.join(f'{key} was {before.get(key)!r}, is {now.get(key)!r}' for key in changed[:5])
+            more = f'; and {len(changed) - 5} more' if len(changed) > 5 else ''
+            raise ValueError(
+                f'{run.folder} was begun with other settings ({shown}{more}). Delete the folder, rename the row, or '
+                'choose another --work-dir.'
+            )
+
+
+def flatten(settings: Any, place: str = '') -> dict[str, Any]:
+    """Write nested settings as one dict by dotted key."""
+    if isinstance(settings, Mapping) and settings:
+        items = list(settings.items())
+    elif isinstance(settings, (list, tuple)) and settings:
+        items = list(enumerate(settings))
+    else:
+        return {place: settings}
+    return {key: leaf for name, inner in items for key, leaf in flatten(inner, f'{place}.{name}'.lstrip('.')).items()}
+
+
+def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:
+    path, options = row.config or config, {**options, **row.options}
+    try:
+        check_places({name: value for name, value in options.items() if '.' in name}, read_config(path).to_dict())
+        return read_config(path, options)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(f'row {row.name!r}: {error}') from error
+
+
+def _seeded(config: Config, seed: int) -> Config:
+    seeded = copy.deepcopy(config)
+    seeded.merge_from_dict({'randomness.seed': seed})
+    return seeded
+
+
+def _shared_beginnings(configs: Mapping[str, Config], grid: Grid) -> dict[str, tuple[str, Config]]:
+    """Find rows that are alike up to the shared stage; gives each one the name and the config of its beginning."""
+    if grid.shared_until is None:
+        return {}
+    stages = {row: (config.get('train_cfg') or {}).get('stages', []) for row, config in configs.items()}
+    known = sorted({stage.name for listed in stages.values() for stage in listed})
+    if grid.shared_until not in known:
+        raise ValueError(f'shared_until is {grid.shared_until!r}, but the stages are {", ".join(known) or "none"}.')
+    alike = defaultdict(list)
+    for row, listed in stages.items():
+        names = [stage.name for stage in listed]
+        if grid.shared_until not in names:
+            continue
+        cut = names.index(grid.shared_until) + 1
+        if any(stage.epochs for stage in listed[:cut]) and any(stage.epochs for stage in listed[cut:]):
+            alike[_digest(configs[row], names[cut:], cut, grid.only_later)].append((row, cut))
+    return {
+        row: (f'until_{grid.shared_until}_{digest}', _cut(configs[members[0][0]], cut))
+        for digest, members in alike.items()
+        if len(members) > 1
+        for row, cut in members
+    }
+
+
+def _digest(config: Config, later: Sequence[str], cut: int, only_later: Sequence[str]) -> str:
+    """Name of all settings that stages before the cut may read."""
+    unread = [f'train_cfg.stages.{cut + number}' for number in range(len(later))]
+    unread += [f'model.losses.{name}' for name in later] + list(only_later)
+    read = {
+        key: value
+        for key, value in flatten(config.to_dict()).items()
+        if not any(key == place or key.startswith(f'{place}.') for place in unread)
+    }
+    return hashlib.sha256(json.dumps(read, sort_keys=True, default=repr).encode()).hexdigest()[:8]
+
+
+def _cut(config: Config, cut: int) -> Config:
+    beginning = copy.deepcopy(config)
+    for stage in beginning.train_cfg.stages[cut:]:
+        stage.epochs = 0
+    return beginning

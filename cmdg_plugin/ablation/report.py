@@ -1,0 +1,30 @@
+"""What an ablation leaves in its folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmdg_plugin.ablation.planning import Run
+from cmdg_plugin.ablation.plot import draw_lines
+from cmdg_plugin.ablation.table import collect_lines, format_markdown, write_csv
+
+
+def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path) -> str:
+    """Write the results so far as `ablation.md`, `ablation.csv` and `ablation.png`.
+
+    Args:
+        runs: All runs, done or not.
+        metrics: Names of scores, such as `average/R1`.
+        work_dir: Folder to write into.
+
+    Returns:
+        The Markdown tables.
+
+    Raises:
+        ValueError: If a finished run has no such score.
+    """
+    lines = collect_lines(runs, metrics)
+    text = format_markdown(lines)
+    (work_dir / 'ablation.md').write_text(f'{text}\n', encoding='utf-8')
+    write_csv(lines, work_dir / 'ablation.csv')
+    draw_lines(lines, work_dir / 'ablation.png')
+    return text

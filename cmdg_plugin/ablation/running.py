@@ -1,0 +1,176 @@
+"""Runs trainings as processes of their own, several at a time."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from cmdg_plugin.ablation.planning import Run
+from cmdg_plugin.apis.command_line import find_checkpoint
+
+_TAIL_LINES = 15
+_SECONDS_TO_END = 15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Args:
+        run: The run.
+        failure: Why it has no results; None if it has.
+    """
+
+    run: Run
+    failure: str | None = None
+
+
+class Trainings:
+    """Trains runs; a context, at whose end no process is left.
+
+    A run that was interrupted goes on from its last checkpoint, and one with a shared beginning from the beginning's,
+    which is trained once, before the first run that needs it.
+
+    Args:
+        train_tool: The program that trains a config.
+        jobs: Processes at a time; they share the cores, unless OMP_NUM_THREADS is set already.
+        keep_checkpoints: Whether a finished run keeps its checkpoints. Shared beginnings keep their last one anyway.
+    """
+
+    def __init__(self, train_tool: Path, jobs: int = 1, keep_checkpoints: bool = False) -> None:
+        if jobs < 1:
+            raise ValueError(f'--jobs must be at least 1, got {jobs}.')
+        threads = str(max(1, _count_cores() // jobs))
+        self.train_tool = train_tool
+        self.keep_checkpoints = keep_checkpoints
+        self._environment = {'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads, **os.environ}
+        self._pool = ThreadPoolExecutor(jobs)
+        self._processes: set[subprocess.Popen] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __enter__(self) -> 'Trainings':
+        """Ready to run."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End all processes that still run."""
+        with self._lock:
+            self._stopped = True
+            processes = list(self._processes)
+        for process in processes:
+            process.terminate()
+        try:
+            for process in processes:
+                process.wait(_SECONDS_TO_END)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            for process in processes:
+                process.kill()
+        self._pool.shutdown(cancel_futures=True)
+
+    def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
+        """Train runs, in this order as far as processes are free.
+
+        Args:
+            runs: Runs without results.
+
+        Yields:
+            Each run's outcome, in the order in which they end.
+        """
+        beginnings: dict[Path, Future[Outcome]] = {}
+        futures: list[Future[Outcome]] = []
+        for run in runs:
+            first = None if _checkpoints(run.folder) else run.beginning
+            if first is not None and first.folder not in beginnings:
+                # In the queue before whoever waits for it, so that waiting never stops it from being run.
+                beginnings[first.folder] = self._pool.submit(self._train_beginning, first)
+            before = beginnings[first.folder] if first is not None else None
+            futures.append(self._pool.submit(self._train_row, run, before))
+        for future in as_completed(futures):
+            yield future.result()
+
+    def _train_beginning(self, run: Run) -> Outcome:
+        if run.results_file.is_file() and _checkpoints(run.folder):
+            return Outcome(run)
+        outcome = self._train(run)
+        if outcome.failure is None:
+            self._remove([file for file in _checkpoints(run.folder) if str(file) != find_checkpoint(run.folder)])
+        return outcome
+
+    def _train_row(self, run: Run, before: 'Future[Outcome] | None') -> Outcome:
+        failure = before.result().failure if before is not None else None
+        if failure is not None:
+            return Outcome(run, f'the beginning that it shares with other rows failed: {failure}')
+        outcome = self._train(run)
+        if outcome.failure is None:
+            self._remove(_checkpoints(run.folder))
+        return outcome
+
+    def _train(self, run: Run) -> Outcome:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        run.config.dump(run.config_file)
+        log = run.folder / 'train.log'
+        code = self._call([str(run.config_file), '--work-dir', str(run.folder), *_resume(run)], run.folder, log)
+        if code == 0 and run.results_file.is_file():
+            return Outcome(run)
+        reason = f'exit status {code}' if code else 'no results.json, so the config does not evaluate'
+        lines = log.read_text(encoding='utf-8', errors='replace').splitlines() if log.is_file() else []
+        return Outcome(run, '\n'.join([f'{reason}; the end of {log}:', *lines[-_TAIL_LINES:]]))
+
+    def _remove(self, checkpoints: list[Path]) -> None:
+        if not self.keep_checkpoints:
+            for checkpoint in checkpoints:
+                checkpoint.unlink()
+
+    def _call(self, arguments: list[str], folder: Path, log: Path) -> int:
+        """Run the tool to its end; returns its exit status and adds its seconds to the folder's."""
+        begin = time.monotonic()
+        with log.open('ab') as output:
+            with self._lock:
+                if self._stopped:
+                    return -1
+                process = subprocess.Popen(
+                    [sys.executable, str(self.train_tool), *arguments],
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+                self._processes.add(process)
+            code = process.wait()
+            with self._lock:
+                self._processes.discard(process)
+        seconds = time.monotonic() - begin + (read_seconds(folder) or 0)
+        (folder / 'seconds.json').write_text(json.dumps(seconds))
+        return code
+
+
+def read_seconds(folder: Path) -> float | None:
+    """Read how long a run's processes took together; None where it was not noted."""
+    file = folder / 'seconds.json'
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def _resume(run: Run) -> list[str]:
+    if _checkpoints(run.folder):
+        return ['--resume']
+    if run.beginning is not None:
+        return ['--resume', str(find_checkpoint(run.beginning.folder))]
+    return []
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return list(folder.glob('epoch_*.pth'))
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

@@ -1,0 +1,150 @@
+"""Scores of all runs as a table."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.fileio import load
+
+from cmdg_plugin.ablation.planning import Run
+from cmdg_plugin.ablation.running import read_seconds
+from cmdg_plugin.ablation.statistics import Estimate, estimate_difference, estimate_mean
+
+_CSV_COLUMNS = (
+    *('row', 'metric', 'seeds', 'mean', 'low', 'high'),
+    *('difference', 'difference_low', 'difference_high', 'difference_seeds', 'seconds', 'scores'),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is known of one row by one metric.
+
+    Args:
+        row: The row's name.
+        metric: The metric's name.
+        scores: Score by seed.
+        mean: Their mean.
+        difference: How much higher they are than the first row's, seed by seed; None for the first row.
+        seconds: Mean time of a run, with its share of what was trained for several rows; NaN where not noted.
+    """
+
+    row: str
+    metric: str
+    scores: Mapping[int, float]
+    mean: Estimate
+    difference: Estimate | None
+    seconds: float
+
+
+def collect_lines(runs: Sequence[Run], metrics: Sequence[str]) -> list[Line]:
+    """Read the results of the runs that have any.
+
+    Args:
+        runs: All runs, row by row in the order of the table.
+        metrics: Names of scores, such as `average/R1`.
+
+    Returns:
+        A line per metric and row, for all rows.
+
+    Raises:
+        ValueError: If a run has no such score.
+    """
+    rows: dict[str, list[Run]] = {}
+    for run in runs:
+        rows.setdefault(run.name, []).append(run)
+    lines = []
+    for metric in metrics:
+        scores = {
+            name: {r.seed: s for r in members if (s := _score(r, metric)) is not None} for name, members in rows.items()
+        }
+        first = next(iter(scores))
+        for name, members in rows.items():
+            seconds = [time for run in members if run.seed in scores[name] and (time := _seconds(run)) is not None]
+            lines.append(
+                Line(
+                    name,
+                    metric,
+                    scores[name],
+                    estimate_mean(list(scores[name].values())),
+                    None if name == first else estimate_difference(scores[name], scores[first]),
+                    estimate_mean(seconds).mean,
+                )
+            )
+    return lines
+
+
+def format_markdown(lines: Sequence[Line]) -> str:
+    """Lay out lines as a Markdown table for each metric: mean and paired difference with their 95 % intervals."""
+    tables = []
+    for metric in dict.fromkeys(line.metric for line in lines):
+        members = [line for line in lines if line.metric == metric]
+        header = ['', metric, f'against {members[0].row}', 'seeds', 'time of a run']
+        table = [header, [':---', *['---:'] * (len(header) - 1)]]
+        for line in members:
+            difference = '' if line.difference is None else _cell(line.difference, '+')
+            table.append([line.row, _cell(line.mean), difference, str(line.mean.count), format_time(line.seconds)])
+        tables.append(
+            '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |' for cells in table)
+        )
+    return '\n\n'.join(tables)
+
+
+def write_csv(lines: Sequence[Line], path: Path) -> None:
+    """Write lines with unrounded numbers; what is not known is left empty."""
+    with path.open('w', encoding='utf-8', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(_CSV_COLUMNS)
+        for line in lines:
+            mean, difference = line.mean, line.difference or Estimate(math.nan, math.nan, 0)
+            numbers = [mean.mean, mean.low, mean.high, difference.mean, difference.low, difference.high]
+            cells = ['' if math.isnan(number) else repr(number) for number in [*numbers, line.seconds]]
+            scores = ' '.join(f'{seed}:{score!r}' for seed, score in line.scores.items())
+            writer.writerow(
+                [
+                    line.row,
+                    line.metric,
+                    mean.count,
+                    *cells[:6],
+                    difference.count if line.difference else '',
+                    cells[6],
+                    scores,
+                ]
+            )
+
+
+def format_time(seconds: float) -> str:
+    """Write seconds as `1 h 02 min`, `3 min 12 s` or `8 s`; `-` for NaN."""
+    if math.isnan(seconds):
+        return '-'
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f'{hours} h {minutes:02d} min'
+    return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'
+
+
+def _cell(estimate: Estimate, sign: str = '') -> str:
+    if not estimate.count:
+        return '-'
+    if math.isnan(estimate.margin):
+        return f'{estimate.mean:{sign}.1f}'
+    return f'{estimate.mean:{sign}.1f} [{estimate.low:{sign}.1f}, {estimate.high:{sign}.1f}]'
+
+
+def _score(run: Run, metric: str) -> float | None:
+    if not run.results_file.is_file():
+        return None
+    scores = load(run.results_file)['after']
+    if metric not in scores:
+        raise ValueError(f'{run.results_file} has no {metric}; it has {", ".join(scores)}. Choose with --metric.')
+    return float(scores[metric])
+
+
+def _seconds(run: Run) -> float | None:
+    """Time of a run as if it had been trained alone."""
+    own = read_seconds(run.folder)
+    shared = read_seconds(run.beginning.folder) if run.beginning is not None else 0.0
+    return None if own is None or shared is None else own + shared

@@ -1,0 +1,78 @@
+"""Train variations of a config over seeds, and say what each of them brings.
+
+    python tools/ablate.py configs/cmdg/cmdg_toy-vit_islands.py --grid configs/ablations/example.py --seeds 5 --jobs 2
+
+Run again, it goes on where it was stopped. docs/ablation.md says what a grid file holds.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    from cmdg_plugin.apis.command_line import add_config_options
+
+    parser = argparse.ArgumentParser(description='Train variations of a config over seeds and compare them.')
+    parser.add_argument('config', help='config file of the rows that name none')
+    parser.add_argument('--grid', required=True, help='file with the variations (Python, YAML or JSON)')
+    parser.add_argument('--seeds', type=int, default=5, help='number of seeds, from 0 (default: 5)')
+    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time (default: 1)')
+    parser.add_argument('--work-dir', help='folder of all runs and the table; default: work_dirs/ablation_GRID_NAME')
+    parser.add_argument('--metric', nargs='+', default=['average/R1'], help='scores to compare (default: average/R1)')
+    parser.add_argument('--keep-checkpoints', action='store_true', help='keep the checkpoints of finished runs')
+    add_config_options(parser)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the grid; returns the exit status."""
+    args = parse_args()
+    from filelock import FileLock, Timeout
+
+    work_dir = Path(args.work_dir or f'work_dirs/ablation_{Path(args.grid).stem}')
+    work_dir.mkdir(parents=True, exist_ok=True)
+    # A scheduler's request to end ends the trainings in order, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with FileLock(work_dir / '.lock', timeout=0):
+            return run_grid(args, work_dir)
+    except Timeout:
+        print(f'Another process runs in {work_dir}; wait for it, or give another --work-dir.', file=sys.stderr)
+    except (FileNotFoundError, ValueError) as error:
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print('Interrupted; the same command goes on from here.', file=sys.stderr)
+        return 130
+    return 1
+
+
+def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
+    """Train what is missing, bring the table up to date after each run, and name what failed."""
+    from cmdg_plugin.ablation import Trainings, check_unchanged, plan_runs, read_grid, write_report
+
+    runs = plan_runs(args.config, read_grid(args.grid), args.seeds, work_dir, args.cfg_options or {})
+    check_unchanged(runs)
+    todo = [run for run in runs if not run.results_file.is_file()]
+    print(f'{len(runs)} runs, {len(runs) - len(todo)} of them done before', flush=True)
+    failures = []
+    with Trainings(Path(__file__).with_name('train.py'), args.jobs, args.keep_checkpoints) as trainings:
+        for number, outcome in enumerate(trainings.run(todo), start=1):
+            state = 'done' if outcome.failure is None else 'failed'
+            print(f'[{number}/{len(todo)}] {outcome.run.name}, seed {outcome.run.seed}: {state}', flush=True)
+            if outcome.failure is None:
+                write_report(runs, args.metric, work_dir)
+            else:
+                failures.append(outcome)
+    print(
+        f'\n{write_report(runs, args.metric, work_dir)}\n\nAlso in {work_dir}: ablation.md, ablation.csv, ablation.png'
+    )
+    for outcome in failures:
+        print(f'\n{outcome.run.name}, seed {outcome.run.seed} failed: {outcome.failure}', file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
