@@ -57,20 +57,20 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     check_unchanged(runs)
     todo = [run for run in runs if not run.results_file.is_file()]
     print(f'{len(runs)} runs, {len(runs) - len(todo)} of them done before', flush=True)
-    failures = []
+    failures: dict[str, list[str]] = {}
     with Trainings(Path(__file__).with_name('train.py'), args.jobs, args.keep_checkpoints) as trainings:
         for number, outcome in enumerate(trainings.run(todo), start=1):
-            state = 'done' if outcome.failure is None else 'failed'
-            print(f'[{number}/{len(todo)}] {outcome.run.name}, seed {outcome.run.seed}: {state}', flush=True)
+            name = f'{outcome.run.name}, seed {outcome.run.seed}'
+            print(f'[{number}/{len(todo)}] {name}: {"failed" if outcome.failure else "done"}', flush=True)
             if outcome.failure is None:
                 write_report(runs, args.metric, work_dir)
             else:
-                failures.append(outcome)
+                failures.setdefault(outcome.failure, []).append(name)
     print(
         f'\n{write_report(runs, args.metric, work_dir)}\n\nAlso in {work_dir}: ablation.md, ablation.csv, ablation.png'
     )
-    for outcome in failures:
-        print(f'\n{outcome.run.name}, seed {outcome.run.seed} failed: {outcome.failure}', file=sys.stderr)
+    for failure, names in failures.items():
+        print(f'\nFailed: {"; ".join(names)}\n{failure}', file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -15,6 +15,8 @@ from cmdg_plugin.ablation.grid import Grid, Row
 from cmdg_plugin.apis.command_line import read_config
 from cmdg_plugin.apis.option_names import check_places
 
+_SHOWN_CHANGES = 5
+
 
 @dataclass(frozen=True)
 class Run:
@@ -89,19 +91,19 @@ def check_unchanged(runs: Sequence[Run]) -> None:
         ValueError: If one was; says what has changed.
     """
     for run in runs:
-        begun = run.results_file.is_file() or any(run.folder.glob('epoch_*.pth'))
-        if not begun:
+        if not run.results_file.is_file() and not list_checkpoints(run.folder):
             continue
-        before = flatten(Config.fromfile(run.config_file).to_dict()) if run.config_file.is_file() else {}
-        now = flatten(run.config.to_dict())
-        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if changed:
-            shown = '; '.join(f'{key} was {before.get(key)!r}, is {now.get(key)!r}' for key in changed[:5])
-            more = f'; and {len(changed) - 5} more' if len(changed) > 5 else ''
+        changes = _describe_changes(_read_begun(run), run.config)
+        if changes:
             raise ValueError(
-                f'{run.folder} was begun with other settings ({shown}{more}). Delete the folder, rename the row, or '
-                'choose another --work-dir.'
+                f'{run.folder} was begun with other settings ({changes}). Delete the folder, rename the row, or choose '
+                'another --work-dir.'
             )
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """List the checkpoints that a run has left so far."""
+    return list(folder.glob('epoch_*.pth'))
 
 
 def flatten(settings: Any, place: str = '') -> dict[str, Any]:
@@ -113,6 +115,22 @@ def flatten(settings: Any, place: str = '') -> dict[str, Any]:
     else:
         return {place: settings}
     return {key: leaf for name, inner in items for key, leaf in flatten(inner, f'{place}.{name}'.lstrip('.')).items()}
+
+
+def _read_begun(run: Run) -> dict[str, Any]:
+    return Config.fromfile(run.config_file).to_dict() if run.config_file.is_file() else {}
+
+
+def _describe_changes(before: dict[str, Any], now: Config) -> str:
+    """Name the first few settings that differ; empty if none does."""
+    old, new = flatten(before), flatten(now.to_dict())
+    changed = sorted(key for key in old.keys() | new.keys() if (key in old, old.get(key)) != (key in new, new.get(key)))
+    shown = [f'{key}: {_spell(old, key)}, now {_spell(new, key)}' for key in changed[:_SHOWN_CHANGES]]
+    return '; '.join(shown + [f'and {len(changed) - len(shown)} more'] * (len(changed) > len(shown)))
+
+
+def _spell(settings: Mapping[str, Any], key: str) -> str:
+    return repr(settings[key]) if key in settings else 'absent'
 
 
 def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:

@@ -14,7 +14,7 @@ _COLOR = 'tab:blue'
 
 
 def draw_lines(lines: Sequence[Line], out: Path) -> None:
-    """Draw each metric's means and paired differences with their 95 % intervals, and the score of every seed.
+    """Draw each metric's means and paired differences with their 95% intervals, and the score of every seed.
 
     Args:
         lines: What the table says.
@@ -38,7 +38,7 @@ def plot_lines(lines: Sequence[Line]) -> Figure:
                 pairs = [score - first[seed] for seed, score in line.scores.items() if seed in first]
                 _plot_estimate(right, place, line.difference, pairs)
         right.axvline(0, color='0.4', linewidth=1)
-        left.set_title(f'{metric}: mean, 95 % interval, single seeds', loc='left', fontsize=10)
+        left.set_title(f'{metric}: mean, 95% interval, single seeds', loc='left', fontsize=10)
         right.set_title(f'difference to {members[0].row}, seed by seed', loc='left', fontsize=10)
         left.set_yticks(range(len(members)), [line.row for line in members])
         left.set_ylim(len(members) - 0.5, -0.5)

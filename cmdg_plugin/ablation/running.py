@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from cmdg_plugin.ablation.planning import Run
+from cmdg_plugin.ablation.planning import Run, list_checkpoints
 from cmdg_plugin.apis.command_line import find_checkpoint
 
 _TAIL_LINES = 15
@@ -78,7 +78,7 @@ class Trainings:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
-        """Train runs, in this order as far as processes are free.
+        """Train runs in this order, shared beginnings first, as processes become free.
 
         Args:
             runs: Runs without results.
@@ -86,24 +86,24 @@ class Trainings:
         Yields:
             Each run's outcome, in the order in which they end.
         """
-        beginnings: dict[Path, Future[Outcome]] = {}
-        futures: list[Future[Outcome]] = []
+        first = {run.folder: None if list_checkpoints(run.folder) else run.beginning for run in runs}
+        needed = {beginning.folder: beginning for beginning in first.values() if beginning is not None}
+        # All of them are in the queue before whoever waits for one, so that waiting never keeps it from being run.
+        begun = {folder: self._pool.submit(self._train_beginning, run) for folder, run in needed.items()}
+        futures = []
         for run in runs:
-            first = None if _checkpoints(run.folder) else run.beginning
-            if first is not None and first.folder not in beginnings:
-                # In the queue before whoever waits for it, so that waiting never stops it from being run.
-                beginnings[first.folder] = self._pool.submit(self._train_beginning, first)
-            before = beginnings[first.folder] if first is not None else None
+            beginning = first[run.folder]
+            before = None if beginning is None else begun[beginning.folder]
             futures.append(self._pool.submit(self._train_row, run, before))
         for future in as_completed(futures):
             yield future.result()
 
     def _train_beginning(self, run: Run) -> Outcome:
-        if run.results_file.is_file() and _checkpoints(run.folder):
+        if run.results_file.is_file() and list_checkpoints(run.folder):
             return Outcome(run)
         outcome = self._train(run)
         if outcome.failure is None:
-            self._remove([file for file in _checkpoints(run.folder) if str(file) != find_checkpoint(run.folder)])
+            self._remove([file for file in list_checkpoints(run.folder) if str(file) != find_checkpoint(run.folder)])
         return outcome
 
     def _train_row(self, run: Run, before: 'Future[Outcome] | None') -> Outcome:
@@ -112,7 +112,7 @@ class Trainings:
             return Outcome(run, f'the beginning that it shares with other rows failed: {failure}')
         outcome = self._train(run)
         if outcome.failure is None:
-            self._remove(_checkpoints(run.folder))
+            self._remove(list_checkpoints(run.folder))
         return outcome
 
     def _train(self, run: Run) -> Outcome:
@@ -122,7 +122,9 @@ class Trainings:
         code = self._call([str(run.config_file), '--work-dir', str(run.folder), *_resume(run)], run.folder, log)
         if code == 0 and run.results_file.is_file():
             return Outcome(run)
-        reason = f'exit status {code}' if code else 'no results.json, so the config does not evaluate'
+        reason = f'killed by signal {-code}' if code < 0 else f'exit status {code}'
+        if code == 0:
+            reason = 'no results.json: the config must evaluate, and have the ResultsHook'
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines() if log.is_file() else []
         return Outcome(run, '\n'.join([f'{reason}; the end of {log}:', *lines[-_TAIL_LINES:]]))
 
@@ -161,15 +163,11 @@ def read_seconds(folder: Path) -> float | None:
 
 
 def _resume(run: Run) -> list[str]:
-    if _checkpoints(run.folder):
+    if list_checkpoints(run.folder):
         return ['--resume']
     if run.beginning is not None:
         return ['--resume', str(find_checkpoint(run.beginning.folder))]
     return []
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    return list(folder.glob('epoch_*.pth'))
 
 
 def _count_cores() -> int:

@@ -77,7 +77,7 @@ def collect_lines(runs: Sequence[Run], metrics: Sequence[str]) -> list[Line]:
 
 
 def format_markdown(lines: Sequence[Line]) -> str:
-    """Lay out lines as a Markdown table for each metric: mean and paired difference with their 95 % intervals."""
+    """Lay out lines as a Markdown table for each metric: mean and paired difference with their 95% intervals."""
     tables = []
     for metric in dict.fromkeys(line.metric for line in lines):
         members = [line for line in lines if line.metric == metric]

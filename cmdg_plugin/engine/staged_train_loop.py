@@ -121,6 +121,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         if self._epoch >= self._max_epochs:
             print_log(f'All {self._max_epochs} epochs are already done: nothing left to train.', logger='current')
         self.runner.call_hook('before_train')
+        if self._epoch >= self._max_epochs:
+            # The last checkpoint is older than the last scores: a run that ended in between still owes them.
+            self._validate_if_due()
         if self.val_before_training and self._epoch == 0 and self.runner.val_loop is not None:
             self.runner.val_loop.run()
         with stage_name_in_log(self.runner.logger, lambda: self.stage.name):

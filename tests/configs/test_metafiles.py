@@ -10,7 +10,9 @@ from modelindex.models.Model import Model
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / 'cmdg_plugin'
-CONFIGS = sorted(path for path in (REPOSITORY / 'configs').glob('*/*.py') if path.parent.name != '_base_')
+# Grids of tools/ablate.py vary configs; they are none.
+NO_CONFIGS = ('_base_', 'ablations')
+CONFIGS = sorted(path for path in (REPOSITORY / 'configs').glob('*/*.py') if path.parent.name not in NO_CONFIGS)
 INDEX = load(str(PACKAGE / '.mim/model-index.yml'))
 ENTRIES: dict[str, Model] = {model.name: model for model in INDEX.models}
 COLLECTIONS: dict[str, Model] = {collection.name: collection for collection in INDEX.collections}

@@ -132,6 +132,20 @@ def test_single_stage_runs_alone_from_a_checkpoint(kept: Config, whole_run):
     assert recorder.events == ['before bridging', 'evaluated after 2', 'after bridging']
 
 
+def test_resume_after_the_last_epoch_still_evaluates(kept: Config, whole_run):
+    folder, expected = whole_run
+    config = copy.deepcopy(kept)
+    config.resume = True
+    config.load_from = str(folder / 'epoch_7.pth')
+    runner = make_runner(config, 'evaluated')
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    assert recorder.events == ['evaluated after 7']
+    assert all(torch.equal(value, expected[name]) for name, value in final_weights(runner).items())
+    assert (Path(runner.work_dir) / 'results.json').read_text() == (folder / 'results.json').read_text()
+
+
 @pytest.mark.parametrize('changes', [{'train_cfg.stages.0.epochs': 1}, {'train_cfg.stages.1.epochs': 6}])
 def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run, changes: dict):
     """A longer stage would have had other learning rates from its first epoch on."""

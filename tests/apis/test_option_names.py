@@ -1,0 +1,70 @@
+import pytest
+
+from cmdg_plugin.apis.option_names import check_places, resolve_names
+
+CONFIG = {
+    'losses': {'last': [{'type': 'A', 'name': 'part'}, {'type': 'B', 'name': 'caption', 'weight': 1}]},
+    'hooks': [{'type': 'EMAHook', 'momentum': 0.1}, {'type': 'Other'}, {'type': 'Other'}],
+    'loader': {'batch_size': 4},
+    'sizes': [1, 2],
+    'text': 'caption',
+}
+
+
+@pytest.mark.parametrize(
+    ('option', 'resolved'),
+    [
+        ('losses.last.caption.weight', 'losses.last.1.weight'),
+        ('losses.last.1.weight', 'losses.last.1.weight'),
+        ('losses.last.part', 'losses.last.0'),
+        ('losses.last.A.weight', 'losses.last.0.weight'),
+        ('hooks.EMAHook.momentum', 'hooks.0.momentum'),
+        ('loader.batch_size', 'loader.batch_size'),
+        ('loader.new.caption', 'loader.new.caption'),
+        ('new', 'new'),
+    ],
+)
+def test_entries_of_lists_are_found_by_name_or_type(option: str, resolved: str):
+    assert resolve_names({option: 3}, CONFIG) == {resolved: 3}
+
+
+def test_of_two_options_for_one_place_the_later_counts():
+    assert resolve_names({'losses.last.1.weight': 1, 'losses.last.caption.weight': 2}, CONFIG) == {
+        'losses.last.1.weight': 2
+    }
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('losses.last.captions.weight', r'losses\.last has no entry named captions \(did you mean caption\?\); it has'),
+        ('hooks.Other.x', 'hooks has several entries of type Other; give a position'),
+        ('sizes.first', 'sizes has no entry named first; it has none with a name'),
+    ],
+)
+def test_entries_that_are_not_there(option: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        resolve_names({option: 3}, CONFIG)
+
+
+@pytest.mark.parametrize(
+    'option', ['losses.last.part.weight', 'hooks.EMAHook.momentum', 'sizes.1', 'loader.batch_size', 'text', 'new']
+)
+def test_places_in_a_config(option: str):
+    check_places({option: 3}, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('loader.batchsize', r'Option loader\.batchsize: loader has no batchsize \(did you mean batch_size\?\)'),
+        ('lodaer.batch_size', r'the config has no lodaer \(did you mean loader\?\)'),
+        ('losses.first.part.weight', r'losses has no first; it has last'),
+        ('losses.last.2.weight', r'losses\.last has no 2; it has 0, 1'),
+        ('sizes.2', r'sizes has no 2; it has 0, 1'),
+        ('text.length', r'text has no length; it has nothing inside'),
+    ],
+)
+def test_places_that_a_config_lacks(option: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        check_places({option: 3}, CONFIG)
