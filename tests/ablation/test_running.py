@@ -18,8 +18,9 @@ STUB = Path(__file__).with_name('train_stub.py')
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Run]:
     def make(name: str, seed: int = 0, beginning: Run | None = None, **settings: object) -> Run:
-        defaults = dict(epochs=3, fails_at=0, waits_at=0, score=10.0, randomness=dict(seed=seed))
-        return Run(name, seed, Config({**defaults, **settings}), tmp_path / name / f'seed{seed}', beginning)
+        stub = dict(epochs=3, fails_at=0, waits_for=None, score=10.0)
+        config = Config(dict(stub={**stub, **settings}, randomness=dict(seed=seed)))
+        return Run(name, seed, config, tmp_path / name / f'seed{seed}', beginning)
 
     return make
 
@@ -73,7 +74,7 @@ def test_a_failing_run_is_kept_apart_and_goes_on_when_it_is_mended(make_run: Cal
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: Callable[..., Run]):
-    run = make_run('a', waits_at=3)
+    run = make_run('a', waits_for='never')
     with Trainings(STUB) as trainings:
 
         def kill() -> None:
@@ -92,13 +93,13 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: Callable[..., R
 
 
 def test_leaving_the_context_ends_what_runs_and_starts_nothing_more(make_run: Callable[..., Run]):
-    runs = [make_run(name, waits_at=2) for name in 'abc']
+    runs = [make_run(name, waits_for='never') for name in 'abc']
     begin = time.monotonic()
     with Trainings(STUB, jobs=2) as trainings:
         outcomes = trainings.run(runs)
         threading.Thread(target=lambda: next(outcomes), daemon=True).start()
         for run in runs[:2]:
-            wait_for(run.folder / 'epoch_1.pth')
+            wait_for(run.folder / 'epoch_2.pth')
         processes = list(trainings._processes)
     assert time.monotonic() - begin < 50
     assert len(processes) == 2

@@ -1,6 +1,7 @@
-"""The ablation tool, as a user runs it, on trainings of a second or two."""
+"""The ablation tool, as a user runs it: once on a real training, and on one of no time where it is interrupted."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,80 +11,85 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-ROWS = {
-    'all terms': {},
-    'broken': {'model.losses.bridging.part.num_neighbors': 0},
-}
+TOOL = REPOSITORY / 'tools/ablate.py'
 
 
-def command(config: Path, grid: Path, work: Path) -> list[str]:
-    arguments = [config, '--grid', grid, '--work-dir', work, '--seeds', '1', '--jobs', '2', '--metric', 'average/mAP']
-    return [sys.executable, str(REPOSITORY / 'tools/ablate.py'), *map(str, arguments)]
+def command(tool: Path, *arguments: object) -> list[str]:
+    return [sys.executable, *map(str, (tool, *arguments))]
 
 
-def run(*arguments: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, cwd=REPOSITORY)
+def run(tool: Path, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(command(tool, *arguments), capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
-def interrupt_after(checkpoint: Path, *arguments: Path) -> tuple[int, str]:
-    """Send the tool what Ctrl-C sends once there is a checkpoint; returns its exit status and its words."""
-    tool = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
-    for _ in range(12000):
-        if list(checkpoint.parent.parent.parent.glob(f'*/{checkpoint.parent.name}/{checkpoint.name}')):
-            break
-        assert tool.poll() is None, tool.stderr.read()
-        time.sleep(0.01)
-    tool.send_signal(signal.SIGINT)
-    _, words = tool.communicate(timeout=60)
-    return tool.returncode, words
+def write_grid(path: Path, **content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
 
 
-def test_a_grid_is_interrupted_and_run_to_its_end(config_file: Path, tmp_path: Path):
-    grid, work = tmp_path / 'grid.json', tmp_path / 'ablation'
-    grid.write_text(json.dumps({'rows': ROWS, 'shared_until': 'prompt'}))
-    status, words = interrupt_after(work / '_shared/any/seed0/epoch_2.pth', config_file, grid, work)
-    assert status == 130, words
-    assert words.endswith('Interrupted; the same command goes on from here.\n')
-    assert 'Traceback' not in words
-    (log,) = work.glob('_shared/*/seed0/train.log')
-    before = log.read_text()
-
-    result = run(config_file, grid, work)
+def test_rows_of_a_real_training(config_file: Path, tmp_path: Path):
+    rows = {'all terms': {}, 'broken': {'model.losses.bridging.part.num_neighbors': 0}}
+    grid, work = write_grid(tmp_path / 'grid.json', rows=rows, shared_until='prompt'), tmp_path / 'ablation'
+    arguments = ('--grid', grid, '--work-dir', work, '--seeds', 1, '--jobs', 2, '--metric', 'average/mAP')
+    result = run(TOOL, config_file, *arguments)
     assert result.returncode == 1, result.stderr[-3000:]
-    # The beginning went on, the good row from its end, and the broken one is told with the end of its log.
-    resumed = log.read_text().removeprefix(before)
-    assert 'resumed epoch: ' in resumed
-    assert 'Epoch(train)  [1]' not in resumed.replace('[warmup] ', '')
     assert 'resumed epoch: 5' in (work / 'all_terms/seed0/train.log').read_text()
+    scores = json.loads((work / 'all_terms/seed0/results.json').read_text())['after']
+    assert f'| all terms | {scores["average/mAP"]:.1f} |  | 1 |' in result.stdout
+    assert '| broken | - |' in result.stdout
     assert 'Failed: broken, seed 0\nexit status 1; the end of' in result.stderr
     assert 'num_neighbors' in result.stderr
-    scores = json.loads((work / 'all_terms/seed0/results.json').read_text())
-    assert f'| all terms | {scores["after"]["average/mAP"]:.1f} |  | 1 |' in (work / 'ablation.md').read_text()
-    assert '| broken | - |' in result.stdout
-    assert (work / 'ablation.csv').is_file()
-    assert (work / 'ablation.png').is_file()
     assert [path.name for path in work.rglob('*.pth')] == ['epoch_5.pth']
 
-    again = run(config_file, grid, work)
-    assert '2 runs, 1 of them done before' in again.stdout
 
-    grid.write_text(json.dumps({'rows': {'all terms': {'model.memory.momentum': 0.5}}}))
-    changed = run(config_file, grid, work)
+@pytest.fixture
+def stub(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """The tool beside a training of no time; a config of that training and the file that it waits for."""
+    tool = shutil.copy(TOOL, tmp_path)
+    shutil.copy(REPOSITORY / 'tests/ablation/train_stub.py', tmp_path / 'train.py')
+    config, gate = tmp_path / 'stub.py', tmp_path / 'gate'
+    config.write_text(
+        f'stub = dict(epochs=4, fails_at=0, waits_for={str(gate)!r}, score=10.0)\nrandomness = dict(seed=0)\n'
+    )
+    return tool, config, gate
+
+
+def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Path):
+    tool, config, gate = stub
+    grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'more': {'stub.score': 12.0}})
+    work = tmp_path / 'ablation'
+    arguments = (config, '--grid', grid, '--work-dir', work, '--seeds', 2, '--jobs', 2)
+    process = subprocess.Popen(command(tool, *arguments), stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    waiting = [work / row / 'seed0' for row in ('base', 'more')]
+    for _ in range(12000):
+        if all((folder / 'epoch_2.pth').exists() for folder in waiting):
+            break
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    assert 'Another process runs in' in run(tool, *arguments).stderr
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert (process.returncode, words) == (130, 'Interrupted; the same command goes on from here.\n')
+
+    gate.touch()
+    result = run(tool, *arguments)
+    # Nobody went on training behind the tool's back.
+    assert (waiting[0] / 'train.log').read_text().count('trained epoch 3') == 1
+    assert (waiting[0] / 'train.log').read_text().count('from epoch 2') == 1
+    assert result.returncode == 0, result.stderr
+    assert '| more | 12.5 [6.1, 18.9] | +2.0 [+2.0, +2.0] | 2 |' in (work / 'ablation.md').read_text()
+    assert {path.name for path in work.glob('ablation.*')} == {'ablation.md', 'ablation.csv', 'ablation.png'}
+    assert result.stdout.startswith('4 runs, 0 of them done before\n')
+    changed = run(tool, *arguments, '--cfg-options', 'stub.epochs=5')
     assert changed.returncode == 1
-    assert 'begun with other settings (model.memory.momentum: 0.3, now 0.5)' in changed.stderr
+    assert 'begun with other settings (stub.epochs: 4, now 5)' in changed.stderr
 
 
-@pytest.mark.parametrize(
-    ('grid', 'message'),
-    [
-        ({'rows': {'x': {'model.losses.bridging.port.weight': 0}}}, 'no entry named port (did you mean part?)'),
-        ({'lines': {}}, 'has lines; a grid file has rows'),
-    ],
-)
-def test_mistakes_are_told_in_a_line(config_file: Path, tmp_path: Path, grid: dict, message: str):
-    path = tmp_path / 'grid.json'
-    path.write_text(json.dumps(grid))
-    result = run(config_file, path, tmp_path / 'work')
+def test_a_mistake_is_told_in_a_line(stub: tuple[Path, Path, Path], tmp_path: Path):
+    tool, config, _ = stub
+    grid = write_grid(tmp_path / 'grid.json', rows={'x': {'stub.scroe': 0}})
+    result = run(tool, config, '--grid', grid, '--work-dir', tmp_path / 'work')
     assert result.returncode == 1
-    assert message in result.stderr
-    assert 'Traceback' not in result.stderr
+    assert result.stderr == "row 'x': Option stub.scroe: stub has no scroe (did you mean score?); it has " + (
+        'epochs, fails_at, waits_for, score.\n'
+    )
