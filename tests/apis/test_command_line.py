@@ -27,6 +27,13 @@ def test_options_reach_single_stages():
     assert config.train_cfg.stages[0].epochs == 1
 
 
+def test_options_reach_entries_of_lists_by_name():
+    options = ('train_cfg.stages.prompt.epochs=1', 'model.losses.bridging.triplet.weight=0')
+    config = load_config(parse('--cfg-options', *options))
+    assert [stage.epochs for stage in config.train_cfg.stages] == [4, 1, 14]
+    assert [term.name for term in config.model.losses.bridging if term.get('weight') == 0] == ['triplet']
+
+
 def test_data_root_reaches_every_path_below_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('CMDG_DATA_ROOT', '/elsewhere')
     for arguments, root in ((('--cfg-options', 'data_root=/somewhere'), '/somewhere'), ((), '/elsewhere')):

@@ -83,13 +83,4 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
     changed = run(tool, *arguments, '--cfg-options', 'stub.epochs=5')
     assert changed.returncode == 1
     assert 'begun with other settings (stub.epochs: 4, now 5)' in changed.stderr
-
-
-def test_a_mistake_is_told_in_a_line(stub: tuple[Path, Path, Path], tmp_path: Path):
-    tool, config, _ = stub
-    grid = write_grid(tmp_path / 'grid.json', rows={'x': {'stub.scroe': 0}})
-    result = run(tool, config, '--grid', grid, '--work-dir', tmp_path / 'work')
-    assert result.returncode == 1
-    assert result.stderr == "row 'x': Option stub.scroe: stub has no scroe (did you mean score?); it has " + (
-        'epochs, fails_at, waits_for, score.\n'
-    )
+    assert changed.stderr.count('\n') == 1
