@@ -19,7 +19,7 @@ args = parser.parse_args()
 settings: dict = {}
 exec(Path(args.config).read_text(), settings)
 stub = settings['stub']
-done = 0
+done, begin = 0, time.monotonic()
 if args.resume is not None:
     files = args.work_dir.glob('epoch_*.pth') if args.resume == 'auto' else [Path(args.resume)]
     done = max(int(file.stem.removeprefix('epoch_')) for file in files)
@@ -27,7 +27,8 @@ print(f'from epoch {done} with {os.environ["OMP_NUM_THREADS"]} threads', flush=T
 for epoch in range(done + 1, stub['epochs'] + 1):
     if epoch == stub['fails_at']:
         sys.exit(f'epoch {epoch} went wrong')
-    while epoch == 3 and stub['waits_for'] and not Path(stub['waits_for']).exists():
+    waits = epoch == 3 and stub['waits_for'] is not None
+    while waits and not Path(stub['waits_for']).exists() and time.monotonic() < begin + 60:
         time.sleep(0.01)
     print(f'trained epoch {epoch}', flush=True)
     (args.work_dir / f'epoch_{epoch}.pth').touch()
