@@ -1,6 +1,6 @@
-"""A sentence with a gap that learned vectors fill."""
+"""A sentence with gaps that learned vectors fill."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,81 +15,91 @@ DEFAULT_TEMPLATE = 'A photo of a {} person.'
 """Sentence around an identity's learned vectors (CMDG, identity prompts)."""
 
 
-def check_template(template: str) -> None:
-    """Check that a template has exactly one gap.
+_EXAMPLES = {1: DEFAULT_TEMPLATE, 2: 'A photo of a {} person from {} dataset.'}
+
+
+def check_template(template: str, num_gaps: int = 1) -> None:
+    """Check that a template has the right number of gaps.
 
     Args:
         template: Sentence such as 'A photo of a {} person.'.
+        num_gaps: How many gaps it must have.
 
     Raises:
-        ValueError: If it has no gap or several.
+        ValueError: If it has more or fewer.
     """
-    if template.count(GAP) != 1:
-        raise ValueError(
-            f"A prompt template needs exactly one {{}}, as in 'A photo of a {{}} person.', got {template!r}."
-        )
+    if template.count(GAP) != num_gaps:
+        number = {1: 'one', 2: 'two'}.get(num_gaps, str(num_gaps))
+        example = f', as in {_EXAMPLES[num_gaps]!r}' if num_gaps in _EXAMPLES else ''
+        raise ValueError(f'A prompt template needs exactly {number} {{}} here{example}; got {template!r}.')
 
 
 @dataclass(frozen=True)
 class TokenizedTemplate:
-    """A template with its gap filled by placeholder words, as tokens.
+    """A template with its gaps filled by placeholder words, as tokens.
 
     Attributes:
         tokens: Token ids up to and with the end-of-text token, (L,).
-        start: Index of the first placeholder.
-        num_context: Number of placeholders.
+        gaps: Places of each gap's placeholders, from left to right.
     """
 
     tokens: Tensor
-    start: int
-    num_context: int
+    gaps: tuple[slice, ...]
 
-    def fill(self, embeddings: Tensor, context: Tensor) -> Tensor:
+    def fill(self, embeddings: Tensor, *contexts: Tensor) -> Tensor:
         """Put context vectors where the placeholders stand.
 
         Args:
             embeddings: Token embeddings of the template, (L, text width).
-            context: Context vectors of each prompt, (C, num_context, text width).
+            *contexts: For each gap the context vectors of each prompt, (C, number of placeholders, text width).
 
         Returns:
             Token embeddings of all prompts, (C, L, text width).
         """
-        before, after = embeddings[: self.start], embeddings[self.start + self.num_context :]
-        repeated = [part.expand(len(context), -1, -1) for part in (before, after)]
-        return torch.cat([repeated[0], context.to(embeddings.dtype), repeated[1]], dim=1)
+        pieces, end = [], 0
+        for gap, context in zip(self.gaps, contexts, strict=True):
+            pieces += [embeddings[end : gap.start].expand(len(context), -1, -1), context.to(embeddings.dtype)]
+            end = gap.stop
+        return torch.cat([*pieces, embeddings[end:].expand(len(contexts[0]), -1, -1)], dim=1)
 
 
 def tokenize_template(
-    clip: nn.Module, tokenizer: Callable[[list[str]], Tensor], template: str, num_context: int
+    clip: nn.Module, tokenizer: Callable[[list[str]], Tensor], template: str, num_context: Sequence[int]
 ) -> TokenizedTemplate:
-    """Tokenize a template and locate its gap.
+    """Tokenize a template and locate its gaps.
 
     Args:
         clip: The model, which knows how its tokenizer marks the end of a text.
         tokenizer: Turns sentences into token ids, (B, context length).
-        template: Sentence with one gap.
-        num_context: Number of learned vectors in the gap, at least 1.
+        template: Sentence with as many gaps as there are numbers.
+        num_context: Number of learned vectors in each gap, at least 1.
 
     Returns:
-        The tokens with the place of the gap.
+        The tokens with the places of the gaps.
 
     Raises:
-        ValueError: If the gap is missing, glued to a word, or if the sentence is longer than the context.
+        ValueError: If a gap is missing, glued to a word, or if the sentence is longer than the context.
     """
-    check_template(template)
-    if num_context < 1:
-        raise ValueError(f'A prompt needs at least one context vector, got {num_context}.')
-    filled = template.replace(GAP, ' '.join([_PLACEHOLDER] * num_context))
-    prefix, suffix = template.split(GAP)
-    tokens, before, after, placeholder = tokenizer([filled, prefix, suffix, _PLACEHOLDER])
-    end, start, rest, _ = end_positions(clip, torch.stack([tokens, before, after, placeholder])).tolist()
-    if start + num_context + rest > len(tokens):
+    check_template(template, len(num_context))
+    if min(num_context) < 1:
+        raise ValueError(f'A prompt needs at least one context vector in each gap, got {list(num_context)}.')
+    written = template.split(GAP)
+    rows = tokenizer([_PLACEHOLDER, *written])
+    # Each piece of the sentence comes with a start and an end token of its own.
+    placeholder, *pieces = [row[1:end] for row, end in zip(rows, end_positions(clip, rows).tolist(), strict=True)]
+    tokens, gaps = [rows[0, :1], pieces[0]], []
+    for number, piece in zip(num_context, pieces[1:], strict=True):
+        start = sum(map(len, tokens))
+        gaps.append(slice(start, start + number))
+        tokens += [placeholder.repeat(number), piece]
+    expected = torch.cat([*tokens, rows[0, 1 + len(placeholder) :][:1]])
+    if len(expected) > rows.shape[1]:
         raise ValueError(
-            f'{template!r} with {num_context} context vectors has {start + num_context + rest} tokens, '
-            f'but the text tower takes {len(tokens)}. Shorten the template or take fewer vectors.'
+            f'{template!r} with {sum(num_context)} context vectors has {len(expected)} tokens, '
+            f'but the text tower takes {rows.shape[1]}. Shorten the template or take fewer vectors.'
         )
-    gap = tokens[start : start + num_context]
-    # `rest` counts the start token of the suffix, which takes the place of the end token of the whole.
-    if end != start + num_context + rest - 1 or not bool((gap == placeholder[1]).all()):
-        raise ValueError(f'The gap in {template!r} must stand between spaces or punctuation, not touch a word.')
-    return TokenizedTemplate(tokens[: end + 1].clone(), start, num_context)
+    words = [' '.join([_PLACEHOLDER] * number) for number in num_context]
+    filled = ''.join(part for pair in zip(written, [*words, ''], strict=True) for part in pair)
+    if not torch.equal(tokenizer([filled])[0, : len(expected)], expected):
+        raise ValueError(f'A gap in {template!r} must stand between spaces or punctuation, not touch a word.')
+    return TokenizedTemplate(expected, tuple(gaps))

@@ -109,7 +109,7 @@ class TextAwareCLIP(BaseModule):
         self.norm_width = nn.LayerNorm(self.width)
         self.norm_shared = nn.LayerNorm(self.embed_dim)
         self.text_finetune_layers = text_finetune_layers
-        self._templates: dict[tuple[str, int], TokenizedTemplate] = {}
+        self._templates: dict[tuple[str, tuple[int, ...]], TokenizedTemplate] = {}
         self.set_trainable(True)
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
@@ -258,14 +258,16 @@ class TextAwareCLIP(BaseModule):
             embeddings = text_module(self.clip).token_embedding(tokens)
             return encode_embeddings(self.clip, embeddings, end_positions(self.clip, tokens))
 
-    def encode_prompts(self, context: Tensor, template: str = DEFAULT_TEMPLATE, chunk_size: int = 512) -> Tensor:
-        """Encode sentences with learned vectors in their gap (CMDG, identity prompts, after CLIP-ReID).
+    def encode_prompts(
+        self, context: Tensor | Sequence[Tensor], template: str = DEFAULT_TEMPLATE, chunk_size: int = 512
+    ) -> Tensor:
+        """Encode sentences with learned vectors in their gaps (CMDG, identity prompts, after CLIP-ReID).
 
         Gradients reach the context, also through a frozen tower.
 
         Args:
-            context: Learned vectors of each prompt, (C, n, text width).
-            template: Sentence with one gap.
+            context: Learned vectors of each prompt, (C, n, text width); one such tensor for each gap.
+            template: Sentence with as many gaps.
             chunk_size: Number of prompts in one pass of the tower, which bounds the memory taken without gradients.
 
         Returns:
@@ -274,22 +276,26 @@ class TextAwareCLIP(BaseModule):
         Raises:
             ValueError: If the context has another shape, or if the template has no clear gap.
         """
-        if context.ndim != 3 or len(context) == 0 or context.shape[2] != self.text_width:
-            raise ValueError(
-                f'Expected context vectors of shape (C, n, {self.text_width}) with C >= 1, got {tuple(context.shape)}.'
-            )
+        contexts = (context,) if isinstance(context, Tensor) else tuple(context)
+        for one in contexts:
+            if one.ndim != 3 or not 0 < len(one) == len(contexts[0]) or one.shape[2] != self.text_width:
+                raise ValueError(
+                    f'Expected context vectors of shape (C, n, {self.text_width}) with C >= 1, the same in every gap; '
+                    f'got {", ".join(str(tuple(each.shape)) for each in contexts)}.'
+                )
         if chunk_size < 1:
             raise ValueError(f'`chunk_size` must be at least 1, got {chunk_size}.')
-        prompt = self._tokenized_template(template, context.shape[1])
-        embeddings = text_module(self.clip).token_embedding(prompt.tokens.to(context.device))
-        end = torch.full((1,), len(prompt.tokens) - 1, device=context.device)
+        prompt = self._tokenized_template(template, tuple(one.shape[1] for one in contexts))
+        device = contexts[0].device
+        embeddings = text_module(self.clip).token_embedding(prompt.tokens.to(device))
+        end = torch.full((1,), len(prompt.tokens) - 1, device=device)
         features = [
-            encode_embeddings(self.clip, prompt.fill(embeddings, chunk), end.expand(len(chunk)))
-            for chunk in context.split(chunk_size)
+            encode_embeddings(self.clip, prompt.fill(embeddings, *chunks), end.expand(len(chunks[0])))
+            for chunks in zip(*(one.split(chunk_size) for one in contexts), strict=True)
         ]
         return torch.cat(features)
 
-    def _tokenized_template(self, template: str, num_context: int) -> TokenizedTemplate:
+    def _tokenized_template(self, template: str, num_context: tuple[int, ...]) -> TokenizedTemplate:
         key = template, num_context
         if key not in self._templates:
             self._templates[key] = tokenize_template(self.clip, self.tokenizer, template, num_context)

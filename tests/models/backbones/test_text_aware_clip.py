@@ -147,6 +147,11 @@ def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone):
         expected = backbone.encode_text(backbone.tokenize([sentence])[0])
         prompts = backbone.encode_prompts(word.expand(2, count, -1), template)
         torch.testing.assert_close(prompts, expected.expand(2, -1), atol=1e-5, rtol=0)
+    two = (word.expand(3, 2, -1), word.expand(3, 1, -1))
+    expected = backbone.encode_text(backbone.tokenize(['the X X person from X place'])[0]).expand(3, -1)
+    for chunk_size in (512, 2):
+        prompts = backbone.encode_prompts(two, 'the {} person from {} place', chunk_size)
+        torch.testing.assert_close(prompts, expected, atol=1e-5, rtol=0)
 
 
 def test_gradients_reach_the_context_through_the_frozen_tower(backbone):
@@ -174,6 +179,8 @@ def test_prompts_that_do_not_fit_are_refused(backbone):
     for shape in [(4, 16), (2, 4, 15), (0, 4, 16)]:
         with pytest.raises(ValueError, match=r'\(C, n, 16\)'):
             backbone.encode_prompts(torch.zeros(shape))
+    with pytest.raises(ValueError, match=r'the same in every gap; got \(3, 1, 16\), \(2, 1, 16\)'):
+        backbone.encode_prompts((torch.zeros(3, 1, 16), torch.zeros(2, 1, 16)), '{} from {}')
     with pytest.raises(ValueError, match='at least one context vector'):
         backbone.encode_prompts(torch.zeros(1, 0, 16))
     with pytest.raises(ValueError, match=r'22 tokens.*takes 20'):

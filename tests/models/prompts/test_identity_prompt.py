@@ -41,3 +41,25 @@ def test_checkpoint_of_other_identities_names_both_counts():
     prompt.load_state_dict(IdentityPrompt(192, 8).state_dict())
     with pytest.raises(ValueError, match=r'trained on 200 identities.*this data has 192'):
         prompt.load_state_dict(IdentityPrompt(200, 8).state_dict())
+
+
+DOMAIN_TEMPLATE = 'A photo of a {} person from {} dataset.'
+
+
+def test_domains_learn_from_their_sentences_and_identities_do_not():
+    prompt = IdentityPrompt(5, 8, num_domains=3, num_domain_context=2, domain_template=DOMAIN_TEMPLATE)
+    assert prompt.domain_context.shape == (3, 2, 8)
+    people, places = prompt.in_domain(torch.tensor([4, 0]), torch.tensor([2, 2]))
+    assert torch.equal(people, prompt.context[[4, 0]])
+    (people.sum() + places.sum()).backward()
+    assert prompt.context.grad is None
+    assert prompt.domain_context.grad[:, 0, 0].tolist() == [0, 0, 2]
+
+
+def test_domain_vectors_exist_only_where_a_template_asks_for_them():
+    assert list(IdentityPrompt(5, 8, num_domains=3).state_dict()) == ['context']
+    with pytest.raises(ValueError, match='exactly two'):
+        IdentityPrompt(5, 8, domain_template='A photo of a {} person.')
+    prompt = IdentityPrompt(5, 8, num_domains=3, domain_template=DOMAIN_TEMPLATE)
+    with pytest.raises(ValueError, match=r'trained on 4 domains .*this data has 3'):
+        prompt.load_state_dict(IdentityPrompt(5, 8, num_domains=4, domain_template=DOMAIN_TEMPLATE).state_dict())
