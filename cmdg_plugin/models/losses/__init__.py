@@ -6,10 +6,16 @@ from cmdg_plugin.models.losses.distribution_alignment_loss import (
     DistributionAlignmentLoss,
     distribution_alignment_loss,
 )
+from cmdg_plugin.models.losses.domain_adversarial_loss import (
+    DomainAdversarialLoss,
+    domain_adversarial_loss,
+    reverse_gradient,
+)
 from cmdg_plugin.models.losses.neighbor_diagnostics import NeighborDiagnostics, describe_neighbors
 from cmdg_plugin.models.losses.part_neighbor_loss import PartNeighborLoss, part_neighbor_loss
 from cmdg_plugin.models.losses.prompt_classification_loss import PromptClassificationLoss, prompt_classification_loss
 from cmdg_plugin.models.losses.prompt_contrastive_loss import PromptContrastiveLoss, prompt_contrastive_loss
+from cmdg_plugin.models.losses.prompt_guidance_loss import PromptGuidanceLoss, prompt_guidance_loss
 from cmdg_plugin.models.losses.soft_identity_loss import SoftIdentityLoss, soft_identity_loss
 from cmdg_plugin.models.losses.terms import LossTerms
 from cmdg_plugin.models.losses.text_neighbors import TextNeighborSearch, find_text_neighbors
@@ -18,20 +24,25 @@ __all__ = [
     'BatchHardTripletLoss',
     'CaptionContrastiveLoss',
     'DistributionAlignmentLoss',
+    'DomainAdversarialLoss',
     'LossTerms',
     'NeighborDiagnostics',
     'PartNeighborLoss',
     'PromptClassificationLoss',
     'PromptContrastiveLoss',
+    'PromptGuidanceLoss',
     'SoftIdentityLoss',
     'TextNeighborSearch',
     'batch_hard_triplet_loss',
     'caption_contrastive_loss',
     'describe_neighbors',
     'distribution_alignment_loss',
+    'domain_adversarial_loss',
     'find_text_neighbors',
     'part_neighbor_loss',
     'prompt_classification_loss',
     'prompt_contrastive_loss',
+    'prompt_guidance_loss',
+    'reverse_gradient',
     'soft_identity_loss',
 ]

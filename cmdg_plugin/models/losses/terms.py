@@ -47,6 +47,9 @@ class LossTerms(nn.Module):
     A module whose class says `has_loss = False` has no weight: it returns what its `outputs` name, and is computed only
     if a term that is computed reads one of them; or it returns a dict of numbers for the log, `<name>/<key>`.
 
+    A term may have parameters: name it in the stage's `trainable`, as `losses.<stage>`. Where the training data decides
+    their number, the module has a method `bind_data` that makes them; it is given, by name, what it asks for.
+
     Args:
         terms: One dict a term: `type` (any module of the `MODELS` registries) and its arguments; `name` (unique; the
             loss is reported as `loss_<name>`); `inputs`, field name by argument of the module's `forward`; optionally
@@ -76,6 +79,32 @@ class LossTerms(nn.Module):
     def names(self) -> tuple[str, ...]:
         """Names of all terms, in order."""
         return tuple(term.name for term in self.terms)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of all fields that terms which are computed read."""
+        return frozenset(field for term in self.terms if term.runs for field in term.inputs.values())
+
+    def bind_data(self, **sizes: int) -> None:
+        """Tell the terms that ask for it, by a method of this name, what the training data decides.
+
+        Args:
+            **sizes: Every size there is, by name; a term is given those that its method has arguments for.
+
+        Raises:
+            ValueError: If a term asks for a size that is none of them.
+        """
+        for term in self.terms:
+            bind = getattr(self.losses[term.key], 'bind_data', None)
+            if bind is None:
+                continue
+            asked = list(inspect.signature(bind).parameters)
+            unknown = [name for name in asked if name not in sizes]
+            if unknown:
+                raise ValueError(
+                    f"loss term '{term.name}': bind_data asks for {', '.join(unknown)}; there are {', '.join(sizes)}"
+                )
+            bind(**{name: sizes[name] for name in asked})
 
     def forward(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
         """Compute the terms in order.

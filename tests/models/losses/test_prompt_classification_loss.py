@@ -16,6 +16,15 @@ def test_matches_loops():
     assert PromptClassificationLoss()(image, prompts, torch.tensor(targets)).item() == pytest.approx(expected)
 
 
+def test_smoothing_shares_mass_with_every_identity():
+    image, prompts, targets = torch.randn(3, 4), torch.randn(5, 4), torch.tensor([4, 0, 2])
+    chances = (image @ prompts.T).log_softmax(dim=1)
+    expected = -sum(0.9 * row[target] + 0.1 * row.mean() for row, target in zip(chances, targets, strict=True)) / 3
+    torch.testing.assert_close(PromptClassificationLoss(smoothing=0.1)(image, prompts, targets), expected)
+    with pytest.raises(ValueError, match='smoothing must lie between 0 and 1'):
+        PromptClassificationLoss(smoothing=1.5)
+
+
 def test_half_precision_under_autocast_is_computed_in_float32():
     image, prompts, targets = torch.randn(3, 16).bfloat16(), torch.randn(5, 16), torch.tensor([4, 0, 2])
     with torch.autocast('cpu', dtype=torch.bfloat16):

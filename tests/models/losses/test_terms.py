@@ -91,6 +91,31 @@ def test_terms_of_users_and_of_mmpretrain_fit_in(fields):
     assert [name for name, _ in terms.named_parameters()] == ['losses.loss_values.factor']
 
 
+def test_fields_read_are_those_of_terms_that_run():
+    assert LossTerms([PART | dict(weight=0), SID]).reads >= {'image_parts', 'bank', 'logits', 'bank_labels'}
+    assert LossTerms([PART | dict(weight=0), SID | dict(weight=0), TRIPLET]).reads == {'feature', 'labels'}
+
+
+def test_terms_are_given_the_sizes_that_they_ask_for():
+    @MODELS.register_module(force=True)
+    class SizedForTest(nn.Module):
+        def bind_data(self, num_domains, embed_dim):
+            self.layer = nn.Linear(embed_dim, num_domains)
+
+        def forward(self, feature):
+            return self.layer(feature).mean()
+
+    terms = LossTerms([TRIPLET, dict(type='SizedForTest', name='sized', inputs=dict(feature='feature'))])
+    assert not list(terms.parameters())
+    terms.bind_data(num_domains=3, num_identities=7, embed_dim=8)
+    assert {name: tuple(p.shape) for name, p in terms.named_parameters()} == {
+        'losses.loss_sized.layer.weight': (3, 8),
+        'losses.loss_sized.layer.bias': (3,),
+    }
+    with pytest.raises(ValueError, match="'sized': bind_data asks for embed_dim; there are num_domains"):
+        terms.bind_data(num_domains=3)
+
+
 def test_builds_from_the_registry(fields):
     terms = MODELS.build(dict(type='LossTerms', terms=[TRIPLET]))
     assert terms.names == ('tri',)
