@@ -10,7 +10,7 @@ import torch
 
 from cmdg_plugin.checkpoints import trust_checkpoint_classes
 from cmdg_plugin.engine.atomic_backend import AtomicLocalBackend
-from cmdg_plugin.models.cmdg_reid import IDENTITY_PARTS
+from cmdg_plugin.models.cmdg_reid import TRAINING_PARTS
 
 _META_KEPT = ('cfg', 'dataset_meta', 'epoch', 'seed', 'mmengine_version')
 
@@ -18,8 +18,8 @@ _META_KEPT = ('cfg', 'dataset_meta', 'epoch', 'seed', 'mmengine_version')
 def strip_checkpoint(checkpoint: Mapping[str, Any], half: bool = False) -> dict[str, Any]:
     """Keep what inference needs: the weights of the towers, and the config with which they were trained.
 
-    Optimizer, schedules, logs, classifiers, identity prompts, the memory bank, and the weights that an EMA hook keeps
-    beside the averaged ones, are left out.
+    Optimizer, schedules, logs, classifiers, identity prompts, the memory bank, parameters of loss terms, and the
+    weights that an EMA hook keeps beside the averaged ones, are left out.
 
     Args:
         checkpoint: A checkpoint of a training run.
@@ -34,7 +34,7 @@ def strip_checkpoint(checkpoint: Mapping[str, Any], half: bool = False) -> dict[
     weights = checkpoint.get('state_dict')
     if not isinstance(weights, Mapping) or not any(name.startswith('backbone.') for name in weights):
         raise ValueError('Expected a checkpoint with the weights of a CMDGReID model in `state_dict`.')
-    beginnings = tuple(f'{part}.' for part in IDENTITY_PARTS)
+    beginnings = tuple(f'{part}.' for part in TRAINING_PARTS)
     kept = {name: value.cpu() for name, value in weights.items() if not name.startswith(beginnings)}
     if half:
         kept = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}

@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import lookup_rows
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.models.same_model import check_same_model
@@ -18,9 +19,20 @@ from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
 
 IDENTITY_PARTS = ('head', 'prompts', 'memory')
-"""Parts of the model that belong to the training identities, and that features do without."""
+"""Parts of the model that belong to the training identities."""
 
-_HANDED_OVER = ('sample_identities', 'sample_domains', 'image_regions', 'caption_global', 'prompt_features')
+TRAINING_PARTS = (*IDENTITY_PARTS, 'losses')
+"""Parts of the model that features do without."""
+
+_HANDED_OVER = (
+    'sample_identities',
+    'sample_domains',
+    'identity_domains',
+    'image_regions',
+    'caption_global',
+    'prompt_features',
+    'domain_prompt_features',
+)
 _GLOBAL = REGIONS.index('global')
 
 
@@ -50,9 +62,11 @@ class CMDGReID(BaseModel):
     # copy of the model (averaged weights) or walks over its buffers (data parallelism) counts on finding the same ones.
     sample_identities: Tensor | None
     sample_domains: Tensor | None
+    identity_domains: Tensor | None
     image_regions: Tensor | None
     caption_global: Tensor | None
     prompt_features: Tensor | None
+    domain_prompt_features: Tensor | None
 
     def __init__(
         self,
@@ -120,7 +134,7 @@ class CMDGReID(BaseModel):
         """
         labels = _numbered('Identities', identities)
         sources = torch.zeros_like(labels) if domains is None else _numbered('Domains', domains)
-        _check_islands(labels, sources)
+        domain_of = _check_islands(labels, sources)
         found = torch.unique(labels)
         if self.sample_identities is not None:
             if not torch.equal(self.sample_identities.cpu(), labels):
@@ -129,15 +143,28 @@ class CMDGReID(BaseModel):
                     f'{len(labels)} others; build a new one.'
                 )
             return
-        self.sample_identities, self.sample_domains = labels, sources
+        self.sample_identities, self.sample_domains, self.identity_domains = labels, sources, domain_of
+        num_domains = int(sources.max()) + 1
         backbone = self.backbone
         sizes: dict[str, dict[str, int]] = {
             'head': {'num_identities': len(found), 'width': backbone.width, 'embed_dim': backbone.embed_dim},
-            'prompts': {'num_identities': len(found), 'text_width': backbone.text_width},
+            'prompts': {
+                'num_identities': len(found),
+                'text_width': backbone.text_width,
+                'num_domains': num_domains,
+            },
             'memory': {'num_samples': len(labels), 'num_parts': len(PARTS), 'dim': backbone.embed_dim},
         }
         for part in IDENTITY_PARTS:
             setattr(self, part, _build({**sizes[part], **self._identity_cfgs[part]}))
+        for terms in self.losses.values():
+            cast(LossTerms, terms).bind_data(
+                num_identities=len(found),
+                num_domains=num_domains,
+                num_samples=len(labels),
+                width=backbone.width,
+                embed_dim=backbone.embed_dim,
+            )
         self._always_frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
 
     @property
@@ -145,7 +172,7 @@ class CMDGReID(BaseModel):
         return getattr(self.backbone, 'text_finetune_layers', 0) > 0
 
     def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
-        """Raise a ValueError if a stage trains parameters that do not exist or never train."""
+        """Raise a ValueError if a stage trains what does not exist or never trains, or leaves its own terms' out."""
         names = [name for name, _ in self.named_parameters() if name not in self._always_frozen]
         for beginning in beginnings:
             if not any(_begins(name, beginning) for name in names):
@@ -154,6 +181,13 @@ class CMDGReID(BaseModel):
                     f"Stage '{stage}' trains '{beginning}', but no trainable parameter's name begins so. "
                     f'There are: {", ".join(parts)}.'
                 )
+        own = [name for name in names if name.startswith(f'losses.{stage}.')]
+        left_out = [name for name in own if not any(_begins(name, beginning) for beginning in beginnings)]
+        if left_out:
+            raise ValueError(
+                f"Stage '{stage}' has loss terms with parameters that it does not train, such as {left_out[0]}: add "
+                f"'losses.{stage}' to the stage's `trainable`."
+            )
 
     def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
         """Set what is trainable.
@@ -193,16 +227,32 @@ class CMDGReID(BaseModel):
         """Training images whose features this rank keeps: its share where the memory bank is sharded, None for all."""
         return self.memory.held if self.memory.sharded else None
 
+    @property
+    def needs_bank(self) -> bool:
+        """Whether a loss term of the current stage reads the memory bank."""
+        return any(field.startswith('bank') for field in self._read)
+
+    @property
+    def needs_captions(self) -> bool:
+        """Whether the current stage reads caption features; the memory bank keeps those of the parts."""
+        return self.needs_bank or any(field.startswith('caption_') for field in self._read)
+
+    @property
+    def _read(self) -> frozenset[str]:
+        if self.stage is None or self.stage not in self.losses:
+            return frozenset()
+        return cast(LossTerms, self.losses[self.stage]).reads
+
     def remember_images(self, image_regions: Tensor) -> None:
         """Keep the region features (n, R, D) of this rank's `share` for prompt learning and the bank's first fill."""
         self.image_regions = image_regions
 
     @torch.no_grad()
-    def start_bridging(self, caption_regions: Tensor, fill_memory: bool = True) -> None:
+    def start_bridging(self, caption_regions: Tensor | None, fill_memory: bool = True) -> None:
         """Encode the identity prompts, and fill the memory bank from the remembered images.
 
         Args:
-            caption_regions: Caption features (n, R, D) of this rank's `share`.
+            caption_regions: Caption features (n, R, D) of this rank's `share`; None where no term reads captions.
             fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
 
         Raises:
@@ -213,11 +263,13 @@ class CMDGReID(BaseModel):
                 f'backbone.text_finetune_layers is {self.backbone.text_finetune_layers}, but this stage trains nothing '
                 "of the text tower: add its modules, such as 'backbone.clip.transformer', to the stage's `trainable`."
             )
-        if fill_memory or not self._trains_text:
-            self.memory.set_text(caption_regions[:, : len(PARTS)])
-        # A copy: a view would keep the part features alive, too.
-        self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
-        self.prompt_features = self.backbone.encode_prompts(self.prompts(), self.prompts.template)
+        if caption_regions is not None:
+            if fill_memory or not self._trains_text:
+                self.memory.set_text(caption_regions[:, : len(PARTS)])
+            # A copy: a view would keep the part features alive, too.
+            self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
+        everyone = torch.arange(self.prompts.num_identities, device=self.prompts.context.device)
+        self.prompt_features, self.domain_prompt_features = self._encode_prompts(everyone)
         if fill_memory:
             images = _needed(self.image_regions, 'image features of the memory bank', 'DomainBridgingHook')
             rows = torch.arange(self.memory.held.start, self.memory.held.stop, device=images.device)
@@ -255,21 +307,38 @@ class CMDGReID(BaseModel):
         identities = cast(Tensor, self.sample_identities)
         # An identity that stands several times in the batch is encoded once.
         own, places = torch.unique(identities[image_index], return_inverse=True)
-        texts = self.backbone.encode_prompts(self.prompts(own), self.prompts.template)
-        (everyone,), (texts,) = gather_batch(image_index), gather_batch(texts[places])
+        texts = [each[places] for each in self._encode_prompts(own) if each is not None]
+        (everyone,), texts = gather_batch(image_index), list(gather_batch(*texts))
         images = lookup_rows(images[:, _GLOBAL], everyone, self.memory.first_row)
         return {
             'labels': identities[everyone],
             'domains': cast(Tensor, self.sample_domains)[everyone],
             'epoch': self.stage_epoch,
             'global_shared': images,
-            'prompt_texts': texts,
-        }
+            'prompt_texts': texts[0],
+        } | ({'domain_prompt_texts': texts[1]} if len(texts) > 1 else {})
+
+    def _encode_prompts(self, identities: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Encode identities' prompts, (C, D), and the same with their domains where there is a template for it."""
+        plain = self.backbone.encode_prompts(self.prompts(identities), self.prompts.template)
+        if self.prompts.domain_template is None:
+            return plain, None
+        filling = self.prompts.in_domain(identities, cast(Tensor, self.identity_domains)[identities])
+        return plain, self.backbone.encode_prompts(filling, self.prompts.domain_template)
 
     def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
-        """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first."""
+        """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first.
+
+        Captions and bank are left alone where no term reads them.
+        """
+        prompts = _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook')
+        fields = self.warmup_fields(inputs, data_samples) | {'prompt_features': prompts}
+        if self.domain_prompt_features is not None:
+            fields['domain_prompt_features'] = self.domain_prompt_features
+        parts = fields['parts'] = fields['image_regions'][: len(PARTS)]
+        if not self.needs_captions:
+            return fields
         captions = _needed(self.caption_global, 'features of the captions', 'DomainBridgingHook')
-        fields = self.warmup_fields(inputs, data_samples)
         index = fields['image_index']
         if self._trains_text:
             (texts,) = gather_batch(self._encode_captions(data_samples))
@@ -277,14 +346,13 @@ class CMDGReID(BaseModel):
         else:
             rows = [lookup_rows(table, index, self.memory.first_row) for table in (self.memory.text, captions)]
             texts, new_text = torch.cat([rows[0], rows[1][:, None]], dim=1), None
-        parts = fields['image_regions'][: len(PARTS)]
+        fields |= {'caption_regions': texts.transpose(0, 1), 'caption_global': texts[:, _GLOBAL]}
+        if not self.needs_bank:
+            return fields
         if self.guard.lets_pass(parts):
             self.memory.update(index, parts.detach(), new_text)
         bank = self.memory.searched
         return fields | {
-            'parts': parts,
-            'caption_regions': texts.transpose(0, 1),
-            'caption_global': texts[:, _GLOBAL],
             'bank': bank.image,
             'bank_norms': bank.norms,
             'bank_text': bank.text,
@@ -293,7 +361,6 @@ class CMDGReID(BaseModel):
             'bank_first_row': bank.first_row,
             'bank_labels': self.sample_identities,
             'bank_domains': self.sample_domains,
-            'prompt_features': _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook'),
         }
 
     def _encode_captions(self, data_samples: list[Any]) -> Tensor:
@@ -397,9 +464,10 @@ class CMDGReID(BaseModel):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         check_same_model(state_dict, f'{prefix}backbone.', self.backbone)
         if self.sample_identities is None:
-            # Features need no identities: a checkpoint's are left aside, without a warning for each.
-            for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in IDENTITY_PARTS))]:
+            # Features need neither identities nor losses: a checkpoint's are left aside, without a warning for each.
+            for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in TRAINING_PARTS))]:
                 del state_dict[key]
+            state_dict.update({f'{prefix}losses.{name}': value for name, value in self.losses.state_dict().items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -417,13 +485,14 @@ def _numbered(what: str, values: Sequence[int] | np.ndarray) -> Tensor:
     return labels
 
 
-def _check_islands(identities: Tensor, domains: Tensor) -> None:
-    """Raise a ValueError unless each identity belongs to one domain."""
+def _check_islands(identities: Tensor, domains: Tensor) -> Tensor:
+    """Return the domain of each identity, (C,); raise a ValueError unless it has one."""
     if len(identities) != len(domains):
         raise ValueError(f'There are {len(identities)} identities of images, but {len(domains)} domains of images.')
     domain_of = torch.zeros(int(identities.max()) + 1, dtype=domains.dtype).scatter_(0, identities, domains)
     if not torch.equal(domain_of[identities], domains):
         raise ValueError('An identity stands in two domains; number the identities over all domains.')
+    return domain_of
 
 
 def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 
+from cmdg_plugin.apis.publishing import strip_checkpoint
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import MODELS
 
@@ -330,3 +331,78 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
     _, log = model.parse_losses(after)
     total = sum(value.detach() for name, value in after.items() if name.startswith('loss_'))
     assert float(log['loss'].detach()) == pytest.approx(float(total))
+
+
+DOMAINS = [0] * 6 + [1] * 9
+DOMAIN_TEMPLATE = 'A photo of a {} person from {} dataset.'
+ADVERSARIAL = {'type': 'DomainAdversarialLoss', 'name': 'domain'}
+
+
+@pytest.fixture
+def domain_model(tiny_config: Config) -> CMDGReID:
+    tiny_config.model.prompts.domain_template = DOMAIN_TEMPLATE
+    term = {**ADVERSARIAL, 'inputs': {'features': 'prompt_texts', 'domains': 'domains'}}
+    tiny_config.model.losses.prompt.append(term)
+    torch.manual_seed(0)
+    built = MODELS.build(copy.deepcopy(tiny_config.model))
+    built.bind_identities(IDENTITIES, DOMAINS)
+    return built
+
+
+def test_prompts_are_encoded_with_the_domain_of_their_identity(domain_model: CMDGReID):
+    domain_model.remember_images(torch.zeros(15, 4, 16))
+    domain_model.start_stage('prompt', ['prompts', 'losses.prompt'])
+    fields = domain_model.prompt_fields(torch.tensor([14, 0, 7]))
+    prompts, encode = domain_model.prompts, domain_model.backbone.encode_prompts
+    people, places = prompts.context[[4, 0, 2]], prompts.domain_context[[1, 0, 1]]
+    torch.testing.assert_close(fields['prompt_texts'], encode(people))
+    torch.testing.assert_close(fields['domain_prompt_texts'], encode((people, places), DOMAIN_TEMPLATE))
+    domain_model.start_stage('bridging', IMAGE_SIDE)
+    domain_model.start_bridging(torch.zeros(15, 4, 16), fill_memory=False)
+    everyone = encode((prompts.context, prompts.domain_context[[0, 0, 1, 1, 1]]), DOMAIN_TEMPLATE)
+    fields = domain_model.bridging_fields(**domain_model.data_preprocessor(batch([0, 1, 3])))
+    torch.testing.assert_close(fields['domain_prompt_features'], everyone)
+
+
+def test_a_terms_parameters_are_sized_by_the_data_and_trained_by_name(domain_model: CMDGReID):
+    classifier = domain_model.losses['prompt'].losses['loss_domain'].classifier
+    assert (classifier[0].in_features, classifier[-1].out_features) == (16, 2)
+    with pytest.raises(ValueError, match=r"add 'losses\.prompt' to the stage's `trainable`"):
+        domain_model.start_stage('prompt', ['prompts'])
+    domain_model.start_stage('prompt', ['prompts', 'losses.prompt'])
+    assert all(parameter.requires_grad for parameter in classifier.parameters())
+    domain_model.start_stage('warmup', IMAGE_SIDE)
+    assert not any(parameter.requires_grad for parameter in classifier.parameters())
+
+
+def test_features_leave_the_parameters_of_terms_aside(domain_model: CMDGReID, tiny_config: Config):
+    plain = MODELS.build(copy.deepcopy(tiny_config.model))
+    for state in (domain_model.state_dict(), strip_checkpoint({'state_dict': domain_model.state_dict()})['state_dict']):
+        missing, unexpected = plain.load_state_dict(state, strict=False)
+        assert not missing
+        assert not unexpected
+
+
+def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config):
+    kept = [term for term in tiny_config.model.losses.bridging if term.name in ('triplet', 'prompt')]
+    tiny_config.model.losses.bridging = kept
+    model = MODELS.build(copy.deepcopy(tiny_config.model))
+    model.bind_identities(IDENTITIES)
+    model.start_stage('bridging', IMAGE_SIDE)
+    assert not model.needs_bank
+    assert not model.needs_captions
+    model.start_bridging(None, fill_memory=False)
+    assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_triplet', 'loss_prompt'}
+    assert not model.memory.filled.any()
+
+
+def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config):
+    kept = [term for term in tiny_config.model.losses.bridging if term.name in ('caption', 'alignment')]
+    tiny_config.model.losses.bridging = kept
+    model = MODELS.build(copy.deepcopy(tiny_config.model))
+    model.bind_identities(IDENTITIES)
+    model.start_stage('bridging', IMAGE_SIDE)
+    assert not model.needs_bank
+    model.start_bridging(torch.randn(15, 4, 16), fill_memory=False)
+    assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_caption', 'loss_alignment'}
+    assert not model.memory.filled.any()

@@ -18,7 +18,8 @@ class DomainBridgingHook(Hook):
     """Encodes what the bridging stage compares images with, and fills the memory bank.
 
     Image features come from the prompt stage where there was one; a run resumed inside the stage keeps the bank of its
-    checkpoint. A sharded bank is written and read here, by every rank, as checkpoints are written by one.
+    checkpoint. A sharded bank is written and read here, by every rank, as checkpoints are written by one. What no loss
+    term of the stage reads is not prepared.
 
     Args:
         pipeline: Transforms without randomness for the encoding pass.
@@ -39,7 +40,8 @@ class DomainBridgingHook(Hook):
             return
         model, loop = plain_model(runner.model), runner.train_loop
         resumed = loop.resumed_within_stage
-        if not resumed and model.image_regions is None:
+        fill_memory = model.needs_bank and not resumed
+        if fill_memory and model.image_regions is None:
             model.remember_images(encode_images(model, loop.dataset, self.options, model.share))
         if resumed and model.memory.sharded:
             load_shard(model.memory, loop.resumed_from, runner.epoch)
@@ -50,8 +52,8 @@ class DomainBridgingHook(Hook):
                 logger='current',
                 level=logging.WARNING,
             )
-        captions = encode_captions(model, loop.dataset.captions, share=model.share)
-        model.start_bridging(captions, fill_memory=not resumed)
+        captions = encode_captions(model, loop.dataset.captions, share=model.share) if model.needs_captions else None
+        model.start_bridging(captions, fill_memory)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Write this rank's rows of a sharded bank, before the checkpoint of the epoch."""
