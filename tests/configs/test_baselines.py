@@ -1,0 +1,86 @@
+"""The baselines: each config trains on tiny data, reads no caption, and differs from CMDG's only where it says."""
+
+import copy
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.tiny_runs import on_tiny_data
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from cmdg_plugin.apis.publishing import strip_checkpoint
+
+REPOSITORY = Path(__file__).parents[2]
+BASELINES = sorted((REPOSITORY / 'configs/baselines').glob('*.py'))
+IMAGE_STAGES = ('warmup', 'bridging')
+
+
+@pytest.mark.parametrize('path', BASELINES, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
+def test_a_baseline_trains_without_captions_and_bank(path: Path, tiny_config: Config):
+    config = on_tiny_data(Config.fromfile(path), tiny_config)
+    config.default_hooks.checkpoint = None
+    del config.default_hooks.results
+    runner = Runner.from_cfg(config)
+    runner.train()
+    model = runner.model
+    assert model.caption_global is None
+    assert not model.memory.filled.any()
+    scalars = {name: buffer.current() for name, buffer in runner.message_hub.log_scalars.items()}
+    assert 0 < scalars['val/average/mAP'] <= 100
+    last = config.train_cfg.stages[-1].name
+    for term in config.model.losses[last]:
+        assert np.isfinite(scalars[f'train/loss_{term.name}']), term.name
+
+
+@pytest.mark.parametrize('data', ['toy-vit_islands', 'vit-base-p16_p1'])
+@pytest.mark.parametrize('baseline', ['id-only', 'clip-reid', 'cilp-fgdi'])
+def test_a_baseline_has_the_data_and_the_image_epochs_of_cmdg(baseline: str, data: str):
+    ours = Config.fromfile(REPOSITORY / f'configs/cmdg/cmdg_{data}.py')
+    config = Config.fromfile(REPOSITORY / f'configs/baselines/{baseline}_{data}.py')
+    same = ('train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper', 'default_hooks', 'randomness')
+    assert all(config[key] == ours[key] for key in same)
+    assert config.model.backbone == ours.model.backbone
+    epochs = [
+        sum(stage.epochs for stage in each.train_cfg.stages if stage.name in IMAGE_STAGES) for each in (config, ours)
+    ]
+    assert epochs[0] == epochs[1]
+    prompt_epochs = [stage.epochs for stage in config.train_cfg.stages if stage.name == 'prompt']
+    assert prompt_epochs == ([] if baseline == 'id-only' else [ours.train_cfg.stages[1].epochs])
+
+
+def test_a_run_with_a_term_that_has_parameters_resumes_to_the_same_bits(tiny_config: Config):
+    """Two epochs of each of CILP-FGDI's stages; the domain classifier trains in the third and fourth."""
+    path = REPOSITORY / 'configs/baselines/cilp-fgdi_toy-vit_islands.py'
+    config = on_tiny_data(Config.fromfile(path), tiny_config, epochs=2)
+    config.default_hooks.checkpoint.max_keep_ckpts = -1
+    whole = Runner.from_cfg(copy.deepcopy(config))
+    whole.train()
+    expected = whole.model.state_dict()
+    folder = Path(whole.work_dir)
+    saved = [torch.load(folder / f'epoch_{epoch}.pth', weights_only=True) for epoch in (2, 3, 4)]
+    moved = [
+        [
+            name
+            for name in later['state_dict']
+            if not torch.equal(later['state_dict'][name], earlier['state_dict'][name])
+        ]
+        for earlier, later in pairwise(saved)
+    ]
+    for names in moved:
+        assert {name.split('.')[0] for name in names} == {'prompts', 'losses'}
+        assert {'prompts.context', 'prompts.domain_context'} <= set(names)
+        assert len([name for name in names if name.startswith('losses.prompt.losses.loss_domain.classifier')]) == 6
+    assert all(name.startswith('backbone.') for name in strip_checkpoint(saved[-1])['state_dict'])
+    for epoch in (3, 4, 5):
+        again = copy.deepcopy(config)
+        again.resume, again.load_from = True, str(folder / f'epoch_{epoch}.pth')
+        again.work_dir, again.experiment_name = f'{config.work_dir}_{epoch}', f'{config.experiment_name}_{epoch}'
+        runner = Runner.from_cfg(again)
+        runner.train()
+        weights = runner.model.state_dict()
+        assert weights.keys() == expected.keys()
+        assert not [name for name, value in weights.items() if not torch.equal(value, expected[name])]
