@@ -74,7 +74,7 @@ def test_there_are_commands():
     assert {page for page, _ in COMMANDS} >= {'first-run.md', 'configs.md', 'torchreid.md', 'README.md'}
 
 
-@pytest.mark.parametrize('page', ['python-api', 'mm-projects', 'torchreid', 'extend'])
+@pytest.mark.parametrize('page', ['python-api', 'mm-projects', 'torchreid'])
 def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / 'people').mkdir()
     rng = np.random.default_rng(0)
