@@ -5,15 +5,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import lookup_rows
-from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.models.same_model import check_same_model
+from cmdg_plugin.models.staged_model import StagedModel, build_part
+from cmdg_plugin.models.training_images import TrainingImages
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
@@ -37,7 +36,7 @@ _GLOBAL = REGIONS.index('global')
 
 
 @MODELS.register_module()
-class CMDGReID(BaseModel):
+class CMDGReID(StagedModel):
     """Person re-identification across unseen domains (CMDG), trained in stages, one `<stage>_fields` method each.
 
     A stage's method computes named tensors once; the stage's loss terms, a list in the config, pick what they need.
@@ -79,19 +78,8 @@ class CMDGReID(BaseModel):
         on_nonfinite: str = 'raise',
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(_build(data_preprocessor or {'type': 'ReIDDataPreprocessor'}), init_cfg)
-        losses = losses or {}
-        unknown = [name for name in losses if not hasattr(self, f'{name}_fields')]
-        if unknown:
-            raise ValueError(
-                f'model.losses names stages {unknown}, but {type(self).__name__} has no method '
-                f'{unknown[0]}_fields; it runs {self.known_stages()}.'
-            )
-        self.backbone = _build(backbone)
-        self.losses = nn.ModuleDict(
-            {name: _build({'type': 'LossTerms', 'terms': terms}) for name, terms in losses.items()}
-        )
-        self.guard = NonFiniteGuard(on_nonfinite)
+        super().__init__(losses, data_preprocessor or {'type': 'ReIDDataPreprocessor'}, on_nonfinite, init_cfg)
+        self.backbone = build_part(backbone)
         self.head: Any = None
         self.prompts: Any = None
         self.memory: Any = None
@@ -102,22 +90,10 @@ class CMDGReID(BaseModel):
             # that trains are running averages.
             'memory': {'type': 'CaptionMemoryBank', 'save_text': self._trains_text, **(memory or {})},
         }
-        self.stage: str | None = None
-        self.stage_epoch = 0
         for name in _HANDED_OVER:
             setattr(self, name, None)
 
     # ------------------------------------------------------------------ identities and stages
-
-    @classmethod
-    def known_stages(cls) -> list[str]:
-        """Return the names of the stages that this class has a `<stage>_fields` method for."""
-        return [name.removesuffix('_fields') for name in dir(cls) if name.endswith('_fields')]
-
-    @property
-    def stage_names(self) -> list[str]:
-        """Stages that this model has loss terms for."""
-        return list(self.losses)
 
     def bind_identities(
         self, identities: Sequence[int] | np.ndarray, domains: Sequence[int] | np.ndarray | None = None
@@ -132,79 +108,49 @@ class CMDGReID(BaseModel):
             ValueError: If they are not numbered so, if an identity stands in two domains, or if the model is already
                 bound to other data.
         """
-        labels = _numbered('Identities', identities)
-        sources = torch.zeros_like(labels) if domains is None else _numbered('Domains', domains)
-        domain_of = _check_islands(labels, sources)
-        found = torch.unique(labels)
+        images = TrainingImages.number(identities, domains)
         if self.sample_identities is not None:
-            if not torch.equal(self.sample_identities.cpu(), labels):
+            if not torch.equal(self.sample_identities.cpu(), images.identities):
                 raise ValueError(
                     f'The model is bound to {len(self.sample_identities)} images and cannot be bound to '
-                    f'{len(labels)} others; build a new one.'
+                    f'{len(images.identities)} others; build a new one.'
                 )
             return
-        self.sample_identities, self.sample_domains, self.identity_domains = labels, sources, domain_of
-        num_domains = int(sources.max()) + 1
-        backbone = self.backbone
+        self.sample_identities, self.sample_domains, self.identity_domains = images
+        backbone, counts = self.backbone, images.counts
         sizes: dict[str, dict[str, int]] = {
-            'head': {'num_identities': len(found), 'width': backbone.width, 'embed_dim': backbone.embed_dim},
-            'prompts': {
-                'num_identities': len(found),
-                'text_width': backbone.text_width,
-                'num_domains': num_domains,
+            'head': {
+                'num_identities': counts['num_identities'],
+                'width': backbone.width,
+                'embed_dim': backbone.embed_dim,
             },
-            'memory': {'num_samples': len(labels), 'num_parts': len(PARTS), 'dim': backbone.embed_dim},
+            'prompts': {
+                'num_identities': counts['num_identities'],
+                'num_domains': counts['num_domains'],
+                'text_width': backbone.text_width,
+            },
+            'memory': {
+                'num_samples': counts['num_samples'],
+                'num_parts': len(PARTS),
+                'dim': backbone.embed_dim,
+            },
         }
         for part in IDENTITY_PARTS:
-            setattr(self, part, _build({**sizes[part], **self._identity_cfgs[part]}))
+            setattr(self, part, build_part({**sizes[part], **self._identity_cfgs[part]}))
         for terms in self.losses.values():
-            cast(LossTerms, terms).bind_data(
-                num_identities=len(found),
-                num_domains=num_domains,
-                num_samples=len(labels),
-                width=backbone.width,
-                embed_dim=backbone.embed_dim,
-            )
-        self._always_frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+            cast(LossTerms, terms).bind_data(**counts, width=backbone.width, embed_dim=backbone.embed_dim)
+        self._never_trained = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
 
     @property
     def _trains_text(self) -> bool:
         return getattr(self.backbone, 'text_finetune_layers', 0) > 0
 
-    def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
-        """Raise a ValueError if a stage trains what does not exist or never trains, or leaves its own terms' out."""
-        names = [name for name, _ in self.named_parameters() if name not in self._always_frozen]
-        for beginning in beginnings:
-            if not any(_begins(name, beginning) for name in names):
-                parts = sorted({'.'.join(name.split('.')[:2]) for name in names})
-                raise ValueError(
-                    f"Stage '{stage}' trains '{beginning}', but no trainable parameter's name begins so. "
-                    f'There are: {", ".join(parts)}.'
-                )
-        own = [name for name in names if name.startswith(f'losses.{stage}.')]
-        left_out = [name for name in own if not any(_begins(name, beginning) for beginning in beginnings)]
-        if left_out:
-            raise ValueError(
-                f"Stage '{stage}' has loss terms with parameters that it does not train, such as {left_out[0]}: add "
-                f"'losses.{stage}' to the stage's `trainable`."
-            )
-
     def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
-        """Set what is trainable.
-
-        Args:
-            stage: The stage whose losses are computed from now on.
-            trainable: Beginnings of the names of the parameters that train; all others are frozen.
-        """
-        self.check_trainable(stage, trainable)
+        """Set what is trainable; see the base class."""
         if self.stage is not None and self.changes_features:
             # The stage before this one trained the image tower: what it saw of the images is history.
             self.image_regions = None
-        self.stage, self.stage_epoch = stage, 0
-        for name, parameter in self.named_parameters():
-            parameter.grad = None
-            chosen = any(_begins(name, beginning) for beginning in trainable)
-            parameter.requires_grad_(chosen and name not in self._always_frozen)
+        super().start_stage(stage, trainable)
 
     @property
     def changes_features(self) -> bool:
@@ -230,18 +176,12 @@ class CMDGReID(BaseModel):
     @property
     def needs_bank(self) -> bool:
         """Whether a loss term of the current stage reads the memory bank."""
-        return any(field.startswith('bank') for field in self._read)
+        return any(field.startswith('bank') for field in self.fields_read)
 
     @property
     def needs_captions(self) -> bool:
         """Whether the current stage reads caption features; the memory bank keeps those of the parts."""
-        return self.needs_bank or any(field.startswith('caption_') for field in self._read)
-
-    @property
-    def _read(self) -> frozenset[str]:
-        if self.stage is None or self.stage not in self.losses:
-            return frozenset()
-        return cast(LossTerms, self.losses[self.stage]).reads
+        return self.needs_bank or any(field.startswith('caption_') for field in self.fields_read)
 
     def remember_images(self, image_regions: Tensor) -> None:
         """Keep the region features (n, R, D) of this rank's `share` for prompt learning and the bank's first fill."""
@@ -375,39 +315,6 @@ class CMDGReID(BaseModel):
 
     # ------------------------------------------------------------------ MMEngine's interface
 
-    def forward(
-        self,
-        inputs: Tensor | None = None,
-        data_samples: list[Any] | None = None,
-        mode: str = 'tensor',
-        image_index: Tensor | None = None,
-    ) -> Any:
-        """Run the model.
-
-        Args:
-            inputs: Normalized images (B, 3, H, W).
-            data_samples: Their data samples.
-            mode: `tensor` returns retrieval features, `predict` stores them in the data samples, `loss` returns the
-                current stage's named losses.
-            image_index: Rows of the training set (B,), in place of images in the prompt stage.
-
-        Returns:
-            Features (B, W + D), the data samples, or a dict of losses.
-
-        Raises:
-            ValueError: If the mode is unknown.
-        """
-        if mode == 'loss':
-            batch = {'inputs': inputs, 'data_samples': data_samples, 'image_index': image_index}
-            return self.loss(**{name: value for name, value in batch.items() if value is not None})
-        if mode == 'tensor':
-            return self.extract_features(inputs)
-        if mode == 'predict':
-            for sample, feature in zip(data_samples or [], self.extract_features(inputs), strict=True):
-                sample.set_field(feature, 'feature')
-            return data_samples
-        raise ValueError(f"mode must be 'tensor', 'predict' or 'loss', got {mode!r}.")
-
     def extract_features(self, inputs: Tensor | None) -> Tensor:
         """Return the L2-normalized retrieval features (B, W + D) of normalized images (B, 3, H, W)."""
         if inputs is None:
@@ -419,31 +326,6 @@ class CMDGReID(BaseModel):
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Do what `extract_features` does, under the name by which mmpretrain's inferencers ask."""
         return self.extract_features(inputs)
-
-    def loss(self, **batch: Any) -> dict[str, Tensor]:
-        """Return the current stage's weighted losses of a batch by name.
-
-        Raises:
-            RuntimeError: If no stage was started.
-        """
-        if self.stage is None:
-            raise RuntimeError('No stage was started: train with StagedTrainLoop, or call start_stage first.')
-        return self.losses[self.stage](getattr(self, f'{self.stage}_fields')(**batch))
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the losses, and stop (or note the batch as bad) if one is not finite; see the base class."""
-        total, log = super().parse_losses(losses)
-        self.guard.check(total, losses, self.stage)
-        return total, log
-
-    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """Train on a batch, unless it is bad and `on_nonfinite` is `skip`: then nothing is updated."""
-        with optim_wrapper.optim_context(self):
-            losses = self._run_forward(self.data_preprocessor(data, True), mode='loss')
-        total, log = self.parse_losses(losses)
-        if not self.guard.batch_is_bad:
-            optim_wrapper.update_params(total)
-        return log
 
     def _classify(self, width: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
         if self.guard.lets_pass(width) and self.guard.lets_pass(shared):
@@ -471,39 +353,10 @@ class CMDGReID(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _build(config: dict[str, Any]) -> Any:
-    """Build a part of this model: names without prefix are ours, also inside another project's config."""
-    with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
-        return registry.build(dict(config))
-
-
-def _numbered(what: str, values: Sequence[int] | np.ndarray) -> Tensor:
-    labels = torch.as_tensor(np.asarray(values))
-    found = torch.unique(labels)
-    if labels.ndim != 1 or not len(labels) or not torch.equal(found, torch.arange(len(found))):
-        raise ValueError(f'{what} must be numbered from 0 without gaps, one for each training image.')
-    return labels
-
-
-def _check_islands(identities: Tensor, domains: Tensor) -> Tensor:
-    """Return the domain of each identity, (C,); raise a ValueError unless it has one."""
-    if len(identities) != len(domains):
-        raise ValueError(f'There are {len(identities)} identities of images, but {len(domains)} domains of images.')
-    domain_of = torch.zeros(int(identities.max()) + 1, dtype=domains.dtype).scatter_(0, identities, domains)
-    if not torch.equal(domain_of[identities], domains):
-        raise ValueError('An identity stands in two domains; number the identities over all domains.')
-    return domain_of
-
-
 def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:
     if any('image_index' not in sample for sample in data_samples):
         raise ValueError("Training takes the images' positions: add 'image_index' to PackInputs' algorithm_keys.")
     return torch.tensor([sample.image_index for sample in data_samples], device=device)
-
-
-def _begins(name: str, beginning: str) -> bool:
-    """Whether a parameter's dotted name begins with whole words of another."""
-    return name == beginning or name.startswith(beginning.rstrip('.') + '.')
 
 
 def _needed(features: Tensor | None, what: str, hook: str) -> Tensor:

@@ -279,19 +279,6 @@ def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config):
         MODELS.build(tiny_config.model)
 
 
-@pytest.mark.parametrize(
-    ('identities', 'domains', 'message'),
-    [
-        ([0, 0, 1], [0, 0, 2], 'Domains must be numbered'),
-        ([0, 0, 1], [0, 1, 1], 'stands in two domains'),
-        ([0, 0, 1], [0, 1], '3 identities of images, but 2 domains'),
-    ],
-)
-def test_domains_hold_whole_identities(tiny_config: Config, identities: list[int], domains: list[int], message: str):
-    with pytest.raises(ValueError, match=message):
-        MODELS.build(copy.deepcopy(tiny_config.model)).bind_identities(identities, domains)
-
-
 def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config):
     model = MODELS.build(copy.deepcopy(tiny_config.model))
     model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)

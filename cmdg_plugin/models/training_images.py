@@ -1,0 +1,61 @@
+"""Whose pictures the training images are, and from where."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class TrainingImages(NamedTuple):
+    """Identities and domains of N training images of C people.
+
+    Attributes:
+        identities: Identity of each image, (N,), 0..C-1.
+        domains: Domain of each image, (N,), numbered from 0.
+        identity_domains: Domain of each identity, (C,).
+    """
+
+    identities: Tensor
+    domains: Tensor
+    identity_domains: Tensor
+
+    @classmethod
+    def number(
+        cls, identities: Sequence[int] | np.ndarray, domains: Sequence[int] | np.ndarray | None = None
+    ) -> 'TrainingImages':
+        """Check numbers as a dataset gives them.
+
+        Args:
+            identities: Identity of each image, (N,), numbered from 0 without gaps.
+            domains: Domain of each image, (N,), numbered likewise; None for a single domain.
+
+        Raises:
+            ValueError: If they are not numbered so, or an identity stands in two domains.
+        """
+        people = _numbered('Identities', identities)
+        places = torch.zeros_like(people) if domains is None else _numbered('Domains', domains)
+        if len(people) != len(places):
+            raise ValueError(f'There are {len(people)} identities of images, but {len(places)} domains of images.')
+        home = torch.zeros(int(people.max()) + 1, dtype=places.dtype).scatter_(0, people, places)
+        if not torch.equal(home[people], places):
+            raise ValueError('An identity stands in two domains; number the identities over all domains.')
+        return cls(people, places, home)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many identities, domains and images there are, by the names that modules take them by."""
+        return {
+            'num_identities': len(self.identity_domains),
+            'num_domains': int(self.domains.max()) + 1,
+            'num_samples': len(self.identities),
+        }
+
+
+def _numbered(what: str, values: Sequence[int] | np.ndarray) -> Tensor:
+    labels = torch.as_tensor(np.asarray(values))
+    found = torch.unique(labels)
+    if labels.ndim != 1 or not len(labels) or not torch.equal(found, torch.arange(len(found))):
+        raise ValueError(f'{what} must be numbered from 0 without gaps, one for each training image.')
+    return labels
