@@ -18,6 +18,7 @@ _MARKET_NAME = re.compile(r'(-?\d+)(?:_c(\d+)|(?=[_.-]))')
 _CUHK03_NAME = re.compile(r'(\d)_\d+_(\d)_\d+\.')
 _CUHK02_PAIR = re.compile(r'P(\d)')
 _MSMT17_NAME = re.compile(r'\d{4}_\d{3}_(\d{2})_')
+_DRIVE = re.compile(r'[A-Za-z]:')
 _NUMBER_AT_END = re.compile(r'(?:.*_)?(-?\d+)')
 
 
@@ -81,7 +82,7 @@ def clean_path(value: object) -> str:
     path = posixpath.normpath(value.strip().replace('\\', '/').lstrip('/'))
     if path == '.':
         raise FieldError('file_path', f'expected the path of an image, got {value!r}')
-    if path == '..' or path.startswith('../') or re.match(r'[A-Za-z]:', path):
+    if path == '..' or path.startswith('../') or _DRIVE.match(path):
         raise FieldError('file_path', f'{value!r} leaves the root of the dataset; paths are relative to it')
     return path
 

@@ -1,15 +1,14 @@
 """Caption files: one reader for the nine files that CMDG's authors released and for our own format."""
 
-import gc
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cmdg_plugin.datasets.caption_fields import FieldError, clean_captions, clean_path, read_facts
+from cmdg_plugin.datasets.paused_collector import collector_paused
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
 
@@ -65,22 +64,10 @@ def load_captions(path: str | Path) -> list[CaptionRecord]:
     with _cache_lock:
         cached = _cache.get(path)
         if cached is None or cached[0] != state:
-            with _collector_paused():
+            with collector_paused():
                 cached = (state, tuple(_read(path)))
             _cache[path] = cached
     return list(cached[1])
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector from searching the growing list of records, which takes a fifth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read(path: Path) -> list[CaptionRecord]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord
@@ -90,6 +91,7 @@ class ReIDEvaluationSet(BaseDataset):
         """The targets, in the order of the config."""
         return self.metainfo['targets']
 
+    @collector_paused()
     def load_data_list(self) -> list[dict]:
         """Index all targets."""
         targets: list[EvaluationTarget] = []

@@ -11,6 +11,7 @@ import torch
 from mmengine.dataset import BaseDataset, Compose
 from mmengine.logging import print_log
 
+from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, check_subsets
@@ -111,6 +112,7 @@ class CaptionedReIDDataset(BaseDataset):
         other.pipeline = Compose(list(pipeline))
         return other
 
+    @collector_paused()
     def load_data_list(self) -> list[dict]:
         """Index all sources.
 

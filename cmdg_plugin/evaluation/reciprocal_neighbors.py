@@ -1,9 +1,13 @@
 """k-reciprocal neighbors of images and the sparse codes made of them."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 PAIR_NUMBERS = 2**23
 """Numbers held at once while distances are computed (32 MiB in float32)."""
@@ -35,14 +39,17 @@ def nearest_neighbors(features: Tensor, count: int) -> tuple[np.ndarray, np.ndar
     return torch.cat(neighbors).numpy(), torch.cat(farthest).numpy()
 
 
-def relation(neighbors: np.ndarray, count: int) -> sparse.csr_array:
+def relation(neighbors: np.ndarray, count: int) -> 'csr_array':
     """Matrix (N, N) with a 1 wherever the column's image is among the first `count` neighbors of the row's."""
+    # Here, as every run imports this module and few re-rank: scipy takes a third of a second.
+    from scipy.sparse import csr_array
+
     chosen = neighbors[:, :count]
     ends = np.arange(0, chosen.size + 1, chosen.shape[1])
-    return sparse.csr_array((np.ones(chosen.size, np.float32), chosen.ravel(), ends), shape=(len(chosen),) * 2)
+    return csr_array((np.ones(chosen.size, np.float32), chosen.ravel(), ends), shape=(len(chosen),) * 2)
 
 
-def reciprocal_sets(neighbors: np.ndarray, k1: int) -> sparse.csr_array:
+def reciprocal_sets(neighbors: np.ndarray, k1: int) -> 'csr_array':
     """Find images that are among each other's neighbors, expanded (Zhong et al. 2017, section 3.2).
 
     The set of each member, taken with half as many neighbors, joins if more than two thirds of it are members.
@@ -64,7 +71,7 @@ def reciprocal_sets(neighbors: np.ndarray, k1: int) -> sparse.csr_array:
     return members
 
 
-def weigh_members(members: sparse.csr_array, features: Tensor, farthest: np.ndarray, power: int) -> sparse.csr_array:
+def weigh_members(members: 'csr_array', features: Tensor, farthest: np.ndarray, power: int) -> 'csr_array':
     """Weigh the members of each set by their closeness: exp(-distance), in sum 1.
 
     Args:
@@ -76,6 +83,8 @@ def weigh_members(members: sparse.csr_array, features: Tensor, farthest: np.ndar
     Returns:
         The weights in the places of the members.
     """
+    from scipy.sparse import csr_array
+
     rows = np.repeat(np.arange(len(features)), np.diff(members.indptr))
     size = max(1, PAIR_NUMBERS // features.shape[1])
     distance = np.empty(len(rows), np.float32)
@@ -85,8 +94,8 @@ def weigh_members(members: sparse.csr_array, features: Tensor, farthest: np.ndar
         distance[pairs] = (features[ones] - features[others]).square_().sum(dim=1).cpu()
     weights = np.exp(-((distance / farthest[rows]) ** (power / 2)))
     weights /= np.add.reduceat(weights, members.indptr[:-1])[rows]
-    return sparse.csr_array((weights, members.indices, members.indptr), shape=members.shape)
+    return csr_array((weights, members.indices, members.indptr), shape=members.shape)
 
 
-def _mutual(neighbors: sparse.csr_array) -> sparse.csr_array:
+def _mutual(neighbors: 'csr_array') -> 'csr_array':
     return neighbors.multiply(neighbors.T).tocsr()

@@ -6,10 +6,10 @@ descriptions are sparse, and distances exist a chunk at a time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
@@ -23,6 +23,9 @@ from cmdg_plugin.evaluation.reciprocal_neighbors import (
     squared_distances,
     weigh_members,
 )
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class _Encoding:
         # Row by row the gallery images that have an image among their neighbors.
         self.inverted = codes[self.num_queries :].T.tocsr()
 
-    def _encode(self, features: Tensor) -> sparse.csr_array:
+    def _encode(self, features: Tensor) -> 'csr_array':
         k1, k2 = self.settings.k1, self.settings.k2
         neighbors, farthest = nearest_neighbors(features, min(max(k1 + 1, k2), len(features)))
         # Where all images are one and the same, every distance is 0 whatever it is divided by.
@@ -160,7 +163,7 @@ class _Encoding:
         jaccard = torch.from_numpy(self._jaccard(self.codes[start:stop])).to(distance.device)
         return jaccard.mul_(1 - share).add_(distance, alpha=share)
 
-    def _jaccard(self, codes: sparse.csr_array) -> np.ndarray:
+    def _jaccard(self, codes: 'csr_array') -> np.ndarray:
         shared = np.empty((codes.shape[0], self.num_gallery), np.float32)
         for row, (first, last) in enumerate(zip(codes.indptr[:-1], codes.indptr[1:], strict=True)):
             entries = self.inverted[codes.indices[first:last]]
