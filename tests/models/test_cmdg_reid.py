@@ -393,3 +393,33 @@ def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config):
     model.start_bridging(torch.randn(15, 4, 16), fill_memory=False)
     assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_caption', 'loss_alignment'}
     assert not model.memory.filled.any()
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(('stage', 'trainable'), [('warmup', IMAGE_SIDE), ('prompt', ['prompts']), ('bridging', None)])
+def test_every_stage_in_half_precision_stays_near_full_precision(
+    model: CMDGReID, stage: str, trainable: list[str] | None, dtype: torch.dtype
+):
+    """Loss terms within 3% and gradients within 10% (relative, norm): what rounding inside the towers changes."""
+    rows = [0, 1, 3, 4, 6, 7]
+    runs = []
+    for half in (False, True):
+        twin = copy.deepcopy(model)
+        if trainable is None:
+            prepare_bridging(twin)
+        else:
+            twin.start_stage(stage, trainable)
+            twin.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=torch.Generator().manual_seed(2)))
+        with torch.autocast('cpu', dtype, enabled=half):
+            losses = twin(image_index=torch.tensor(rows), mode='loss') if stage == 'prompt' else losses_of(twin, rows)
+        total, _ = twin.parse_losses(losses)
+        # As fp16 is trained, with the loss scaled, so that small gradients do not vanish.
+        (1024 * total).backward()
+        runs.append((losses, {n: p.grad / 1024 for n, p in twin.named_parameters() if p.grad is not None}))
+    (exact, exact_grads), (near, near_grads) = runs
+    for name, value in exact.items():
+        assert near[name].dtype == torch.float32, name
+        torch.testing.assert_close(near[name], value, rtol=0.03, atol=1e-3, msg=lambda text, n=name: f'{n}: {text}')
+    assert near_grads.keys() == exact_grads.keys()
+    flat, flat_near = (torch.cat([grads[n].flatten() for n in exact_grads]) for grads in (exact_grads, near_grads))
+    assert (flat_near - flat).norm() < 0.1 * flat.norm()
