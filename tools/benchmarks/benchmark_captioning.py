@@ -13,14 +13,13 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+from measuring import MEBIBYTE, report, resident
 from PIL import Image
 
 from cmdg_plugin.captioning import (
@@ -81,17 +80,6 @@ def run_server(port: Connection) -> None:
     asyncio.run(serve(port))
 
 
-def report(line: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(f'{line}\n')
-    sys.stdout.flush()
-
-
-def peak_megabytes() -> float:
-    """The most memory this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure_throughput(images: int, in_flight: int) -> None:
     """Caption images through a server that answers at once."""
     receive, send = multiprocessing.Pipe(duplex=False)
@@ -108,7 +96,7 @@ def measure_throughput(images: int, in_flight: int) -> None:
             (root / f'{number:06d}.jpg').hardlink_to(root / 'first.jpg')
         # What is imported on first use is no part of the rate.
         ClipLength()
-        before = peak_megabytes()
+        before = resident('VmHWM') / MEBIBYTE
         processor = time.process_time()
         seconds = run(root, Path(folder) / 'captions.json', OpenAIEndpoint([url], 'm', in_flight=in_flight))
         processor = time.process_time() - processor
@@ -116,7 +104,7 @@ def measure_throughput(images: int, in_flight: int) -> None:
     requests = 4 * images
     report(f'{requests} requests, {in_flight} in flight: {seconds:.1f} s, {requests / seconds:.0f} requests/s')
     report(f'{processor:.1f} s of processor time, {requests / processor:.0f} requests per second of it')
-    report(f'peak memory {peak_megabytes():.0f} MiB, {before:.0f} of them before the run')
+    report(f'peak memory {resident("VmHWM") / MEBIBYTE:.0f} MiB, {before:.0f} of them before the run')
 
 
 def measure_memory(images: int) -> None:
@@ -129,12 +117,12 @@ def measure_memory(images: int) -> None:
             for number in range(images - asked // 4):
                 for region in CAPTION_FILE_ORDER:
                     journal.append({'path': path_of(number), 'region': region, 'caption': SENTENCE})
-        before = peak_megabytes()
+        before = resident('VmHWM') / MEBIBYTE
         seconds = run(index, out, InstantBackend())
         size = journal_path(out).stat().st_size / 2**20
     report(
         f'{images} images, of which {asked} sentences were missing: {seconds:.0f} s, peak memory '
-        f'{peak_megabytes():.0f} MiB, {before:.0f} of them before the run; journal {size:.0f} MiB'
+        f'{resident("VmHWM") / MEBIBYTE:.0f} MiB, {before:.0f} of them before the run; journal {size:.0f} MiB'
     )
 
 

@@ -8,10 +8,11 @@ Without `--file`, a file like MSMT17's is made up: four sentences an image, no t
 import argparse
 import json
 import random
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from measuring import report, resident
 
 from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets import load_captions
@@ -28,12 +29,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--records', type=int, default=100_000)
     parser.add_argument('--file', type=Path, help='a caption file of your own')
     return parser.parse_args()
-
-
-def report(line: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(f'{line}\n')
-    sys.stdout.flush()
 
 
 def write_captions(path: Path, count: int) -> None:
@@ -55,12 +50,6 @@ def write_captions(path: Path, count: int) -> None:
         file.write(']\n')
 
 
-def memory(field: str) -> float:
-    """Memory of this process in MB (Linux): `VmRSS` now, `VmHWM` the most since the last reset."""
-    status = Path('/proc/self/status').read_text(encoding='ascii')
-    return int(status.split(f'{field}:')[1].split()[0]) / 1000
-
-
 def main() -> None:
     """Read, read again, measure lengths."""
     arguments = parse_arguments()
@@ -69,12 +58,13 @@ def main() -> None:
         if arguments.file is None:
             write_captions(path, arguments.records)
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
-        before, start, cpu = memory('VmRSS'), time.perf_counter(), time.process_time()
+        before, start, cpu = resident('VmRSS'), time.perf_counter(), time.process_time()
         records = load_captions(path)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         report(f'{len(records):,} records, {path.stat().st_size / 1e6:.0f} MB of JSON')
         report(f'load_captions: {seconds:.1f} s (processor time {cpu:.1f} s)')
-        report(f'memory: {memory("VmHWM") - before:.0f} MB at most, {memory("VmRSS") - before:.0f} MB kept')
+        most, kept = ((resident(field) - before) / 1e6 for field in ('VmHWM', 'VmRSS'))
+        report(f'memory: {most:.0f} MB at most, {kept:.0f} MB kept')
         start = time.perf_counter()
         load_captions(path)
         report(f'again in the same process: {1e3 * (time.perf_counter() - start):.1f} ms')

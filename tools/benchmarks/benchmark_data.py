@@ -10,7 +10,6 @@ leaves that to the device. What is left is named: the share of every transform o
 import argparse
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import report
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import FUNCTIONS, DefaultScope
@@ -42,12 +42,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--batch', type=int, default=64)
     parser.add_argument('--rounds', type=int, default=10, help='batches of each')
     return parser.parse_args()
-
-
-def report(line: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(f'{line}\n')
-    sys.stdout.flush()
 
 
 def write_images(folder: Path, count: int, size: tuple[int, int]) -> list[dict]:
