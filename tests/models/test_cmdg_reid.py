@@ -423,3 +423,15 @@ def test_every_stage_in_half_precision_stays_near_full_precision(
     assert near_grads.keys() == exact_grads.keys()
     flat, flat_near = (torch.cat([grads[n].flatten() for n in exact_grads]) for grads in (exact_grads, near_grads))
     assert (flat_near - flat).norm() < 0.1 * flat.norm()
+
+
+def test_a_bridging_step_runs_the_image_tower_once_and_no_text_tower(model: CMDGReID):
+    prepare_bridging(model)
+    passes = {'image': 0, 'text': 0}
+    towers = {'image': model.backbone.clip.visual.transformer, 'text': model.backbone.clip.transformer}
+    for name, tower in towers.items():
+        tower.resblocks[0].register_forward_hook(lambda *_, n=name: passes.update({n: passes[n] + 1}))
+    losses_of(model, [0, 1, 3, 4, 6, 7])
+    assert passes == {'image': 1, 'text': 0}
+    model.encode_sentences(['a person'])
+    assert passes == {'image': 1, 'text': 1}
