@@ -19,6 +19,7 @@ rows = {
         options={f'{bridging}.part.text_weight': 0.0, f'{bridging}.soft_identity.text_ratio': 0.0},
     ),
     'full, stripe means for parts': dict(config=full, options={'model.backbone.part_attention': False}),
+    'released, warm-up terms kept': dict(config='configs/ablations/kept-terms_toy-vit_islands.py'),
     'released without part loss': {f'{bridging}.part.weight': 0.0},
     'released without soft targets': {f'{bridging}.soft_identity.soft_weight': 0.0},
     'released without captions': {f'{bridging}.caption.weight': 0.0},

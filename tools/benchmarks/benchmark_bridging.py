@@ -4,8 +4,9 @@
 
 Compared in one process, on the same random features, in turns: ours; the two matrix products per part that no
 implementation can do without (features times bank, weights times bank); and the same mathematics written down plainly
-(a loop for the update, autograd through the distance matrix, full sorts). Also prints how far ours is from the plain
-version in value and gradient.
+(a loop for the update, autograd through the distance matrix, full sorts). "guided" is ours with captions that guide it,
+as in recipe `full`; the search that this takes stands beside the product that it cannot do without. Also prints how far
+ours is from the plain version in value and gradient.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from measuring import in_turns, report
 from torch import Tensor
 from torch.nn import functional
 
-from cmdg_plugin.models.losses import SoftIdentityLoss, part_neighbor_loss
+from cmdg_plugin.models.losses import SoftIdentityLoss, find_text_neighbors, part_neighbor_loss
 from cmdg_plugin.models.memory import CaptionMemoryBank
 
 NEIGHBORS, SCALE = 10, 0.02
@@ -31,6 +32,7 @@ class Step:
 
     bank: CaptionMemoryBank
     labels: Tensor
+    domains: Tensor
     indices: Tensor
     images: Tensor
     texts: Tensor
@@ -72,25 +74,43 @@ def make_step(arguments: argparse.Namespace) -> Step:
     dtype, device = getattr(torch, arguments.dtype), arguments.device
     batch_parts = features.transpose(0, 1).to(device, dtype)
     logits = torch.randn(batch, arguments.identities).to(device, dtype)
-    return Step(bank.to(device), labels.to(device), indices.to(device), batch_parts, batch_parts, logits)
+    domains = (labels % 4).to(device)
+    return Step(bank.to(device), labels.to(device), domains, indices.to(device), batch_parts, batch_parts, logits)
 
 
-def ours(step: Step) -> tuple[Tensor, Tensor]:
-    """Run the package's step."""
+def ours(step: Step, guided: bool = False) -> tuple[Tensor, Tensor]:
+    """Run the package's step, with or without captions that guide it."""
     parts, logits = step.leaves()
-    step.bank.update(step.indices, step.images, step.texts)
+    bank = step.bank
+    bank.update(step.indices, step.images, step.texts)
+    text_neighbors = find_neighbors_by_text(step) if guided else None
     part, neighbors = part_neighbor_loss(
         parts,
-        step.bank.image,
+        bank.image,
         step.indices,
         num_neighbors=NEIGHBORS,
         scale=SCALE,
-        valid=step.bank.filled,
-        bank_norms=step.bank.image_norms,
+        valid=bank.filled,
+        bank_norms=bank.image_norms,
+        text_neighbors=text_neighbors,
     )
-    loss = part + SoftIdentityLoss()(logits, step.labels[step.indices], neighbors, step.labels)
+    identity = SoftIdentityLoss(text_ratio=0.2)
+    loss = part + identity(logits, step.labels[step.indices], neighbors, step.labels, text_neighbors)
     loss.backward()
     return loss.detach(), gradient_of(parts)
+
+
+def find_neighbors_by_text(step: Step) -> Tensor:
+    """Search the captions of other domains."""
+    return find_text_neighbors(
+        step.texts,
+        step.bank.text,
+        step.domains[step.indices],
+        step.domains,
+        num_neighbors=NEIGHBORS,
+        valid=step.bank.filled,
+        text_norms=step.bank.text_norms,
+    )
 
 
 def bare_products(step: Step) -> None:
@@ -99,6 +119,12 @@ def bare_products(step: Step) -> None:
         entries = step.bank.image[:, part]
         weights = features @ entries.T
         weights @ entries
+
+
+def caption_products(step: Step) -> None:
+    """Multiply the batch's captions with the bank's, per part: what a search by captions cannot do without."""
+    for part, features in enumerate(step.texts.float()):
+        features @ step.bank.text[:, part].T
 
 
 def plain(step: Step) -> tuple[Tensor, Tensor]:
@@ -158,7 +184,13 @@ def main() -> None:
         f'{arguments.images:,} images, {arguments.parts} parts, {arguments.dimensions} wide, batch {arguments.batch}, '
     )
     report(f'{arguments.dtype} on {where}, torch {torch.__version__}, {arguments.rounds} rounds')
-    functions: dict[str, Callable[[Step], object]] = {'bare products': bare_products, 'ours': ours}
+    functions: dict[str, Callable[[Step], object]] = {
+        'bare products': bare_products,
+        'ours': ours,
+        'guided': partial(ours, guided=True),
+        'caption product': caption_products,
+        'caption search': find_neighbors_by_text,
+    }
     if not arguments.no_plain:
         compare(step)
         functions['plain'] = plain

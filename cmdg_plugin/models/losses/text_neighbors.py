@@ -9,8 +9,9 @@ from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'find_text_neighbors'
-_SCORES_HELD = 1 << 24
-"""Similarities (batch x bank rows) held at a time: 64 MB of float32."""
+_SCORES_HELD_CPU = 1 << 20
+_SCORES_HELD_GPU = 1 << 26
+"""Similarities (batch x bank rows) held at a time: 4 MB and 256 MB of float32."""
 
 
 @torch.no_grad()
@@ -65,7 +66,8 @@ def find_text_neighbors(
     (captions,) = to_common_float(captions)
     queries = nn.functional.normalize(captions, dim=-1) / sizes['P']
     candidates = bank_domains if valid is None else bank_domains.masked_fill(~valid, -1)
-    step = max(num_neighbors, _SCORES_HELD // sizes['B'])
+    held = _SCORES_HELD_CPU if captions.device.type == 'cpu' else _SCORES_HELD_GPU
+    step = max(num_neighbors, held // sizes['B'])
     with full_precision(captions.device):
         found = [
             _search(queries, bank_text[rows], text_norms[rows], domains, candidates[rows], num_neighbors, rows.start)

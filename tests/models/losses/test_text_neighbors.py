@@ -31,7 +31,7 @@ def problem(entries=40, batch=6, dim=8, parts=3, num_domains=3):
 @pytest.mark.parametrize('held', [1 << 24, 6 * 7])
 @pytest.mark.parametrize('with_norms', [False, True])
 def test_finds_what_loops_find_in_chunks_too(monkeypatch, held, with_norms):
-    monkeypatch.setattr(module, '_SCORES_HELD', held)
+    monkeypatch.setattr(module, '_SCORES_HELD_CPU', held)
     captions, bank_text, domains, bank_domains = problem()
     valid = torch.rand(40) < 0.7
     norms = bank_text.norm(dim=-1) if with_norms else None
