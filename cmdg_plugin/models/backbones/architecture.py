@@ -34,7 +34,7 @@ def find_model_config(model_name: str) -> dict[str, Any]:
     if problem:
         raise ValueError(
             f'TextAwareCLIP cannot use {model_name!r}: {problem}. '
-            "Take one of open_clip's own ViTs with a class token, for instance 'ViT-B-16' or 'ViT-L-14'."
+            "Take for instance 'ViT-B-16', 'RN50', 'EVA02-B-16' or 'ViT-B-16-SigLIP2' (docs/configs.md, backbones)."
         )
     return config
 
@@ -49,12 +49,13 @@ def _image_tower_problem(config: dict[str, Any]) -> str | None:
 def _text_tower_problem(text: dict[str, Any]) -> str | None:
     if text.get('hf_model_name'):
         return f'its text tower {text["hf_model_name"]!r} comes from Hugging Face, not from open_clip'
-    if text.get('no_causal_mask'):
-        return 'its text tower is not causal'
     if text.get('embed_cls'):
         return 'its text feature is an appended class token'
-    if text.get('pool_type', 'argmax') not in ('argmax', 'eos'):
-        return f'its text feature is pooled by {text["pool_type"]!r}, not taken from the end-of-text token'
+    pool = text.get('pool_type', 'argmax')
+    if text.get('no_causal_mask') and pool != 'last':
+        return f'its text tower is not causal, but its feature is pooled by {pool!r}, not taken from the last token'
+    if not text.get('no_causal_mask') and pool not in ('argmax', 'eos'):
+        return f'its text feature is pooled by {pool!r}, not taken from the end-of-text token'
     return None
 
 
@@ -80,18 +81,18 @@ def token_grid(config: dict[str, Any], image_size: tuple[int, int] | None = None
     """Height and width of the token grid of a model.
 
     Args:
-        config: Configuration of an open_clip ViT.
+        config: Configuration as `find_model_config` returns it.
         image_size: Height and width of the images in pixels; the model's native size if None.
 
     Returns:
-        Rows and columns of patch tokens.
+        Rows and columns of tokens.
 
     Raises:
-        ValueError: If patches do not tile the image, or if there are fewer than three rows.
+        ValueError: If tokens do not tile the image, or if there are fewer than three rows.
     """
     vision = config['vision_cfg']
     height, width = image_size or to_size(vision.get('image_size', 224))
-    patch_height, patch_width = to_size(vision.get('patch_size', 16))
+    patch_height, patch_width = find_family(vision).stride(vision)
     if height % patch_height or width % patch_width:
         raise ValueError(
             f'Images of {height}x{width} pixels (height x width) cannot be tiled with patches of '
@@ -113,9 +114,13 @@ def build_clip(config: dict[str, Any], image_size: tuple[int, int] | None, quick
         An `open_clip.CLIP` or `open_clip.CustomTextCLIP`.
     """
     arguments = {key: value for key, value in config.items() if key != 'custom_text'}
+    family = find_family(config['vision_cfg'])
     if image_size is not None:
-        arguments['vision_cfg'] = {**config['vision_cfg'], 'image_size': image_size}
+        arguments['vision_cfg'] = family.sized(config['vision_cfg'], image_size)
     if quick_gelu is not None:
         arguments['quick_gelu'] = quick_gelu
     wrapper = open_clip.CustomTextCLIP if config.get('custom_text') else open_clip.CLIP
-    return wrapper(**arguments)
+    clip = wrapper(**arguments)
+    if image_size is not None:
+        family.resize(clip.visual, image_size)
+    return clip

@@ -41,24 +41,26 @@ def find_source_grid(num_patches: int, native_grid: Grid, target_grid: Grid) -> 
     )
 
 
-def resize_position_embedding(embedding: Tensor, native_grid: Grid, target_grid: Grid) -> Tensor:
+def resize_position_embedding(embedding: Tensor, native_grid: Grid, target_grid: Grid, num_extra: int = 1) -> Tensor:
     """Resample the position embeddings of an image tower to another token grid.
 
     Bicubic with antialiasing, as open_clip does it, but for grids that are not square as well (open_clip takes the
-    integer square root of their number). The class token's embedding stays as it is.
+    integer square root of their number). Embeddings before those of the grid (the class token's) stay as they are.
 
     Args:
-        embedding: Position embeddings, (1 + h * w, W), the class token's first.
+        embedding: Position embeddings, (num_extra + h * w, W) or, as timm keeps them, (1, num_extra + h * w, W).
         native_grid: Height and width of the grid at the model configuration's own image size.
         target_grid: Height and width (h', w') of the grid that is asked for.
+        num_extra: Number of embeddings before those of the grid.
 
     Returns:
-        Position embeddings for the target grid, (1 + h' * w', W), in the type of the input.
+        Position embeddings for the target grid, of as many dimensions and of the type of the input.
 
     Raises:
         ValueError: If the checkpoint's grid cannot be told.
     """
-    class_embedding, patch_embedding = embedding[:1], embedding[1:]
+    flat = embedding.flatten(0, -2)
+    extra, patch_embedding = flat[:num_extra], flat[num_extra:]
     source_grid = find_source_grid(len(patch_embedding), native_grid, target_grid)
     if source_grid == target_grid:
         return embedding
@@ -70,4 +72,5 @@ def resize_position_embedding(embedding: Tensor, native_grid: Grid, target_grid:
     # Half precision has no bicubic kernel on every device.
     image = patch_embedding.float().T.reshape(1, -1, *source_grid)
     image = functional.interpolate(image, size=target_grid, mode='bicubic', antialias=True, align_corners=False)
-    return cat([class_embedding, image.flatten(2)[0].T.to(embedding.dtype)])
+    resized = cat([extra, image.flatten(2)[0].T.to(embedding.dtype)])
+    return resized.view(*embedding.shape[:-2], *resized.shape)

@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-
-from cmdg_plugin.models.backbones.text_tower import end_positions
+from torch import Tensor
 
 GAP = '{}'
 _PLACEHOLDER = 'X'
@@ -39,7 +37,7 @@ class TokenizedTemplate:
     """A template with its gaps filled by placeholder words, as tokens.
 
     Attributes:
-        tokens: Token ids up to and with the end-of-text token, (L,).
+        tokens: Token ids up to and with the one that becomes the text's feature, (L,).
         gaps: Places of each gap's placeholders, from left to right.
     """
 
@@ -64,15 +62,20 @@ class TokenizedTemplate:
 
 
 def tokenize_template(
-    clip: nn.Module, tokenizer: Callable[[list[str]], Tensor], template: str, num_context: Sequence[int]
+    tokenizer: Callable[[list[str]], Tensor],
+    find_ends: Callable[[Tensor], Tensor],
+    template: str,
+    num_context: Sequence[int],
+    cut: bool = True,
 ) -> TokenizedTemplate:
     """Tokenize a template and locate its gaps.
 
     Args:
-        clip: The model, which knows how its tokenizer marks the end of a text.
         tokenizer: Turns sentences into token ids, (B, context length).
+        find_ends: Locates the end-of-text token in each row of token ids; returns (B,).
         template: Sentence with as many gaps as there are numbers.
         num_context: Number of learned vectors in each gap, at least 1.
+        cut: Whether to cut the tokens behind the end-of-text token, which change nothing if the tower is causal.
 
     Returns:
         The tokens with the places of the gaps.
@@ -84,15 +87,17 @@ def tokenize_template(
     if min(num_context) < 1:
         raise ValueError(f'A prompt needs at least one context vector in each gap, got {list(num_context)}.')
     written = template.split(GAP)
-    rows = tokenizer([_PLACEHOLDER, *written])
-    # Each piece of the sentence comes with a start and an end token of its own.
-    placeholder, *pieces = [row[1:end] for row, end in zip(rows, end_positions(clip, rows).tolist(), strict=True)]
-    tokens, gaps = [rows[0, :1], pieces[0]], []
+    rows = tokenizer(['', _PLACEHOLDER, *written])
+    ends = find_ends(rows).tolist()
+    # Each piece of the sentence comes with an end token of its own, and with a start token, if there is such a one.
+    first = ends[0]
+    _, placeholder, *pieces = [row[first:end] for row, end in zip(rows, ends, strict=True)]
+    tokens, gaps = [rows[0, :first], pieces[0]], []
     for number, piece in zip(num_context, pieces[1:], strict=True):
         start = sum(map(len, tokens))
         gaps.append(slice(start, start + number))
         tokens += [placeholder.repeat(number), piece]
-    expected = torch.cat([*tokens, rows[0, 1 + len(placeholder) :][:1]])
+    expected = torch.cat([*tokens, rows[0, first : first + 1]])
     if len(expected) > rows.shape[1]:
         raise ValueError(
             f'{template!r} with {sum(num_context)} context vectors has {len(expected)} tokens, '
@@ -100,6 +105,7 @@ def tokenize_template(
         )
     words = [' '.join([_PLACEHOLDER] * number) for number in num_context]
     filled = ''.join(part for pair in zip(written, [*words, ''], strict=True) for part in pair)
-    if not torch.equal(tokenizer([filled])[0, : len(expected)], expected):
+    whole = tokenizer([filled])[0]
+    if not torch.equal(whole[: len(expected)], expected):
         raise ValueError(f'A gap in {template!r} must stand between spaces or punctuation, not touch a word.')
-    return TokenizedTemplate(expected, tuple(gaps))
+    return TokenizedTemplate(expected if cut else whole, tuple(gaps))

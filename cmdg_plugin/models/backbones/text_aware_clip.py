@@ -1,23 +1,22 @@
 """The text-aware CLIP backbone: region features of images, features of captions and of learned prompts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
-import open_clip
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
-from cmdg_plugin.models.backbones.image_towers import find_family
+from cmdg_plugin.models.backbones.image_towers import ImageTower, find_family
 from cmdg_plugin.models.backbones.part_attention import add_part_tokens
-from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE, TokenizedTemplate, tokenize_template
-from cmdg_plugin.models.backbones.shipped_models import tokenizer_arguments
+from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE
+from cmdg_plugin.models.backbones.text_tokenizer import TextTokenizer
 from cmdg_plugin.models.backbones.text_tower import (
     encode_embeddings,
     end_positions,
+    is_causal,
     set_text_trainable,
     text_module,
     text_tower_modules,
@@ -47,12 +46,13 @@ class TextAwareCLIP(BaseModule):
     An image becomes one feature per region: the means of its patch tokens in three horizontal stripes (or, with part
     attention, three tokens that attend to a stripe each), and its class token. Each exists in the tower's width W and,
     projected, in the width D shared with texts. One LayerNorm over W and one over D serve all regions. A text becomes
-    its end-of-text feature.
+    its end-of-text feature. What stands in for class token and patches in other towers is told in `image_towers`.
 
     The text tower is frozen unless `text_finetune_layers` says otherwise; the contrastive scale is never used.
 
     Args:
-        model_name: Any open_clip ViT with a class token ('ViT-B-16', ...), or a model that ships here ('cmdg-toy-vit').
+        model_name: An open_clip model of one of the families in `image_towers` (CLIP's ViTs and ResNets, EVA-CLIP,
+            SigLIP), or one that ships here ('cmdg-toy-vit').
         pretrained: An open_clip tag ('openai', 'laion2b_s34b_b88k', ...), the tag of a shipped model ('islands'), a
             local file in open_clip's or OpenAI's format, or None for random weights.
         image_size: Side of the images, or (height, width), in pixels; the model's own if None. Position embeddings are
@@ -65,11 +65,14 @@ class TextAwareCLIP(BaseModule):
             `dict(mode='max-autotune-no-cudagraphs')`. Checkpoints stay the same.
         part_attention: Whether the parts are tokens of their own beside the class token, which attend to their stripe
             (see `part_attention.py`), in place of stripe means. The global feature is the same either way.
+        tokenizer: Folder with the files of a tokenizer from Hugging Face, for models that have such a one (SigLIP), in
+            place of fetching them.
         init_cfg: MMEngine's initialization config.
 
     Raises:
-        ValueError: If the model cannot be used here, if the size does not suit it, or if the weights do not fit.
-        FileNotFoundError: If the weights cannot be found.
+        ValueError: If the model or an option cannot be used here, if the size does not suit it, or if the weights do
+            not fit.
+        FileNotFoundError: If the weights or the tokenizer's folder cannot be found.
     """
 
     def __init__(
@@ -82,10 +85,13 @@ class TextAwareCLIP(BaseModule):
         grad_checkpointing: bool = False,
         compile: bool | dict[str, Any] = False,
         part_attention: bool = False,
+        tokenizer: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         config = find_model_config(model_name)
+        family = find_family(config['vision_cfg'])
+        _check_options(model_name, family, grad_checkpointing, part_attention)
         size = None if image_size is None else to_size(image_size)
         self.model_name = model_name
         self.grid_size = token_grid(config, size)
@@ -94,22 +100,20 @@ class TextAwareCLIP(BaseModule):
             print_log(f'{model_name} uses QuickGELU, because its weights ({pretrained}) do.', logger='current')
             quick_gelu = True
         self.clip = build_clip(config, size, quick_gelu)
+        self.image_tower = family(self.clip.visual, self.grid_size, config['embed_dim'])
         if weights is not None:
-            load_weights(self.clip, weights, token_grid(config))
-
+            load_weights(self.clip, weights, self.image_tower, token_grid(config))
         if part_attention:
             add_part_tokens(self.clip.visual)
-        self.image_tower = find_family(config['vision_cfg'])(self.clip.visual, self.grid_size)
+        self.text_tokenizer = TextTokenizer(self.clip, model_name, config['text_cfg'], tokenizer)
+
         self.image_size = to_size(self.clip.visual.image_size)
         self.width, self.embed_dim = self.image_tower.width, self.image_tower.embed_dim
-        text = text_module(self.clip)
-        self.text_width: int = text.positional_embedding.shape[1]
-        self.context_length: int = text.positional_embedding.shape[0]
+        self.context_length, self.text_width = text_module(self.clip).positional_embedding.shape
         self.out_channels = self.width + self.embed_dim
         self.norm_width = nn.LayerNorm(self.width)
         self.norm_shared = nn.LayerNorm(self.embed_dim)
         self.text_finetune_layers = text_finetune_layers
-        self._templates: dict[tuple[str, tuple[int, ...]], TokenizedTemplate] = {}
         self.set_trainable(True)
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
@@ -190,21 +194,10 @@ class TextAwareCLIP(BaseModule):
                 'Make the resize of the pipeline and the `image_size` of the backbone agree.'
             )
 
-    @cached_property
+    @property
     def tokenizer(self) -> Callable[..., Tensor]:
-        """Tokenizer of the model, made on first use: images alone need none.
-
-        Raises:
-            ValueError: If it knows more tokens than the text tower.
-        """
-        tokenizer = open_clip.get_tokenizer(self.model_name, **tokenizer_arguments(self.model_name))
-        known = getattr(tokenizer, 'vocab_size', 0)
-        if known > self.clip.vocab_size:
-            raise ValueError(
-                f'The tokenizer of {self.model_name!r} has {known} tokens, its text tower {self.clip.vocab_size}. '
-                'Correct `vocab_size` in the model configuration, or name the right vocabulary.'
-            )
-        return tokenizer
+        """Tokenizer of the model, made on first use: images alone need none."""
+        return self.text_tokenizer.words
 
     def tokenize(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Turn sentences into tokens, cut behind the longest of them.
@@ -215,23 +208,14 @@ class TextAwareCLIP(BaseModule):
             sentences: At least one sentence.
 
         Returns:
-            Token ids on the CPU, (B, L), with L up to the context length; and the number of truncated sentences.
+            Token ids on the CPU, (B, L), with L up to the context length (always that, for a text tower that is not
+            causal); and the number of truncated sentences.
 
         Raises:
             TypeError: If `sentences` is not a sequence of strings.
             ValueError: If it is empty.
         """
-        if isinstance(sentences, str) or not all(isinstance(sentence, str) for sentence in sentences):
-            raise TypeError('`tokenize` takes a sequence of sentences, not one string or other objects.')
-        if not sentences:
-            raise ValueError('`tokenize` needs at least one sentence.')
-        length = self.context_length
-        tokens = self.tokenizer(list(sentences), length)
-        ends = end_positions(self.clip, tokens)
-        # Only with room for one more token can an exact fit be told from a truncated text.
-        full = [sentence for sentence, end in zip(sentences, ends.tolist(), strict=True) if end == length - 1]
-        longer = end_positions(self.clip, self.tokenizer(full, length + 1)) == length if full else ends[:0]
-        return tokens[:, : int(ends.max()) + 1].contiguous(), int(longer.sum())
+        return self.text_tokenizer.tokenize(sentences)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Encode tokens into text features.
@@ -253,6 +237,11 @@ class TextAwareCLIP(BaseModule):
         if tokens.ndim != 2 or not 0 < tokens.shape[1] <= self.context_length:
             raise ValueError(
                 f'Expected tokens of shape (B, L) with L from 1 to {self.context_length}, got {tuple(tokens.shape)}.'
+            )
+        if tokens.shape[1] < self.context_length and not is_causal(self.clip):
+            raise ValueError(
+                f'Tokens of {self.model_name!r} see those behind them: expected all {self.context_length} of each text '
+                f'as `tokenize` returns them, got {tokens.shape[1]}.'
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.text_finetune_layers > 0):
             embeddings = text_module(self.clip).token_embedding(tokens)
@@ -285,7 +274,7 @@ class TextAwareCLIP(BaseModule):
                 )
         if chunk_size < 1:
             raise ValueError(f'`chunk_size` must be at least 1, got {chunk_size}.')
-        prompt = self._tokenized_template(template, tuple(one.shape[1] for one in contexts))
+        prompt = self.text_tokenizer.template(template, tuple(one.shape[1] for one in contexts))
         device = contexts[0].device
         embeddings = text_module(self.clip).token_embedding(prompt.tokens.to(device))
         end = torch.full((1,), len(prompt.tokens) - 1, device=device)
@@ -295,8 +284,13 @@ class TextAwareCLIP(BaseModule):
         ]
         return torch.cat(features)
 
-    def _tokenized_template(self, template: str, num_context: tuple[int, ...]) -> TokenizedTemplate:
-        key = template, num_context
-        if key not in self._templates:
-            self._templates[key] = tokenize_template(self.clip, self.tokenizer, template, num_context)
-        return self._templates[key]
+
+def _check_options(model_name: str, family: type[ImageTower], grad_checkpointing: bool, part_attention: bool) -> None:
+    """Refuse what a family of image towers would ignore or cannot do."""
+    if part_attention and not family.takes_part_tokens:
+        raise ValueError(
+            f"part_attention needs one of open_clip's own ViTs with a class token, for instance 'ViT-B-16'; "
+            f'{model_name!r} is a {family.__name__}. Its parts are read from stripes: leave part_attention off.'
+        )
+    if grad_checkpointing and not family.saves_memory:
+        raise ValueError(f'open_clip has no gradient checkpointing for {model_name!r}: leave grad_checkpointing off.')

@@ -20,19 +20,32 @@ def text_module(clip: nn.Module) -> Any:
     return clip.text if isinstance(clip, CustomTextCLIP) else clip
 
 
+def is_causal(clip: nn.Module) -> bool:
+    """Tell whether tokens see only those before them, so that those behind the end of a text change nothing.
+
+    SigLIP's are not: all tokens see each other, padding included, and the last one is the text's feature.
+
+    Args:
+        clip: The model.
+    """
+    return text_module(clip).attn_mask is not None
+
+
 def end_positions(clip: nn.Module, tokens: Tensor) -> Tensor:
-    """Locate the end-of-text token of each text.
+    """Locate the token that becomes the text's feature: the end-of-text token, or the last one (SigLIP).
 
     Args:
         clip: The model, which knows how its tokenizer marks the end.
         tokens: Token ids, (B, L).
 
     Returns:
-        Index of the end-of-text token in each row, (B,).
+        Index of that token in each row, (B,).
     """
     text = text_module(clip)
     # `open_clip.CLIP` copies these two from its text tower under a longer name.
     prefix = '' if isinstance(clip, CustomTextCLIP) else 'text_'
+    if not is_causal(clip):
+        return torch.full(tokens.shape[:1], tokens.shape[1] - 1, device=tokens.device)
     if getattr(text, f'{prefix}pool_type') == 'eos':
         return (tokens == getattr(text, f'{prefix}eos_id')).int().argmax(dim=-1)
     # CLIP's vocabulary numbers the end-of-text token last.
@@ -42,21 +55,22 @@ def end_positions(clip: nn.Module, tokens: Tensor) -> Tensor:
 def encode_embeddings(clip: nn.Module, embeddings: Tensor, ends: Tensor) -> Tensor:
     """Encode token embeddings into text features.
 
-    The tower is causal: tokens behind the end of the longest text change nothing and may be cut off.
+    If the tower is causal, tokens behind the end of the longest text change nothing and may be cut off.
 
     Args:
         clip: The model.
         embeddings: Token embeddings without positions, (B, L, text width); L at most the context length.
-        ends: Index of the end-of-text token in each row, (B,), each below L.
+        ends: Index of the token that becomes the feature in each row, (B,), each below L.
 
     Returns:
-        Projected end-of-text feature of each text, not normalized, (B, D).
+        Projected feature of each text, not normalized, (B, D).
     """
     text = text_module(clip)
     length = embeddings.shape[1]
     dtype = text.transformer.get_cast_dtype()
     hidden = embeddings.to(dtype) + text.positional_embedding[:length].to(dtype)
-    hidden = text.transformer(hidden, attn_mask=text.attn_mask[:length, :length])
+    mask = text.attn_mask[:length, :length] if is_causal(clip) else None
+    hidden = text.transformer(hidden, attn_mask=mask)
     feature = text.ln_final(hidden[torch.arange(len(hidden), device=hidden.device), ends])
     if text.text_projection is None:
         return feature

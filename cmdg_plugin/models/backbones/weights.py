@@ -13,12 +13,12 @@ from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg
 from torch import Tensor
 
+from cmdg_plugin.models.backbones.image_towers import ImageTower
 from cmdg_plugin.models.backbones.position_embedding import resize_position_embedding
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, shipped_weights
 
 _OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
 _CONTRASTIVE_SCALE = ('logit_scale', 'logit_bias')
-_POSITIONS = 'visual.positional_embedding'
 
 
 @dataclass
@@ -97,9 +97,9 @@ def read_weight_file(path: Path) -> PretrainedWeights:
     state = _read_tensors(path)
     is_openai = any(key in state for key in _OPENAI_EXTRAS) or _is_torchscript(path)
     state = {key: value for key, value in state.items() if key not in _OPENAI_EXTRAS}
-    if 'visual.conv1.weight' not in state:
+    if not any(key.startswith('visual.') for key in state):
         raise ValueError(
-            f'{path} holds no CLIP with a ViT in the format of open_clip or OpenAI: it has no "visual.conv1.weight", '
+            f'{path} holds no CLIP in the format of open_clip or OpenAI: it has no image tower ("visual."), '
             f'but for instance {", ".join(list(state)[:3]) or "nothing"}. '
             'For a checkpoint of a whole training run use `load_from` in the config instead of `pretrained`.'
         )
@@ -141,22 +141,26 @@ def _is_torchscript(path: Path) -> bool:
         return any(name.endswith('/constants.pkl') for name in archive.namelist())
 
 
-def load_weights(clip: Any, weights: PretrainedWeights, native_grid: tuple[int, int]) -> None:
+def load_weights(clip: Any, weights: PretrainedWeights, tower: ImageTower, native_grid: tuple[int, int]) -> None:
     """Put weights into a model, with the position embeddings resized to its image size.
 
     The contrastive scale and bias are left aside where they do not fit; the method does not use them.
 
     Args:
-        clip: An `open_clip.CLIP` or `open_clip.CustomTextCLIP` with a ViT.
+        clip: An `open_clip.CLIP` or `open_clip.CustomTextCLIP`.
         weights: Weights of the same model at any image size.
+        tower: Reader of its image tower, which knows where the position embeddings are.
         native_grid: Height and width of the token grid at the model configuration's own image size.
 
     Raises:
         ValueError: If the weights belong to another model; it says what differs.
     """
     state = _rename_text_tower(clip, weights.state)
-    if _POSITIONS in state:
-        state[_POSITIONS] = resize_position_embedding(state[_POSITIONS], native_grid, clip.visual.grid_size)
+    positions = f'visual.{tower.positions}'
+    if positions in state:
+        state[positions] = resize_position_embedding(
+            state[positions], native_grid, tower.grid, tower.num_extra_positions
+        )
     expected = clip.state_dict()
     for key in _CONTRASTIVE_SCALE:
         if key in expected and (key not in state or state[key].numel() != expected[key].numel()):

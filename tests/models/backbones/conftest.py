@@ -5,6 +5,7 @@ import json
 
 import open_clip
 import pytest
+from helpers.small_clips import register_small_clips
 
 TINY = {
     'embed_dim': 24,
@@ -30,6 +31,9 @@ MODELS = {
     'cmdg-test-average': _variant(vision={'pool_type': 'avg'}),
     'cmdg-test-attention-pool': _variant(vision={'attentional_pool': True}),
     'cmdg-test-patch-dropout': _variant(vision={'patch_dropout': 0.5}),
+    'cmdg-test-unknown-timm': _variant(vision={'timm_model_name': 'vit_of_tomorrow'}),
+    'cmdg-test-siglip-token': _variant(vision={'timm_model_name': 'cmdg_small_siglip', 'timm_pool': 'token'}),
+    'cmdg-test-short-resnet': _variant(vision={'layers': [1, 1, 1]}),
     'cmdg-test-bidirectional': _variant(text={'no_causal_mask': True}),
     'cmdg-test-last-pool': _variant(text={'pool_type': 'last'}),
     'cmdg-test-class-embedding': _variant(custom_text=True, text={'embed_cls': True}),
@@ -43,3 +47,4 @@ def tiny_models(tmp_path_factory):
     for name, config in MODELS.items():
         (folder / f'{name}.json').write_text(json.dumps(config))
     open_clip.add_model_config(folder)
+    register_small_clips(folder / 'small')

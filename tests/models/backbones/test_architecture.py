@@ -1,22 +1,25 @@
 import pytest
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
+from cmdg_plugin.models.backbones.image_towers import ModifiedResNet, OpenClipViT, TimmViT, find_family
 
 
 @pytest.mark.parametrize(
     ('name', 'reason'),
     [
-        ('RN50', 'ResNet'),
-        ('ViT-B-16-SigLIP', 'timm'),
-        ('EVA02-B-16', 'timm'),
         ('coca_ViT-B-32', 'CoCa'),
+        ('convnext_base', 'no plain ViT'),
+        ('vit_medium_patch16_gap_256', "pooled by ''"),
+        ('cmdg-test-unknown-timm', "timm has no image tower 'vit_of_tomorrow'"),
+        ('cmdg-test-siglip-token', "pooled by 'token', with 0 tokens beside the patches"),
+        ('cmdg-test-short-resnet', '3 groups of blocks'),
         ('ViT-L-14-CLIPA', "pooled by 'avg'"),
         ('xlm-roberta-base-ViT-B-32', 'Hugging Face'),
         ('cmdg-test-average', "pooled by 'avg'"),
         ('cmdg-test-attention-pool', 'attentional pooling'),
         ('cmdg-test-patch-dropout', 'patch_dropout'),
         ('cmdg-test-shallow', 'at least 2 blocks'),
-        ('cmdg-test-bidirectional', 'not causal'),
+        ('cmdg-test-bidirectional', "not causal, but its feature is pooled by 'argmax'"),
         ('cmdg-test-last-pool', "pooled by 'last'"),
         ('cmdg-test-class-embedding', 'appended class token'),
         ('ViT-B-17', 'no model named'),
@@ -29,11 +32,28 @@ def test_models_that_lack_something_are_refused_by_name_and_reason(name, reason)
 
 
 @pytest.mark.parametrize(
-    'name', ['ViT-B-16', 'ViT-B-32-quickgelu', 'ViT-L-14', 'ViT-L-14-336', 'ViT-H-14', 'ViT-bigG-14', 'ViT-S-16']
+    ('name', 'family', 'rows'),
+    [
+        ('ViT-B-16', OpenClipViT, 14),
+        ('ViT-B-32-quickgelu', OpenClipViT, 7),
+        ('ViT-L-14', OpenClipViT, 16),
+        ('ViT-L-14-336', OpenClipViT, 24),
+        ('ViT-bigG-14', OpenClipViT, 16),
+        ('RN50', ModifiedResNet, 7),
+        ('RN50x4-quickgelu', ModifiedResNet, 9),
+        ('EVA02-B-16', TimmViT, 14),
+        ('EVA02-L-14-336', TimmViT, 24),
+        ('ViT-B-16-SigLIP', TimmViT, 14),
+        ('ViT-B-16-SigLIP2-256', TimmViT, 16),
+        ('ViT-L-16-SigLIP-384', TimmViT, 24),
+    ],
 )
-def test_plain_vits_of_open_clip_are_accepted(name):
-    rows, columns = token_grid(find_model_config(name))
-    assert rows == columns >= 7
+def test_families_and_their_grids(name, family, rows):
+    config = find_model_config(name)
+    assert find_family(config['vision_cfg']) is family
+    assert token_grid(config) == (rows, rows)
+    half = rows // 2 * config['vision_cfg']['image_size'] // rows
+    assert token_grid(config, (2 * half, half)) == (rows // 2 * 2, rows // 2)
 
 
 def test_sizes():

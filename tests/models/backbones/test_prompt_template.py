@@ -1,15 +1,18 @@
+from functools import partial
+
 import open_clip
 import pytest
 import torch
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config
 from cmdg_plugin.models.backbones.prompt_template import TokenizedTemplate, check_template, tokenize_template
+from cmdg_plugin.models.backbones.text_tower import end_positions
 
 
 def test_gap_is_found_even_among_words_like_the_placeholder():
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     tokenizer = open_clip.get_tokenizer('cmdg-test-tiny')
-    prompt = tokenize_template(clip, tokenizer, 'X x {} x.', (2,))
+    prompt = tokenize_template(tokenizer, partial(end_positions, clip), 'X x {} x.', (2,))
     assert prompt.gaps == (slice(3, 5),)
     assert torch.equal(prompt.tokens, tokenizer(['X x X X x.'])[0, : len(prompt.tokens)])
     assert prompt.tokens[-1] == tokenizer.eot_token_id
@@ -25,7 +28,7 @@ def test_filling_replaces_the_gap_and_nothing_else():
 def test_two_gaps_are_found_and_filled_apart():
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     tokenizer = open_clip.get_tokenizer('cmdg-test-tiny')
-    prompt = tokenize_template(clip, tokenizer, 'A {} person from {} dataset.', (3, 1))
+    prompt = tokenize_template(tokenizer, partial(end_positions, clip), 'A {} person from {} dataset.', (3, 1))
     # Start token, A, three words, person, from, one word, dataset (two tokens), full stop, end token.
     assert prompt.gaps == (slice(2, 5), slice(7, 8))
     assert torch.equal(prompt.tokens, tokenizer(['A X X X person from X dataset.'])[0, :12])
@@ -38,7 +41,7 @@ def test_two_gaps_are_found_and_filled_apart():
 def test_each_gap_must_stand_alone(template: str):
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     with pytest.raises(ValueError, match=r'A gap in .* must stand between'):
-        tokenize_template(clip, open_clip.get_tokenizer('cmdg-test-tiny'), template, (2, 1))
+        tokenize_template(open_clip.get_tokenizer('cmdg-test-tiny'), partial(end_positions, clip), template, (2, 1))
 
 
 @pytest.mark.parametrize('template', ['', 'A person.', '{} {}'])

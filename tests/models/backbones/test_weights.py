@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from cmdg_plugin.models.backbones import TextAwareCLIP, weights
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config
+from cmdg_plugin.models.backbones.image_towers import OpenClipViT
 
 
 @pytest.fixture
@@ -85,7 +86,8 @@ def test_both_text_wrappers_read_each_others_files(state, tmp_path):
     path = _write('safetensors', state, tmp_path)
     config = find_model_config('cmdg-test-tiny')
     custom = build_clip({**config, 'custom_text': True}, None)
-    weights.load_weights(custom, weights.read_pretrained('cmdg-test-tiny', path), (6, 3))
+    tower = OpenClipViT(custom.visual, (6, 3), 24)
+    weights.load_weights(custom, weights.read_pretrained('cmdg-test-tiny', path), tower, (6, 3))
     assert torch.equal(custom.text.token_embedding.weight, state['token_embedding.weight'])
     save_file(custom.state_dict(), tmp_path / 'custom.safetensors')
     plain = TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / 'custom.safetensors'))

@@ -14,7 +14,7 @@ class RegionTokens(NamedTuple):
     """What an image tower says about a batch of images; region order as in `cmdg_plugin.regions.REGIONS`.
 
     Attributes:
-        entering_last_block: The global token as it enters the last block, (B, C).
+        entering_last_block: The whole image as it enters the last block, (B, C).
         regions: Region tokens in the width of the tower, (4, B, W).
         projected: Region tokens in the space shared with texts, (4, B, D).
     """
@@ -30,20 +30,27 @@ class ImageTower(ABC):
     Args:
         visual: The image tower of an open_clip model.
         grid: Height and width (h, w) of its token grid.
+        embed_dim: Width D of the space shared with texts.
     """
 
-    positions: ClassVar[str] = 'positional_embedding'
-    """Name of the position embeddings, counted from the image tower."""
+    takes_part_tokens: ClassVar[bool] = False
+    """Whether `add_part_tokens` suits this family."""
 
-    num_extra_positions: ClassVar[int] = 1
+    saves_memory: ClassVar[bool] = True
+    """Whether gradient checkpointing does anything."""
+
+    positions: str
+    """Name of the position embeddings below `visual`."""
+
+    num_extra_positions: int
     """How many position embeddings stand before those of the grid."""
 
     width: int
-    embed_dim: int
 
-    def __init__(self, visual: Any, grid: Size) -> None:
+    def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
         self.visual = visual
         self.grid = grid
+        self.embed_dim = embed_dim
 
     @classmethod
     @abstractmethod
@@ -54,6 +61,16 @@ class ImageTower(ABC):
     @abstractmethod
     def stride(cls, vision: Config) -> Size:
         """Return the height and width in pixels that one token of the grid stands for."""
+
+    @classmethod
+    def sized(cls, vision: Config, size: Size) -> Config:
+        """Return a `vision_cfg` that builds the tower for images of a size (height, width)."""
+        return {**vision, 'image_size': size}
+
+    @classmethod
+    def resize(cls, visual: Any, size: Size) -> None:
+        """Make a tower that was just built take images of a size (height, width), where `sized` is not enough."""
+        return
 
     @property
     @abstractmethod

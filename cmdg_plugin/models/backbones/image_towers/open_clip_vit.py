@@ -15,17 +15,17 @@ class OpenClipViT(ImageTower):
     Projecting is linear, so that projecting the mean costs a fraction of averaging projections.
     """
 
-    def __init__(self, visual: Any, grid: Size) -> None:
-        super().__init__(visual, grid)
-        self.width, self.embed_dim = visual.proj.shape
+    takes_part_tokens = True
+    positions = 'positional_embedding'
+    num_extra_positions = 1
+
+    def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
+        super().__init__(visual, grid, embed_dim)
+        self.width = len(visual.proj)
 
     @classmethod
     def problem(cls, vision: Config) -> str | None:
         """Say what keeps a model's `vision_cfg` from being used, or None."""
-        if vision.get('timm_model_name'):
-            return f"its image tower {vision['timm_model_name']!r} comes from timm, not from open_clip's own ViT"
-        if isinstance(vision.get('layers', 12), list | tuple):
-            return 'its image tower is a ResNet, which has no tokens'
         if vision.get('attentional_pool'):
             return 'its image tower ends in attentional pooling, not in a class token'
         if vision.get('pool_type', 'tok') != 'tok':
@@ -57,8 +57,8 @@ class OpenClipViT(ImageTower):
         last, (entering,) = visual.transformer.forward_intermediates(
             tokens, attn_mask=mask, indices=[len(self.blocks) - 2]
         )
-        rows, columns = self.grid
-        class_token, patches, parts = last.split([1, rows * columns, last.shape[1] - 1 - rows * columns], dim=1)
+        num_patches = self.grid[0] * self.grid[1]
+        class_token, patches, parts = last.split([1, num_patches, last.shape[1] - 1 - num_patches], dim=1)
         if part_tokens is None:
             pooled = pool_stripes(visual.ln_post(patches), self.grid)
         else:
