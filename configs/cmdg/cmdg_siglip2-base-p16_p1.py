@@ -1,0 +1,11 @@
+"""CMDG's released recipe on SigLIP 2 ViT-B/16, protocol 1 (see cmdg_vit-base-p16_p1.py).
+
+python tools/train.py configs/cmdg/cmdg_siglip2-base-p16_p1.py --cfg-options data_root=DIR
+"""
+
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/models/cmdg_siglip2-base-p16.py',
+    '../_base_/protocols/p1.py',
+    '../_base_/schedules/cmdg_released.py',
+]
