@@ -145,6 +145,13 @@ class CMDGReID(StagedModel):
     def _trains_text(self) -> bool:
         return getattr(self.backbone, 'text_finetune_layers', 0) > 0
 
+    def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
+        """Also raise a FileNotFoundError if a stage reads texts, and the backbone's tokenizer cannot be had."""
+        super().check_trainable(stage, beginnings)
+        if stage != 'warmup':
+            # The first texts are read after the warm-up, too late to find out.
+            self.backbone.tokenize(['a person'])
+
     def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
         """Set what is trainable; see the base class."""
         if self.stage is not None and self.changes_features:

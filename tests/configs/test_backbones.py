@@ -71,6 +71,15 @@ def test_small_model_of_the_family_trains_in_every_stage(name: str, tiny_config:
     assert moved == {'clip.visual', 'norm_width', 'norm_shared'}, 'the image side trains, the text tower does not'
 
 
+def test_missing_tokenizer_is_told_before_training(tiny_config: Config, tokenizer: str):
+    config = shrink(tiny_config, {'type': 'TextAwareCLIP', 'model_name': 'cmdg-small-siglip', 'image_size': (24, 16)})
+    with pytest.raises(FileNotFoundError, match=r"tokenizer of 'cmdg-small-siglip'.*could not be read"):
+        Runner.from_cfg(copy.deepcopy(config)).train()
+    # Who reads no text needs none.
+    config.train_cfg.stages = config.train_cfg.stages[:1]
+    Runner.from_cfg(config).train()
+
+
 @pytest.mark.parametrize('option', ['image_size', 'model.backbone.tokenizer'])
 def test_options_reach_these_configs(option: str):
     config = read_config(str(REPOSITORY / 'configs/cmdg/cmdg_siglip-base-p16_p1.py'), {option: '64x32'})

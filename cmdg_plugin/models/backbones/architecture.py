@@ -34,7 +34,7 @@ def find_model_config(model_name: str) -> dict[str, Any]:
     if problem:
         raise ValueError(
             f'TextAwareCLIP cannot use {model_name!r}: {problem}. '
-            "Take for instance 'ViT-B-16', 'RN50', 'EVA02-B-16' or 'ViT-B-16-SigLIP2' (docs/configs.md, backbones)."
+            "Take for instance 'ViT-B-16', 'RN50', 'EVA02-B-16' or 'ViT-B-16-SigLIP2' (docs/configs.md)."
         )
     return config
 
