@@ -29,7 +29,7 @@ class ImageFeatures(NamedTuple):
     """What the image tower says about a batch of images; region order as in `cmdg_plugin.regions.REGIONS`.
 
     Attributes:
-        last_block_token: Class token as it enters the last block, (B, W).
+        last_block_token: Class token as it enters the last block, (B, W); the mean of all tokens where there is none.
         width_regions: Region features in the width of the tower, after LayerNorm, (4, B, W).
         shared_regions: Region features in the space shared with texts, after LayerNorm, (4, B, D).
     """
@@ -72,7 +72,7 @@ class TextAwareCLIP(BaseModule):
     Raises:
         ValueError: If the model or an option cannot be used here, if the size does not suit it, or if the weights do
             not fit.
-        FileNotFoundError: If the weights or the tokenizer's folder cannot be found.
+        FileNotFoundError: If the weights cannot be found.
     """
 
     def __init__(

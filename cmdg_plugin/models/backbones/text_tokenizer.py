@@ -25,15 +25,12 @@ class TextTokenizer:
             fetched if None.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
         ValueError: If the model's tokenizer is not one of Hugging Face.
     """
 
     def __init__(self, clip: nn.Module, model_name: str, config: dict[str, Any], folder: str | None = None) -> None:
         if folder is not None and not config.get('hf_tokenizer_name'):
             raise ValueError(f"{model_name!r} has open_clip's own tokenizer: leave `tokenizer` out.")
-        if folder is not None and not Path(folder).expanduser().is_dir():
-            raise FileNotFoundError(f'`tokenizer` names the folder {folder!r}, which does not exist.')
         self.clip = clip
         self.model_name = model_name
         self.config = config
@@ -64,6 +61,9 @@ class TextTokenizer:
         if not name:
             return open_clip.get_tokenizer(self.model_name, **tokenizer_arguments(self.model_name))
         source = str(Path(self.folder).expanduser()) if self.folder else name
+        # Not earlier: who wants features of images needs no tokenizer, nor the folder that the training had.
+        if self.folder and not Path(source).is_dir():
+            raise FileNotFoundError(f'The tokenizer of {self.model_name!r} should be in {source!r}: no such folder.')
         try:
             return HFTokenizer(source, context_length=self.context_length, **self.config.get('tokenizer_kwargs', {}))
         except ImportError as error:
