@@ -24,9 +24,9 @@ BACKBONES = {
     'vit-large-p14': ('cmdg-small-vit', (24, 16), {}),
     'vit-base-p16_256x128': ('cmdg-small-vit', (32, 16), {}),
     'rn50': ('cmdg-small-resnet', (96, 32), {}),
-    'eva02-base-p16': ('cmdg-small-eva', (24, 16), {'compile': {'backend': 'eager'}}),
+    'eva02-base-p16': ('cmdg-small-eva', (24, 16), {'grad_checkpointing': True}),
     'siglip-base-p16': ('cmdg-small-siglip', (24, 16), {}),
-    'siglip2-base-p16': ('cmdg-small-siglip', (32, 16), {'grad_checkpointing': True}),
+    'siglip2-base-p16': ('cmdg-small-siglip', (32, 16), {}),
 }
 
 
