@@ -5,9 +5,7 @@ python tools/train.py configs/ablations/kept-terms_toy-vit_islands.py
 
 _base_ = ['../cmdg/cmdg_toy-vit_islands.py']
 
-from mmengine.config import Config  # noqa: E402  # Behind `_base_`, so that this stays a config of the plain kind.
-
-losses = Config.fromfile('{{ fileDirname }}/../_base_/models/cmdg_losses.py').model.losses
+losses = _base_.model.losses
 dropped = ('id_shared', 'triplet_token', 'triplet_width')
 model = dict(losses=dict(bridging=losses.bridging + [term for term in losses.warmup if term.name in dropped]))
-del Config, losses, dropped
+del losses, dropped

@@ -1,6 +1,6 @@
 """CILP-FGDI's prompts beside CMDG's toy run: identities' prompts that hide the domain, domains' prompts that name it.
 
-Tower, data and epochs (4 + 20 + 14) are the toy run's; captions are not read. Where the weights come from, and what
+Tower, data and epochs (10 + 20 + 8) are the toy run's; captions are not read. Where the weights come from, and what
 differs from the paper: docs/baselines.md.
 
 python tools/train.py configs/baselines/cilp-fgdi_toy-vit_islands.py

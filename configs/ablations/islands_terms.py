@@ -1,6 +1,6 @@
 """What each part of the method brings on Islands, beside the baselines.
 
-python tools/ablate.py configs/cmdg/cmdg_toy-vit_islands.py --grid configs/ablations/islands.py --seeds 5 --jobs 2
+python tools/ablate.py configs/cmdg/cmdg_toy-vit_islands.py --grid configs/ablations/islands_terms.py --seeds 5 --jobs 2
 """
 
 # Rows of one recipe train warm-up and prompts once per seed.
@@ -18,7 +18,7 @@ rows = {
         config=full,
         options={f'{bridging}.part.text_weight': 0.0, f'{bridging}.soft_identity.text_ratio': 0.0},
     ),
-    'full, stripe means for parts': dict(config=full, options={'model.backbone.part_attention': False}),
+    'full, stripe means for parts': dict(config='configs/ablations/guided_toy-vit_islands.py'),
     'released, warm-up terms kept': dict(config='configs/ablations/kept-terms_toy-vit_islands.py'),
     'released without part loss': {f'{bridging}.part.weight': 0.0},
     'released without soft targets': {f'{bridging}.soft_identity.soft_weight': 0.0},
