@@ -13,8 +13,8 @@ train_cfg = dict(
     val_before_training=True,
     stages=[
         dict(
-            # Long enough that parts look alike because people do: bridging trusts its neighbors (chosen on a source that
-            # was held out, see docs/ablation.md).
+            # Long enough that parts look alike because people do, as bridging trusts its neighbors; chosen on a source
+            # that was held out (docs/ablation.md).
             name='warmup',
             epochs=10,
             trainable=image_side,
