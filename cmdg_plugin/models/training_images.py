@@ -45,11 +45,15 @@ class TrainingImages(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many identities, domains and images there are, by the names that modules take them by."""
+        """How many there are of what, by the names that modules take the numbers by.
+
+        Identities, domains, images, and the fewest images of other domains that an image has.
+        """
         return {
             'num_identities': len(self.identity_domains),
             'num_domains': int(self.domains.max()) + 1,
             'num_samples': len(self.identities),
+            'num_elsewhere': len(self.domains) - int(self.domains.bincount().max()),
         }
 
 

@@ -306,6 +306,8 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
     for term in config.losses.bridging:
         if 'num_neighbors' in term:
             term['num_neighbors'] = 3
+    with pytest.raises(ValueError, match='train on two or more sources'):
+        MODELS.build(copy.deepcopy(config)).bind_identities(IDENTITIES)
     model = MODELS.build(config)
     model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
     prepare_bridging(model)

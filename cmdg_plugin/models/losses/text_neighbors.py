@@ -128,6 +128,21 @@ class TextNeighborSearch(nn.Module):
         self.num_neighbors = num_neighbors
         self.start_epoch = start_epoch
 
+    def bind_data(self, num_elsewhere: int) -> None:
+        """Check that the training data has enough to find, before any epoch is trained.
+
+        Args:
+            num_elsewhere: Fewest images of other domains that an image has.
+
+        Raises:
+            ValueError: If that is less than `num_neighbors`.
+        """
+        if num_elsewhere < self.num_neighbors:
+            raise ValueError(
+                f'{type(self).__name__}: num_neighbors is {self.num_neighbors}, but an image of the largest source has '
+                f'only {num_elsewhere} images of other sources; train on two or more sources, or lower num_neighbors'
+            )
+
     def forward(
         self,
         captions: Tensor,
