@@ -88,7 +88,7 @@ def test_rows_that_are_alike_up_to_a_stage_share_it():
         assert other is beginnings['slower, part', seed]
         assert shared.folder != other.folder
         assert [beginnings[name, seed] for name in ('warm-up', 'prompts only', 'id only')] == [None] * 3
-        assert [stage.epochs for stage in shared.config.train_cfg.stages] == [4, 20, 0]
+        assert [stage.epochs for stage in shared.config.train_cfg.stages] == [10, 20, 0]
         assert shared.config.randomness.seed == seed
         assert shared.folder.parent.parent == Path('work/_shared')
     assert beginnings['all', 0].folder != beginnings['all', 1].folder

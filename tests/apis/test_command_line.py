@@ -30,7 +30,7 @@ def test_options_reach_single_stages():
 def test_options_reach_entries_of_lists_by_name():
     options = ('train_cfg.stages.prompt.epochs=1', 'model.losses.bridging.triplet.weight=0')
     config = load_config(parse('--cfg-options', *options))
-    assert [stage.epochs for stage in config.train_cfg.stages] == [4, 1, 14]
+    assert [stage.epochs for stage in config.train_cfg.stages] == [10, 1, 8]
     assert [term.name for term in config.model.losses.bridging if term.get('weight') == 0] == ['triplet']
 
 

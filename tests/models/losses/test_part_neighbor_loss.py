@@ -183,31 +183,6 @@ def test_gpu_step_never_waits_and_agrees_with_cpu():
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
 
 
-ON_RANKS = """
-from cmdg_plugin.models.losses import part_neighbor_loss
-
-torch.manual_seed(0)
-parts = torch.randn(3, 6, 8, dtype=torch.float64, requires_grad=True)
-bank = torch.randn(30, 3, 8, dtype=torch.float64)
-positions, valid = torch.randperm(30)[:6], torch.rand(30) < 0.8
-loss, neighbors = part_neighbor_loss(parts, bank, positions, valid=valid)
-(gradient,) = torch.autograd.grad(loss, parts)
-
-rows = slice(30 * rank // ranks, 30 * (rank + 1) // ranks)
-ours, found = part_neighbor_loss(parts, bank[rows], positions, valid=valid[rows], first_row=rows.start)
-(ours_gradient,) = torch.autograd.grad(ours, parts)
-torch.testing.assert_close(ours, loss, rtol=1e-12, atol=0)
-assert torch.equal(found, neighbors)
-torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
-"""
-
-
-@pytest.mark.parametrize('ranks', [2, 4])
-def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path, ranks):
-    """Four ranks hold fewer rows each than there are neighbors."""
-    run_on_ranks(ON_RANKS, tmp_path, ranks)
-
-
 def plain_with_text(parts, bank, positions, k, scale, text, weight):
     """The loss with entries found by captions, by loops; each entry of either kind counts once."""
     losses = []
@@ -268,24 +243,27 @@ def test_wrong_text_neighbors_are_refused():
         part_neighbor_loss(parts, bank, positions, text_neighbors=torch.full((6, 1), 70))
 
 
-TEXT_ON_RANKS = """
+ON_RANKS = """
 from cmdg_plugin.models.losses import part_neighbor_loss
-from cmdg_plugin.models.memory import own_rows
 
 torch.manual_seed(0)
-bank, positions = torch.randn(13, 3, 8), torch.tensor([0, 12, 5, 6])
-text = torch.tensor([[9, 1], [2, -1], [5, 12], [0, 7]])
-options = dict(num_neighbors=4, text_neighbors=text, text_weight=0.5)
-rows, results = own_rows(13), []
-for searched, first in ((bank, None), (bank[rows], rows.start)):
-    parts = torch.randn(3, 4, 8, generator=torch.Generator().manual_seed(3)).requires_grad_()
-    loss, found = part_neighbor_loss(parts, searched, positions, first_row=first, **options)
-    loss.backward()
-    results.append((loss.detach(), found, parts.grad))
-for ours, whole in zip(*reversed(results)):
-    torch.testing.assert_close(ours, whole, rtol=1e-5, atol=1e-6)
+# Whole, with entries found by captions, and with fewer rows a rank than there are neighbors.
+guided = {'text_neighbors': torch.randint(-1, 30, (6, 1)), 'text_weight': 0.5}
+for entries, others in ((30, {}), (30, guided), (17, {})):
+    parts = torch.randn(3, 6, 8, dtype=torch.float64, requires_grad=True)
+    bank = torch.randn(entries, 3, 8, dtype=torch.float64)
+    positions, valid = torch.randperm(entries)[:6], torch.rand(entries) < 0.8
+    loss, neighbors = part_neighbor_loss(parts, bank, positions, valid=valid, **others)
+    (gradient,) = torch.autograd.grad(loss, parts)
+
+    rows = slice(entries * rank // ranks, entries * (rank + 1) // ranks)
+    ours, found = part_neighbor_loss(parts, bank[rows], positions, valid=valid[rows], first_row=rows.start, **others)
+    (ours_gradient,) = torch.autograd.grad(ours, parts)
+    torch.testing.assert_close(ours, loss, rtol=1e-12, atol=0)
+    assert torch.equal(found, neighbors)
+    torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
 """
 
 
-def test_ranks_join_text_neighbors_as_one_process_does(tmp_path):
-    run_on_ranks(TEXT_ON_RANKS, tmp_path)
+def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path):
+    run_on_ranks(ON_RANKS, tmp_path)
