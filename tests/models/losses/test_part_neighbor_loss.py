@@ -2,7 +2,14 @@ import pytest
 import torch
 from helpers.ranks import run_on_ranks
 
-from cmdg_plugin.models.losses import PartNeighborLoss, SoftIdentityLoss, neighbor_pull, part_neighbor_loss
+from cmdg_plugin.models.losses import (
+    PartNeighborLoss,
+    SoftIdentityLoss,
+    describe_neighbors,
+    find_text_neighbors,
+    neighbor_pull,
+    part_neighbor_loss,
+)
 from cmdg_plugin.models.memory import CaptionMemoryBank
 
 
@@ -168,13 +175,18 @@ def test_gpu_step_never_waits_and_agrees_with_cpu():
     results = []
     for device in ('cpu', 'cuda'):
         x, where, names, scores = (t.detach().to(device) for t in (parts, positions, labels, logits))
-        store, loss, identity = memory.to(device), PartNeighborLoss(), SoftIdentityLoss()
+        store, loss, identity = memory.to(device), PartNeighborLoss(), SoftIdentityLoss(text_ratio=0.2)
         x.requires_grad_()
         torch.cuda.set_sync_debug_mode('error' if device == 'cuda' else 'default')
         try:
             store.update(where, x.detach(), x.detach())
-            value, neighbors = loss(x, store.image, where, store.filled, store.image_norms)
-            (value + identity(scores, names[where], neighbors, names)).backward()
+            domains = names % 3
+            found = find_text_neighbors(
+                x.detach(), store.text, domains[where], domains, num_neighbors=5, text_norms=store.text_norms
+            )
+            value, neighbors = loss(x, store.image, where, store.filled, store.image_norms, text_neighbors=found)
+            (value + identity(scores, names[where], neighbors, names, found)).backward()
+            describe_neighbors(neighbors, names[where], domains[where], names, domains, found)
         finally:
             torch.cuda.set_sync_debug_mode('default')
         results.append((value.detach().cpu(), x.grad.cpu()))
