@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 
@@ -78,7 +79,7 @@ class Trainings:
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
-        """Train runs in this order, shared beginnings first, as processes become free.
+        """Train runs seed by seed as processes become free, so that a table of the first seeds is there early.
 
         Args:
             runs: Runs without results.
@@ -86,15 +87,18 @@ class Trainings:
         Yields:
             Each run's outcome, in the order in which they end.
         """
-        first = {run.folder: None if list_checkpoints(run.folder) else run.beginning for run in runs}
-        needed = {beginning.folder: beginning for beginning in first.values() if beginning is not None}
-        # All of them are in the queue before whoever waits for one, so that waiting never keeps it from being run.
-        begun = {folder: self._pool.submit(self._train_beginning, run) for folder, run in needed.items()}
+        begun: dict[Path, Future[Outcome]] = {}
         futures = []
-        for run in runs:
-            beginning = first[run.folder]
-            before = None if beginning is None else begun[beginning.folder]
-            futures.append(self._pool.submit(self._train_row, run, before))
+        for _, of_seed in groupby(runs, key=lambda run: run.seed):
+            needs = [(run, None if list_checkpoints(run.folder) else run.beginning) for run in of_seed]
+            for _, beginning in needs:
+                if beginning is not None and beginning.folder not in begun:
+                    begun[beginning.folder] = self._pool.submit(self._train_beginning, beginning)
+            # Whoever waits for a beginning stands behind it in the queue, so that waiting never keeps it from being
+            # run; and behind those that wait for nothing, so that few processes are kept by waiting.
+            for run, beginning in sorted(needs, key=lambda need: need[1] is not None):
+                before = None if beginning is None else begun[beginning.folder]
+                futures.append(self._pool.submit(self._train_row, run, before))
         for future in as_completed(futures):
             yield future.result()
 

@@ -124,6 +124,15 @@ def test_a_shared_beginning_is_trained_once(make_run: Callable[..., Run], jobs: 
     assert (trained(beginning), trained(later)) == (['1', '2'], ['3'])
 
 
+def test_a_seed_is_done_before_the_next_begins(make_run: Callable[..., Run]):
+    beginnings = [make_run('start', seed) for seed in (0, 1)]
+    runs = [make_run(name, seed, beginnings[seed] if name == 'a' else None) for seed in (0, 1) for name in ('a', 'b')]
+    # Rows that wait for a beginning stand behind those that do not.
+    assert list(train(runs, jobs=1)) == ['b0', 'a0', 'b1', 'a1']
+    times = [run.results_file.stat().st_mtime_ns for run in (beginnings[0], runs[0], beginnings[1], runs[2])]
+    assert times == sorted(times)
+
+
 def test_rows_without_their_beginning_are_not_run(make_run: Callable[..., Run]):
     beginning = make_run('beginning', epochs=2, fails_at=2)
     row, alone = make_run('a', beginning=beginning), make_run('alone')
