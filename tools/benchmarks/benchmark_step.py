@@ -1,12 +1,13 @@
 """Time and memory of a whole bridging step beside the released recipe's, in one process on the same batch.
 
     python tools/benchmarks/benchmark_step.py [--model cmdg-toy-vit] [--images 100000] [--threads 2]
-    python tools/benchmarks/benchmark_step.py --model ViT-B-16 --device cuda --amp bfloat16
+    python tools/benchmarks/benchmark_step.py --model ViT-B-16 --device cuda --amp bfloat16 --full
 
 The released recipe as its authors run it, written from its description: the image tower twice, the batch's captions and
 prompts through the text tower at all 77 tokens, a memory of Python lists that is stacked anew, distances under autograd
 and full sorts. Both start from the same weights and memory, and the losses are compared before anything is timed. The
-parts are also timed by themselves, in the same turns.
+parts are also timed by themselves, in the same turns. With --full, so is a step of recipe `full`: part tokens in the
+tower and captions that guide the bridging.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from cmdg_plugin.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[2]
 TRAINED = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
+DOMAINS = 4
 WORDS = ('a', 'person', 'with', 'short', 'dark', 'hair', 'wears', 'red', 'jacket', 'blue', 'jeans', 'white', 'shoes')
 
 
@@ -40,20 +42,24 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--identities', type=int, default=5000)
     parser.add_argument('--batch', type=int, default=64)
     parser.add_argument('--amp', choices=['bfloat16', 'float16'], help='mixed precision, on a GPU')
+    parser.add_argument('--full', action='store_true', help='time a step of recipe full, too')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     parser.add_argument('--device', default='cpu')
     return parser.parse_args()
 
 
-def make_setup(arguments: argparse.Namespace) -> Setup:
-    """Build the model of the released recipe in its bridging stage, and a batch of 4 images per identity."""
+def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
+    """Build the model of a recipe in its bridging stage, and a batch of 4 images per identity."""
     torch.manual_seed(0)
-    config = Config.fromfile(REPOSITORY / 'configs/_base_/models/cmdg_shared.py').model
-    model = MODELS.build({**config, 'backbone': {'type': 'TextAwareCLIP', 'model_name': arguments.model}})
+    shared = 'cmdg_full_shared.py' if full else 'cmdg_shared.py'
+    config = Config.fromfile(REPOSITORY / 'configs/_base_/models' / shared).model
+    backbone = {'type': 'TextAwareCLIP', 'model_name': arguments.model, 'part_attention': full}
+    model = MODELS.build({**config, 'backbone': backbone})
     identities = torch.arange(arguments.images) % arguments.identities
-    model.bind_identities(identities)
+    model.bind_identities(identities, identities % DOMAINS)
     model.to(arguments.device).start_stage('bridging', TRAINED)
+    model.stage_epoch = 1  # from which on captions guide
     people = torch.randperm(arguments.identities)[: arguments.batch // 4]
     index = (people.repeat_interleave(4) + arguments.identities * torch.arange(4).repeat(len(people))).tolist()
     batch = {
@@ -148,8 +154,10 @@ def main() -> None:
         losses = [float(loss(setup).detach()) for loss in (released_loss, our_loss)]
     report(f'loss: released {losses[0]:.5f}, ours {losses[1]:.5f}')
     functions = part_functions(setup)
+    if arguments.full:
+        functions['our step, recipe full'] = partial(train_step, make_setup(arguments, full=True), our_loss)
     on_gpu = setup.index.is_cuda
-    peaks = {name: peak_memory(functions[name], on_gpu=on_gpu)[0] for name in ('our step', 'released step')}
+    peaks = {name: peak_memory(functions[name], on_gpu=on_gpu)[0] for name in functions if 'step' in name}
     rounds = in_turns(functions, arguments.rounds)
     seconds = {name: statistics.median(times) for name, times in rounds.items()}
     for name, value in seconds.items():
