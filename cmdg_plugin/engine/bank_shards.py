@@ -23,7 +23,7 @@ def save_shard(memory: Any, folder: Path, epochs_done: int) -> None:
         epochs_done: Epochs of the whole run that are done.
     """
     with io.BytesIO() as file:
-        torch.save({'image': memory.image.cpu(), 'filled': memory.filled.cpu()}, file)
+        torch.save({name: getattr(memory, name).cpu() for name in _saved(memory)}, file)
         AtomicLocalBackend().put(file.getbuffer(), _path(folder, epochs_done))
     # Older rows go once every rank has written its new ones.
     barrier()
@@ -41,6 +41,7 @@ def load_shard(memory: Any, folder: Path, epochs_done: int) -> None:
 
     Raises:
         FileNotFoundError: If they are not there.
+        ValueError: If they lack the captions that this run needs, whose text tower trains.
     """
     path = _path(folder, epochs_done)
     if not path.is_file():
@@ -49,9 +50,20 @@ def load_shard(memory: Any, folder: Path, epochs_done: int) -> None:
             'Resume on as many processes as before, and keep the folder of the checkpoint as it was.'
         )
     rows = torch.load(path, map_location=memory.image.device, weights_only=True)
-    memory.image.copy_(rows['image'])
-    memory.filled.copy_(rows['filled'])
+    missing = [name for name in _saved(memory) if name not in rows]
+    if missing:
+        raise ValueError(
+            f'{path} holds {", ".join(rows)}, but not {", ".join(missing)}: its run kept the text tower frozen. Resume '
+            'with the text_finetune_layers of that run.'
+        )
+    for name in _saved(memory):
+        getattr(memory, name).copy_(rows[name])
     memory.refresh_norms()
+
+
+def _saved(memory: Any) -> tuple[str, ...]:
+    # Captions of a frozen text tower are encoded anew on a resume; those of one that trains are running averages.
+    return ('image', 'filled', 'text') if memory.save_text else ('image', 'filled')
 
 
 def _path(folder: Path, epochs_done: int) -> Path:

@@ -89,6 +89,7 @@ class CaptionMemoryBank(nn.Module):
             raise ValueError(f'CaptionMemoryBank: text_dtype must be one of {list(_TEXT_TYPES)}, got {text_dtype!r}')
         self.num_samples = num_samples
         self.momentum = momentum
+        self.save_text = save_text
         self.sharded = sharded and get_world_size() > 1
         self.held = own_rows(num_samples) if self.sharded else slice(0, num_samples)
         rows = self.held.stop - self.held.start
