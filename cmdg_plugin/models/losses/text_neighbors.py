@@ -168,13 +168,14 @@ class TextNeighborSearch(nn.Module):
         """
         if epoch < self.start_epoch:
             return (None,)
-        first = first_row or 0
+        if first_row is not None:
+            bank_domains = bank_domains[first_row : first_row + len(bank_text)]
         return (
             find_text_neighbors(
                 captions[: bank_text.shape[1]].detach(),
                 bank_text,
                 domains,
-                bank_domains[first : first + len(bank_text)],
+                bank_domains,
                 num_neighbors=self.num_neighbors,
                 valid=valid,
                 text_norms=text_norms,

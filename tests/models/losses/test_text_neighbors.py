@@ -100,6 +100,13 @@ assert torch.equal(found, whole), (found, whole)
 # More than there are in other domains: seven for a sample of domain 0 or 1, eight for one of domain 2.
 (found,) = TextNeighborSearch(8)(captions, text[rows], domains, bank_domains, epoch=0, first_row=rows.start)
 assert (found < 0).sum(dim=1).tolist() == [1, 1, 0, 1]
+# Rows of one process without `first_row` would be taken for the whole bank.
+try:
+    TextNeighborSearch(4)(captions, text[rows], domains, bank_domains, epoch=0)
+except ValueError as error:
+    assert 'bank_domains must have shape' in str(error), error
+else:
+    raise AssertionError('a bank of another size than its domains was searched')
 """
 
 
