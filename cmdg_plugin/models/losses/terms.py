@@ -127,8 +127,8 @@ class LossTerms(nn.Module):
             arguments = {argument: _field(term, field, known) for argument, field in term.inputs.items()}
             with torch.set_grad_enabled(torch.is_grad_enabled() and term.weight != 0):
                 result = self.losses[term.key](**arguments)
-            if isinstance(result, Mapping):
-                values.update({f'{term.name}/{key}': number for key, number in result.items()})
+            if isinstance(result, Mapping) and not term.has_loss:
+                values.update(_numbers(term, result))
                 continue
             value, extras = _split(term, result)
             for name, extra in zip(term.outputs, extras, strict=False):
@@ -224,6 +224,17 @@ def _field(term: _Term, field: str, known: Mapping[str, Any]) -> Any:
     if field not in known:
         raise ValueError(f"loss term '{term.name}' reads the field '{field}', but there are only: {', '.join(known)}")
     return known[field]
+
+
+def _numbers(term: _Term, result: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {f'{term.name}/{key}': number for key, number in result.items()}
+    wrong = [name for name in numbers if 'loss' in name]
+    if wrong:
+        raise ValueError(
+            f"loss term '{term.name}' has no loss, but MMEngine would add '{wrong[0]}' to the losses for its name; "
+            "choose one without 'loss'"
+        )
+    return numbers
 
 
 def _split(term: _Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:

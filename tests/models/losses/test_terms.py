@@ -215,3 +215,19 @@ def test_numbers_for_the_log_stand_under_the_name_and_add_no_loss(fields):
 def test_module_without_loss_takes_no_weight():
     with pytest.raises(ValueError, match="'double': FindsTwice has no loss, so it takes no weight"):
         LossTerms([DOUBLE | dict(weight=0.5)])
+
+
+def test_numbers_for_the_log_are_never_taken_for_losses(fields):
+    for name in ('about_losses', 'lossless'):
+        with pytest.raises(ValueError, match=f"MMEngine would add '{name}/mean' to the losses"):
+            LossTerms([dict(type='TellsTheLog', name=name, inputs=dict(feature='feature'))])(fields)
+
+
+def test_a_term_with_a_loss_must_return_it_as_a_tensor(fields):
+    @MODELS.register_module(force=True)
+    class DictForTest(nn.Module):
+        def forward(self, feature):
+            return {'value': feature.mean()}
+
+    with pytest.raises(ValueError, match="'wrapped' must return a scalar tensor first, got dict"):
+        LossTerms([dict(type='DictForTest', name='wrapped', weight=0.5, inputs=dict(feature='feature'))])(fields)
