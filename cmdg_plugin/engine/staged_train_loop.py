@@ -184,6 +184,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         model = plain_model(self.runner.model)
         for stage in self.stages:
             model.check_trainable(stage.name, stage.trainable)
+            model.check_stage(stage.name)
             self._build_optimizer(stage)
 
     def _build_optimizer(self, stage: Stage) -> OptimWrapper:

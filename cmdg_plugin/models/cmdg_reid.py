@@ -11,7 +11,7 @@ from torch.nn import functional
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import lookup_rows
 from cmdg_plugin.models.same_model import check_same_model
-from cmdg_plugin.models.staged_model import StagedModel, build_part
+from cmdg_plugin.models.staged_model import StagedModel, begins, build_part, gives
 from cmdg_plugin.models.training_images import TrainingImages
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
@@ -33,6 +33,17 @@ _HANDED_OVER = (
     'domain_prompt_features',
 )
 _GLOBAL = REGIONS.index('global')
+
+_IMAGE_FIELDS = (
+    *('labels', 'domains', 'image_index', 'epoch', 'last_block_token', 'global_width', 'global_shared'),
+    *('image_regions', 'logits_width', 'logits_shared'),
+)
+_PROMPT_FIELDS = ('labels', 'domains', 'epoch', 'global_shared', 'prompt_texts', 'domain_prompt_texts')
+_TEXT_FIELDS = ('prompt_features', 'domain_prompt_features', 'caption_regions', 'caption_global')
+_BANK_FIELDS = (
+    *('bank', 'bank_norms', 'bank_text', 'bank_text_norms', 'bank_filled', 'bank_first_row'),
+    *('bank_labels', 'bank_domains'),
+)
 
 
 @MODELS.register_module()
@@ -90,6 +101,7 @@ class CMDGReID(StagedModel):
             # that trains are running averages.
             'memory': {'type': 'CaptionMemoryBank', 'save_text': self._trains_text, **(memory or {})},
         }
+        self._data_sizes: dict[str, int] = {}
         for name in _HANDED_OVER:
             setattr(self, name, None)
 
@@ -137,8 +149,9 @@ class CMDGReID(StagedModel):
         }
         for part in IDENTITY_PARTS:
             setattr(self, part, build_part({**sizes[part], **self._identity_cfgs[part]}))
+        self._data_sizes = {**counts, 'width': backbone.width, 'embed_dim': backbone.embed_dim}
         for terms in self.losses.values():
-            cast(LossTerms, terms).bind_data(**counts, width=backbone.width, embed_dim=backbone.embed_dim)
+            cast(LossTerms, terms).bind_data(**self._data_sizes)
         self._never_trained = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
 
     @property
@@ -146,11 +159,37 @@ class CMDGReID(StagedModel):
         return getattr(self.backbone, 'text_finetune_layers', 0) > 0
 
     def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
-        """Also raise a FileNotFoundError if a stage reads texts, and the backbone's tokenizer cannot be had."""
+        """Also raise a FileNotFoundError if a stage reads texts, and the backbone's tokenizer cannot be had.
+
+        And a ValueError if text blocks are to be trained and the bridging stage trains none.
+        """
         super().check_trainable(stage, beginnings)
+        if stage == 'bridging' and self._trains_text and not self._reaches_text(beginnings):
+            raise ValueError(
+                f'backbone.text_finetune_layers is {self.backbone.text_finetune_layers}, but this stage trains nothing '
+                "of the text tower: add its modules, such as 'backbone.clip.transformer', to the stage's `trainable`."
+            )
         if stage != 'warmup':
             # The first texts are read after the warm-up, too late to find out.
             self.backbone.tokenize(['a person'])
+
+    def _reaches_text(self, beginnings: Sequence[str]) -> bool:
+        tower = {id(parameter) for parameter in self.backbone.text_parameters()}
+        names = {name for name, parameter in self.named_parameters() if id(parameter) in tower} - self._never_trained
+        return any(begins(name, beginning) for name in names for beginning in beginnings)
+
+    def fields_given(self, stage: str) -> tuple[str, ...] | None:
+        """Names of the fields of a stage; those of prompts with domains are there if a template asks for them."""
+        given = super().fields_given(stage)
+        if given is None or self._identity_cfgs['prompts'].get('domain_template') is not None:
+            return given
+        return tuple(name for name in given if not name.startswith('domain_prompt'))
+
+    def check_stage(self, stage: str) -> None:
+        """Also let the terms look at the size of the training data."""
+        super().check_stage(stage)
+        if self._data_sizes and stage in self.losses:
+            cast(LossTerms, self.losses[stage]).check_data(**self._data_sizes)
 
     def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
         """Set what is trainable; see the base class."""
@@ -201,15 +240,7 @@ class CMDGReID(StagedModel):
         Args:
             caption_regions: Caption features (n, R, D) of this rank's `share`; None where no term reads captions.
             fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
-
-        Raises:
-            ValueError: If text blocks are to be trained and the stage trains none.
         """
-        if self._trains_text and not any(p.requires_grad for p in self.backbone.text_parameters()):
-            raise ValueError(
-                f'backbone.text_finetune_layers is {self.backbone.text_finetune_layers}, but this stage trains nothing '
-                "of the text tower: add its modules, such as 'backbone.clip.transformer', to the stage's `trainable`."
-            )
         if caption_regions is not None:
             if fill_memory or not self._trains_text:
                 self.memory.set_text(caption_regions[:, : len(PARTS)])
@@ -226,6 +257,7 @@ class CMDGReID(StagedModel):
 
     # ------------------------------------------------------------------ the stages
 
+    @gives(*_IMAGE_FIELDS)
     def warmup_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
         """Named tensors of the image warm-up (CMDG, stage 1), of the batches of all ranks."""
         features = self.backbone.encode_image(inputs)
@@ -248,6 +280,7 @@ class CMDGReID(StagedModel):
             'logits_shared': logits_shared,
         }
 
+    @gives(*_PROMPT_FIELDS)
     def prompt_fields(self, image_index: Tensor) -> dict[str, Any]:
         """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization), of all ranks."""
         images = _needed(self.image_regions, 'features of the training images', 'PromptLearningHook')
@@ -273,6 +306,7 @@ class CMDGReID(StagedModel):
         filling = self.prompts.in_domain(identities, cast(Tensor, self.identity_domains)[identities])
         return plain, self.backbone.encode_prompts(filling, self.prompts.domain_template)
 
+    @gives(*_IMAGE_FIELDS, 'parts', *_TEXT_FIELDS, *_BANK_FIELDS)
     def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
         """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first.
 

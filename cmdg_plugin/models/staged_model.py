@@ -1,8 +1,8 @@
 """A model that is trained in stages, each with its own loss terms and trainable parts."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
@@ -11,6 +11,25 @@ from torch import Tensor, nn
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.registry import MODELS
+
+_Method = TypeVar('_Method', bound=Callable[..., dict[str, Any]])
+
+
+def gives(*names: str) -> Callable[[_Method], _Method]:
+    """Mark a `<stage>_fields` method with the fields that it can return.
+
+    Terms that read others are then refused before anything is trained; those of a method without the mark, at their
+    first batch.
+
+    Args:
+        *names: Names of the fields.
+    """
+
+    def mark(method: _Method) -> _Method:
+        method.gives = names  # type: ignore[attr-defined]
+        return method
+
+    return mark
 
 
 class StagedModel(BaseModel):
@@ -72,14 +91,14 @@ class StagedModel(BaseModel):
         """Raise a ValueError if a stage trains what does not exist or never trains, or leaves its own terms' out."""
         names = [name for name, _ in self.named_parameters() if name not in self._never_trained]
         for beginning in beginnings:
-            if not any(_begins(name, beginning) for name in names):
+            if not any(begins(name, beginning) for name in names):
                 parts = sorted({'.'.join(name.split('.')[:2]) for name in names})
                 raise ValueError(
                     f"Stage '{stage}' trains '{beginning}', but no trainable parameter's name begins so. "
                     f'There are: {", ".join(parts)}.'
                 )
         own = [name for name in names if name.startswith(f'losses.{stage}.')]
-        left_out = [name for name in own if not any(_begins(name, beginning) for beginning in beginnings)]
+        left_out = [name for name in own if not any(begins(name, beginning) for beginning in beginnings)]
         if left_out:
             raise ValueError(
                 f"Stage '{stage}' has loss terms with parameters that it does not train, such as {left_out[0]}: add "
@@ -94,11 +113,22 @@ class StagedModel(BaseModel):
             trainable: Beginnings of the names of the parameters that train; all others are frozen.
         """
         self.check_trainable(stage, trainable)
+        self.check_stage(stage)
         self.stage, self.stage_epoch = stage, 0
         for name, parameter in self.named_parameters():
             parameter.grad = None
-            chosen = any(_begins(name, beginning) for beginning in trainable)
+            chosen = any(begins(name, beginning) for beginning in trainable)
             parameter.requires_grad_(chosen and name not in self._never_trained)
+
+    def fields_given(self, stage: str) -> tuple[str, ...] | None:
+        """Names of the fields that a stage can give its loss terms; None if its method does not say (see `gives`)."""
+        return getattr(getattr(self, f'{stage}_fields'), 'gives', None)
+
+    def check_stage(self, stage: str) -> None:
+        """Raise a ValueError if a loss term of a stage would find less than it needs."""
+        given = self.fields_given(stage)
+        if given is not None and stage in self.losses:
+            cast(LossTerms, self.losses[stage]).check_fields(given)
 
     @abstractmethod
     def extract_features(self, inputs: Tensor | None) -> Tensor:
@@ -169,6 +199,6 @@ def build_part(config: dict[str, Any]) -> Any:
         return registry.build(dict(config))
 
 
-def _begins(name: str, beginning: str) -> bool:
+def begins(name: str, beginning: str) -> bool:
     """Whether a parameter's dotted name begins with whole words of another."""
     return name == beginning or name.startswith(beginning.rstrip('.') + '.')

@@ -249,8 +249,9 @@ def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGR
 
 
 def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
+    text_model.start_stage('warmup', IMAGE_SIDE)
     with pytest.raises(ValueError, match='text_finetune_layers is 1, but this stage trains nothing of the text tower'):
-        start_text_bridging(text_model, IMAGE_SIDE)
+        text_model.check_trainable('bridging', IMAGE_SIDE)
     start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
     with pytest.raises(ValueError, match="add 'captions' to PackInputs' algorithm_keys"):
         losses_of(text_model, [0, 1, 3, 4])
@@ -292,6 +293,35 @@ def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config):
     assert model.prompt_fields(torch.tensor([9, 0]))['domains'].tolist() == [1, 0]
 
 
+@pytest.mark.parametrize('stage', ['warmup', 'prompt', 'bridging'])
+def test_stages_give_the_fields_that_they_promise(model: CMDGReID, stage: str):
+    model.start_stage(stage, ['prompts'] if stage == 'prompt' else IMAGE_SIDE)
+    data = model.data_preprocessor(batch([0, 1, 3, 4]))
+    if stage == 'bridging':
+        prepare_bridging(model)
+    if stage == 'prompt':
+        model.remember_images(torch.zeros(15, 4, 16))
+        data = {'image_index': torch.tensor([9, 0])}
+    assert set(model.fields_given(stage)) == set(getattr(model, f'{stage}_fields')(**data))
+
+
+def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_config: Config):
+    bridging = tiny_config.model.losses.bridging
+    part = next(term for term in bridging if term['name'] == 'part')
+    for changes, message in (
+        (dict(inputs={**part['inputs'], 'bank': 'bnak'}), "'part' reads the field 'bnak', but there are only: labels"),
+        (dict(inputs={**part['inputs'], 'bank': 'domain_prompt_features'}), "reads the field 'domain_prompt_features'"),
+        (dict(num_neighbors=15), 'num_neighbors is 15, but the bank holds only 14'),
+    ):
+        config = copy.deepcopy(tiny_config.model)
+        next(term for term in config.losses.bridging if term['name'] == 'part').update(changes)
+        model = MODELS.build(config)
+        model.bind_identities(IDENTITIES)
+        model.check_stage('warmup')
+        with pytest.raises(ValueError, match=message):
+            model.check_stage('bridging')
+
+
 def test_samples_without_position_are_refused(model: CMDGReID):
     model.start_stage('warmup', IMAGE_SIDE)
     wrong = batch([0, 1])
@@ -306,8 +336,11 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
     for term in config.losses.bridging:
         if 'num_neighbors' in term:
             term['num_neighbors'] = 3
+    single = MODELS.build(copy.deepcopy(config))
+    single.bind_identities(IDENTITIES)
+    single.check_stage('warmup')
     with pytest.raises(ValueError, match='train on two or more sources'):
-        MODELS.build(copy.deepcopy(config)).bind_identities(IDENTITIES)
+        single.check_stage('bridging')
     model = MODELS.build(config)
     model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
     prepare_bridging(model)

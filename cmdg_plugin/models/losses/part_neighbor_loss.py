@@ -111,7 +111,12 @@ def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid:
         # Counting on a GPU would make the step wait; there, missing neighbors add nothing to the loss.
         if whole and valid.device.type == 'cpu':
             others = int(valid.sum()) - int(valid[positions.long()].any())
-    if whole and num_neighbors > others:
+    if whole:
+        _check_enough(num_neighbors, others)
+
+
+def _check_enough(num_neighbors: int, others: int) -> None:
+    if num_neighbors > others:
         raise ValueError(
             f'{_OWNER}: num_neighbors is {num_neighbors}, but the bank holds only {others} (filled) entries besides a '
             "sample's own; train on more images or lower num_neighbors"
@@ -135,6 +140,17 @@ class PartNeighborLoss(nn.Module):
         self.num_neighbors = num_neighbors
         self.scale = scale
         self.text_weight = text_weight
+
+    def check_data(self, num_samples: int) -> None:
+        """Check that there are enough neighbors, before any epoch is trained.
+
+        Args:
+            num_samples: Number of training images.
+
+        Raises:
+            ValueError: If there are not.
+        """
+        _check_enough(self.num_neighbors, num_samples - 1)
 
     def forward(
         self,

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +48,8 @@ class LossTerms(nn.Module):
     if a term that is computed reads one of them; or it returns a dict of numbers for the log, `<name>/<key>`.
 
     A term may have parameters: name it in the stage's `trainable`, as `losses.<stage>`. Where the training data decides
-    their number, the module has a method `bind_data` that makes them; it is given, by name, what it asks for.
+    their number, the module has a method `bind_data` that makes them; it is given, by name, what it asks for. In the
+    same way, `check_data` may refuse training data that the module can do nothing with.
 
     Args:
         terms: One dict a term: `type` (any module of the `MODELS` registries) and its arguments; `name` (unique; the
@@ -95,16 +96,48 @@ class LossTerms(nn.Module):
             ValueError: If a term asks for a size that is none of them.
         """
         for term in self.terms:
-            bind = getattr(self.losses[term.key], 'bind_data', None)
-            if bind is None:
-                continue
-            asked = list(inspect.signature(bind).parameters)
-            unknown = [name for name in asked if name not in sizes]
-            if unknown:
-                raise ValueError(
-                    f"loss term '{term.name}': bind_data asks for {', '.join(unknown)}; there are {', '.join(sizes)}"
-                )
-            bind(**{name: sizes[name] for name in asked})
+            self._tell(term, 'bind_data', sizes)
+
+    def check_data(self, **sizes: int) -> None:
+        """Let the terms that are computed refuse training data, by a method of this name.
+
+        Args:
+            **sizes: As for `bind_data`.
+
+        Raises:
+            ValueError: If a term does, or asks for a size that is none of them.
+        """
+        for term in self.terms:
+            if term.runs:
+                self._tell(term, 'check_data', sizes)
+
+    def _tell(self, term: _Term, method: str, sizes: Mapping[str, int]) -> None:
+        told = getattr(self.losses[term.key], method, None)
+        if told is None:
+            return
+        asked = list(inspect.signature(told).parameters)
+        unknown = [name for name in asked if name not in sizes]
+        if unknown:
+            raise ValueError(
+                f"loss term '{term.name}': {method} asks for {', '.join(unknown)}; there are {', '.join(sizes)}"
+            )
+        told(**{name: sizes[name] for name in asked})
+
+    def check_fields(self, given: Collection[str]) -> None:
+        """Check that every term that is computed will find what it reads.
+
+        Args:
+            given: Names of the fields that the stage gives.
+
+        Raises:
+            ValueError: If a term reads a field that is neither among them nor an output of a term before it.
+        """
+        known: dict[str, Any] = dict.fromkeys(given)
+        for term in self.terms:
+            if term.runs:
+                for field in term.inputs.values():
+                    _field(term, field, known)
+                known |= dict.fromkeys(term.outputs)
 
     def forward(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
         """Compute the terms in order.

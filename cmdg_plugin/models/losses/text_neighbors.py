@@ -128,7 +128,7 @@ class TextNeighborSearch(nn.Module):
         self.num_neighbors = num_neighbors
         self.start_epoch = start_epoch
 
-    def bind_data(self, num_elsewhere: int) -> None:
+    def check_data(self, num_elsewhere: int) -> None:
         """Check that the training data has enough to find, before any epoch is trained.
 
         Args:

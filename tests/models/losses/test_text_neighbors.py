@@ -81,9 +81,9 @@ def test_search_begins_with_its_epoch():
 
 def test_too_little_data_shows_before_training():
     search = TextNeighborSearch(num_neighbors=3)
-    search.bind_data(num_elsewhere=3)
+    search.check_data(num_elsewhere=3)
     with pytest.raises(ValueError, match='only 0 images of other sources; train on two or more sources'):
-        search.bind_data(num_elsewhere=0)
+        search.check_data(num_elsewhere=0)
 
 
 ON_RANKS = """
