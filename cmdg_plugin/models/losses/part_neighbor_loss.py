@@ -1,5 +1,7 @@
 """Pull each part towards its nearest entries of the memory bank (L_part)."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -132,6 +134,8 @@ class PartNeighborLoss(nn.Module):
         scale: Factor on the squared distances, above 0.
         text_weight: Weight of entries found by their captions, in [0, 1].
     """
+
+    needed_by: ClassVar = {'text_weight': 'text_neighbors'}
 
     def __init__(self, num_neighbors: int = 10, scale: float = 0.02, text_weight: float = 1.0) -> None:
         super().__init__()

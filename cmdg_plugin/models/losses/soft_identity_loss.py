@@ -1,5 +1,7 @@
 """Identity classification with soft targets from the neighbors' identities (L_sid)."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -93,6 +95,8 @@ class SoftIdentityLoss(nn.Module):
         soft_ratio: Mass of the neighbors inside the soft target, in [0, 1].
         text_ratio: Mass of the neighbors found by their captions; at most `1 - soft_ratio`.
     """
+
+    needed_by: ClassVar = {'soft_weight': 'neighbors', 'soft_ratio': 'neighbors', 'text_ratio': 'text_neighbors'}
 
     def __init__(
         self, smoothing: float = 0.1, soft_weight: float = 0.5, soft_ratio: float = 0.5, text_ratio: float = 0.0

@@ -51,6 +51,9 @@ class LossTerms(nn.Module):
     their number, the module has a method `bind_data` that makes them; it is given, by name, what it asks for. In the
     same way, `check_data` may refuse training data that the module can do nothing with.
 
+    An option that does nothing without one of the inputs stands with it in the class's `needed_by`, so that an entry
+    that sets the one and forgets the other is refused.
+
     Args:
         terms: One dict a term: `type` (any module of the `MODELS` registries) and its arguments; `name` (unique; the
             loss is reported as `loss_<name>`); `inputs`, field name by argument of the module's `forward`; optionally
@@ -58,7 +61,8 @@ class LossTerms(nn.Module):
 
     Raises:
         ValueError: If a name or an output stands twice, a weight is not a finite number, a module does not take one of
-            the keys, or its `forward` lacks one of `inputs` or needs an argument that is not among them.
+            the keys, its `forward` lacks one of `inputs` or needs an argument that is not among them, or an option
+            lacks its input.
     """
 
     def __init__(self, terms: Sequence[Mapping[str, Any]]) -> None:
@@ -72,6 +76,7 @@ class LossTerms(nn.Module):
             module = _build(spec, module_config)
             spec = _without_loss(spec, config) if not getattr(module, 'has_loss', True) else spec
             _check_inputs(spec, module)
+            _check_options(spec, module_config, module)
             self.losses[spec.key] = module
             specs.append(spec)
         self.terms = _mark_running(specs)
@@ -236,6 +241,15 @@ def _check_inputs(spec: _Term, module: nn.Module) -> None:
             raise ValueError(
                 f"loss term '{spec.name}': {type(module).__name__}.forward {problem} {', '.join(wrong)}; "
                 f'it takes {", ".join(named)}'
+            )
+
+
+def _check_options(spec: _Term, config: Mapping[str, Any], module: nn.Module) -> None:
+    for option, argument in getattr(module, 'needed_by', {}).items():
+        if config.get(option) and argument not in spec.inputs:
+            raise ValueError(
+                f"loss term '{spec.name}': {option}={config[option]} does nothing without {argument}; name the field "
+                f'that holds it, inputs={{..., {argument}=...}}, or leave {option} out'
             )
 
 

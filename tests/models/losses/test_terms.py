@@ -26,6 +26,7 @@ SID = dict(
     weight=3.75,
     inputs=dict(logits='logits', targets='labels', neighbors='neighbors', bank_labels='bank_labels'),
 )
+TARGETS = dict(type='SoftIdentityLoss', name='ce', inputs=dict(logits='logits', targets='labels'))
 TRIPLET = dict(type='BatchHardTripletLoss', name='tri', inputs=dict(features='feature', labels='labels'))
 
 
@@ -231,3 +232,17 @@ def test_a_term_with_a_loss_must_return_it_as_a_tensor(fields):
 
     with pytest.raises(ValueError, match="'wrapped' must return a scalar tensor first, got dict"):
         LossTerms([dict(type='DictForTest', name='wrapped', weight=0.5, inputs=dict(feature='feature'))])(fields)
+
+
+@pytest.mark.parametrize(
+    ('term', 'option', 'argument'),
+    [
+        (PART, 'text_weight', 'text_neighbors'),
+        (SID, 'text_ratio', 'text_neighbors'),
+        (TARGETS, 'soft_ratio', 'neighbors'),
+    ],
+)
+def test_an_option_that_does_nothing_without_its_input_is_refused(term, option, argument):
+    with pytest.raises(ValueError, match=rf'{option}=0\.3 does nothing without {argument}; name the field'):
+        LossTerms([term | {option: 0.3}])
+    LossTerms([term | {option: 0.0}])
