@@ -187,6 +187,8 @@ class CaptionedReIDDataset(BaseDataset):
             )
         skip = self.on_missing == 'skip'
         print_log(f'{found}; {"left out" if skip else "empty captions"}', logger='current', level=logging.WARNING)
+        if skip and len(bare) == len(records):
+            raise ValueError(f'{found}: nothing of it is left. Give it captions, or take it out of the sources')
         return [record for record in records if record.captions is not None] if skip else records
 
     def _same_person(self, idx: int) -> Iterable[int]:

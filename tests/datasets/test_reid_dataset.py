@@ -91,6 +91,9 @@ def test_images_without_captions(tmp_path):
     assert str(tmp_path / 'b.jpg') in str(caught.value)
     assert CaptionedReIDDataset(sources, on_missing='skip').identities.tolist() == [0]
     assert CaptionedReIDDataset(sources, on_missing='empty').captions == [tuple('umlg'), ('',) * 4, ('',) * 4]
+    bare = ListedSource('bare', tmp_path, [SourceRecord('d.jpg', 1)])
+    with pytest.raises(ValueError, match=r'bare: 1 of 1 images have no captions: nothing of it is left\. Give it'):
+        CaptionedReIDDataset([bare, *sources], on_missing='skip')
     with pytest.raises(ValueError, match='on_missing'):
         CaptionedReIDDataset(sources, on_missing='guess')
 
