@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from cmdg_plugin.engine.bank_shards import load_shard, save_shard
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, plain_model
 from cmdg_plugin.engine.stages import Stage
+from cmdg_plugin.regions import PARTS
 from cmdg_plugin.registry import HOOKS
 
 
@@ -33,6 +34,23 @@ class DomainBridgingHook(Hook):
     ) -> None:
         self.options = EncodingOptions(pipeline, batch_size, num_workers)
         self.stage = stage
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse images without captions where captions choose neighbors: empty ones resemble each other perfectly.
+
+        Raises:
+            ValueError: If there are any.
+        """
+        model, loop = plain_model(runner.model), runner.train_loop
+        if self.stage not in [stage.name for stage in loop.stages] or 'bank_text' not in model.losses[self.stage].reads:
+            return
+        bare = sum(not any(captions[: len(PARTS)]) for captions in loop.dataset.captions)
+        if bare:
+            raise ValueError(
+                f'{bare:,} of {len(loop.dataset):,} training images have no part captions, but the captions guide '
+                f"'{self.stage}': they would be tied to each other for that. Caption them, leave them out with "
+                "on_missing='skip', or train with a recipe without TextNeighborSearch, such as the released one."
+            )
 
     def before_stage(self, runner: Runner, stage: Stage) -> None:
         """Hand captions to the model and let it fill its bank."""

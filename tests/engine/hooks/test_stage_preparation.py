@@ -1,6 +1,8 @@
 """The two hooks that prepare stages: what they leave on the model, and that a run without them stops."""
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,8 @@ from mmengine.runner import Runner
 
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_images
 from cmdg_plugin.registry import DATASETS
+
+FULL = Path(__file__).parents[3] / 'configs/_base_/models/cmdg_full_shared.py'
 
 
 class Snapshot(Hook):
@@ -83,3 +87,19 @@ def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Confi
     tiny_config.custom_hooks = [one for one in tiny_config.custom_hooks if one['type'] != hook]
     with pytest.raises(RuntimeError, match=f'add {hook} to custom_hooks'):
         Runner.from_cfg(tiny_config).train()
+
+
+def test_images_without_captions_are_refused_before_training_where_captions_guide(tiny_config: Config, tmp_path: Path):
+    sources = tiny_config.train_dataloader.dataset.sources
+    records = [one for one in json.loads(Path(sources[0].caption_file).read_text()) if 'train' in one['file_path']]
+    own = [{'path': one['file_path'], 'identity': one['id'], 'captions': one['captions']} for one in records]
+    for one in own[:2]:
+        del one['captions']
+    (tmp_path / 'own.json').write_text(json.dumps(own))
+    sources[0] = {'type': 'OwnSource', 'name': 'own', 'path': str(tmp_path / 'own.json'), 'root': sources[0].root}
+    tiny_config.train_dataloader.dataset.on_missing = 'empty'
+    tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
+    runner = Runner.from_cfg(tiny_config)
+    with pytest.raises(ValueError, match=r"2 of 36 training images have no part captions.*on_missing='skip'"):
+        runner.train()
+    assert runner.epoch == 0
