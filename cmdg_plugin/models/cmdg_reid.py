@@ -234,12 +234,18 @@ class CMDGReID(StagedModel):
         self.image_regions = image_regions
 
     @torch.no_grad()
-    def start_bridging(self, caption_regions: Tensor | None, fill_memory: bool = True) -> None:
+    def start_bridging(
+        self,
+        caption_regions: Tensor | None,
+        fill_memory: bool = True,
+        prompts: Sequence[Tensor | None] | None = None,
+    ) -> None:
         """Encode the identity prompts, and fill the memory bank from the remembered images.
 
         Args:
             caption_regions: Caption features (n, R, D) of this rank's `share`; None where no term reads captions.
             fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
+            prompts: The `moving_prompts` of the run that goes on; encoded here if None.
         """
         if caption_regions is not None:
             if fill_memory or not self._trains_text:
@@ -247,13 +253,22 @@ class CMDGReID(StagedModel):
             # A copy: a view would keep the part features alive, too.
             self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
         everyone = torch.arange(self.prompts.num_identities, device=self.prompts.context.device)
-        self.prompt_features, self.domain_prompt_features = self._encode_prompts(everyone)
+        self.prompt_features, self.domain_prompt_features = prompts or self._encode_prompts(everyone)
         if fill_memory:
             images = _needed(self.image_regions, 'image features of the memory bank', 'DomainBridgingHook')
             rows = torch.arange(self.memory.held.start, self.memory.held.stop, device=images.device)
             self.memory.fill(rows, images[:, : len(PARTS)].transpose(0, 1))
         # From here on the image tower changes, and with it what the features would be.
         self.image_regions = None
+
+    @property
+    def moving_prompts(self) -> tuple[Tensor | None, Tensor | None] | None:
+        """Features of the prompts, and of those with domains, if a resumed run could not encode the same ones again.
+
+        The stage keeps those that it began with, which a text tower that trains leaves behind.
+        """
+        moves = self._trains_text and self.prompt_features is not None
+        return (self.prompt_features, self.domain_prompt_features) if moves else None
 
     # ------------------------------------------------------------------ the stages
 

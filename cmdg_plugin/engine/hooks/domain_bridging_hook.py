@@ -1,17 +1,22 @@
 """Prepares the bridging stage: captions and identity prompts encoded once, the memory bank filled."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from torch import Tensor
 
 from cmdg_plugin.engine.bank_shards import load_shard, save_shard
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.regions import PARTS
 from cmdg_plugin.registry import HOOKS
+
+_PROMPTS = 'prompt_features'
 
 
 @HOOKS.register_module()
@@ -34,6 +39,7 @@ class DomainBridgingHook(Hook):
     ) -> None:
         self.options = EncodingOptions(pipeline, batch_size, num_workers)
         self.stage = stage
+        self._saved_prompts: Sequence[Tensor | None] | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Refuse images without captions where captions choose neighbors: empty ones resemble each other perfectly.
@@ -71,7 +77,19 @@ class DomainBridgingHook(Hook):
                 level=logging.WARNING,
             )
         captions = encode_captions(model, loop.dataset.captions, share=model.share) if model.needs_captions else None
-        model.start_bridging(captions, fill_memory)
+        model.start_bridging(captions, fill_memory, self._saved_prompts if resumed else None)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the prompts' features where the text tower that they come from trains."""
+        prompts = plain_model(runner.model).moving_prompts
+        if prompts is not None:
+            checkpoint[_PROMPTS] = list(prompts)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Remember them for the stage."""
+        saved = checkpoint.get(_PROMPTS)
+        device = next(plain_model(runner.model).parameters()).device
+        self._saved_prompts = saved and [one if one is None else one.to(device) for one in saved]
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Write this rank's rows of a sharded bank, before the checkpoint of the epoch."""

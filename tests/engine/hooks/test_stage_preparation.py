@@ -103,3 +103,25 @@ def test_images_without_captions_are_refused_before_training_where_captions_guid
     with pytest.raises(ValueError, match=r"2 of 36 training images have no part captions.*on_missing='skip'"):
         runner.train()
     assert runner.epoch == 0
+
+
+def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bits(tiny_config: Config):
+    tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
+    tiny_config.model.backbone.update(part_attention=True, text_finetune_layers=1)
+    for stage, epochs in zip(tiny_config.train_cfg.stages, (1, 1, 3), strict=True):
+        stage.epochs = epochs
+    tiny_config.train_cfg.stages[2].trainable += ['backbone.clip.transformer', 'backbone.clip.text_projection']
+    tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
+    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
+    folder = Path(tiny_config.work_dir)
+    expected = torch.load(folder / 'epoch_5.pth', weights_only=False)['state_dict']
+    assert not torch.equal(
+        expected['backbone.clip.text_projection'],
+        torch.load(folder / 'epoch_4.pth', weights_only=False)['state_dict']['backbone.clip.text_projection'],
+    )
+    # The prompts' features, too, are those that the stage began with, not the moved tower's.
+    resumed = {'resume': True, 'load_from': str(folder / 'epoch_4.pth'), 'work_dir': str(folder / 'resumed')}
+    tiny_config.merge_from_dict({**resumed, 'experiment_name': f'{tiny_config.experiment_name}_resumed'})
+    Runner.from_cfg(tiny_config).train()
+    found = torch.load(folder / 'resumed' / 'epoch_5.pth', weights_only=False)['state_dict']
+    assert [name for name, value in expected.items() if not torch.equal(found[name], value)] == []
