@@ -29,7 +29,8 @@ def find_text_neighbors(
     """Find the entries of other domains with the most similar part captions.
 
     Similar means the mean over the parts of the cosine between caption features. Identities never stand in two domains,
-    so none of what is found carries a sample's own identity. One matrix product per part over the bank, in chunks.
+    so none of what is found carries a sample's own identity. One matrix product per part over the bank, in chunks. Of
+    entries with the same captions, which one is found is unspecified, but the same in every run on as many processes.
 
     Source: CMDG, the paper's figure: similarity between identities strengthened by fine-grained text.
 
