@@ -1,31 +1,14 @@
 """The list of loss terms of a stage, as a config writes it."""
 
 import inspect
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cmdg_plugin.models.losses.term_config import Term, read_terms
 from cmdg_plugin.registry import MODELS
-
-
-@dataclass(frozen=True)
-class _Term:
-    """How one term is wired: from which fields it reads and to which it writes."""
-
-    name: str
-    weight: float
-    inputs: dict[str, str]
-    outputs: tuple[str, ...]
-    has_loss: bool = True
-    runs: bool = True
-
-    @property
-    def key(self) -> str:
-        return f'loss_{self.name}'
 
 
 @MODELS.register_module()
@@ -67,19 +50,9 @@ class LossTerms(nn.Module):
 
     def __init__(self, terms: Sequence[Mapping[str, Any]]) -> None:
         super().__init__()
+        self.terms, modules = read_terms(terms)
         # Keys carry the prefix so that no name of a term can collide with a method of ModuleDict ('values', 'type').
-        self.losses = nn.ModuleDict()
-        specs: list[_Term] = []
-        for index, config in enumerate(terms):
-            spec, module_config = _parse(index, config)
-            _check_unique(spec, specs)
-            module = _build(spec, module_config)
-            spec = _without_loss(spec, config) if not getattr(module, 'has_loss', True) else spec
-            _check_inputs(spec, module)
-            _check_options(spec, module_config, module)
-            self.losses[spec.key] = module
-            specs.append(spec)
-        self.terms = _mark_running(specs)
+        self.losses = nn.ModuleDict(modules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,7 +89,7 @@ class LossTerms(nn.Module):
             if term.runs:
                 self._tell(term, 'check_data', sizes)
 
-    def _tell(self, term: _Term, method: str, sizes: Mapping[str, int]) -> None:
+    def _tell(self, term: Term, method: str, sizes: Mapping[str, int]) -> None:
         told = getattr(self.losses[term.key], method, None)
         if told is None:
             return
@@ -184,96 +157,13 @@ class LossTerms(nn.Module):
         return ', '.join(f'{term.name}={term.weight:g}' for term in self.terms)
 
 
-def _parse(index: int, config: Mapping[str, Any]) -> tuple[_Term, dict[str, Any]]:
-    """Split a term's config into its wiring and the module's own arguments."""
-    if not isinstance(config, Mapping):
-        raise ValueError(f'loss term {index}: expected a dict, got {type(config).__name__}')
-    rest = dict(config)
-    missing = [key for key in ('type', 'name', 'inputs') if key not in rest]
-    if missing:
-        raise ValueError(f'loss term {index} lacks {", ".join(missing)}; it has {", ".join(rest) or "nothing"}')
-    name, weight = rest.pop('name'), rest.pop('weight', 1.0)
-    inputs, outputs = rest.pop('inputs'), rest.pop('outputs', ())
-    if not isinstance(name, str) or not name.isidentifier():
-        raise ValueError(f'loss term {index}: name must be a word like soft_identity, got {name!r}')
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-        raise ValueError(f"loss term '{name}': weight must be a finite number, got {weight!r}")
-    if not isinstance(inputs, Mapping) or not all(isinstance(field, str) for field in inputs.values()):
-        raise ValueError(f"loss term '{name}': inputs must map arguments to field names, got {inputs!r}")
-    if isinstance(outputs, str) or not all(isinstance(field, str) for field in outputs):
-        raise ValueError(f"loss term '{name}': outputs must be a list of field names, got {outputs!r}")
-    return _Term(name, float(weight), dict(inputs), tuple(outputs)), rest
-
-
-def _without_loss(spec: _Term, config: Mapping[str, Any]) -> _Term:
-    if 'weight' in config:
-        raise ValueError(f"loss term '{spec.name}': {config['type']} has no loss, so it takes no weight")
-    return replace(spec, weight=0.0, has_loss=False)
-
-
-def _check_unique(spec: _Term, others: list[_Term]) -> None:
-    if spec.name in {other.name for other in others}:
-        raise ValueError(f"two loss terms are named '{spec.name}'; give each its own name")
-    taken = [output for other in others for output in other.outputs]
-    for position, output in enumerate(spec.outputs):
-        if output in taken or output in spec.outputs[:position]:
-            raise ValueError(f"loss term '{spec.name}': output '{output}' is already written; choose another name")
-
-
-def _build(spec: _Term, config: dict[str, Any]) -> nn.Module:
-    try:
-        module = MODELS.build(config)
-    except TypeError as error:
-        raise ValueError(f"loss term '{spec.name}': {config['type']} does not take these arguments: {error}") from error
-    if not isinstance(module, nn.Module):
-        raise ValueError(f"loss term '{spec.name}': {config['type']} is no nn.Module but {type(module).__name__}")
-    return module
-
-
-def _check_inputs(spec: _Term, module: nn.Module) -> None:
-    parameters = inspect.signature(module.forward).parameters.values()
-    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    unknown = [argument for argument in spec.inputs if argument not in named and not takes_any]
-    missing = [name for name, p in named.items() if p.default is p.empty and name not in spec.inputs]
-    for wrong, problem in ((unknown, 'does not take'), (missing, 'also needs')):
-        if wrong:
-            raise ValueError(
-                f"loss term '{spec.name}': {type(module).__name__}.forward {problem} {', '.join(wrong)}; "
-                f'it takes {", ".join(named)}'
-            )
-
-
-def _check_options(spec: _Term, config: Mapping[str, Any], module: nn.Module) -> None:
-    for option, argument in getattr(module, 'needed_by', {}).items():
-        if config.get(option) and argument not in spec.inputs:
-            raise ValueError(
-                f"loss term '{spec.name}': {option}={config[option]} does nothing without {argument}; name the field "
-                f'that holds it, inputs={{..., {argument}=...}}, or leave {option} out'
-            )
-
-
-def _mark_running(specs: list[_Term]) -> tuple[_Term, ...]:
-    """Drop terms that have no weight and no reader, from the last to the first so that chains resolve."""
-    needed: set[str] = set()
-    marked = []
-    for spec in reversed(specs):
-        # What neither has a loss nor feeds a term writes to the log.
-        logs = not spec.has_loss and not spec.outputs
-        runs = spec.weight != 0 or logs or not needed.isdisjoint(spec.outputs)
-        if runs:
-            needed.update(spec.inputs.values())
-        marked.append(replace(spec, runs=runs))
-    return tuple(reversed(marked))
-
-
-def _field(term: _Term, field: str, known: Mapping[str, Any]) -> Any:
+def _field(term: Term, field: str, known: Mapping[str, Any]) -> Any:
     if field not in known:
         raise ValueError(f"loss term '{term.name}' reads the field '{field}', but there are only: {', '.join(known)}")
     return known[field]
 
 
-def _numbers(term: _Term, result: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(term: Term, result: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {f'{term.name}/{key}': number for key, number in result.items()}
     wrong = [name for name in numbers if 'loss' in name]
     if wrong:
@@ -284,7 +174,7 @@ def _numbers(term: _Term, result: Mapping[str, Any]) -> dict[str, Any]:
     return numbers
 
 
-def _split(term: _Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
+def _split(term: Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
     """Separate a loss value from what a module returned behind it."""
     value, *extras = result if isinstance(result, tuple | list) else (result,)
     if not term.has_loss:
