@@ -1,6 +1,7 @@
 """One run through several stages, each with its own trainable parts, optimizer, schedule and data."""
 
 import inspect
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,13 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         for stage in self.stages:
             model.check_trainable(stage.name, stage.trainable)
             model.check_stage(stage.name)
+            for term in model.terms_beginning_behind(stage.name, stage.epochs):
+                print_log(
+                    f"Stage '{stage.name}' has {stage.epochs} epochs, and its term '{term}' begins behind the last of "
+                    'them: it never does. Lower its start_epoch, or train longer.',
+                    logger='current',
+                    level=logging.WARNING,
+                )
             self._build_optimizer(stage)
 
     def _build_optimizer(self, stage: Stage) -> OptimWrapper:

@@ -130,6 +130,11 @@ class StagedModel(BaseModel):
         if given is not None and stage in self.losses:
             cast(LossTerms, self.losses[stage]).check_fields(given)
 
+    def terms_beginning_behind(self, stage: str, epochs: int) -> list[str]:
+        """Names of the terms of a stage whose `start_epoch` a stage of so many epochs never reaches."""
+        terms = cast(LossTerms, self.losses[stage])
+        return [term.name for term in terms.terms if getattr(terms.losses[term.key], 'start_epoch', 0) >= epochs]
+
     @abstractmethod
     def extract_features(self, inputs: Tensor | None) -> Tensor:
         """Return the retrieval features (B, F) of normalized images (B, 3, H, W)."""

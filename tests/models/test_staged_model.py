@@ -7,6 +7,8 @@ from cmdg_plugin.models.staged_model import StagedModel
 
 TERM = dict(type='DistributionAlignmentLoss', name='alignment', weight=2.0, inputs=dict(image='a', text='b'))
 
+SEARCH = ('captions', 'bank_text', 'domains', 'bank_domains', 'epoch')
+
 
 class TwoStages(StagedModel):
     """Two linear layers, a stage for each."""
@@ -50,3 +52,10 @@ def test_stages_without_a_method_and_parts_that_do_not_exist_are_refused():
         model.start_stage('first', ['lay'])
     model.start_stage('first', ['layer'])
     assert {name for name, p in model.named_parameters() if p.requires_grad} == {'layer.weight', 'layer.bias'}
+
+
+def test_terms_that_a_short_stage_never_reaches_are_named():
+    late = dict(type='TextNeighborSearch', name='late', start_epoch=2, inputs=dict.fromkeys(SEARCH, 'a'), outputs=['d'])
+    model = TwoStages(first=[TERM, late])
+    assert model.terms_beginning_behind('first', 2) == ['late']
+    assert model.terms_beginning_behind('first', 3) == []
