@@ -88,7 +88,8 @@ def token_grid(config: dict[str, Any], image_size: tuple[int, int] | None = None
         Rows and columns of tokens.
 
     Raises:
-        ValueError: If tokens do not tile the image, or if there are fewer than three rows.
+        ValueError: If tokens do not tile the image, if there are fewer than three rows, or if the tower's position
+            embeddings are made for squares alone.
     """
     vision = config['vision_cfg']
     height, width = image_size or to_size(vision.get('image_size', 224))
@@ -99,6 +100,11 @@ def token_grid(config: dict[str, Any], image_size: tuple[int, int] | None = None
             f'{patch_height}x{patch_width}: both sides must be multiples.'
         )
     stripe_bounds(height // patch_height)
+    if vision.get('pos_embed_type') == 'sin_cos_2d' and height // patch_height != width // patch_width:
+        raise ValueError(
+            f'Images of {height}x{width} pixels do not suit this model: its position embeddings (sin_cos_2d) are made '
+            'for as many rows as columns. Use square images, or another model.'
+        )
     return height // patch_height, width // patch_width
 
 

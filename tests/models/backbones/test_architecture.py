@@ -80,3 +80,10 @@ def test_build_leaves_the_configuration_alone():
     assert clip.visual.image_size == (64, 32)
     assert type(clip.visual.transformer.resblocks[0].mlp.gelu).__name__ == 'QuickGELU'
     assert config == find_model_config('cmdg-test-tiny')
+
+
+def test_positions_that_are_made_for_squares_refuse_other_images():
+    config = {'vision_cfg': {'image_size': 64, 'patch_size': 16, 'pos_embed_type': 'sin_cos_2d'}}
+    assert token_grid(config) == (4, 4)
+    with pytest.raises(ValueError, match='made for as many rows as columns'):
+        token_grid(config, (64, 48))
