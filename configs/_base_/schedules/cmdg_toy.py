@@ -13,8 +13,8 @@ train_cfg = dict(
     val_before_training=True,
     stages=[
         dict(
-            # More than half of the image epochs, as bridging drops terms that the retrieval feature learns from; chosen on
-            # a source that was held out (docs/ablation.md).
+            # More than half of the image epochs, as bridging drops terms that the retrieval feature learns from; chosen
+            # on a source that was held out (docs/ablation.md).
             name='warmup',
             epochs=10,
             trainable=image_side,
