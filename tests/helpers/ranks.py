@@ -1,23 +1,16 @@
 """Code that runs on several ranks, connected over gloo."""
 
-import subprocess
+import multiprocessing
 import sys
+import traceback
 from pathlib import Path
 
-_PREAMBLE = """
-import sys
-from pathlib import Path
 import torch
-rank, ranks, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-torch.set_num_threads(1)
-torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=ranks)
-"""
 
-# A rank that leaves while another still talks to it takes gloo's threads down with it.
-_LEAVE = """
-torch.distributed.barrier()
-torch.distributed.destroy_process_group()
-"""
+# Ranks are forks of a process that has imported this already: each by itself would need seconds for it.
+_CONTEXT = multiprocessing.get_context('forkserver')
+_CONTEXT.set_forkserver_preload(['torch', 'cmdg_plugin.models'])
+_SECONDS = 300
 
 
 def run_on_ranks(code: str, folder: Path, ranks: int = 2) -> None:
@@ -28,10 +21,26 @@ def run_on_ranks(code: str, folder: Path, ranks: int = 2) -> None:
         folder: Empty folder that the ranks meet in.
         ranks: How many processes.
     """
-    command = [sys.executable, '-c', _PREAMBLE + code + _LEAVE]
-    processes = [
-        subprocess.Popen([*command, str(rank), str(ranks), str(folder)], stderr=subprocess.PIPE, text=True)
-        for rank in range(ranks)
-    ]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * ranks, '\n'.join(errors)
+    processes = [_CONTEXT.Process(target=_run, args=(code, rank, ranks, folder)) for rank in range(ranks)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(_SECONDS)
+    errors = [path.read_text() for path in sorted(folder.glob('error_*'))]
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0] * ranks, '\n'.join(errors)
+
+
+def _run(code: str, rank: int, ranks: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=ranks)
+    try:
+        exec(code, {'torch': torch, 'rank': rank, 'ranks': ranks, 'folder': folder})
+    except Exception:
+        (folder / f'error_{rank}').write_text(f'rank {rank}:\n{traceback.format_exc()}')
+        sys.exit(1)
+    # A rank that leaves while another still talks to it takes gloo's threads down with it.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
