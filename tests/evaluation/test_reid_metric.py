@@ -1,13 +1,10 @@
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import DefaultSampler
+from helpers.ranks import run_on_ranks
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
@@ -147,17 +144,19 @@ def test_collected_rows_do_not_drag_their_batch_along(features):
     assert len(pickle.dumps(metric.results[0])) < 500  # the batch takes 2,880 bytes
 
 
-def evaluate_on_rank(rank, folder):
-    """What one of two processes does."""
-    targets, features = pickle.loads((folder / 'inputs.pkl').read_bytes())
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
-    dataset = features[:-1]  # an odd number of images: the sampler repeats the first one at the end
-    order = list(DefaultSampler(dataset, shuffle=False))
-    metric = ReIDMetric(collect_dir=f'{folder}/collect')
-    metric.dataset_meta = {'targets': targets}
-    metric.process(None, [{'image_index': image, 'feature': features[image]} for image in order])
-    (folder / f'metrics{rank}.pkl').write_bytes(pickle.dumps((len(order), metric.evaluate(len(dataset)))))
-    torch.distributed.destroy_process_group()
+ON_RANKS = """
+import pickle
+from mmengine.dataset import DefaultSampler
+from cmdg_plugin.evaluation import ReIDMetric
+
+targets, features = pickle.loads((folder / 'inputs.pkl').read_bytes())
+dataset = features[:-1]  # an odd number of images: the sampler repeats the first one at the end
+order = list(DefaultSampler(dataset, shuffle=False))
+metric = ReIDMetric(collect_dir=f'{folder}/collect')
+metric.dataset_meta = {'targets': targets}
+metric.process(None, [{'image_index': image, 'feature': features[image]} for image in order])
+(folder / f'metrics{rank}.pkl').write_bytes(pickle.dumps((len(order), metric.evaluate(len(dataset)))))
+"""
 
 
 def test_two_ranks_give_the_scores_of_one(targets, features, tmp_path):
@@ -166,14 +165,9 @@ def test_two_ranks_give_the_scores_of_one(targets, features, tmp_path):
     splits = tuple(replace(split, query=split.query[split.query < 29]) for split in splits)
     shorter = (street, replace(hall, paths=hall.paths[:29], splits=splits))
     (tmp_path / 'inputs.pkl').write_bytes(pickle.dumps((shorter, features)))
-    ranks = [subprocess.Popen([sys.executable, __file__, str(rank), str(tmp_path)]) for rank in range(2)]
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    run_on_ranks(ON_RANKS, tmp_path)
     expected = run(ReIDMetric(), shorter, features, np.arange(89))
     for rank in range(2):
         num_images, metrics = pickle.loads((tmp_path / f'metrics{rank}.pkl').read_bytes())
         assert num_images == 45
         assert metrics == pytest.approx(expected)
-
-
-if __name__ == '__main__':
-    evaluate_on_rank(int(sys.argv[1]), Path(sys.argv[2]))
