@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -69,13 +71,13 @@ class Trainings:
             self._stopped = True
             processes = list(self._processes)
         for process in processes:
-            process.terminate()
+            _signal(process, signal.SIGTERM)
         try:
             for process in processes:
                 process.wait(_SECONDS_TO_END)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             for process in processes:
-                process.kill()
+                _signal(process, signal.SIGKILL)
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
@@ -150,6 +152,8 @@ class Trainings:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
+                    # Workers of its dataloaders would outlive a training that is ended alone.
+                    start_new_session=True,
                 )
                 self._processes.add(process)
             code = process.wait()
@@ -158,6 +162,12 @@ class Trainings:
         seconds = time.monotonic() - begin + (read_seconds(folder) or 0)
         (folder / 'seconds.json').write_text(json.dumps(seconds))
         return code
+
+
+def _signal(process: subprocess.Popen, number: int) -> None:
+    """Send a signal to a training and all processes that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def read_seconds(folder: Path) -> float | None:
