@@ -65,9 +65,9 @@ def part_neighbor_loss(
     if text_neighbors is not None:
         check_sizes(_OWNER, positions=(positions, 'B'), text_neighbors=(text_neighbors, 'BK'))
         if first_row is None:
-            check_indices(
-                _OWNER, 'text_neighbors + 1', text_neighbors + 1, entries + 1, 'entries in the bank, and none'
-            )
+            # -1 stands for none.
+            rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
+            check_indices(_OWNER, 'text_neighbors', rows, entries, 'entries in the bank')
     if first_row is None:
         check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
     _check_neighbors(num_neighbors, entries, positions, valid, whole=first_row is None)
