@@ -10,7 +10,7 @@ import torch
 
 from cmdg_plugin.checkpoints import trust_checkpoint_classes
 from cmdg_plugin.engine.atomic_backend import AtomicLocalBackend
-from cmdg_plugin.models.cmdg_reid import TRAINING_PARTS
+from cmdg_plugin.models.identity_model import TRAINING_PARTS
 
 _META_KEPT = ('cfg', 'dataset_meta', 'epoch', 'seed', 'mmengine_version')
 

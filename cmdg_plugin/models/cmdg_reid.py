@@ -1,37 +1,19 @@
 """The CMDG model: wires backbone, head, prompts, memory bank and the loss terms of each stage."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmdg_plugin.models.losses import LossTerms
+from cmdg_plugin.models.identity_model import IdentityModel
 from cmdg_plugin.models.memory import lookup_rows
-from cmdg_plugin.models.same_model import check_same_model
-from cmdg_plugin.models.staged_model import StagedModel, begins, build_part, gives
-from cmdg_plugin.models.training_images import TrainingImages
+from cmdg_plugin.models.staged_model import begins, gives
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
 
-IDENTITY_PARTS = ('head', 'prompts', 'memory')
-"""Parts of the model that belong to the training identities."""
-
-TRAINING_PARTS = (*IDENTITY_PARTS, 'losses')
-"""Parts of the model that features do without."""
-
-_HANDED_OVER = (
-    'sample_identities',
-    'sample_domains',
-    'identity_domains',
-    'image_regions',
-    'caption_global',
-    'prompt_features',
-    'domain_prompt_features',
-)
 _GLOBAL = REGIONS.index('global')
 
 _IMAGE_FIELDS = (
@@ -47,12 +29,11 @@ _BANK_FIELDS = (
 
 
 @MODELS.register_module()
-class CMDGReID(StagedModel):
+class CMDGReID(IdentityModel):
     """Person re-identification across unseen domains (CMDG), trained in stages, one `<stage>_fields` method each.
 
     A stage's method computes named tensors once; the stage's loss terms, a list in the config, pick what they need.
-    The parts that depend on the training identities (head, prompts, memory bank) are built by `bind_identities` when
-    training begins. Without it the model extracts features, and leaves those parts of a checkpoint aside.
+    What belongs to the training identities is the base class's.
 
     Args:
         backbone: Config of the text-aware backbone.
@@ -68,11 +49,10 @@ class CMDGReID(StagedModel):
         ValueError: If `losses` names a stage without a `<stage>_fields` method.
     """
 
-    # No buffers, though they follow the model to its device: they come and go while the run lasts, and whoever keeps a
-    # copy of the model (averaged weights) or walks over its buffers (data parallelism) counts on finding the same ones.
-    sample_identities: Tensor | None
-    sample_domains: Tensor | None
-    identity_domains: Tensor | None
+    handed_over: ClassVar[tuple[str, ...]] = (
+        *IdentityModel.handed_over,
+        *('image_regions', 'caption_global', 'prompt_features', 'domain_prompt_features'),
+    )
     image_regions: Tensor | None
     caption_global: Tensor | None
     prompt_features: Tensor | None
@@ -89,74 +69,15 @@ class CMDGReID(StagedModel):
         on_nonfinite: str = 'raise',
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(losses, data_preprocessor or {'type': 'ReIDDataPreprocessor'}, on_nonfinite, init_cfg)
-        self.backbone = build_part(backbone)
-        self.head: Any = None
-        self.prompts: Any = None
-        self.memory: Any = None
-        self._identity_cfgs = {
+        parts = {
             'head': {'type': 'ReIDHead', **(head or {})},
             'prompts': {'type': 'IdentityPrompt', **(prompts or {})},
-            # A frozen text tower encodes captions anew on a resume: checkpoints need not hold them. Those of a tower
-            # that trains are running averages.
-            'memory': {'type': 'CaptionMemoryBank', 'save_text': self._trains_text, **(memory or {})},
+            'memory': {'type': 'CaptionMemoryBank', **(memory or {})},
         }
-        self._data_sizes: dict[str, int] = {}
-        for name in _HANDED_OVER:
-            setattr(self, name, None)
+        preprocessor = data_preprocessor or {'type': 'ReIDDataPreprocessor'}
+        super().__init__(backbone, parts, losses, preprocessor, on_nonfinite, init_cfg)
 
-    # ------------------------------------------------------------------ identities and stages
-
-    def bind_identities(
-        self, identities: Sequence[int] | np.ndarray, domains: Sequence[int] | np.ndarray | None = None
-    ) -> None:
-        """Build the parts whose size the training data decides.
-
-        Args:
-            identities: Identity of each training image, (N,), numbered from 0 without gaps.
-            domains: Domain of each training image, (N,), numbered likewise; None for a single domain.
-
-        Raises:
-            ValueError: If they are not numbered so, if an identity stands in two domains, or if the model is already
-                bound to other data.
-        """
-        images = TrainingImages.number(identities, domains)
-        if self.sample_identities is not None:
-            if not torch.equal(self.sample_identities.cpu(), images.identities):
-                raise ValueError(
-                    f'The model is bound to {len(self.sample_identities)} images and cannot be bound to '
-                    f'{len(images.identities)} others; build a new one.'
-                )
-            return
-        self.sample_identities, self.sample_domains, self.identity_domains = images
-        backbone, counts = self.backbone, images.counts
-        sizes: dict[str, dict[str, int]] = {
-            'head': {
-                'num_identities': counts['num_identities'],
-                'width': backbone.width,
-                'embed_dim': backbone.embed_dim,
-            },
-            'prompts': {
-                'num_identities': counts['num_identities'],
-                'num_domains': counts['num_domains'],
-                'text_width': backbone.text_width,
-            },
-            'memory': {
-                'num_samples': counts['num_samples'],
-                'num_parts': len(PARTS),
-                'dim': backbone.embed_dim,
-            },
-        }
-        for part in IDENTITY_PARTS:
-            setattr(self, part, build_part({**sizes[part], **self._identity_cfgs[part]}))
-        self._data_sizes = {**counts, 'width': backbone.width, 'embed_dim': backbone.embed_dim}
-        for terms in self.losses.values():
-            cast(LossTerms, terms).bind_data(**self._data_sizes)
-        self._never_trained = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
-
-    @property
-    def _trains_text(self) -> bool:
-        return getattr(self.backbone, 'text_finetune_layers', 0) > 0
+    # ------------------------------------------------------------------ stages
 
     def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
         """Also raise a FileNotFoundError if a stage reads texts, and the backbone's tokenizer cannot be had.
@@ -164,7 +85,7 @@ class CMDGReID(StagedModel):
         And a ValueError if text blocks are to be trained and the bridging stage trains none.
         """
         super().check_trainable(stage, beginnings)
-        if stage == 'bridging' and self._trains_text and not self._reaches_text(beginnings):
+        if stage == 'bridging' and self.trains_text and not self._reaches_text(beginnings):
             raise ValueError(
                 f'backbone.text_finetune_layers is {self.backbone.text_finetune_layers}, but this stage trains nothing '
                 "of the text tower: add its modules, such as 'backbone.clip.transformer', to the stage's `trainable`."
@@ -181,15 +102,9 @@ class CMDGReID(StagedModel):
     def fields_given(self, stage: str) -> tuple[str, ...] | None:
         """Names of the fields of a stage; those of prompts with domains are there if a template asks for them."""
         given = super().fields_given(stage)
-        if given is None or self._identity_cfgs['prompts'].get('domain_template') is not None:
+        if given is None or self.part_configs['prompts'].get('domain_template') is not None:
             return given
         return tuple(name for name in given if not name.startswith('domain_prompt'))
-
-    def check_stage(self, stage: str) -> None:
-        """Also let the terms look at the size of the training data."""
-        super().check_stage(stage)
-        if self._data_sizes and stage in self.losses:
-            cast(LossTerms, self.losses[stage]).check_data(**self._data_sizes)
 
     def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
         """Set what is trainable; see the base class."""
@@ -217,7 +132,7 @@ class CMDGReID(StagedModel):
     @property
     def share(self) -> slice | None:
         """Training images whose features this rank keeps: its share where the memory bank is sharded, None for all."""
-        return self.memory.held if self.memory.sharded else None
+        return self.memory.held if self.memory is not None and self.memory.sharded else None
 
     @property
     def needs_bank(self) -> bool:
@@ -248,7 +163,7 @@ class CMDGReID(StagedModel):
             prompts: The `moving_prompts` of the run that goes on; encoded here if None.
         """
         if caption_regions is not None:
-            if fill_memory or not self._trains_text:
+            if fill_memory or not self.trains_text:
                 self.memory.set_text(caption_regions[:, : len(PARTS)])
             # A copy: a view would keep the part features alive, too.
             self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
@@ -267,7 +182,7 @@ class CMDGReID(StagedModel):
 
         The stage keeps those that it began with, which a text tower that trains leaves behind.
         """
-        moves = self._trains_text and self.prompt_features is not None
+        moves = self.trains_text and self.prompt_features is not None
         return (self.prompt_features, self.domain_prompt_features) if moves else None
 
     # ------------------------------------------------------------------ the stages
@@ -304,7 +219,7 @@ class CMDGReID(StagedModel):
         own, places = torch.unique(identities[image_index], return_inverse=True)
         texts = [each[places] for each in self._encode_prompts(own) if each is not None]
         (everyone,), texts = gather_batch(image_index), list(gather_batch(*texts))
-        images = lookup_rows(images[:, _GLOBAL], everyone, self.memory.first_row)
+        images = lookup_rows(images[:, _GLOBAL], everyone, None if self.share is None else self.share.start)
         return {
             'labels': identities[everyone],
             'domains': cast(Tensor, self.sample_domains)[everyone],
@@ -336,7 +251,7 @@ class CMDGReID(StagedModel):
             return fields
         captions = _needed(self.caption_global, 'features of the captions', 'DomainBridgingHook')
         index = fields['image_index']
-        if self._trains_text:
+        if self.trains_text:
             (texts,) = gather_batch(self._encode_captions(data_samples))
             new_text = texts[:, : len(PARTS)].transpose(0, 1).detach()
         else:
@@ -391,22 +306,6 @@ class CMDGReID(StagedModel):
         logits = self.head.eval()(width, shared)
         self.head.train(was_training)
         return logits
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'CMDGReID':
-        super()._apply(fn, recurse)
-        for name in _HANDED_OVER:
-            value = getattr(self, name)
-            setattr(self, name, None if value is None else fn(value))
-        return self
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        check_same_model(state_dict, f'{prefix}backbone.', self.backbone)
-        if self.sample_identities is None:
-            # Features need neither identities nor losses: a checkpoint's are left aside, without a warning for each.
-            for key in [k for k in state_dict if k.startswith(tuple(f'{prefix}{part}.' for part in TRAINING_PARTS))]:
-                del state_dict[key]
-            state_dict.update({f'{prefix}losses.{name}': value for name, value in self.losses.state_dict().items()})
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:

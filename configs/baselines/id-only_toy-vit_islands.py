@@ -5,6 +5,8 @@ python tools/train.py configs/baselines/id-only_toy-vit_islands.py
 
 _base_ = ['../cmdg/cmdg_toy-vit_islands.py']
 
+model = dict(losses=dict(_delete_=True, warmup=_base_.model.losses.warmup))
+
 image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
 
 # All 18 image epochs of the toy run are warm-up epochs: cross-entropy and triplet.

@@ -7,6 +7,7 @@ python tools/train.py configs/baselines/id-only_vit-base-p16_p1.py --cfg-options
 
 _base_ = ['../cmdg/cmdg_vit-base-p16_p1.py']
 
+model = dict(losses=dict(_delete_=True, warmup=_base_.model.losses.warmup))
 warmup, prompt, bridging = _base_.train_cfg.stages
 # All image epochs are warm-up epochs: cross-entropy and triplet.
 warmup.update(

@@ -67,7 +67,7 @@ class DomainBridgingHook(Hook):
         fill_memory = model.needs_bank and not resumed
         if fill_memory and model.image_regions is None:
             model.remember_images(encode_images(model, loop.dataset, self.options, model.share))
-        if resumed and model.memory.sharded:
+        if resumed and model.share is not None:
             load_shard(model.memory, loop.resumed_from, runner.epoch)
         if not loop.prompts_are_trained:
             print_log(
@@ -93,6 +93,6 @@ class DomainBridgingHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Write this rank's rows of a sharded bank, before the checkpoint of the epoch."""
-        memory = plain_model(runner.model).memory
-        if runner.train_loop.stage.name == self.stage and memory.sharded:
-            save_shard(memory, Path(runner.work_dir), runner.epoch + 1)
+        model = plain_model(runner.model)
+        if runner.train_loop.stage.name == self.stage and model.share is not None:
+            save_shard(model.memory, Path(runner.work_dir), runner.epoch + 1)

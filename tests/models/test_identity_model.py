@@ -1,0 +1,87 @@
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from cmdg_plugin.models import CMDGReID
+from cmdg_plugin.registry import MODELS
+
+IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+
+
+@pytest.fixture
+def model(tiny_config: Config) -> CMDGReID:
+    built = MODELS.build(copy.deepcopy(tiny_config.model))
+    built.bind_identities(IDENTITIES)
+    return built
+
+
+def test_features_need_no_identities_and_leave_those_of_a_checkpoint_aside(model: CMDGReID, tiny_config: Config):
+    plain = MODELS.build(copy.deepcopy(tiny_config.model))
+    missing, unexpected = plain.load_state_dict(model.state_dict(), strict=False)
+    assert not missing
+    assert not unexpected
+    inputs = torch.rand(2, 3, 24, 16)
+    assert torch.equal(plain.eval()(inputs), model.eval()(inputs))
+
+
+def test_checkpoint_of_other_identities_is_refused_with_both_numbers(model: CMDGReID, tiny_config: Config):
+    other = MODELS.build(copy.deepcopy(tiny_config.model))
+    other.bind_identities([0, 0, 1, 1])
+    with pytest.raises(ValueError, match=r'5 identities .*this data has 2'):
+        other.load_state_dict(model.state_dict())
+
+
+def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Config):
+    plain = MODELS.build(copy.deepcopy(tiny_config.model))
+    with pytest.raises(ValueError, match=r'belongs to another model: backbone\.\S+ is missing; .* more'):
+        plain.load_state_dict({'foo.bar': torch.zeros(2)}, strict=False)
+    state = model.state_dict()
+    state['backbone.clip.visual.proj'] = torch.zeros(3, 3)
+    with pytest.raises(ValueError, match=r'backbone\.clip\.visual\.proj is \(3, 3\), here \(32, 16\)'):
+        plain.load_state_dict(state)
+    tiny_config.model.backbone.part_attention = True
+    parts = MODELS.build(copy.deepcopy(tiny_config.model))
+    with pytest.raises(ValueError, match=r'part_tokens\.offsets is missing\. .*part_attention'):
+        parts.load_state_dict(plain.state_dict())
+    with pytest.raises(ValueError, match=r'part_tokens\.offsets has no place here\. .*part_attention'):
+        plain.load_state_dict(parts.state_dict())
+
+
+@pytest.mark.parametrize('identities', [[0, 2], [1, 2], [], [[0, 1]]], ids=str)
+def test_identities_with_gaps_are_refused(tiny_config: Config, identities: list):
+    with pytest.raises(ValueError, match='numbered from 0 without gaps'):
+        MODELS.build(tiny_config.model).bind_identities(identities)
+
+
+def test_a_model_is_bound_to_one_set_of_images(model: CMDGReID):
+    model.bind_identities(IDENTITIES)
+    with pytest.raises(ValueError, match='bound to 15 images and cannot be bound to 3 others'):
+        model.bind_identities([0, 1, 1])
+
+
+def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID):
+    assert model.head.classifier_width.weight.shape == (5, 32)
+    assert model.head.classifier_shared.weight.shape == (5, 16)
+    assert len(model.prompts.context) == 5
+    assert model.memory.image.shape == (15, 3, 16)
+    assert not model.memory.save_text
+
+
+def test_there_is_a_bank_where_a_term_of_any_stage_reads_it(model: CMDGReID, tiny_config: Config):
+    tiny_config.model.losses.bridging = [term for term in tiny_config.model.losses.bridging if term.name == 'prompt']
+    without = MODELS.build(copy.deepcopy(tiny_config.model))
+    without.bind_identities(IDENTITIES)
+    assert without.memory is None
+    assert not any(name.startswith('memory') for name in without.state_dict())
+    missing, unexpected = without.load_state_dict(model.state_dict(), strict=False)
+    assert not missing
+    assert not unexpected
+
+
+def test_what_is_handed_over_follows_the_model(model: CMDGReID):
+    model.remember_images(torch.zeros(15, 4, 16))
+    model.double()
+    assert model.image_regions.dtype == torch.float64
+    assert model.caption_global is None
