@@ -9,6 +9,12 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cmdg_plugin.ablation import Run
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,7 +57,7 @@ def main() -> int:
 
 def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     """Train what is missing, bring the table up to date after each run, and name what failed."""
-    from cmdg_plugin.ablation import Trainings, check_unchanged, plan_runs, read_grid, write_report
+    from cmdg_plugin.ablation import Trainings, check_unchanged, plan_runs, read_grid
 
     runs = plan_runs(args.config, read_grid(args.grid), args.seeds, work_dir, args.cfg_options or {})
     check_unchanged(runs)
@@ -63,15 +69,26 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
             name = f'{outcome.run.name}, seed {outcome.run.seed}'
             print(f'[{number}/{len(todo)}] {name}: {"failed" if outcome.failure else "done"}', flush=True)
             if outcome.failure is None:
-                write_report(runs, args.metric, work_dir)
+                report(runs, args.metric, work_dir)
             else:
                 failures.setdefault(outcome.failure, []).append(name)
-    print(
-        f'\n{write_report(runs, args.metric, work_dir)}\n\nAlso in {work_dir}: ablation.md, ablation.csv, ablation.png'
-    )
+    tables = report(runs, args.metric, work_dir)
+    if tables is not None:
+        print(f'\n{tables}\n\nAlso in {work_dir}: ablation.md, ablation.csv, ablation.png')
     for failure, names in failures.items():
         print(f'\nFailed: {"; ".join(names)}\n{failure}', file=sys.stderr)
-    return 1 if failures else 0
+    return 1 if failures or tables is None else 0
+
+
+def report(runs: 'Sequence[Run]', metrics: 'Sequence[str]', work_dir: Path) -> str | None:
+    """Bring the tables up to date; where runs have no such score, say so, and let the trainings go on all the same."""
+    from cmdg_plugin.ablation import write_report
+
+    try:
+        return write_report(runs, metrics, work_dir)
+    except ValueError as error:
+        print(error, file=sys.stderr, flush=True)
+        return None
 
 
 if __name__ == '__main__':

@@ -51,9 +51,12 @@ def _filtered(logger: logging.Logger, accept: Callable[[logging.LogRecord], bool
 
 
 def forget_losses(hub: MessageHub) -> None:
-    """Drop the losses of the previous stage, which would go on standing in every line of the next one."""
-    for name in [name for name in hub.log_scalars if name.startswith('train/') and 'loss' in name]:
-        del hub.log_scalars[name]
+    """Drop what the previous stage's loss terms reported, which would go on standing in every line of the next one."""
+    for name in list(hub.log_scalars):
+        mode, _, scalar = name.partition('/')
+        # A term without a loss reports numbers as `<its name>/<what>`.
+        if mode == 'train' and ('loss' in scalar or '/' in scalar):
+            del hub.log_scalars[name]
 
 
 @LOG_PROCESSORS.register_module()

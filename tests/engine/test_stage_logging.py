@@ -19,7 +19,7 @@ def test_lines_begin_with_the_stage_inside_the_context_only(caplog):
 
 def test_losses_of_the_stage_before_are_forgotten_and_the_rest_is_kept():
     hub = MessageHub.get_instance('stage-logging-test')
-    for name in ('train/loss', 'train/loss_triplet', 'train/time', 'val/target/mAP'):
+    for name in ('train/loss', 'train/loss_triplet', 'train/neighbors/share', 'train/time', 'val/target/mAP'):
         hub.update_scalar(name, 1.0)
     forget_losses(hub)
     assert sorted(hub.log_scalars) == ['train/time', 'val/target/mAP']

@@ -84,3 +84,17 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
     assert changed.returncode == 1
     assert 'begun with other settings (stub.epochs: 4, now 5)' in changed.stderr
     assert changed.stderr.count('\n') == 1
+
+
+def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path], tmp_path: Path):
+    tool, config, gate = stub
+    gate.touch()
+    grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'more': {'stub.score': 12.0}})
+    arguments = (config, '--grid', grid, '--work-dir', tmp_path / 'ablation', '--seeds', 1)
+    result = run(tool, *arguments, '--metric', 'average/Rank1')
+    assert result.returncode == 1
+    assert 'results.json has no average/Rank1; it has average/R1' in result.stderr
+    assert len(list((tmp_path / 'ablation').glob('*/seed0/results.json'))) == 2
+    result = run(tool, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert '2 runs, 2 of them done before' in result.stdout

@@ -1,26 +1,10 @@
 import math
 
 import pytest
+from helpers.terms import PART, SID, TARGETS, TRIPLET
 
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.losses.term_config import read_terms
-
-PART = dict(
-    type='PartNeighborLoss',
-    name='part',
-    weight=0.8,
-    num_neighbors=4,
-    inputs=dict(parts='image_parts', bank='bank', positions='image_index'),
-    outputs=['neighbors'],
-)
-SID = dict(
-    type='SoftIdentityLoss',
-    name='sid',
-    weight=3.75,
-    inputs=dict(logits='logits', targets='labels', neighbors='neighbors', bank_labels='bank_labels'),
-)
-TARGETS = dict(type='SoftIdentityLoss', name='ce', inputs=dict(logits='logits', targets='labels'))
-TRIPLET = dict(type='BatchHardTripletLoss', name='tri', inputs=dict(features='feature', labels='labels'))
 
 
 def test_an_entry_is_split_into_wiring_and_module():
