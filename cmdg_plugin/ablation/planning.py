@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from cmdg_plugin.ablation.grid import Grid, Row
 from cmdg_plugin.apis.command_line import read_config
 from cmdg_plugin.apis.option_names import check_places
+from cmdg_plugin.engine.log_filters import without_repeated_lines
 
 _SHOWN_CHANGES = 5
 
@@ -66,7 +68,8 @@ def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapp
     """
     if seeds < 1:
         raise ValueError(f'--seeds must be at least 1, got {seeds}.')
-    configs = {row.name: _configure(row, config, options) for row in grid.rows}
+    with without_repeated_lines(MMLogger.get_current_instance()):
+        configs = {row.name: _configure(row, config, options) for row in grid.rows}
     beginnings = _shared_beginnings(configs, grid)
     runs = []
     for seed in range(seeds):

@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
+from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.engine.resuming import check_resume, describe_position
 from cmdg_plugin.engine.seeding import seed_epoch
-from cmdg_plugin.engine.stage_logging import forget_losses, stage_name_in_log, without_lines_per_parameter
+from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
 from cmdg_plugin.registry import DATA_SAMPLERS, DATASETS, LOOPS
 
