@@ -26,11 +26,12 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.registry import init_default_scope
 
-    from cmdg_plugin.apis.command_line import read_config
+    from cmdg_plugin.apis.command_line import exit_on_wrong_input, read_config
     from cmdg_plugin.registry import DATASETS
     from cmdg_plugin.visualization import draw_training_grid, take_training_pictures
 
-    config = read_config(args.config, args.cfg_options)
+    with exit_on_wrong_input():
+        config = read_config(args.config, args.cfg_options)
     init_default_scope(config.get('default_scope', 'cmdg_plugin'))
     dataset = DATASETS.build(config.train_dataloader.dataset)
     bgr = config.model.get('data_preprocessor', {}).get('to_rgb', True)

@@ -10,6 +10,7 @@ shards and what is safe against what: docs/captions.md.
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cmdg_plugin.captioning import CaptionJob, CaptionSettings, PromptBook, RunSummary
 
 _BACKEND_ARGUMENTS = {
     'endpoint': ('in_flight', 'timeout', 'max_retries', 'patience', 'max_side', 'api_key_variable'),
     'transformers': ('batch_size', 'device', 'dtype'),
 }
-SOME_FAILED, STOPPED, INTERRUPTED = 3, 1, 130
+SOME_FAILED, WRONG_ARGUMENTS, STOPPED, INTERRUPTED = 3, 2, 1, 130
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -100,12 +103,20 @@ def backend_config(args: argparse.Namespace) -> dict[str, Any]:
     return {**config, **args.backend_options}
 
 
-def run(args: argparse.Namespace) -> 'RunSummary':
-    """Do what the command line asks for."""
+def prepare(args: argparse.Namespace) -> 'Callable[[], RunSummary]':
+    """Read what the command line asks for; returns what does it.
+
+    Raises:
+        ValueError: If arguments contradict one another, or one is missing; like the others, before anything is done.
+        FileNotFoundError: If there are no such images.
+        ImportError: If a module that registers backends cannot be imported.
+    """
     from cmdg_plugin.captioning import CAPTION_BACKENDS, Shard, generate_captions, merge_shards
 
+    if not args.source.exists():
+        raise FileNotFoundError(f'no images at {args.source}: give a folder, or an index (.json, .jsonl, .csv)')
     if args.merge is not None:
-        return merge_shards(args.source, args.out, args.merge)
+        return partial(merge_shards, args.source, args.out, args.merge)
     import_modules_from_strings(args.imports)
     job, settings, prompts = _plan(args, Shard.parse(args.shard) if args.shard else None)
     config = backend_config(args)
@@ -114,7 +125,7 @@ def run(args: argparse.Namespace) -> 'RunSummary':
         raise ValueError(f'unknown backend {config["type"]!r}; expected one of {known}, or one that is registered')
     if config['type'] == 'endpoint' and not config['endpoints']:
         raise ValueError('give --endpoint URL, or --backend transformers')
-    return generate_captions(job, settings, prompts, lambda: CAPTION_BACKENDS.build(config))
+    return partial(generate_captions, job, settings, prompts, lambda: CAPTION_BACKENDS.build(config))
 
 
 def _plan(args: argparse.Namespace, shard: Any) -> 'tuple[CaptionJob, CaptionSettings, PromptBook]':
@@ -150,7 +161,12 @@ def main(arguments: list[str] | None = None) -> int:
     from cmdg_plugin.captioning.locking import OutputInUse
 
     try:
-        summary = run(args)
+        run = prepare(args)
+    except (ImportError, OSError, ValueError) as error:
+        print_log(f'{type(error).__name__}: {error}', logger='current', level=40)
+        return WRONG_ARGUMENTS
+    try:
+        summary = run()
     except KeyboardInterrupt:
         print_log('Interrupted; every finished sentence is on disk. The same command continues.', logger='current')
         return INTERRUPTED

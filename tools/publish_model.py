@@ -21,9 +21,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Write the stripped checkpoint and print both sizes."""
     args = parse_args()
+    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input
     from cmdg_plugin.apis.publishing import publish_model
 
-    target = publish_model(args.checkpoint, args.out, args.half)
+    with exit_on_wrong_input():
+        check_checkpoint(args.checkpoint)
+        target = publish_model(args.checkpoint, args.out, args.half)
     before, after = (path.stat().st_size / 2**20 for path in (args.checkpoint, target))
     print_log(f'{args.checkpoint}: {before:,.1f} MiB\n{target}: {after:,.1f} MiB', logger='current')
 

@@ -27,6 +27,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('--out-item says what to write; --out must say where.')
     if args.out is not None and args.out_item != 'metrics' and not args.out.endswith(('.pkl', '.pickle')):
         parser.error('--out takes a .pkl file for features; add --out-item metrics to write scores.')
+    if args.out_item == 'metrics' and not args.out.endswith(('.json', '.yaml', '.yml', '.pkl', '.pickle')):
+        parser.error(f'--out-item metrics takes a .json, .yaml or .pkl file, got {args.out}.')
     return args
 
 
@@ -38,10 +40,12 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import load_config
+    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input, load_config
     from cmdg_plugin.engine.launching import join_processes
 
-    config = load_config(args)
+    with exit_on_wrong_input():
+        config = load_config(args)
+        check_checkpoint(args.checkpoint)
     join_processes(args.launcher)
     config.load_from = args.checkpoint
     if args.rerank:

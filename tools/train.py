@@ -20,7 +20,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument(
-        '--auto-scale-lr', action='store_true', help='scale learning rates by the batch size over auto_scale_lr.base'
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale learning rates by the batch size over auto_scale_lr.base_batch_size',
     )
     add_shared_arguments(parser)
     return parser.parse_args()
@@ -32,10 +34,11 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import find_checkpoint, load_config
+    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input, find_checkpoint, load_config
     from cmdg_plugin.engine.launching import join_processes
 
-    config = load_config(args)
+    with exit_on_wrong_input():
+        config = load_config(args)
     join_processes(args.launcher)
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
@@ -45,6 +48,9 @@ def main() -> None:
     if args.resume is not None:
         config.load_from = find_checkpoint(config.work_dir) if args.resume == 'auto' else args.resume
         config.resume = config.load_from is not None
+    if config.get('load_from'):
+        with exit_on_wrong_input():
+            check_checkpoint(config.load_from)
     if args.auto_scale_lr:
         config.auto_scale_lr.enable = True
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)

@@ -1,12 +1,14 @@
 """The file that names the variations of a config."""
 
 import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mmengine.config import Config
 
 _KEYS = ('rows', 'grid', 'shared_until', 'only_later')
@@ -75,7 +77,10 @@ def read_grid(path: str | Path) -> Grid:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'No grid file at {path}.')
-    content = Config.fromfile(path).to_dict()
+    try:
+        content = Config.fromfile(path).to_dict()
+    except (SyntaxError, yaml.YAMLError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path} cannot be read: {error}') from error
     unknown = sorted(set(content) - set(_KEYS))
     if unknown:
         raise ValueError(f'{path} has {", ".join(unknown)}; a grid file has {", ".join(_KEYS)}.')

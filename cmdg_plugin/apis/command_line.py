@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,31 @@ from mmengine.logging import print_log
 from cmdg_plugin.apis.option_names import resolve_names
 
 _VARIABLE_PREFIX = 'CMDG_'
+_READ_FROM_WITHIN = {
+    'auto_scale_lr': ('enable', 'base_batch_size'),
+    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+}
 _READ_BY_RUNNER = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn')
+
+
+class _OptionAction(DictAction):
+    """MMEngine's action, with a message for what is no `key=value`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        """Read the options; see the base class."""
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option} takes key=value, got {value}')
+        super().__call__(parser, namespace, values, option)
+
+
+@contextmanager
+def exit_on_wrong_input() -> Iterator[None]:
+    """Context that ends the program with one line where a file or a setting that the user named is wrong."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'{Path(sys.argv[0]).name}: {error}')
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +60,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_OptionAction,
         help='settings laid over the config, as key=value; nested keys as a.b.0.c=value, lists as key="[a,b]"',
     )
 
@@ -114,6 +139,27 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
     return str(found[max(found)])
 
 
+def check_checkpoint(path: str | Path) -> None:
+    """Refuse a checkpoint that is not there, or that torch has not written, before anything is built.
+
+    Args:
+        path: The file; an address that MMEngine fetches from, such as `https://...`, is not looked at.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint.
+    """
+    if re.match(r'[\w-]{2,}:', str(path)):
+        return
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'No checkpoint at {path}.')
+    with Path(path).open('rb') as file:
+        beginning = file.read(2)
+    # A ZIP archive, or the pickle that torch wrote before version 1.6.
+    if beginning != b'PK' and not beginning.startswith(b'\x80'):
+        raise ValueError(f'{path} is no checkpoint that torch has written.')
+
+
 def _check_options(options: Mapping[str, Any], config: Config) -> None:
     """Refuse options that nothing reads, which would be accepted and ignored."""
     from mmengine.runner import Runner  # here, so that a tool's -h answers at once
@@ -130,6 +176,9 @@ def _check_options(options: Mapping[str, Any], config: Config) -> None:
                 f'--cfg-options {name}: the config computes other values from {name} while it is read, so a change '
                 'comes too late; set those values themselves, or change the file'
             )
+        inner = name.split('.')[1] if '.' in name else None
+        if inner is not None and inner not in _READ_FROM_WITHIN.get(top, (inner,)):
+            raise ValueError(f'--cfg-options {name}: {top} has {", ".join(_READ_FROM_WITHIN[top])}, and no {inner}')
 
 
 def _unformatted(config: Config) -> Config:

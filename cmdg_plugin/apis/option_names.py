@@ -9,7 +9,8 @@ def resolve_names(options: Mapping[str, Any], config: Mapping[str, Any]) -> dict
     """Replace names of list entries in dotted keys by their positions.
 
     `model.losses.bridging.part.weight` becomes `model.losses.bridging.0.weight` where `part` is the `name` of the first
-    loss term; `custom_hooks.DomainBridgingHook.batch_size` finds a hook by its `type`.
+    loss term; `custom_hooks.DomainBridgingHook.batch_size` finds a hook by its `type`, and
+    `train_dataloader.dataset.sources.harbor.root` a source by its `domain`.
 
     Args:
         options: Values by dotted key; of two keys for one place the later counts.
@@ -19,7 +20,7 @@ def resolve_names(options: Mapping[str, Any], config: Mapping[str, Any]) -> dict
         The options, every list entry by position; keys that leave the config are left as they are from there on.
 
     Raises:
-        ValueError: If a list has no entry of a name, or several.
+        ValueError: If a list has no entry of a name or at a position, or several of a name.
     """
     return {'.'.join(_resolve(name, config)): value for name, value in options.items()}
 
@@ -55,20 +56,22 @@ def _resolve(name: str, config: Mapping[str, Any]) -> list[str]:
     for part in name.split('.'):
         if _is_list(node) and not part.isdigit():
             part = str(_find(node, part, name, '.'.join(resolved)))
+        elif _is_list(node) and not _has(node, part):
+            raise ValueError(_no_place(name, node, '.'.join(resolved), part))
         resolved.append(part)
         node = _child(node, part)
     return resolved
 
 
 def _find(entries: Sequence[Any], wanted: str, option: str, place: str) -> int:
-    """Find the position of the entry of that name, or else of that type."""
-    for key in ('name', 'type'):
+    """Find the position of the entry of that name, or else of that domain (a source) or type."""
+    for key in ('name', 'domain', 'type'):
         known = [entry.get(key) if isinstance(entry, Mapping) else None for entry in entries]
         if known.count(wanted) > 1:
             raise ValueError(f'Option {option}: {place} has several entries of {key} {wanted}; give a position from 0.')
         if wanted in known:
             return known.index(wanted)
-    names = [str(e.get('name', e.get('type'))) for e in entries if isinstance(e, Mapping)]
+    names = [str(e.get('name', e.get('domain', e.get('type')))) for e in entries if isinstance(e, Mapping)]
     raise ValueError(
         f'Option {option}: {place} has no entry named {wanted}{_hint(wanted, names)}; it has '
         f'{", ".join(names) or "none with a name"}.'

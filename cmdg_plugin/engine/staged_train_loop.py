@@ -42,7 +42,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         val_before_training: Whether to evaluate once before the first epoch.
 
     Raises:
-        ValueError: If a stage is unknown to the model, or trains parameters that do not exist.
+        ValueError: If a stage is unknown to the model, or trains parameters that do not exist, or the interval is no
+            number of epochs.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         val_interval: int | None = None,
         val_before_training: bool = False,
     ) -> None:
+        if val_interval is not None and (not isinstance(val_interval, int) or val_interval < 1):
+            raise ValueError(f'train_cfg.val_interval must be a number of epochs or None, got {val_interval!r}.')
         self.stages = parse_stages(stages, plain_model(runner.model).stage_names)
         self.dataset: Any = _build_dataset(dataloader)
         _give_data_to_model(runner, self.dataset)

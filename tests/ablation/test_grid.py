@@ -77,6 +77,7 @@ def test_a_row_has_a_folder_of_its_own(name: str, folder: str):
     ('text', 'message'),
     [
         ('', 'names no variation'),
+        ('rows = {', r'grid\.py cannot be read: '),
         ('lines = {}', 'has lines; a grid file has rows, grid, shared_until, only_later'),
         ("rows = ['a']", 'rows must be a dict, got list'),
         ("rows = {'a': 3}", "row 'a' must be a dict of options, got int"),

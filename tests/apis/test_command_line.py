@@ -3,8 +3,15 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
-from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config
+from cmdg_plugin.apis.command_line import (
+    add_shared_arguments,
+    check_checkpoint,
+    exit_on_wrong_input,
+    find_checkpoint,
+    load_config,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -68,6 +75,8 @@ def test_missing_config_is_named():
     [
         ('trian_cfg.x=1', r'the config has no trian_cfg; did you mean train_cfg\?'),
         ('image_size=96x96', 'so a change comes too late'),
+        ('auto_scale_lr.enabled=True', 'auto_scale_lr has enable, base_batch_size, and no enabled'),
+        ('train_cfg.stages.7.epochs=1', r'train_cfg\.stages has no 7; it has 0, 1, 2'),
     ],
 )
 def test_options_that_nothing_reads_are_refused(option: str, message: str):
@@ -80,3 +89,24 @@ def test_latest_epoch_is_found_without_the_file_that_names_it(tmp_path: Path):
     for name in ('epoch_9.pth', 'epoch_10.pth', 'epoch_11.pth.unfinished', 'best_epoch_12.pth'):
         (tmp_path / name).touch()
     assert find_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth')
+
+
+def test_what_is_no_option_is_refused_by_the_parser(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        parse('--cfg-options', 'train_cfg.stages')
+    assert '--cfg-options takes key=value, got train_cfg.stages' in capsys.readouterr().err
+
+
+def test_wrong_input_ends_the_program_with_one_line():
+    with pytest.raises(SystemExit, match=r'^\S+: No checkpoint at nowhere\.pth\.$'), exit_on_wrong_input():
+        check_checkpoint('nowhere.pth')
+
+
+def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
+    for name, new in (('new.pth', True), ('old.pth', False)):
+        torch.save({'state_dict': {}}, tmp_path / name, _use_new_zipfile_serialization=new)
+        check_checkpoint(tmp_path / name)
+    check_checkpoint('https://example.org/weights.pth')
+    (tmp_path / 'README.md').write_text('# CMDG')
+    with pytest.raises(ValueError, match=r'README\.md is no checkpoint that torch has written'):
+        check_checkpoint(tmp_path / 'README.md')

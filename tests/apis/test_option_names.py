@@ -5,6 +5,7 @@ from cmdg_plugin.apis.option_names import check_places, resolve_names
 CONFIG = {
     'losses': {'last': [{'type': 'A', 'name': 'part'}, {'type': 'B', 'name': 'caption', 'weight': 1}]},
     'hooks': [{'type': 'EMAHook', 'momentum': 0.1}, {'type': 'Other'}, {'type': 'Other'}],
+    'sources': [{'type': 'Drawn', 'domain': 'market'}, {'type': 'Drawn', 'domain': 'harbor'}],
     'loader': {'batch_size': 4},
     'sizes': [1, 2],
     'text': 'caption',
@@ -19,6 +20,7 @@ CONFIG = {
         ('losses.last.part', 'losses.last.0'),
         ('losses.last.A.weight', 'losses.last.0.weight'),
         ('hooks.EMAHook.momentum', 'hooks.0.momentum'),
+        ('sources.harbor.root', 'sources.1.root'),
         ('loader.batch_size', 'loader.batch_size'),
         ('loader.new.caption', 'loader.new.caption'),
         ('new', 'new'),
@@ -39,6 +41,8 @@ def test_of_two_options_for_one_place_the_later_counts():
     [
         ('losses.last.captions.weight', r'losses\.last has no entry named captions \(did you mean caption\?\); it has'),
         ('hooks.Other.x', 'hooks has several entries of type Other; give a position'),
+        ('sizes.2', r'Option sizes\.2: sizes has no 2; it has 0, 1'),
+        ('sources.habor.root', r'no entry named habor \(did you mean harbor\?\); it has market, harbor'),
         ('sizes.first', 'sizes has no entry named first; it has none with a name'),
     ],
 )

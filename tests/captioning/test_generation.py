@@ -260,11 +260,18 @@ def test_the_key_is_in_no_file_and_no_log(chat_server, make_images, tmp_path, ca
         ('--endpoint', 'http://127.0.0.1:1', '--model', 'm', '--shard', '3/2'),
         ('--endpoint', 'http://127.0.0.1:1', '--model', 'm', '--prompts', 'none.yaml'),
         ('--backend', 'unheard-of', '--model', 'm'),
-        ('--merge',),
     ],
 )
 def test_wrong_arguments_end_with_a_message(make_images, tmp_path, caption_tool, arguments, capfd):
-    assert caption_tool(make_images(1), '--out', tmp_path / 'c.json', *arguments) == 1
+    assert caption_tool(make_images(1), '--out', tmp_path / 'c.json', *arguments) == 2
+    words = capfd.readouterr()
+    assert 'Traceback' not in words.err
+    assert 'the same command continues' not in words.out + words.err
+
+
+def test_missing_images_and_journals_end_with_a_message(make_images, tmp_path, caption_tool, capfd):
+    assert caption_tool(tmp_path / 'nowhere', '--out', tmp_path / 'c.json', '--endpoint', 'u', '--model', 'm') == 2
+    assert caption_tool(make_images(1), '--out', tmp_path / 'c.json', '--merge') == 1
     assert 'Traceback' not in capfd.readouterr().err
 
 

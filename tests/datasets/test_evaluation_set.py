@@ -67,6 +67,8 @@ def test_one_split(tmp_path, split, query):
 def test_no_such_split(tmp_path):
     with pytest.raises(ValueError, match='small: expected split'):
         ReIDEvaluationSet([ListedSource('small', tmp_path, make_splits())], split='first')
+    with pytest.raises(ValueError, match="small: expected split 'released', 'all' or a number"):
+        ReIDEvaluationSet([ListedSource('small', tmp_path, make_splits()[:1])], split='first')
 
 
 def test_a_source_without_gallery(tmp_path):

@@ -178,6 +178,13 @@ def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config
     assert evaluated == [f'evaluated after {epoch}' for epoch in (1, 2, 6, 7)]
 
 
+@pytest.mark.parametrize('interval', ['often', 0])
+def test_an_interval_that_is_no_number_of_epochs_is_refused(tiny_config: Config, interval: object):
+    tiny_config.train_cfg.val_interval = interval
+    with pytest.raises(ValueError, match='val_interval must be a number of epochs or None'):
+        Runner.from_cfg(tiny_config).train()
+
+
 def test_bridging_without_trained_prompts_is_said(tiny_config: Config):
     tiny_config.merge_from_dict({'train_cfg.stages.1.epochs': 0, 'train_cfg.stages.2.epochs': 1})
     runner = make_runner(tiny_config)

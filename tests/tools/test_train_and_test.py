@@ -61,10 +61,23 @@ def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str):
     assert result.returncode == 0, result.stderr[-2000:]
 
 
-def test_missing_config_is_named():
-    result = run('train.py', 'configs/nothing.py')
+TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('train.py', 'configs/nothing.py'), 'train.py: No config at configs/nothing.py'),
+        (('train.py', TOY, '--resume', 'nothing.pth'), 'train.py: No checkpoint at nothing.pth.'),
+        (('test.py', TOY, 'README.md'), 'test.py: README.md is no checkpoint that torch has written.'),
+        (('test.py', TOY, 'x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
+    ],
+)
+def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str):
+    result = run(*arguments)
     assert result.returncode != 0
-    assert 'No config at configs/nothing.py' in result.stderr
+    assert message in result.stderr
+    assert 'Traceback' not in result.stderr
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])

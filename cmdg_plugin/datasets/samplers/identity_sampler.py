@@ -42,7 +42,9 @@ class IdentitySampler(Sampler[int]):
         num_replicas: int | None = None,
         rank: int | None = None,
     ) -> None:
-        if num_instances < 1 or batch_size < 1 or batch_size % num_instances:
+        if num_instances < 1:
+            raise ValueError(f'num_instances must be at least 1, got {num_instances}')
+        if batch_size < 1 or batch_size % num_instances:
             raise ValueError(
                 f'batch_size {batch_size} is no multiple of num_instances {num_instances}; a batch holds num_instances '
                 f'images of each of its people, so change one of them'
