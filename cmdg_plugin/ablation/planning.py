@@ -141,8 +141,10 @@ def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:
     try:
         check_places({name: value for name, value in options.items() if '.' in name}, read_config(path).to_dict())
         return read_config(path, options)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(f'row {row.name!r}: {error}') from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'row {row.name!r}: {error}') from error
+    except ValueError as error:
+        raise ValueError(f'row {row.name!r}: {error}') from error
 
 
 def _seeded(config: Config, seed: int) -> Config:

@@ -160,7 +160,10 @@ class Trainings:
             with self._lock:
                 self._processes.discard(process)
         seconds = time.monotonic() - begin + (read_seconds(folder) or 0)
-        (folder / 'seconds.json').write_text(json.dumps(seconds))
+        # Whole or not at all: half a number would end the next run of the tool.
+        unfinished = folder / 'seconds.json.unfinished'
+        unfinished.write_text(json.dumps(seconds))
+        unfinished.replace(folder / 'seconds.json')
         return code
 
 

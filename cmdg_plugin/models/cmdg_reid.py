@@ -260,7 +260,7 @@ class CMDGReID(IdentityModel):
         fields |= {'caption_regions': texts.transpose(0, 1), 'caption_global': texts[:, _GLOBAL]}
         if not self.needs_bank:
             return fields
-        if self.guard.lets_pass(parts):
+        if self.guard.lets_pass(parts) and (new_text is None or self.guard.lets_pass(new_text)):
             self.memory.update(index, parts.detach(), new_text)
         bank = self.memory.searched
         return fields | {

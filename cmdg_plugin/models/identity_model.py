@@ -76,7 +76,8 @@ class IdentityModel(StagedModel):
         """
         images = TrainingImages.number(identities, domains)
         if self.sample_identities is not None:
-            if not torch.equal(self.sample_identities.cpu(), images.identities):
+            bound = (self.sample_identities, cast(Tensor, self.sample_domains))
+            if not all(torch.equal(old.cpu(), new) for old, new in zip(bound, images, strict=False)):
                 raise ValueError(
                     f'The model is bound to {len(self.sample_identities)} images and cannot be bound to '
                     f'{len(images.identities)} others; build a new one.'

@@ -63,6 +63,12 @@ def test_a_missing_config_is_named_with_its_row():
         plan(Row('x', config='none.py'))
 
 
+def test_a_broken_config_is_named_with_its_row(tmp_path: Path):
+    (tmp_path / 'broken.json').write_text('{')
+    with pytest.raises(ValueError, match=r"row 'x': Expecting property name"):
+        plan(Row('x', config=str(tmp_path / 'broken.json')))
+
+
 def test_no_seed_is_refused():
     with pytest.raises(ValueError, match='--seeds must be at least 1, got 0'):
         plan(Row('x'), seeds=0)

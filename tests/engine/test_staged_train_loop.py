@@ -25,6 +25,11 @@ def kept(tiny_config: Config) -> Config:
     return tiny_config
 
 
+def epochs_by_stage(config: Config) -> list[tuple[str, int]]:
+    """Stage of every epoch of a run, and the epoch's number in it."""
+    return [(stage.name, number) for stage in config.train_cfg.stages for number in range(stage.epochs)]
+
+
 class Recorder(Hook):
     """Writes down what happens, and the learning rate of every epoch."""
 
@@ -32,6 +37,7 @@ class Recorder(Hook):
         self.events: list[str] = []
         self.rates: dict[str, list[float]] = {}
         self.trained: dict[str, set[str]] = {}
+        self.epochs: list[tuple[str, int]] = []
 
     def before_stage(self, runner: Runner, stage) -> None:
         self.events.append(f'before {stage.name}')
@@ -41,6 +47,7 @@ class Recorder(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         stage = runner.train_loop.stage.name
+        self.epochs.append((stage, runner.model.stage_epoch))
         self.rates.setdefault(stage, []).append(runner.optim_wrapper.param_groups[0]['lr'])
         self.before = final_weights(runner)
 
@@ -75,6 +82,7 @@ def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config:
         'bridging': {'backbone', 'head', 'memory'},
     }
     assert runner.model.memory.filled.all()
+    assert recorder.epochs == epochs_by_stage(tiny_config)
 
 
 def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden):
@@ -99,7 +107,10 @@ def test_resume_from_any_epoch_gives_the_same_bits(kept: Config, whole_run, epoc
     config.resume = True
     config.load_from = str(folder / f'epoch_{epoch}.pth')
     runner = make_runner(config, f'resumed_{epoch}')
+    recorder = Recorder()
+    runner.register_hook(recorder)
     runner.train()
+    assert recorder.epochs == epochs_by_stage(kept)[epoch:]
     weights = final_weights(runner)
     assert weights.keys() == expected.keys()
     different = [name for name, value in weights.items() if not torch.equal(value, expected[name])]

@@ -216,6 +216,22 @@ def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGR
     assert torch.equal(text_model.memory.text, state['memory.text'])
 
 
+def test_a_batch_of_broken_captions_leaves_the_bank_alone(text_model: CMDGReID):
+    text_model.guard.policy = 'skip'
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
+    before = text_model.memory.text.clone()
+    wrapper = OptimWrapper(torch.optim.SGD([p for p in text_model.parameters() if p.requires_grad], lr=0.1))
+    projection = text_model.backbone.clip.text_projection
+    good = projection.detach().clone()
+    with torch.no_grad():
+        projection.fill_(float('nan'))
+    text_model.train_step(captioned_batch([0, 1, 3, 4]), wrapper)
+    assert text_model.guard.num_skipped == 1
+    assert torch.equal(text_model.memory.text, before)
+    with torch.no_grad():
+        projection.copy_(good)
+
+
 def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
     text_model.start_stage('warmup', IMAGE_SIDE)
     with pytest.raises(ValueError, match='text_finetune_layers is 1, but this stage trains nothing of the text tower'):
@@ -318,6 +334,44 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
 
 
 DOMAINS = [0] * 6 + [1] * 9
+
+
+def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config):
+    """Recipe `full` as its config wires it, against a loop over the captions in the bank."""
+    from cmdg_plugin.models import losses as fn
+
+    tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
+    for term in tiny_config.model.losses.bridging:
+        if 'num_neighbors' in term:
+            term['num_neighbors'] = 3
+    torch.manual_seed(0)
+    model = MODELS.build(copy.deepcopy(tiny_config.model))
+    model.bind_identities(IDENTITIES, DOMAINS)
+    prepare_bridging(model)
+    model.stage_epoch, rows, labels = 1, [0, 7, 14], torch.tensor(IDENTITIES)
+    losses = losses_of(model, rows)
+    text, index = model.memory.text, torch.tensor(rows)
+    found = []
+    for row in rows:
+        others = [n for n in range(len(DOMAINS)) if DOMAINS[n] != DOMAINS[row]]
+        found.append(sorted(others, key=lambda n: -torch.cosine_similarity(text[row], text[n], dim=-1).mean())[:3])
+    found = torch.tensor(found)
+    features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
+    part, neighbors = fn.part_neighbor_loss(
+        features.shared_regions[:3], model.memory.image, index, num_neighbors=3, text_neighbors=found, text_weight=0.5
+    )
+    visual = labels[neighbors].transpose(0, 1).flatten(1)
+    logits = model.head.classifier_width(model.head.neck_width(features.width_regions[3]))
+    identity = fn.soft_identity_loss(logits, labels[index], visual, text_labels=labels[found], text_ratio=0.2)
+    torch.testing.assert_close(losses['loss_part'], 0.8 * part)
+    torch.testing.assert_close(losses['loss_soft_identity'], 3.75 * identity)
+    shares = fn.describe_neighbors(
+        neighbors, labels[index], torch.tensor(DOMAINS)[index], labels, torch.tensor(DOMAINS), found
+    )
+    for name, share in shares.items():
+        torch.testing.assert_close(losses[f'neighbors/{name}'], share)
+
+
 DOMAIN_TEMPLATE = 'A photo of a {} person from {} dataset.'
 ADVERSARIAL = {'type': 'DomainAdversarialLoss', 'name': 'domain'}
 

@@ -59,6 +59,8 @@ def test_a_model_is_bound_to_one_set_of_images(model: CMDGReID):
     model.bind_identities(IDENTITIES)
     with pytest.raises(ValueError, match='bound to 15 images and cannot be bound to 3 others'):
         model.bind_identities([0, 1, 1])
+    with pytest.raises(ValueError, match='cannot be bound'):
+        model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
 
 
 def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID):

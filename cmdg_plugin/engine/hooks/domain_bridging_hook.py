@@ -59,7 +59,11 @@ class DomainBridgingHook(Hook):
             )
 
     def before_stage(self, runner: Runner, stage: Stage) -> None:
-        """Hand captions to the model and let it fill its bank."""
+        """Hand captions to the model and let it fill its bank.
+
+        Raises:
+            ValueError: If the run goes on inside the stage without the bank that the stage reads.
+        """
         if stage.name != self.stage:
             return
         model, loop = plain_model(runner.model), runner.train_loop
@@ -69,6 +73,12 @@ class DomainBridgingHook(Hook):
             model.remember_images(encode_images(model, loop.dataset, self.options, model.share))
         if resumed and model.share is not None:
             load_shard(model.memory, loop.resumed_from, runner.epoch)
+        if resumed and model.needs_bank and not model.memory.filled.all():
+            raise ValueError(
+                f"The checkpoint was saved inside '{self.stage}', but holds no memory bank: its run kept a sharded one "
+                'on several processes, or had no term that reads one. Resume with the settings and the number of '
+                'processes of that run.'
+            )
         if not loop.prompts_are_trained:
             print_log(
                 'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run '

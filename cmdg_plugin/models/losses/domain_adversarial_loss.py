@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from cmdg_plugin.models.identity_count import guard_identity_count
-from cmdg_plugin.models.utils import check_indices, check_positive, check_sizes, full_precision
+from cmdg_plugin.models.utils import check_count, check_indices, check_positive, check_sizes, full_precision
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'domain_adversarial_loss'
@@ -80,12 +80,13 @@ class DomainAdversarialLoss(nn.Module):
         hidden: Width of the hidden layer.
 
     Raises:
-        ValueError: If a number is not above 0.
+        ValueError: If a number is out of range.
     """
 
     def __init__(self, strength: float = 0.1, hidden: int = 128) -> None:
         super().__init__()
-        check_positive(type(self).__name__, strength=strength, hidden=hidden)
+        check_positive(type(self).__name__, strength=strength)
+        check_count(type(self).__name__, hidden=hidden)
         self.strength = strength
         self.hidden = hidden
         self.classifier: nn.Sequential | None = None
@@ -105,6 +106,21 @@ class DomainAdversarialLoss(nn.Module):
         )
         guard_identity_count(self.classifier, num_domains, '3.weight', what='domains')
 
+    def check_data(self, num_domains: int) -> None:
+        """Check that there is something to hide, before any epoch is trained.
+
+        Args:
+            num_domains: Number of domains in the training data.
+
+        Raises:
+            ValueError: If there is a single one.
+        """
+        if num_domains < 2:
+            raise ValueError(
+                f'{type(self).__name__}: the training data has one domain, so there is nothing to hide; train on two '
+                'or more sources, or leave this term out'
+            )
+
     def forward(self, features: Tensor, domains: Tensor) -> Tensor:
         """Return the loss of (B, D) features with (B,) domains.
 
@@ -117,4 +133,5 @@ class DomainAdversarialLoss(nn.Module):
                 'CMDGReID.bind_identities calls.'
             )
         with full_precision(features.device):
-            return domain_adversarial_loss(features.float(), domains, self.classifier, strength=self.strength)
+            features = features.to(next(self.classifier.parameters()).dtype)
+            return domain_adversarial_loss(features, domains, self.classifier, strength=self.strength)

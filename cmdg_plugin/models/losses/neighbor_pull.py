@@ -101,7 +101,9 @@ def _join(
         scores.masked_fill_(elsewhere, 0)
         all_reduce(scores)
         elsewhere = others < 0
-    known = (scan.top_indices[:, :, None, :] == others[..., None]).any(dim=-1)
+    # Where there are fewer neighbors than asked for, rows without a score fill their places.
+    found = scan.top_scores.isfinite()[:, :, None, :]
+    known = (found & (scan.top_indices[:, :, None, :] == others[..., None])).any(dim=-1)
     left_out = known | elsewhere | (others == positions[:, None])
     scores = (scores + math.log(weight)).masked_fill(left_out, -torch.inf)
     return replace(

@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from cmdg_plugin.models.losses.neighbor_pull import NeighborPull
-from cmdg_plugin.models.utils import check_fraction, check_indices, check_positive, check_sizes, to_common_float
+from cmdg_plugin.models.utils import (
+    check_count,
+    check_fraction,
+    check_indices,
+    check_mask,
+    check_positive,
+    check_sizes,
+    to_common_float,
+)
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'part_neighbor_loss'
@@ -101,15 +109,10 @@ def squared_norms(bank: Tensor) -> Tensor:
 
 
 def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid: Tensor | None, whole: bool) -> None:
-    if num_neighbors < 1:
-        raise ValueError(f'{_OWNER}: num_neighbors must be at least 1, got {num_neighbors}')
+    check_count(_OWNER, num_neighbors=num_neighbors)
     others = entries - 1
     if valid is not None:
-        check_sizes(_OWNER, valid=(valid, 'N'))
-        if valid.dtype != torch.bool or len(valid) != entries:
-            raise ValueError(
-                f'{_OWNER}: valid must be bool of shape ({entries},), got {valid.dtype} of shape {tuple(valid.shape)}'
-            )
+        check_mask(_OWNER, 'valid', valid, entries)
         # Counting on a GPU would make the step wait; there, missing neighbors add nothing to the loss.
         if whole and valid.device.type == 'cpu':
             others = int(valid.sum()) - int(valid[positions.long()].any())
@@ -139,7 +142,8 @@ class PartNeighborLoss(nn.Module):
 
     def __init__(self, num_neighbors: int = 10, scale: float = 0.02, text_weight: float = 1.0) -> None:
         super().__init__()
-        check_positive(type(self).__name__, num_neighbors=num_neighbors, scale=scale)
+        check_count(type(self).__name__, num_neighbors=num_neighbors)
+        check_positive(type(self).__name__, scale=scale)
         check_fraction(type(self).__name__, text_weight=text_weight)
         self.num_neighbors = num_neighbors
         self.scale = scale

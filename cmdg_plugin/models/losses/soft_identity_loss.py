@@ -127,7 +127,8 @@ class SoftIdentityLoss(nn.Module):
                 one (-1) stays with the own identity.
 
         Raises:
-            ValueError: If one of `neighbors` and `bank_labels` came without the other, and as `soft_identity_loss`.
+            ValueError: If one of `neighbors` and `bank_labels` came without the other, or `text_neighbors` without
+                them, or one is no row of the bank; and as `soft_identity_loss`.
         """
         return soft_identity_loss(
             logits,
@@ -152,7 +153,13 @@ class SoftIdentityLoss(nn.Module):
         return torch.index_select(bank_labels, 0, neighbors.transpose(0, 1).reshape(-1)).view(sizes['B'], -1)
 
     def _text_labels(self, targets: Tensor, text_neighbors: Tensor | None, bank_labels: Tensor | None) -> Tensor | None:
-        if text_neighbors is None or bank_labels is None:
+        if text_neighbors is None:
             return None
+        owner = type(self).__name__
+        if bank_labels is None:
+            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank_labels, but those are missing')
+        check_sizes(owner, targets=(targets, 'B'), text_neighbors=(text_neighbors, 'BK'))
+        rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
+        check_indices(owner, 'text_neighbors', rows, len(bank_labels), 'entries in the memory bank')
         missing = text_neighbors < 0
         return torch.where(missing, targets[:, None], bank_labels[text_neighbors.clamp_min(0)])

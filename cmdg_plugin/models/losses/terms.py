@@ -136,9 +136,11 @@ class LossTerms(nn.Module):
             if not term.runs:
                 continue
             arguments = {argument: _field(term, field, known) for argument, field in term.inputs.items()}
-            with torch.set_grad_enabled(torch.is_grad_enabled() and term.weight != 0):
+            # What has no loss of its own, but feeds others, passes their gradients on.
+            learns = term.weight != 0 or (not term.has_loss and bool(term.outputs))
+            with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
                 result = self.losses[term.key](**arguments)
-            if isinstance(result, Mapping) and not term.has_loss:
+            if not term.has_loss and not term.outputs:
                 values.update(_numbers(term, result))
                 continue
             value, extras = _split(term, result)
@@ -163,7 +165,12 @@ def _field(term: Term, field: str, known: Mapping[str, Any]) -> Any:
     return known[field]
 
 
-def _numbers(term: Term, result: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(term: Term, result: Any) -> dict[str, Any]:
+    if not isinstance(result, Mapping):
+        raise ValueError(
+            f"loss term '{term.name}' has neither a loss nor outputs, so it must return a dict of numbers for the log, "
+            f'got {type(result).__name__}'
+        )
     numbers = {f'{term.name}/{key}': number for key, number in result.items()}
     wrong = [name for name in numbers if 'loss' in name]
     if wrong:
@@ -177,11 +184,19 @@ def _numbers(term: Term, result: Mapping[str, Any]) -> dict[str, Any]:
 def _split(term: Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
     """Separate a loss value from what a module returned behind it."""
     value, *extras = result if isinstance(result, tuple | list) else (result,)
+    if isinstance(result, Mapping) and not term.has_loss:
+        raise ValueError(
+            f"loss term '{term.name}' returns a dict, so it cannot fill its outputs {', '.join(term.outputs)}: return "
+            'tensors for them'
+        )
     if not term.has_loss:
         extras = [value, *extras]
         value = torch.zeros(())
     if not isinstance(value, Tensor) or value.numel() != 1:
-        raise ValueError(f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}")
+        shape = f' of shape {tuple(value.shape)}' if isinstance(value, Tensor) else ''
+        raise ValueError(
+            f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}{shape}"
+        )
     if len(extras) < len(term.outputs):
         raise ValueError(
             f"loss term '{term.name}' returns {len(extras)} tensors besides its loss, but outputs names "

@@ -5,7 +5,7 @@ from mmengine.dist import all_gather
 from torch import Tensor, nn
 
 from cmdg_plugin.models.losses.bank_scan import top_scores
-from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision, to_common_float
+from cmdg_plugin.models.utils import check_count, check_mask, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'find_text_neighbors'
@@ -51,7 +51,7 @@ def find_text_neighbors(
     Raises:
         ValueError: If shapes disagree, k is below 1, or (checked on the CPU) a sample has fewer than k candidates.
     """
-    check_positive(_OWNER, num_neighbors=num_neighbors)
+    check_count(_OWNER, num_neighbors=num_neighbors)
     sizes = check_sizes(
         _OWNER,
         captions=(captions, 'PBD'),
@@ -64,8 +64,10 @@ def find_text_neighbors(
             bank_text, dim=-1, dtype=torch.promote_types(bank_text.dtype, torch.float)
         )
     check_sizes(_OWNER, bank_text=(bank_text, 'NPD'), text_norms=(text_norms, 'NP'))
+    if valid is not None:
+        check_mask(_OWNER, 'valid', valid, sizes['N'])
     (captions,) = to_common_float(captions)
-    queries = nn.functional.normalize(captions, dim=-1) / sizes['P']
+    queries = nn.functional.normalize(captions, dim=-1)
     candidates = bank_domains if valid is None else bank_domains.masked_fill(~valid, -1)
     held = _SCORES_HELD_CPU if captions.device.type == 'cpu' else _SCORES_HELD_GPU
     step = max(num_neighbors, held // sizes['B'])
@@ -78,7 +80,7 @@ def find_text_neighbors(
     if first_row is not None:
         similarity = torch.cat(all_gather(similarity.contiguous()), dim=1)
         rows = torch.cat(all_gather(rows + first_row), dim=1)
-    best = similarity.topk(min(num_neighbors, similarity.shape[1]), dim=1)
+    best = similarity.topk(num_neighbors, dim=1)
     _check_found(best.values, num_neighbors, whole=first_row is None)
     return rows.gather(1, best.indices).masked_fill(best.values.isneginf(), -1)
 
@@ -102,7 +104,7 @@ def _check_found(similarity: Tensor, num_neighbors: int, whole: bool) -> None:
     # A GPU would have to be waited for; there, and where ranks search together, -1 says that there is none.
     if not whole or similarity.device.type != 'cpu':
         return
-    fewest = int(similarity.isfinite().sum(dim=1).min())
+    fewest = int((~similarity.isneginf()).sum(dim=1).min())
     if fewest < num_neighbors:
         raise ValueError(
             f'{_OWNER}: num_neighbors is {num_neighbors}, but a sample has only {fewest} (filled) entries of other '
@@ -123,9 +125,8 @@ class TextNeighborSearch(nn.Module):
 
     def __init__(self, num_neighbors: int = 10, start_epoch: int = 0) -> None:
         super().__init__()
-        check_positive(type(self).__name__, num_neighbors=num_neighbors)
-        if start_epoch < 0:
-            raise ValueError(f'{type(self).__name__}: start_epoch must be at least 0, got {start_epoch}')
+        check_count(type(self).__name__, num_neighbors=num_neighbors)
+        check_count(type(self).__name__, at_least=0, start_epoch=start_epoch)
         self.num_neighbors = num_neighbors
         self.start_epoch = start_epoch
 
@@ -173,7 +174,7 @@ class TextNeighborSearch(nn.Module):
             bank_domains = bank_domains[first_row : first_row + len(bank_text)]
         return (
             find_text_neighbors(
-                captions[: bank_text.shape[1]].detach(),
+                captions[: bank_text.shape[1]],
                 bank_text,
                 domains,
                 bank_domains,

@@ -256,6 +256,10 @@ class CaptionMemoryBank(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         filled = state_dict.get(prefix + 'filled')
         for name in ('filled', *_ENTRIES):
+            if name in self._non_persistent_buffers_set:
+                # A shard's rows have files of their own; captions of a frozen tower are encoded anew.
+                state_dict.pop(prefix + name, None)
+                continue
             saved, own = state_dict.get(prefix + name), getattr(self, name)
             if saved is not None and saved.shape != own.shape:
                 raise ValueError(_size_message(saved, own))

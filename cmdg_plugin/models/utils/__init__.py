@@ -1,13 +1,23 @@
 """Small helpers shared by model, losses and memory: argument checks, precision, batches over ranks."""
 
-from cmdg_plugin.models.utils.checks import check_fraction, check_indices, check_integers, check_positive, check_sizes
+from cmdg_plugin.models.utils.checks import (
+    check_count,
+    check_fraction,
+    check_indices,
+    check_integers,
+    check_mask,
+    check_positive,
+    check_sizes,
+)
 from cmdg_plugin.models.utils.gathering import gather_batch
 from cmdg_plugin.models.utils.precision import full_precision, to_common_float
 
 __all__ = [
+    'check_count',
     'check_fraction',
     'check_indices',
     'check_integers',
+    'check_mask',
     'check_positive',
     'check_sizes',
     'full_precision',

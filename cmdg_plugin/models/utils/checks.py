@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 _INTEGER_KINDS = ('torch.uint8', 'torch.int8', 'torch.int16', 'torch.int32', 'torch.int64')
@@ -48,6 +49,22 @@ def check_positive(owner: str, **values: float) -> None:
             raise ValueError(f'{owner}: {name} must be a finite number above 0, got {value}')
 
 
+def check_count(owner: str, at_least: int = 1, **values: int) -> None:
+    """Check that numbers are whole and not too small.
+
+    Args:
+        owner: Who checks, for the message.
+        at_least: The smallest number that is allowed.
+        **values: The numbers by name.
+
+    Raises:
+        ValueError: If one is not; the message names it.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+            raise ValueError(f'{owner}: {name} must be a whole number of at least {at_least}, got {value!r}')
+
+
 def check_fraction(owner: str, **values: float) -> None:
     """Check that numbers lie in [0, 1].
 
@@ -57,6 +74,18 @@ def check_fraction(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise ValueError(f'{owner}: {name} must lie between 0 and 1, got {value}')
+
+
+def check_mask(owner: str, name: str, mask: Tensor, size: int) -> None:
+    """Check that a tensor is a mask of so many things.
+
+    Raises:
+        ValueError: If it is not bool or has another shape; the message names it.
+    """
+    if mask.dtype != torch.bool or tuple(mask.shape) != (size,):
+        raise ValueError(
+            f'{owner}: {name} must be bool of shape ({size},), got {mask.dtype} of shape {tuple(mask.shape)}'
+        )
 
 
 def check_integers(owner: str, name: str, tensor: Tensor) -> None:

@@ -125,3 +125,20 @@ def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bit
     Runner.from_cfg(tiny_config).train()
     found = torch.load(folder / 'resumed' / 'epoch_5.pth', weights_only=False)['state_dict']
     assert [name for name, value in expected.items() if not torch.equal(found[name], value)] == []
+
+
+def test_going_on_inside_bridging_without_its_bank_is_refused(tiny_config: Config):
+    """As where a sharded bank's run goes on in one process: its rows are in files that nobody reads there."""
+    for stage, epochs in zip(tiny_config.train_cfg.stages, (0, 0, 2), strict=True):
+        stage.epochs = epochs
+    tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
+    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
+    path = Path(tiny_config.work_dir) / 'epoch_1.pth'
+    checkpoint = torch.load(path, weights_only=False)
+    for name in [name for name in checkpoint['state_dict'] if name.startswith('memory.')]:
+        del checkpoint['state_dict'][name]
+    torch.save(checkpoint, path)
+    resumed = {'resume': True, 'load_from': str(path), 'experiment_name': f'{tiny_config.experiment_name}_resumed'}
+    tiny_config.merge_from_dict(resumed)
+    with pytest.raises(ValueError, match="inside 'bridging', but holds no memory bank"):
+        Runner.from_cfg(tiny_config).train()

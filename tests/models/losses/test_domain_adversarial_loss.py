@@ -62,14 +62,21 @@ def test_one_sample_and_half_precision_are_no_problem():
         value = loss(torch.randn(1, 4).bfloat16(), torch.tensor([2]))
     assert value.dtype == torch.float32
     assert value.isfinite()
+    for dtype in (torch.float64, torch.bfloat16):
+        assert loss.to(dtype)(torch.randn(2, 4, dtype=dtype), torch.tensor([2, 0])).isfinite()
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match='strength must be a finite number above 0'):
         DomainAdversarialLoss(strength=0)
+    with pytest.raises(ValueError, match=r'hidden must be a whole number of at least 1, got 2\.5'):
+        DomainAdversarialLoss(hidden=2.5)
     loss = DomainAdversarialLoss()
     with pytest.raises(RuntimeError, match='bind_data'):
         loss(torch.zeros(2, 4), torch.tensor([0, 1]))
+    loss.check_data(num_domains=2)
+    with pytest.raises(ValueError, match='one domain, so there is nothing to hide'):
+        loss.check_data(num_domains=1)
     loss.bind_data(embed_dim=4, num_domains=2)
     with pytest.raises(ValueError, match=r'domains must lie in 0..1 \(there are 2 domains in the classifier\)'):
         loss(torch.zeros(2, 4), torch.tensor([0, 2]))

@@ -152,7 +152,7 @@ def test_ties_fall_the_same_way_every_time():
         ((3, 0, 8), (20, 3, 8), [], {}, 'parts is empty'),
         ((3, 4, 8), (20, 3, 8), [0, 1, 2, 20], {}, 'positions must lie in 0..19'),
         ((3, 4, 8), (10, 3, 8), [0, 1, 2, 3], {}, 'num_neighbors is 10, but the bank holds only 9'),
-        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(num_neighbors=0), 'num_neighbors must be at least 1'),
+        ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(num_neighbors=0), 'num_neighbors must be a whole number'),
         ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(scale=0.0), 'scale must be'),
         ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(valid=torch.arange(20) < 10), 'holds only 9'),
         ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(valid=torch.ones(19, dtype=torch.bool)), 'valid must be bool'),

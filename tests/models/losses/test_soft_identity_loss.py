@@ -137,3 +137,20 @@ def test_masses_share_one_unit():
         SoftIdentityLoss(soft_ratio=0.5, text_ratio=0.6)
     with pytest.raises(ValueError, match='text_labels join neighbor_labels'):
         soft_identity_loss(torch.randn(2, 3), torch.zeros(2, dtype=int), text_labels=torch.zeros(2, 1, dtype=int))
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (torch.tensor([[4, 2]]), r'text_neighbors must have shape \(B, K\) with B=2'),
+        (torch.tensor([[4, 2], [5, 0]]), r'text_neighbors must lie in 0\.\.4'),
+        (torch.tensor([[4, 2], [-2, 0]]), r'text_neighbors must lie in 0\.\.4'),
+    ],
+)
+def test_module_refuses_text_neighbors_that_are_no_rows(text, message):
+    logits, targets, bank_labels = torch.randn(2, 4), torch.tensor([0, 1]), torch.tensor([0, 1, 2, 3, 3])
+    neighbors, module = torch.randint(5, (3, 2, 2)), SoftIdentityLoss(text_ratio=0.5)
+    with pytest.raises(ValueError, match=message):
+        module(logits, targets, neighbors, bank_labels, text)
+    with pytest.raises(ValueError, match='text_neighbors come with neighbors and bank_labels'):
+        module(logits, targets, text_neighbors=text)

@@ -161,6 +161,28 @@ def test_module_without_loss_feeds_terms_and_is_not_reported(fields):
     torch.testing.assert_close(losses, {'loss_tri': batch_hard_triplet_loss(fields['feature'] * 2, fields['labels'])})
 
 
+def test_module_without_loss_learns_from_the_terms_it_feeds(fields):
+    fields['feature'].requires_grad_()
+    LossTerms([DOUBLE, TRIPLET | dict(inputs=dict(features='doubled', labels='labels'))])(fields)['loss_tri'].backward()
+    found, fields['feature'].grad = fields['feature'].grad, None
+    batch_hard_triplet_loss(fields['feature'] * 2, fields['labels']).backward()
+    torch.testing.assert_close(found, fields['feature'].grad)
+
+
+@pytest.mark.parametrize(
+    ('term', 'message'),
+    [
+        (dict(type='TellsTheLog', outputs=['mean']), "'x' returns a dict, so it cannot fill its outputs mean"),
+        (dict(type='FindsTwice'), "'x' has neither a loss nor outputs, so it must return a dict .* got tuple"),
+    ],
+)
+def test_module_without_loss_returns_what_its_entry_says(fields, term, message):
+    entry = dict(name='x', inputs=dict(feature='feature')) | term
+    reader = TRIPLET | dict(inputs=dict(features='mean', labels='labels'))
+    with pytest.raises(ValueError, match=message):
+        LossTerms([entry, *([reader] if 'outputs' in term else [])])(fields)
+
+
 def test_module_without_loss_that_nobody_reads_is_not_computed(fields):
     FindsTwice.calls = 0
     LossTerms([DOUBLE, TRIPLET])(fields)
@@ -191,5 +213,12 @@ def test_a_term_with_a_loss_must_return_it_as_a_tensor(fields):
         def forward(self, feature):
             return {'value': feature.mean()}
 
+    @MODELS.register_module(force=True)
+    class VectorForTest(nn.Module):
+        def forward(self, feature):
+            return feature.mean(dim=1)
+
+    with pytest.raises(ValueError, match=r"'v' must return a scalar tensor first, got Tensor of shape \(4,\)"):
+        LossTerms([dict(type='VectorForTest', name='v', inputs=dict(feature='feature'))])(fields)
     with pytest.raises(ValueError, match="'wrapped' must return a scalar tensor first, got dict"):
         LossTerms([dict(type='DictForTest', name='wrapped', weight=0.5, inputs=dict(feature='feature'))])(fields)

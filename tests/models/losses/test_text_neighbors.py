@@ -62,8 +62,11 @@ def test_too_few_entries_of_other_domains_is_an_error():
     one = torch.zeros(40, dtype=torch.long)
     with pytest.raises(ValueError, match=r'only 0 .* of other domains; train on two or more sources'):
         find_text_neighbors(captions, bank_text, one[:6], one, num_neighbors=2)
-    with pytest.raises(ValueError, match='num_neighbors must be'):
-        find_text_neighbors(captions, bank_text, one[:6], one, num_neighbors=0)
+    for number in (0, 2.5):
+        with pytest.raises(ValueError, match='num_neighbors must be'):
+            find_text_neighbors(captions, bank_text, one[:6], one, num_neighbors=number)
+    with pytest.raises(ValueError, match='valid must be bool'):
+        find_text_neighbors(captions, bank_text, one[:6], one, num_neighbors=1, valid=torch.ones(1, dtype=torch.bool))
     with pytest.raises(ValueError, match='bank_domains must have shape'):
         find_text_neighbors(captions, bank_text, one[:6], one[:3], num_neighbors=1)
 
@@ -112,3 +115,11 @@ else:
 
 def test_ranks_find_together_what_one_process_finds(tmp_path):
     run_on_ranks(ON_RANKS, tmp_path)
+
+
+def test_a_broken_caption_does_not_stop_the_search_of_the_others():
+    captions, bank_text, domains, bank_domains = problem()
+    captions[0, 0] = float('nan')
+    found = find_text_neighbors(captions, bank_text, domains, bank_domains, num_neighbors=3)
+    expected = plain(captions[:, 1:], bank_text, domains[1:], bank_domains, 3)
+    assert torch.equal(found[1:], expected)

@@ -159,6 +159,10 @@ def test_captions_may_be_kept_in_half_and_out_of_checkpoints():
     bank.update(torch.tensor([1, 2]), torch.ones(1, 2, 2))
     assert torch.equal(bank.text, text.half())
     assert set(bank.state_dict()) == {'image', 'filled'}
+    empty = CaptionMemoryBank(4, 1, 2, save_text=False)
+    empty.load_state_dict(empty.state_dict())
+    bank.load_state_dict({**empty.state_dict(), 'text': text})
+    assert torch.equal(bank.text, text.half())
     with pytest.raises(ValueError, match=r"text_dtype must be one of .*'int8'"):
         CaptionMemoryBank(4, 1, 2, text_dtype='int8')
     with pytest.raises(ValueError, match='text_parts must have shape'):
@@ -183,6 +187,9 @@ for name in ('image', 'text', 'filled', 'image_norms', 'text_norms'):
     assert torch.equal(getattr(shard, name), getattr(whole, name)[rows]), name
 assert torch.equal(shard.searched.image, whole.searched.image)
 assert not shard.state_dict()
+# Before bridging a whole bank is empty, and a sharded run may go on from its checkpoint.
+shard.load_state_dict(CaptionMemoryBank(7, 2, 3).state_dict())
+assert torch.equal(shard.image, whole.image[rows])
 """
 
 

@@ -3,7 +3,15 @@ import math
 import pytest
 import torch
 
-from cmdg_plugin.models.utils import check_fraction, check_indices, check_integers, check_positive, check_sizes
+from cmdg_plugin.models.utils import (
+    check_count,
+    check_fraction,
+    check_indices,
+    check_integers,
+    check_mask,
+    check_positive,
+    check_sizes,
+)
 
 
 def test_sizes_are_returned_by_letter():
@@ -35,6 +43,21 @@ def test_positive(value):
     check_positive('loss', scale=1e-9)
     with pytest.raises(ValueError, match='loss: scale must be a finite number above 0'):
         check_positive('loss', scale=value)
+
+
+@pytest.mark.parametrize('value', [0, -1, 2.0, True, '3'])
+def test_count(value):
+    check_count('loss', number=1)
+    check_count('loss', at_least=0, number=0)
+    with pytest.raises(ValueError, match='loss: number must be a whole number of at least 1'):
+        check_count('loss', number=value)
+
+
+@pytest.mark.parametrize('mask', [torch.ones(3), torch.ones(1, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)])
+def test_mask(mask):
+    check_mask('loss', 'valid', torch.ones(3, dtype=torch.bool), 3)
+    with pytest.raises(ValueError, match=r'loss: valid must be bool of shape \(3,\), got'):
+        check_mask('loss', 'valid', mask, 3)
 
 
 @pytest.mark.parametrize('value', [-0.1, 1.1, math.nan])
