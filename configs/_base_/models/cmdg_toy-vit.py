@@ -1,4 +1,4 @@
-"""CMDG on the toy CLIP that ships with the plugin: 96x48 pixels, a few million parameters, trains on a CPU."""
+"""CMDG on the toy CLIP that ships with the plugin: 96x48 pixels, 1.8 million parameters, trains on a CPU."""
 
 _base_ = ['./cmdg_shared.py']
 
