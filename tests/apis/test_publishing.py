@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.apis.publishing import publish_model, strip_checkpoint
@@ -33,6 +34,28 @@ def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(trained: 
     assert all(name.startswith('backbone.') for name in content['state_dict'])
     assert 'CMDGReID' in content['meta']['cfg']
     assert scores(config, published) == scores(config, checkpoint)
+
+
+def test_training_on_other_people_starts_from_published_towers(trained: tuple[Config, Path], tmp_path: Path):
+    config, checkpoint = trained
+    config.load_from = str(publish_model(checkpoint, tmp_path / 'tiny.pth'))
+    config.train_dataloader.dataset.sources = config.train_dataloader.dataset.sources[:1]
+    config.experiment_name, config.work_dir = f'{config.experiment_name}_others', str(tmp_path / 'others')
+    config.train_cfg.val_before_training = True
+    runner = Runner.from_cfg(config)
+    first: dict[str, torch.Tensor] = {}
+
+    class Recorder(Hook):
+        def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+            first.update({} if first else {n: v.clone() for n, v in runner.model.backbone.state_dict().items()})
+
+    runner.register_hook(Recorder())
+    runner.train()
+    towers = torch.load(config.load_from, weights_only=True)['state_dict']
+    assert towers
+    assert all(torch.equal(first[name.removeprefix('backbone.')], value) for name, value in towers.items())
+    weights = torch.load(checkpoint, weights_only=False)['state_dict']['head.classifier_width.weight']
+    assert 0 < len(runner.model.head.classifier_width.weight) < len(weights)
 
 
 def test_half_precision_halves_the_weights():
