@@ -130,8 +130,13 @@ def _cell(estimate: Estimate, sign: str = '') -> str:
     if not estimate.count:
         return '-'
     if math.isnan(estimate.margin):
-        return f'{estimate.mean:{sign}.1f}'
-    return f'{estimate.mean:{sign}.1f} [{estimate.low:{sign}.1f}, {estimate.high:{sign}.1f}]'
+        return _number(estimate.mean, sign)
+    return f'{_number(estimate.mean, sign)} [{_number(estimate.low, sign)}, {_number(estimate.high, sign)}]'
+
+
+def _number(value: float, sign: str) -> str:
+    # Adding 0 takes the sign off what is rounded to it.
+    return f'{round(value, 1) + 0.0:{sign}.1f}'
 
 
 def _score(run: Run, metric: str) -> float | None:

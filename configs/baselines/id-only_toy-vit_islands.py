@@ -6,21 +6,14 @@ python tools/train.py configs/baselines/id-only_toy-vit_islands.py
 _base_ = ['../cmdg/cmdg_toy-vit_islands.py']
 
 model = dict(losses=dict(_delete_=True, warmup=_base_.model.losses.warmup))
-
-image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
-
-# All 18 image epochs of the toy run are warm-up epochs: cross-entropy and triplet.
-train_cfg = dict(
-    stages=[
-        dict(
-            name='warmup',
-            epochs=18,
-            trainable=image_side,
-            param_scheduler=[
-                dict(type='LinearLR', start_factor=0.25, end_factor=1.0, begin=0, end=4),
-                dict(type='MultiStepLR', milestones=[15, 17], gamma=0.1),
-            ],
-        ),
+warmup, prompt, bridging = _base_.train_cfg.stages
+# All 18 image epochs are warm-up epochs: cross-entropy and triplet.
+warmup.update(
+    epochs=warmup.epochs + bridging.epochs,
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=0.25, end_factor=1.0, begin=0, end=4),
+        dict(type='MultiStepLR', milestones=[15, 17], gamma=0.1),
     ],
 )
-del image_side
+train_cfg = dict(stages=[warmup])
+del warmup, prompt, bridging

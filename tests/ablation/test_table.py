@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from cmdg_plugin.ablation import Run
-from cmdg_plugin.ablation.table import collect_lines, format_markdown, format_time, write_csv
+from cmdg_plugin.ablation import Estimate, Run
+from cmdg_plugin.ablation.table import Line, collect_lines, format_markdown, format_time, write_csv
 
 SCORES = {
     'base': {0: 10.0, 1: 20.0, 2: 30.0},
@@ -50,6 +50,11 @@ MARKDOWN = r"""
 
 def test_markdown(runs: list[Run]):
     assert format_markdown(collect_lines(runs, ['average/R1'])) == MARKDOWN.strip()
+
+
+def test_what_is_rounded_to_zero_has_no_minus_sign():
+    line = Line('row', 'average/R1', {}, Estimate(-0.04, 0.02, 2), Estimate(-0.04, 0.06, 2), 0.0)
+    assert format_markdown([line]).splitlines()[-1].startswith('| row | 0.0 [-0.1, 0.0] | +0.0 [-0.1, +0.0] |')
 
 
 def test_each_metric_has_its_table(runs: list[Run]):
