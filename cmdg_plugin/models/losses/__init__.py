@@ -17,6 +17,7 @@ from cmdg_plugin.models.losses.prompt_classification_loss import PromptClassific
 from cmdg_plugin.models.losses.prompt_contrastive_loss import PromptContrastiveLoss, prompt_contrastive_loss
 from cmdg_plugin.models.losses.prompt_guidance_loss import PromptGuidanceLoss, prompt_guidance_loss
 from cmdg_plugin.models.losses.soft_identity_loss import SoftIdentityLoss, soft_identity_loss
+from cmdg_plugin.models.losses.term_gradients import TermGradient, measure_terms
 from cmdg_plugin.models.losses.terms import LossTerms
 from cmdg_plugin.models.losses.text_neighbors import TextNeighborSearch, find_text_neighbors
 
@@ -32,6 +33,7 @@ __all__ = [
     'PromptContrastiveLoss',
     'PromptGuidanceLoss',
     'SoftIdentityLoss',
+    'TermGradient',
     'TextNeighborSearch',
     'batch_hard_triplet_loss',
     'caption_contrastive_loss',
@@ -39,6 +41,7 @@ __all__ = [
     'distribution_alignment_loss',
     'domain_adversarial_loss',
     'find_text_neighbors',
+    'measure_terms',
     'part_neighbor_loss',
     'prompt_classification_loss',
     'prompt_contrastive_loss',
