@@ -40,12 +40,13 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input, load_config
+    from cmdg_plugin.apis.command_line import check_checkpoint, check_data, exit_on_wrong_input, load_config
     from cmdg_plugin.engine.launching import join_processes
 
     with exit_on_wrong_input():
         config = load_config(args)
         check_checkpoint(args.checkpoint)
+        check_data(config, 'test_dataloader')
     join_processes(args.launcher)
     config.load_from = args.checkpoint
     if args.rerank:

@@ -34,7 +34,13 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input, find_checkpoint, load_config
+    from cmdg_plugin.apis.command_line import (
+        check_checkpoint,
+        check_data,
+        exit_on_wrong_input,
+        find_checkpoint,
+        load_config,
+    )
     from cmdg_plugin.engine.launching import join_processes
 
     with exit_on_wrong_input():
@@ -48,9 +54,10 @@ def main() -> None:
     if args.resume is not None:
         config.load_from = find_checkpoint(config.work_dir) if args.resume == 'auto' else args.resume
         config.resume = config.load_from is not None
-    if config.get('load_from'):
-        with exit_on_wrong_input():
+    with exit_on_wrong_input():
+        if config.get('load_from'):
             check_checkpoint(config.load_from)
+        check_data(config, 'train_dataloader', 'val_dataloader')
     if args.auto_scale_lr:
         config.auto_scale_lr.enable = True
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)

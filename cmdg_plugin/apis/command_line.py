@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
+from mmengine.utils import import_modules_from_strings
 
 from cmdg_plugin.apis.option_names import resolve_names
 
@@ -158,6 +159,24 @@ def check_checkpoint(path: str | Path) -> None:
     # A ZIP archive, or the pickle that torch wrote before version 1.6.
     if beginning != b'PK' and not beginning.startswith(b'\x80'):
         raise ValueError(f'{path} is no checkpoint that torch has written.')
+
+
+def check_data(config: Config, *dataloaders: str) -> None:
+    """Look whether the data that a run reads are there, before a model is built or its weights are fetched.
+
+    Args:
+        config: The run's config.
+        *dataloaders: Names of the dataloaders that it uses.
+
+    Raises:
+        FileNotFoundError: If data are missing; says what is expected where.
+    """
+    from cmdg_plugin.datasets.source_building import check_sources  # here, so that a tool's -h answers at once
+
+    import_modules_from_strings(**config.get('custom_imports') or {'imports': None})
+    for name in dataloaders:
+        dataset = (config.get(name) or {}).get('dataset') or {}
+        check_sources(dataset.get('sources') or dataset.get('targets') or [])
 
 
 def _check_options(options: Mapping[str, Any], config: Config) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, check_source
 from cmdg_plugin.registry import SOURCES
 
 
@@ -25,6 +25,20 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
     if repeated:
         raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own')
     return [source.load() for source in built]
+
+
+def check_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> None:
+    """Look whether sources are there, without indexing them.
+
+    Args:
+        sources: Configs of registered sources, or sources.
+
+    Raises:
+        FileNotFoundError: If one is not; says what is expected where.
+        TypeError: If an entry is neither.
+    """
+    for source in sources:
+        check_source(_build(source))
 
 
 def _build(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:

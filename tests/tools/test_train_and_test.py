@@ -62,6 +62,7 @@ def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str):
 
 
 TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
+P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
     [
         (('train.py', 'configs/nothing.py'), 'train.py: No config at configs/nothing.py'),
         (('train.py', TOY, '--resume', 'nothing.pth'), 'train.py: No checkpoint at nothing.pth.'),
+        (('train.py', P1, '--cfg-options', 'data_root=/nowhere'), 'market1501 was not found below /nowhere'),
         (('test.py', TOY, 'README.md'), 'test.py: README.md is no checkpoint that torch has written.'),
         (('test.py', TOY, 'x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
     ],

@@ -55,6 +55,14 @@ class BenchmarkSource:
         self.index = index
         self.on_missing_image = on_missing_image
 
+    def check(self) -> None:
+        """Look whether the dataset is there.
+
+        Raises:
+            FileNotFoundError: If not; shows the expected folders.
+        """
+        require_layout(self.benchmark, self.data_root, self.version)
+
     def load(self) -> SourceIndex:
         """Find and index the dataset.
 

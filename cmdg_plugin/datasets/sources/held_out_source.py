@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, SourceSplit
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, SourceSplit, check_source
 from cmdg_plugin.registry import SOURCES
 
 
@@ -27,6 +27,10 @@ class HeldOutSource:
     def __init__(self, source: Mapping[str, Any] | ReIDSource) -> None:
         self.source: ReIDSource = SOURCES.build(dict(source)) if isinstance(source, Mapping) else source
         self.name = self.source.name
+
+    def check(self) -> None:
+        """Look whether the source is there, if it can tell."""
+        check_source(self.source)
 
     def load(self) -> SourceIndex:
         """Index the source and share its images out anew."""

@@ -121,13 +121,28 @@ class SourceIndex:
 
 @runtime_checkable
 class ReIDSource(Protocol):
-    """Anything that can be registered in `SOURCES`."""
+    """Anything that can be registered in `SOURCES`.
+
+    A source may also have a method `check`, without arguments, that raises a FileNotFoundError at once where there is
+    nothing to index; runs ask it before they build a model.
+    """
 
     name: str
 
     def load(self) -> SourceIndex:
         """Index the source; reads no image."""
         ...
+
+
+def check_source(source: ReIDSource) -> None:
+    """Let a source that can tell say whether it is there.
+
+    Raises:
+        FileNotFoundError: If it is not.
+    """
+    check = getattr(source, 'check', None)
+    if check is not None:
+        check()
 
 
 def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:

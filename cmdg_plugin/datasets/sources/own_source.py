@@ -80,6 +80,18 @@ class OwnSource:
         self.distractors = frozenset(distractors)
         self.on_missing_image = on_missing_image
 
+    def check(self) -> None:
+        """Look whether there is anything.
+
+        Raises:
+            FileNotFoundError: If not; shows what is expected.
+        """
+        if not self.path.exists():
+            raise FileNotFoundError(
+                f'{self.name}: nothing at {self.path}. Give an index (.csv, .json, .jsonl) or a folder:\n'
+                f'{_FOLDER_RULE.format(root=self.path)}'
+            )
+
     def load(self) -> SourceIndex:
         """List the images.
 
@@ -97,11 +109,7 @@ class OwnSource:
         )
 
     def _read_images(self) -> list[OwnImage]:
-        if not self.path.exists():
-            raise FileNotFoundError(
-                f'{self.name}: nothing at {self.path}. Give an index (.csv, .json, .jsonl) or a folder:\n'
-                f'{_FOLDER_RULE.format(root=self.path)}'
-            )
+        self.check()
         rows = list(iterate_rows(self.path))
         if not rows:
             tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
