@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time (default: 1)')
     parser.add_argument('--work-dir', help='folder of all runs and the table; default: work_dirs/ablation_GRID_NAME')
     parser.add_argument('--metric', nargs='+', default=['average/R1'], help='scores to compare (default: average/R1)')
+    parser.add_argument('--reference', help='row that the others are compared with (default: the first)')
     parser.add_argument('--keep-checkpoints', action='store_true', help='keep the checkpoints of finished runs')
     add_config_options(parser)
     return parser.parse_args()
@@ -61,6 +62,8 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
 
     runs = plan_runs(args.config, read_grid(args.grid), args.seeds, work_dir, args.cfg_options or {})
     check_unchanged(runs)
+    if args.reference not in (None, *(run.name for run in runs)):
+        raise ValueError(f'--reference: {args.grid} has no row {args.reference!r}.')
     todo = [run for run in runs if not run.results_file.is_file()]
     print(f'{len(runs)} runs, {len(runs) - len(todo)} of them done before', flush=True)
     failures: dict[str, list[str]] = {}
@@ -69,10 +72,10 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
             name = f'{outcome.run.name}, seed {outcome.run.seed}'
             print(f'[{number}/{len(todo)}] {name}: {"failed" if outcome.failure else "done"}', flush=True)
             if outcome.failure is None:
-                report(runs, args.metric, work_dir)
+                report(runs, args, work_dir)
             else:
                 failures.setdefault(outcome.failure, []).append(name)
-    tables = report(runs, args.metric, work_dir)
+    tables = report(runs, args, work_dir)
     if tables is not None:
         print(f'\n{tables}\n\nAlso in {work_dir}: ablation.md, ablation.csv, ablation.png')
     for failure, names in failures.items():
@@ -80,12 +83,12 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     return 1 if failures or tables is None else 0
 
 
-def report(runs: 'Sequence[Run]', metrics: 'Sequence[str]', work_dir: Path) -> str | None:
+def report(runs: 'Sequence[Run]', args: argparse.Namespace, work_dir: Path) -> str | None:
     """Bring the tables up to date; where runs have no such score, say so, and let the trainings go on all the same."""
     from cmdg_plugin.ablation import write_report
 
     try:
-        return write_report(runs, metrics, work_dir)
+        return write_report(runs, args.metric, work_dir, args.reference)
     except ValueError as error:
         print(error, file=sys.stderr, flush=True)
         return None

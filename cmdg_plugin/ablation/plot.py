@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cmdg_plugin.ablation.statistics import Estimate
-from cmdg_plugin.ablation.table import Line
+from cmdg_plugin.ablation.table import Line, find_reference
 
 _COLOR = 'tab:blue'
 
@@ -31,15 +31,16 @@ def plot_lines(lines: Sequence[Line]) -> Figure:
     panels = figure.subplots(len(metrics), 2, sharey=True, squeeze=False)
     for (left, right), metric in zip(panels, metrics, strict=True):
         members = [line for line in lines if line.metric == metric]
-        first = members[0].scores
+        reference = find_reference(members)
         for place, line in enumerate(members):
             _plot_estimate(left, place, line.mean, list(line.scores.values()))
             if line.difference is not None:
-                pairs = [score - first[seed] for seed, score in line.scores.items() if seed in first]
+                known = reference.scores
+                pairs = [score - known[seed] for seed, score in line.scores.items() if seed in known]
                 _plot_estimate(right, place, line.difference, pairs)
         right.axvline(0, color='0.4', linewidth=1)
         left.set_title(f'{metric}: mean, 95% interval, single seeds', loc='left', fontsize=10)
-        right.set_title(f'difference to {members[0].row}, seed by seed', loc='left', fontsize=10)
+        right.set_title(f'difference to {reference.row}, seed by seed', loc='left', fontsize=10)
         left.set_yticks(range(len(members)), [line.row for line in members])
         left.set_ylim(len(members) - 0.5, -0.5)
         for axis in (left, right):

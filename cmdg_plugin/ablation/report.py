@@ -8,13 +8,14 @@ from cmdg_plugin.ablation.plot import draw_lines
 from cmdg_plugin.ablation.table import collect_lines, format_markdown, write_csv
 
 
-def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path) -> str:
+def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path, reference: str | None = None) -> str:
     """Write the results so far as `ablation.md`, `ablation.csv` and `ablation.png`.
 
     Args:
         runs: All runs, done or not.
         metrics: Names of scores, such as `average/R1`.
         work_dir: Folder to write into.
+        reference: Name of the row that others are compared with; None for the first.
 
     Returns:
         The Markdown tables.
@@ -22,7 +23,7 @@ def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path) ->
     Raises:
         ValueError: If a finished run has no such score.
     """
-    lines = collect_lines(runs, metrics)
+    lines = collect_lines(runs, metrics, reference)
     text = format_markdown(lines)
     (work_dir / 'ablation.md').write_text(f'{text}\n', encoding='utf-8')
     write_csv(lines, work_dir / 'ablation.csv')

@@ -27,7 +27,7 @@ class Line:
         metric: The metric's name.
         scores: Score by seed.
         mean: Their mean.
-        difference: How much higher they are than the first row's, seed by seed; None for the first row.
+        difference: How much higher they are than the reference's, seed by seed; None for the reference.
         seconds: Mean time of a run, with its share of what was trained for several rows; NaN where not noted.
     """
 
@@ -39,12 +39,13 @@ class Line:
     seconds: float
 
 
-def collect_lines(runs: Sequence[Run], metrics: Sequence[str]) -> list[Line]:
+def collect_lines(runs: Sequence[Run], metrics: Sequence[str], reference: str | None = None) -> list[Line]:
     """Read the results of the runs that have any.
 
     Args:
         runs: All runs, row by row in the order of the table.
         metrics: Names of scores, such as `average/R1`.
+        reference: Name of the row that others are compared with; None for the first.
 
     Returns:
         A line per metric and row, for all rows.
@@ -60,7 +61,7 @@ def collect_lines(runs: Sequence[Run], metrics: Sequence[str]) -> list[Line]:
         scores = {
             name: {r.seed: s for r in members if (s := _score(r, metric)) is not None} for name, members in rows.items()
         }
-        first = next(iter(scores))
+        first = next(iter(scores)) if reference is None else reference
         for name, members in rows.items():
             seconds = [time for run in members if run.seed in scores[name] and (time := _seconds(run)) is not None]
             lines.append(
@@ -76,12 +77,17 @@ def collect_lines(runs: Sequence[Run], metrics: Sequence[str]) -> list[Line]:
     return lines
 
 
+def find_reference(lines: Sequence[Line]) -> Line:
+    """Return the line that the others of its metric are compared with."""
+    return next(line for line in lines if line.difference is None)
+
+
 def format_markdown(lines: Sequence[Line]) -> str:
     """Lay out lines as a Markdown table for each metric: mean and paired difference with their 95% intervals."""
     tables = []
     for metric in dict.fromkeys(line.metric for line in lines):
         members = [line for line in lines if line.metric == metric]
-        header = ['', metric, f'against {members[0].row}', 'seeds', 'time of a run']
+        header = ['', metric, f'against {find_reference(members).row}', 'seeds', 'time of a run']
         table = [header, [':---', *['---:'] * (len(header) - 1)]]
         for line in members:
             difference = '' if line.difference is None else _cell(line.difference, '+')

@@ -52,9 +52,18 @@ def test_markdown(runs: list[Run]):
     assert format_markdown(collect_lines(runs, ['average/R1'])) == MARKDOWN.strip()
 
 
+def test_rows_may_be_compared_with_another(runs: list[Run]):
+    lines = format_markdown(collect_lines(runs, ['average/R1'], reference='more | bold')).splitlines()
+    assert lines[0] == '|  | average/R1 | against more \\| bold | seeds | time of a run |'
+    assert lines[2].startswith('| base | 20.0 [-4.8, 44.8] | -2.0 [-4.5, +0.5] | 3 |')
+    assert lines[3].startswith('| more \\| bold | 22.0 [-5.3, 49.3] |  | 3 |')
+
+
 def test_what_is_rounded_to_zero_has_no_minus_sign():
-    line = Line('row', 'average/R1', {}, Estimate(-0.04, 0.02, 2), Estimate(-0.04, 0.06, 2), 0.0)
-    assert format_markdown([line]).splitlines()[-1].startswith('| row | 0.0 [-0.1, 0.0] | +0.0 [-0.1, +0.0] |')
+    small = Estimate(-0.04, 0.06, 2)
+    base = Line('base', 'average/R1', {}, small, None, 0.0)
+    line = Line('row', 'average/R1', {}, Estimate(-0.04, 0.02, 2), small, 0.0)
+    assert format_markdown([base, line]).splitlines()[-1].startswith('| row | 0.0 [-0.1, 0.0] | +0.0 [-0.1, +0.0] |')
 
 
 def test_each_metric_has_its_table(runs: list[Run]):

@@ -98,3 +98,5 @@ def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path]
     result = run(tool, *arguments)
     assert result.returncode == 0, result.stderr
     assert '2 runs, 2 of them done before' in result.stdout
+    assert '| base | 10.0 | -2.0 |' in run(tool, *arguments, '--reference', 'more').stdout
+    assert "has no row 'less'" in run(tool, *arguments, '--reference', 'less').stderr
