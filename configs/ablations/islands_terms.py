@@ -18,7 +18,17 @@ rows = {
         config=full,
         options={f'{bridging}.part.text_weight': 0.0, f'{bridging}.soft_identity.text_ratio': 0.0},
     ),
+    'full, captions do not guide parts': dict(config=full, options={f'{bridging}.part.text_weight': 0.0}),
+    'full, captions do not guide soft targets': dict(
+        config=full, options={f'{bridging}.soft_identity.text_ratio': 0.0}
+    ),
     'full, stripe means for parts': dict(config='configs/ablations/guided_toy-vit_islands.py'),
+    'full, warm-up terms kept': dict(config='configs/ablations/kept-terms_full_toy-vit_islands.py'),
+    'full without part loss': dict(config=full, options={f'{bridging}.part.weight': 0.0}),
+    'full without soft targets': dict(config=full, options={f'{bridging}.soft_identity.soft_weight': 0.0}),
+    'full without captions': dict(config=full, options={f'{bridging}.caption.weight': 0.0}),
+    'full without prompts': dict(config=full, options={f'{bridging}.prompt.weight': 0.0}),
+    'full without alignment': dict(config=full, options={f'{bridging}.alignment.weight': 0.0}),
     'released, warm-up terms kept': dict(config='configs/ablations/kept-terms_toy-vit_islands.py'),
     'released without part loss': {f'{bridging}.part.weight': 0.0},
     'released without soft targets': {f'{bridging}.soft_identity.soft_weight': 0.0},
