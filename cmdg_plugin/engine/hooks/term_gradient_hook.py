@@ -9,14 +9,12 @@ from mmengine.runner import Runner
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.models.losses import TermGradient, measure_terms
 from cmdg_plugin.models.staged_model import begins
-from cmdg_plugin.registry import HOOKS
 
 
 class MeasuredTerms(Exception):
     """Ends a run whose terms have been measured: it was never meant to train."""
 
 
-@HOOKS.register_module()
 class TermGradientHook(Hook):
     """Measures the gradients of the loss terms on the first batches of a run, then ends it without a step.
 
