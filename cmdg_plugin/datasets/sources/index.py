@@ -81,8 +81,6 @@ class SourceIndex:
         Raises:
             ValueError: If there is no such split.
         """
-        if isinstance(which, str) and which not in ('released', 'all'):
-            raise ValueError(f"{self.name}: expected split 'released', 'all' or a number from 0, got {which!r}")
         if which == 'released':
             return (self.released % len(self.splits),)
         if which == 'all':
