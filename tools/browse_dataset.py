@@ -26,7 +26,8 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.registry import init_default_scope
 
-    from cmdg_plugin.apis.command_line import exit_on_wrong_input, read_config
+    from cmdg_plugin.apis.command_line import read_config
+    from cmdg_plugin.apis.input_checks import exit_on_wrong_input
     from cmdg_plugin.registry import DATASETS
     from cmdg_plugin.visualization import draw_training_grid, take_training_pictures
 

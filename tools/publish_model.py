@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Write the stripped checkpoint and print both sizes."""
     args = parse_args()
-    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input
+    from cmdg_plugin.apis.input_checks import check_checkpoint, exit_on_wrong_input
     from cmdg_plugin.apis.publishing import publish_model
 
     with exit_on_wrong_input():

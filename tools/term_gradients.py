@@ -33,7 +33,8 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import check_checkpoint, exit_on_wrong_input, read_config
+    from cmdg_plugin.apis.command_line import read_config
+    from cmdg_plugin.apis.input_checks import check_checkpoint, exit_on_wrong_input
     from cmdg_plugin.engine.hooks import MeasuredTerms, TermGradientHook
 
     with exit_on_wrong_input():

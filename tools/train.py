@@ -34,13 +34,8 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from cmdg_plugin.apis.command_line import (
-        check_checkpoint,
-        check_data,
-        exit_on_wrong_input,
-        find_checkpoint,
-        load_config,
-    )
+    from cmdg_plugin.apis.command_line import find_checkpoint, load_config
+    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, exit_on_wrong_input
     from cmdg_plugin.engine.launching import join_processes
 
     with exit_on_wrong_input():

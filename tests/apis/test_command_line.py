@@ -3,15 +3,8 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
-from cmdg_plugin.apis.command_line import (
-    add_shared_arguments,
-    check_checkpoint,
-    exit_on_wrong_input,
-    find_checkpoint,
-    load_config,
-)
+from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -95,18 +88,3 @@ def test_what_is_no_option_is_refused_by_the_parser(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         parse('--cfg-options', 'train_cfg.stages')
     assert '--cfg-options takes key=value, got train_cfg.stages' in capsys.readouterr().err
-
-
-def test_wrong_input_ends_the_program_with_one_line():
-    with pytest.raises(SystemExit, match=r'^\S+: No checkpoint at nowhere\.pth\.$'), exit_on_wrong_input():
-        check_checkpoint('nowhere.pth')
-
-
-def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
-    for name, new in (('new.pth', True), ('old.pth', False)):
-        torch.save({'state_dict': {}}, tmp_path / name, _use_new_zipfile_serialization=new)
-        check_checkpoint(tmp_path / name)
-    check_checkpoint('https://example.org/weights.pth')
-    (tmp_path / 'README.md').write_text('# CMDG')
-    with pytest.raises(ValueError, match=r'README\.md is no checkpoint that torch has written'):
-        check_checkpoint(tmp_path / 'README.md')

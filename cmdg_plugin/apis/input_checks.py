@@ -1,0 +1,58 @@
+"""What tools look at before anything is built, and how they say what is wrong."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+
+@contextmanager
+def exit_on_wrong_input() -> Iterator[None]:
+    """Context that ends the program with one line where a file or a setting that the user named is wrong."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'{Path(sys.argv[0]).name}: {error}')
+
+
+def check_checkpoint(path: str | Path) -> None:
+    """Refuse a checkpoint that is not there, or that torch has not written, before anything is built.
+
+    Args:
+        path: The file; an address that MMEngine fetches from, such as `https://...`, is not looked at.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint.
+    """
+    if re.match(r'[\w-]{2,}:', str(path)):
+        return
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'No checkpoint at {path}.')
+    with Path(path).open('rb') as file:
+        beginning = file.read(2)
+    # A ZIP archive, or the pickle that torch wrote before version 1.6.
+    if beginning != b'PK' and not beginning.startswith(b'\x80'):
+        raise ValueError(f'{path} is no checkpoint that torch has written.')
+
+
+def check_data(config: Config, *dataloaders: str) -> None:
+    """Look whether the data that a run reads are there, before a model is built or its weights are fetched.
+
+    Args:
+        config: The run's config.
+        *dataloaders: Names of the dataloaders that it uses.
+
+    Raises:
+        FileNotFoundError: If data are missing; says what is expected where.
+    """
+    from cmdg_plugin.datasets.source_building import check_sources  # here, so that a tool's -h answers at once
+
+    import_modules_from_strings(**config.get('custom_imports') or {'imports': None})
+    for name in dataloaders:
+        dataset = (config.get(name) or {}).get('dataset') or {}
+        check_sources(dataset.get('sources') or dataset.get('targets') or [])

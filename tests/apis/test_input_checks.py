@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from cmdg_plugin.apis.input_checks import check_checkpoint, exit_on_wrong_input
+
+
+def test_wrong_input_ends_the_program_with_one_line():
+    with pytest.raises(SystemExit, match=r'^\S+: No checkpoint at nowhere\.pth\.$'), exit_on_wrong_input():
+        check_checkpoint('nowhere.pth')
+
+
+def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
+    for name, new in (('new.pth', True), ('old.pth', False)):
+        torch.save({'state_dict': {}}, tmp_path / name, _use_new_zipfile_serialization=new)
+        check_checkpoint(tmp_path / name)
+    check_checkpoint('https://example.org/weights.pth')
+    (tmp_path / 'README.md').write_text('# CMDG')
+    with pytest.raises(ValueError, match=r'README\.md is no checkpoint that torch has written'):
+        check_checkpoint(tmp_path / 'README.md')
