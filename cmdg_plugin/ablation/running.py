@@ -17,6 +17,7 @@ from types import TracebackType
 
 from cmdg_plugin.ablation.planning import Run, list_checkpoints
 from cmdg_plugin.apis.command_line import find_checkpoint
+from cmdg_plugin.files.writing import write_whole
 
 _TAIL_LINES = 15
 _SECONDS_TO_END = 15
@@ -161,9 +162,7 @@ class Trainings:
                 self._processes.discard(process)
         seconds = time.monotonic() - begin + (read_seconds(folder) or 0)
         # Whole or not at all: half a number would end the next run of the tool.
-        unfinished = folder / 'seconds.json.unfinished'
-        unfinished.write_text(json.dumps(seconds))
-        unfinished.replace(folder / 'seconds.json')
+        write_whole(folder / 'seconds.json', json.dumps(seconds))
         return code
 
 

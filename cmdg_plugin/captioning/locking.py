@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from cmdg_plugin.files.locking import InUse, hold
 
 
-class OutputInUse(RuntimeError):
-    """Another run writes to the same output."""
+OutputInUse = InUse
 
 
 def prepare_output(out: Path) -> Path:
@@ -30,12 +29,5 @@ def lock_output(out: Path) -> Iterator[None]:
     Raises:
         OutputInUse: If another run holds it.
     """
-    lock = FileLock(f'{out}.lock')
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputInUse(f'another run writes to {out}; wait for it, or give another --out') from None
-    try:
+    with hold(f'{out}.lock', f'another run writes to {out}; wait for it, or give another --out'):
         yield
-    finally:
-        lock.release()

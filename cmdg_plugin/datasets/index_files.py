@@ -10,9 +10,7 @@ from typing import Any
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, RecordFacts, clean_path, read_facts
 from cmdg_plugin.datasets.json_stream import iterate_json_list
-
-IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
-"""What counts as an image in a folder."""
+from cmdg_plugin.files.images import IMAGE_SUFFIXES
 
 _PATH_KEYS = ('file_path', 'path')
 

@@ -1,9 +1,10 @@
 """Checkpoints that are on disk whole or not at all."""
 
-import os
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from cmdg_plugin.files.writing import write_whole
 
 ATOMIC_BACKEND = 'cmdg_plugin.atomic'
 """Name for `backend_args=dict(backend=...)` of MMEngine's hooks."""
@@ -23,17 +24,7 @@ class AtomicLocalBackend(LocalBackend):
             obj: Content.
             filepath: Where to.
         """
-        target = Path(filepath)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f'{target.name}.unfinished')
-        try:
-            with unfinished.open('wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_whole(filepath, obj)
 
 
 register_backend(ATOMIC_BACKEND, AtomicLocalBackend, force=True)

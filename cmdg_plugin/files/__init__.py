@@ -1,0 +1,1 @@
+"""What the whole package does with files: images read, files written whole, locks held."""

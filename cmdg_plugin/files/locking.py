@@ -1,0 +1,33 @@
+"""One process at a time for an output or a folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+
+class InUse(RuntimeError):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def hold(lock_file: str | os.PathLike[str], message: str) -> Iterator[None]:
+    """Hold a lock; it goes with the process, however that ends.
+
+    Args:
+        lock_file: The file that stands for the lock; it stays behind, empty.
+        message: What is said where another process holds it: who works on what, and what to do.
+
+    Raises:
+        InUse: If another process holds it.
+    """
+    lock = FileLock(os.fspath(lock_file))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InUse(message) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,77 @@
+"""Files that are on disk whole or not at all."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+
+@contextmanager
+def open_whole_bytes(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only once it is complete and on the disk.
+
+    A process that is killed, or a disk that fills up, leaves what was there before under that name. Missing folders are
+    made.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The file under a name of its own, open for bytes.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The process's number keeps two writers of one file apart; a name at the file system's limit is cut.
+    unfinished = target.with_name(f'{target.name[:200]}.{os.getpid()}.unfinished')
+    try:
+        with unfinished.open('wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+@contextmanager
+def open_whole_text(path: str | os.PathLike[str], newline: str | None = None) -> Iterator[TextIO]:
+    """Do what `open_whole_bytes` does, for text in UTF-8.
+
+    Args:
+        path: The file.
+        newline: As the built-in `open` takes it.
+
+    Yields:
+        The file under a name of its own, open for text.
+    """
+    with open_whole_bytes(path) as binary:
+        text = io.TextIOWrapper(binary, encoding='utf-8', newline=newline)
+        yield text
+        text.flush()
+        text.detach()
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
+    """Write a file that appears under its name whole or not at all.
+
+    Args:
+        path: The file; missing folders are made.
+        content: Bytes, or text that is written in UTF-8.
+    """
+    with open_whole_bytes(path) as file:
+        file.write(content.encode('utf-8') if isinstance(content, str) else content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's list of names to the disk, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

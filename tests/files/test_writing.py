@@ -1,0 +1,34 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from cmdg_plugin.files.writing import open_whole_bytes, open_whole_text, write_whole
+
+
+def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path):
+    path = tmp_path / 'new' / 'a.txt'
+    with open_whole_text(path, newline='') as file:
+        file.write('für\r\n')
+        assert not path.exists()
+    assert path.read_bytes() == 'für\r\n'.encode()
+    write_whole(path, b'again')
+    write_whole(str(path), 'once more')
+    assert path.read_text() == 'once more'
+    assert os.listdir(path.parent) == ['a.txt']
+
+
+def test_what_was_there_stays_where_writing_fails(tmp_path: Path):
+    path = tmp_path / 'a.txt'
+    write_whole(path, 'old')
+    with pytest.raises(KeyError), open_whole_bytes(path) as file:
+        file.write(b'half')
+        raise KeyError
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_names_at_the_limit_of_the_file_system(tmp_path: Path):
+    path = tmp_path / ('n' * 250)
+    write_whole(path, 'text')
+    assert path.read_text() == 'text'
