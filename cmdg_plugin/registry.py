@@ -7,10 +7,12 @@ neither `custom_imports` nor an import by hand is needed.
 from mmengine import registry as root
 from mmengine.registry import Registry
 
-from cmdg_plugin.checkpoints import trust_checkpoint_classes
+from cmdg_plugin.checkpoints.reading import register_reader
+from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 
 # Every use of the plugin passes here, also another project's test script that reads one of our checkpoints.
 trust_checkpoint_classes()
+register_reader()
 
 _SCOPE = 'cmdg_plugin'
 

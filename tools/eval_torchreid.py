@@ -36,11 +36,14 @@ def main() -> None:
     from mmengine.logging import print_log
 
     from cmdg_plugin.apis import init_model
+    from cmdg_plugin.apis.input_checks import exit_on_wrong_input
     from cmdg_plugin.evaluation import format_score_table
     from cmdg_plugin.toolboxes import evaluate_with_torchreid
 
+    with exit_on_wrong_input():
+        model = init_model(args.config, args.checkpoint, args.device)
     scores = evaluate_with_torchreid(
-        init_model(args.config, args.checkpoint, args.device),
+        model,
         args.targets,
         args.data_root,
         batch_size=args.batch_size,

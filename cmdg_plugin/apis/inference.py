@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from cmdg_plugin.apis.checkpoint_config import read_checkpoint_config
 from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, spell_out
+from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 from cmdg_plugin.progress import track
 from cmdg_plugin.regions import REGIONS
 
@@ -27,22 +27,27 @@ def init_model(
     config: str | os.PathLike[str] | Config | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
+    *,
+    trust: bool = False,
 ) -> Any:
     """Build a model and load its weights, ready to extract features.
 
-    Neither training data nor captions are needed; what belongs to the training identities is left aside.
+    Neither training data nor captions are needed; what belongs to the training identities is left aside. A checkpoint
+    may come from anybody: nothing from it runs (`cmdg_plugin.checkpoints.stored_config`). A config is a program.
 
     Args:
         config: Config file or config; None takes the config that the checkpoint carries.
         checkpoint: Checkpoint file; None leaves the weights as the config initializes them.
         device: Where to compute; None takes a GPU if there is one.
+        trust: Whether the author of the checkpoint may run code here, as modules that its config imports do.
 
     Returns:
         The model in evaluation mode. Its config is at `_config`, where mmpretrain's inferencers look for it too.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If neither is given, or the checkpoint carries no config where it must.
+        ValueError: If neither is given, if the checkpoint is damaged or carries no config where it must, or if that
+            config names what is not registered.
 
     Example:
         >>> model = init_model('configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
@@ -52,7 +57,7 @@ def init_model(
     for what, path in (('config', config), ('checkpoint', checkpoint)):
         if isinstance(path, (str, os.PathLike)) and not os.path.isfile(path):
             raise FileNotFoundError(f'There is no {what} at {path}.')
-    settings = _find_config(config, checkpoint)
+    settings = _find_config(config, checkpoint, trust)
     with DefaultScope.overwrite_default_scope(settings.get('default_scope') or 'cmdg_plugin'):
         model = MODELS.build(settings.model)
     if checkpoint is not None:
@@ -145,14 +150,16 @@ def encode_text(model: Any, sentences: Sequence[str], *, batch_size: int = 256) 
     return torch.cat(features)
 
 
-def _find_config(config: str | os.PathLike[str] | Config | None, checkpoint: str | os.PathLike[str] | None) -> Config:
+def _find_config(
+    config: str | os.PathLike[str] | Config | None, checkpoint: str | os.PathLike[str] | None, trust: bool
+) -> Config:
     if isinstance(config, Config):
         return config
     if config is not None:
         return Config.fromfile(config)
     if checkpoint is None:
         raise ValueError('init_model needs a config, or a checkpoint that carries one.')
-    return read_checkpoint_config(checkpoint)
+    return read_checkpoint_config(checkpoint, trust)
 
 
 def _encode_retrieval(model: Any, batch: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmengine.optim import OptimWrapper
+
 from cmdg_plugin.engine.stages import Stage
 
 
@@ -24,21 +26,24 @@ def describe_position(stages: Sequence[Stage], epochs_done: int) -> dict[str, An
     }
 
 
-def check_resume(meta: Mapping[str, Any], stages: Sequence[Stage], fingerprints: Mapping[str, str]) -> None:
-    """Refuse a checkpoint whose run had other stages up to this point, or other training images.
+def check_resume(checkpoint: Mapping[str, Any], stages: Sequence[Stage], fingerprints: Mapping[str, str]) -> None:
+    """Refuse a checkpoint that a run cannot go on from: of other stages up to this point, or other training images.
 
     Args:
-        meta: The checkpoint's meta data.
+        checkpoint: What the file holds.
         stages: Stages of this run.
         fingerprints: Digest of the training images of each source of this run.
 
     Raises:
         ValueError: If the run cannot go on from there; says what differs.
     """
-    if 'epoch' not in meta:
+    meta = checkpoint.get('meta', {})
+    missing = [name for name in ('epoch', 'iter') if not isinstance(meta.get(name), int)]
+    missing += [name for name in ('optimizer', 'message_hub', 'state_dict') if name not in checkpoint]
+    if missing:
         raise ValueError(
-            'This is no checkpoint of a training run (it does not say how many epochs are done), so there is nothing '
-            'to resume. To start from its weights alone, use load_from without resume.'
+            f'This is not a checkpoint that a training can be resumed from: it lacks {", ".join(missing)}, as published '
+            'files and bare weights do. To start from its weights alone, set load_from=FILE and leave --resume out.'
         )
     saved = meta.get('stage_position')
     if saved is not None:
@@ -51,6 +56,35 @@ def check_resume(meta: Mapping[str, Any], stages: Sequence[Stage], fingerprints:
             f'{" with other images of " + ", ".join(changed) if changed else ""}. Classifiers, prompts and the memory '
             'bank belong to the people and images in their order: resume with the same sources and splits, or start '
             'from the weights alone with load_from.'
+        )
+
+
+def check_optimizer(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> None:
+    """Refuse an optimizer's state that belongs to another optimizer or to other parameters.
+
+    Args:
+        saved: The checkpoint's `optimizer`.
+        optim_wrapper: The one that is to go on.
+
+    Raises:
+        ValueError: If they do not fit; says what each of them keeps.
+    """
+    groups, own = saved.get('param_groups', []), optim_wrapper.optimizer.param_groups
+    # What schedules and gradient clipping add to a group is no property of the optimizer.
+    there = {key for group in groups for key in group} - {'params', 'initial_lr'}
+    here = set(optim_wrapper.optimizer.defaults)
+    if not here <= there:
+        raise ValueError(
+            f'The checkpoint was saved with another optimizer: its state has {", ".join(sorted(there))}, but '
+            f'{type(optim_wrapper.optimizer).__name__} needs {", ".join(sorted(here - there))}. Resume with the '
+            'optimizer of that run, or start from the weights alone with load_from and without --resume.'
+        )
+    sizes = [[len(group['params']) for group in which] for which in (groups, own)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"The checkpoint's optimizer trains {sum(sizes[0])} parameters in {len(groups)} groups, this run's "
+            f'{sum(sizes[1])} in {len(own)}: resume with the `trainable`, the paramwise settings and the model of that '
+            'run, or start from the weights alone with load_from and without --resume.'
         )
 
 

@@ -17,7 +17,7 @@ from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
-from cmdg_plugin.engine.resuming import check_resume, describe_position
+from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
@@ -102,22 +102,26 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         """Say where in the run an epoch count lies, for a checkpoint's meta data."""
         return describe_position(self.stages, epochs_done)
 
-    def prepare_to_load(self, meta: dict[str, Any]) -> None:
+    def prepare_to_load(self, checkpoint: dict[str, Any]) -> None:
         """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
 
         Args:
-            meta: The checkpoint's meta data.
+            checkpoint: What the file holds.
 
         Raises:
             ValueError: If the run is to be resumed and cannot go on from there.
         """
-        if self.runner.cfg.get('resume'):
-            check_resume(meta, self.stages, self.dataset.metainfo.get('fingerprints', {}))
+        resumes = bool(self.runner.cfg.get('resume'))
+        if resumes:
+            check_resume(checkpoint, self.stages, self.dataset.metainfo.get('fingerprints', {}))
+        meta = checkpoint.get('meta', {})
         self._loaded_position = meta.get('stage_position')
         epochs_done = meta.get('epoch', 0)
         if 0 < epochs_done <= self._max_epochs:
             saved_in = self.describe_position(epochs_done)['stage']
             self._prepare(next(stage for stage in self.stages if stage.name == saved_in))
+            if resumes:
+                check_optimizer(checkpoint['optimizer'], self.runner.optim_wrapper)
 
     # ------------------------------------------------------------------ running
 

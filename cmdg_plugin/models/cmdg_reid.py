@@ -42,7 +42,8 @@ class CMDGReID(IdentityModel):
         prompts: Config of the identity prompts; sizes are filled in.
         memory: Config of the memory bank; sizes are filled in.
         data_preprocessor: Config of the data preprocessor.
-        on_nonfinite: `raise` stops at a loss that is NaN or infinite, `skip` leaves the batch out and counts it.
+        on_nonfinite: `raise` stops at a loss or gradient that is NaN or infinite, `skip` leaves the batch out and
+            counts it.
         init_cfg: MMEngine's initialization config.
 
     Raises:
@@ -195,7 +196,7 @@ class CMDGReID(IdentityModel):
         token, width, regions = gather_batch(
             features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
         )
-        logits_width, logits_shared = self._classify(width, regions[:, _GLOBAL])
+        logits_width, logits_shared = self.head(width, regions[:, _GLOBAL])
         labels, index = gather_batch(labels, _image_index(data_samples, labels.device))
         return {
             'labels': labels,
@@ -260,8 +261,9 @@ class CMDGReID(IdentityModel):
         fields |= {'caption_regions': texts.transpose(0, 1), 'caption_global': texts[:, _GLOBAL]}
         if not self.needs_bank:
             return fields
-        if self.guard.lets_pass(parts) and (new_text is None or self.guard.lets_pass(new_text)):
-            self.memory.update(index, parts.detach(), new_text)
+        if self.guard.undoes:
+            self.guard.undo_with(self.memory.keep_rows(index))
+        self.memory.update(index, parts.detach(), new_text)
         bank = self.memory.searched
         return fields | {
             'bank': bank.image,
@@ -297,15 +299,6 @@ class CMDGReID(IdentityModel):
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Do what `extract_features` does, under the name by which mmpretrain's inferencers ask."""
         return self.extract_features(inputs)
-
-    def _classify(self, width: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
-        if self.guard.lets_pass(width) and self.guard.lets_pass(shared):
-            return self.head(width, shared)
-        # A batch that will be left out must not enter the running statistics of the necks either.
-        was_training = self.head.training
-        logits = self.head.eval()(width, shared)
-        self.head.train(was_training)
-        return logits
 
 
 def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:

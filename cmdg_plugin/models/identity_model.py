@@ -6,7 +6,6 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.same_model import check_same_model
@@ -32,11 +31,9 @@ class IdentityModel(StagedModel):
         parts: Configs of head, prompts and memory, by these names; sizes are filled in.
         losses: For each stage, its loss terms (see `LossTerms`).
         data_preprocessor: Config of the data preprocessor.
-        on_nonfinite: `raise` stops at a loss that is NaN or infinite, `skip` leaves the batch out and counts it.
+        on_nonfinite: `raise` stops at a loss or gradient that is NaN or infinite, `skip` leaves the batch out and
+            counts it.
         init_cfg: MMEngine's initialization config.
-
-    Raises:
-        ValueError: If batches are to be left out, but the image tower keeps statistics of them.
     """
 
     # No buffers, though they follow the model to its device: they come and go while the run lasts, and whoever keeps a
@@ -57,11 +54,6 @@ class IdentityModel(StagedModel):
     ) -> None:
         super().__init__(losses, data_preprocessor, on_nonfinite, init_cfg)
         self.backbone = build_part(backbone)
-        if on_nonfinite == 'skip' and any(isinstance(module, _BatchNorm) for module in self.backbone.modules()):
-            raise ValueError(
-                "on_nonfinite='skip' cannot leave a batch out of the statistics that this image tower keeps (batch "
-                "norm); use 'raise'."
-            )
         self.head: Any = None
         self.prompts: Any = None
         self.memory: Any = None

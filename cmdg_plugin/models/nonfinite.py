@@ -1,17 +1,26 @@
-"""What happens when a loss is NaN or infinite."""
+"""What happens when a loss or a gradient is NaN or infinite."""
 
 import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
 
 _MOST_IN_A_ROW = 50
 
 
 class NonFiniteGuard:
-    """Stops a training whose loss is not finite, or leaves the batch out and counts it.
+    """Stops a training whose loss or gradient is not finite, or leaves the batch out and counts it.
+
+    A batch that is left out leaves nothing behind: statistics of batch norm, and what else was told to `undo_with`, are
+    put back as they were.
 
     Args:
         policy: `raise` or `skip`.
@@ -29,10 +38,45 @@ class NonFiniteGuard:
         self.num_skipped = 0
         self.batch_is_bad = False
         self._in_a_row = 0
+        self._undo: list[Callable[[], None]] = []
 
-    def lets_pass(self, features: Tensor) -> bool:
-        """Whether features may enter the memory bank: with `raise` a bad loss follows and nothing is kept anyway."""
-        return self.policy == 'raise' or bool(torch.isfinite(features).all())
+    @property
+    def undoes(self) -> bool:
+        """Whether a bad batch is undone; with `raise` the run ends and nothing is kept anyway."""
+        return self.policy == 'skip'
+
+    def undo_with(self, restore: Callable[[], None]) -> None:
+        """Remember how to take a change back that is about to be made."""
+        self._undo.append(restore)
+
+    @contextmanager
+    def step(self, model: nn.Module, optimizer: Optimizer, stage: str | None) -> Iterator[None]:
+        """Context of one training step: watches the gradients, and undoes the step's traces if it was bad.
+
+        Args:
+            model: The model.
+            optimizer: Its gradients are looked at right before it steps. Those that a loss scaler looks after are not.
+            stage: The current stage, for messages.
+        """
+        self.batch_is_bad = False
+        self._undo = [_keep_statistics(model)] if self.undoes else []
+
+        def check_gradients(optimizer: Optimizer, *_: Any) -> None:
+            # A fused optimizer is called with what the loss scaler found, and steps or not by that.
+            if getattr(optimizer, 'found_inf', None) is None:
+                self._check_gradients(model, stage)
+
+        watched = optimizer.register_step_pre_hook(check_gradients)
+        try:
+            yield
+        finally:
+            watched.remove()
+        if self.batch_is_bad:
+            for restore in reversed(self._undo):
+                restore()
+        else:
+            self._in_a_row = 0
+        self._undo = []
 
     def check(self, total: Tensor, losses: dict[str, Tensor], stage: str | None) -> None:
         """Note in `batch_is_bad` whether the batch is to be left out.
@@ -45,12 +89,24 @@ class NonFiniteGuard:
         Raises:
             FloatingPointError: If a loss is not finite and the policy is `raise`, or too many batches in a row are bad.
         """
-        self.batch_is_bad = not bool(torch.isfinite(total))
-        if not self.batch_is_bad:
-            self._in_a_row = 0
+        if not torch.isfinite(total):
+            bad = [name for name, value in losses.items() if not torch.isfinite(torch.as_tensor(value)).all()]
+            self._handle(f"Stage '{stage}': {', '.join(bad) or 'the sum of the losses'} is not a finite number.")
+
+    def _check_gradients(self, model: nn.Module, stage: str | None) -> None:
+        named = [(name, value) for name, value in model.named_parameters() if value.grad is not None]
+        gradients = [value.grad for _, value in named if value.grad is not None]
+        largest = nn.utils.get_total_norm(gradients, math.inf) if gradients else torch.zeros(())
+        if torch.isfinite(largest):
             return
-        bad = [name for name, value in losses.items() if not torch.isfinite(torch.as_tensor(value)).all()]
-        what = f"Stage '{stage}': {', '.join(bad) or 'the sum of the losses'} is not a finite number."
+        bad = next(name for name, value in named if value.grad is not None and not torch.isfinite(value.grad).all())
+        # Without a gradient the optimizer leaves a parameter alone, its own averages included.
+        for _, value in named:
+            value.grad = None
+        self._handle(f"Stage '{stage}': the losses are finite, but the gradient of {bad} is not.")
+
+    def _handle(self, what: str) -> None:
+        self.batch_is_bad = True
         if self.policy == 'raise':
             raise FloatingPointError(
                 f'{what} The weights are unchanged since the last step and the last checkpoint is sound. Lower the '
@@ -64,3 +120,21 @@ class NonFiniteGuard:
                 'earlier checkpoint with a lower learning rate.'
             )
         print_log(f'{what} Batch left out ({self.num_skipped} so far).', logger='current', level=logging.WARNING)
+
+
+def _keep_statistics(model: nn.Module) -> Callable[[], None]:
+    """Copy the running statistics of all batch norms; returns what puts them back."""
+    buffers = [
+        buffer
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+        for buffer in module.buffers(recurse=False)
+    ]
+    copies = [buffer.clone() for buffer in buffers]
+
+    @torch.no_grad()
+    def restore() -> None:
+        for buffer, copy in zip(buffers, copies, strict=True):
+            buffer.copy_(copy)
+
+    return restore

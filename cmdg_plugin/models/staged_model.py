@@ -40,7 +40,8 @@ class StagedModel(BaseModel):
     Args:
         losses: For each stage, its loss terms (see `LossTerms`).
         data_preprocessor: Config of the data preprocessor.
-        on_nonfinite: `raise` stops at a loss that is NaN or infinite, `skip` leaves the batch out and counts it.
+        on_nonfinite: `raise` stops at a loss or gradient that is NaN or infinite, `skip` leaves the batch out and
+            counts it.
         init_cfg: MMEngine's initialization config.
 
     Raises:
@@ -190,11 +191,12 @@ class StagedModel(BaseModel):
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Train on a batch, unless it is bad and `on_nonfinite` is `skip`: then nothing is updated."""
-        with optim_wrapper.optim_context(self):
-            losses = self._run_forward(self.data_preprocessor(data, True), mode='loss')
-        total, log = self.parse_losses(losses)
-        if not self.guard.batch_is_bad:
-            optim_wrapper.update_params(total)
+        with self.guard.step(self, optim_wrapper.optimizer, self.stage):
+            with optim_wrapper.optim_context(self):
+                losses = self._run_forward(self.data_preprocessor(data, True), mode='loss')
+            total, log = self.parse_losses(losses)
+            if not self.guard.batch_is_bad:
+                optim_wrapper.update_params(total)
         return log
 
 

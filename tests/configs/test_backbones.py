@@ -72,13 +72,6 @@ def test_small_model_of_the_family_trains_in_every_stage(name: str, tiny_config:
     assert moved == {'clip.visual', 'norm_width', 'norm_shared'}, 'the image side trains, the text tower does not'
 
 
-def test_a_tower_with_batch_norm_leaves_no_batch_out(tiny_config: Config, tokenizer: str):
-    backbone = {'model_name': 'cmdg-small-resnet', 'pretrained': None, 'image_size': (96, 32)}
-    tiny_config.model.update(on_nonfinite='skip', backbone={**tiny_config.model.backbone, **backbone})
-    with pytest.raises(ValueError, match="on_nonfinite='skip' cannot leave a batch out of the statistics"):
-        MODELS.build(tiny_config.model)
-
-
 def test_missing_tokenizer_is_told_before_training(tiny_config: Config, tokenizer: str):
     config = shrink(tiny_config, {'type': 'TextAwareCLIP', 'model_name': 'cmdg-small-siglip', 'image_size': (24, 16)})
     with pytest.raises(FileNotFoundError, match=r"tokenizer of 'cmdg-small-siglip'.*could not be read"):

@@ -11,7 +11,7 @@ from helpers.tiny_runs import on_tiny_data
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from cmdg_plugin.apis.publishing import strip_checkpoint
+from cmdg_plugin.checkpoints.publishing import strip_checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 BASELINES = sorted((REPOSITORY / 'configs/baselines').glob('*.py'))

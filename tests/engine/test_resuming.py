@@ -1,6 +1,8 @@
 import pytest
+import torch
+from mmengine.optim import OptimWrapper
 
-from cmdg_plugin.engine.resuming import check_resume, describe_position
+from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position
 from cmdg_plugin.engine.stages import parse_stages
 
 KNOWN = ('warmup', 'prompt', 'bridging')
@@ -15,9 +17,14 @@ def stages(*epochs: int) -> list:
 def meta(epoch: int, *epochs: int, fingerprints: dict | None = None) -> dict:
     return {
         'epoch': epoch,
+        'iter': 10 * epoch,
         'stage_position': describe_position(stages(*epochs), epoch),
         'dataset_meta': {'fingerprints': fingerprints or SEEN},
     }
+
+
+def saved(meta: dict) -> dict:
+    return {'meta': meta, 'state_dict': {}, 'optimizer': {}, 'message_hub': {}}
 
 
 def test_position_belongs_to_the_stage_that_just_ended():
@@ -27,23 +34,39 @@ def test_position_belongs_to_the_stage_that_just_ended():
 
 
 def test_what_has_not_begun_may_change():
-    check_resume(meta(3, 3, 120, 60), stages(3, 5, 7), SEEN)
-    check_resume(meta(5, 3, 120, 60), stages(3, 120, 0), SEEN)
+    check_resume(saved(meta(3, 3, 120, 60)), stages(3, 5, 7), SEEN)
+    check_resume(saved(meta(5, 3, 120, 60)), stages(3, 120, 0), SEEN)
 
 
 @pytest.mark.parametrize('now', [(4, 120, 60), (3, 121, 60), (0, 120, 60)])
 def test_what_has_begun_may_not(now: tuple):
     with pytest.raises(ValueError, match=r"after epoch 2 of stage 'prompt' of a run of 3 warmup \+ 120 prompt \+ 60"):
-        check_resume(meta(5, 3, 120, 60), stages(*now), SEEN)
+        check_resume(saved(meta(5, 3, 120, 60)), stages(*now), SEEN)
 
 
 def test_other_images_are_named():
     with pytest.raises(ValueError, match='alpha, beta; this run has alpha, beta with other images of beta'):
-        check_resume(meta(1, 3, 1, 1), stages(3, 1, 1), {'alpha': 'aa', 'beta': 'other'})
+        check_resume(saved(meta(1, 3, 1, 1)), stages(3, 1, 1), {'alpha': 'aa', 'beta': 'other'})
     with pytest.raises(ValueError, match='alpha, beta; this run has alpha'):
-        check_resume(meta(1, 3, 1, 1), stages(3, 1, 1), {'alpha': 'aa'})
+        check_resume(saved(meta(1, 3, 1, 1)), stages(3, 1, 1), {'alpha': 'aa'})
 
 
-def test_a_file_without_epochs_is_no_checkpoint_to_resume():
-    with pytest.raises(ValueError, match='no checkpoint of a training run'):
-        check_resume({}, stages(1, 1, 1), SEEN)
+@pytest.mark.parametrize(
+    ('lacks', 'named'), [({'optimizer'}, 'optimizer'), ({'meta'}, 'epoch, iter'), ({'message_hub'}, 'message_hub')]
+)
+def test_a_file_that_nothing_can_be_resumed_from(lacks: set, named: str):
+    checkpoint = {name: value for name, value in saved(meta(1, 1, 1, 1)).items() if name not in lacks}
+    with pytest.raises(ValueError, match=f'it lacks {named}, as published files .* load_from=FILE'):
+        check_resume(checkpoint, stages(1, 1, 1), SEEN)
+
+
+def test_the_state_of_another_optimizer_is_refused():
+    weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    adam = OptimWrapper(torch.optim.Adam(weights))
+    check_optimizer(adam.state_dict(), OptimWrapper(torch.optim.Adam(weights, lr=1.0)))
+    with pytest.raises(
+        ValueError, match='another optimizer: its state has .*betas.*, but SGD needs dampening, momentum'
+    ):
+        check_optimizer(adam.state_dict(), OptimWrapper(torch.optim.SGD(weights, lr=0.1)))
+    with pytest.raises(ValueError, match="optimizer trains 3 parameters in 1 groups, this run's 2 in 1"):
+        check_optimizer(adam.state_dict(), OptimWrapper(torch.optim.Adam(weights[:2])))

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 
-from cmdg_plugin.apis.publishing import strip_checkpoint
+from cmdg_plugin.checkpoints.publishing import strip_checkpoint
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import MODELS
 

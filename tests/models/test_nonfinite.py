@@ -1,5 +1,9 @@
+import copy
+import math
+
 import pytest
 import torch
+from torch import nn
 
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
 
@@ -27,18 +31,75 @@ def test_skip_marks_and_counts_and_gives_up_in_the_end():
         guard.check(torch.tensor(float('nan')), NAN, 'warmup')
 
 
+def model_and_optimizer() -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    return model, torch.optim.Adam(model.parameters(), lr=0.1)
+
+
+def train(guard: NonFiniteGuard, model: nn.Module, optimizer: torch.optim.Optimizer, gradient: float = 1.0) -> None:
+    with guard.step(model, optimizer, 'warmup'):
+        loss = model(torch.randn(4, 2)).sum() ** 2
+        guard.check(loss, {'loss': loss}, 'warmup')
+        optimizer.zero_grad()
+        loss.backward()
+        model[0].weight.grad.mul_(gradient)
+        optimizer.step()
+
+
 def test_a_good_batch_ends_a_row_of_bad_ones():
-    guard = NonFiniteGuard('skip')
+    guard, (model, optimizer) = NonFiniteGuard('skip'), model_and_optimizer()
     for _ in range(3):
         for _ in range(40):
-            guard.check(torch.tensor(float('inf')), NAN, 'warmup')
-        guard.check(torch.tensor(1.0), {}, 'warmup')
+            train(guard, model, optimizer, math.nan)
+        train(guard, model, optimizer)
     assert guard.num_skipped == 120
 
 
-def test_features_that_are_not_finite_stay_out_of_the_bank_when_skipping():
-    assert NonFiniteGuard('skip').lets_pass(torch.ones(2))
-    assert not NonFiniteGuard('skip').lets_pass(torch.tensor([1.0, float('inf')]))
+@pytest.mark.parametrize('gradient', [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_stops_before_the_step(gradient: float):
+    """A finite loss may have one, and its step would poison all weights: the next loss tells too late."""
+    model, optimizer = model_and_optimizer()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(
+        FloatingPointError, match=r"Stage 'warmup': the losses are finite, but the gradient of 0\.weight"
+    ):
+        train(NonFiniteGuard(), model, optimizer, gradient)
+    assert all(torch.equal(value, before[name]) for name, value in model.named_parameters())
+    assert not optimizer.state
+
+
+def test_a_bad_gradient_is_left_out_with_all_its_traces():
+    guard, (model, optimizer) = NonFiniteGuard('skip'), model_and_optimizer()
+    train(guard, model, optimizer)
+    before = copy.deepcopy([model.state_dict(), optimizer.state_dict()])
+    undone: list[int] = []
+    with guard.step(model, optimizer, None):
+        guard.undo_with(lambda: undone.append(1))
+        guard.undo_with(lambda: undone.append(2))
+        model(torch.randn(4, 2)).sum().backward()
+        model[0].bias.grad[0] = math.nan
+        optimizer.step()
+    assert undone == [2, 1]
+    after = [model.state_dict(), optimizer.state_dict()]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    train(guard, model, optimizer)
+    assert not torch.equal(model[0].weight, before[0]['0.weight'])
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_gradients_of_a_loss_scaler_are_its_own_business(fused: bool):
+    """They are too large at first by design: the scaler leaves the step out and scales by less."""
+    model, _ = model_and_optimizer()
+    optimizer = torch.optim.Adam(model.parameters(), fused=fused)
+    before = model[0].weight.detach().clone()
+    scaler = torch.amp.GradScaler('cpu', init_scale=2.0**127)
+    with NonFiniteGuard().step(model, optimizer, 'warmup'):
+        scaler.scale(100 * model(torch.randn(4, 2)).square().sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    assert scaler.get_scale() == 2.0**126
+    assert torch.equal(model[0].weight, before)
 
 
 def test_unknown_policy_is_named():

@@ -22,7 +22,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from cmdg_plugin.apis.publishing import publish_model
+from cmdg_plugin.checkpoints.publishing import publish_model
 from cmdg_plugin.regions import PARTS
 
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -10,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor
 
-from cmdg_plugin.engine.bank_shards import load_shard, save_shard
+from cmdg_plugin.checkpoints.bank_shards import keep_shard, load_shard
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.regions import PARTS
@@ -105,4 +104,4 @@ class DomainBridgingHook(Hook):
         """Write this rank's rows of a sharded bank, before the checkpoint of the epoch."""
         model = plain_model(runner.model)
         if runner.train_loop.stage.name == self.stage and model.share is not None:
-            save_shard(model.memory, Path(runner.work_dir), runner.epoch + 1)
+            keep_shard(runner, model.memory)

@@ -5,6 +5,8 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from cmdg_plugin.checkpoints.reading import check_finite
+
 
 class StageResumeHook(Hook):
     """Notes in each checkpoint where the run stood, and readies that stage's optimizer before its state is loaded.
@@ -15,10 +17,18 @@ class StageResumeHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Note the stage and its epoch in the checkpoint's meta data."""
+        """Note the stage and its epoch in the checkpoint's meta data; refuse weights that are not numbers.
+
+        Raises:
+            FloatingPointError: If there are any; no checkpoint is written then, and the ones before stay.
+        """
+        try:
+            check_finite(checkpoint['state_dict'], 'No checkpoint is written, because these weights are not numbers')
+        except ValueError as error:
+            raise FloatingPointError(str(error)) from None
         meta = checkpoint['meta']
         meta['stage_position'] = runner.train_loop.describe_position(meta['epoch'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Build the optimizer that the checkpoint's state belongs to."""
-        runner.train_loop.prepare_to_load(checkpoint.get('meta', {}))
+        runner.train_loop.prepare_to_load(checkpoint)

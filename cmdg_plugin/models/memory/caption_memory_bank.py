@@ -157,6 +157,23 @@ class CaptionMemoryBank(nn.Module):
         self._written(indices, text_parts is not None)
 
     @torch.no_grad()
+    def keep_rows(self, indices: Tensor) -> Callable[[], None]:
+        """Copy the entries of a batch that is about to be blended in; returns what puts them back.
+
+        Args:
+            indices: (B,) rows of a bank that is not sharded.
+        """
+        rows = indices.unique()
+        kept = [(entries, entries[rows].clone()) for entries in self.buffers()]
+
+        @torch.no_grad()
+        def restore() -> None:
+            for entries, copy in kept:
+                entries[rows] = copy
+
+        return restore
+
+    @torch.no_grad()
     def fill(self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None = None) -> None:
         """Store features as they are, as after a first pass over all images; of repeated rows the last one stays.
 

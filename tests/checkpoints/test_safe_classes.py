@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 
-from cmdg_plugin.checkpoints import trust_checkpoint_classes
+from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 
 
 def test_log_history_survives_a_safe_load(tmp_path: Path):

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from cmdg_plugin.apis.publishing import publish_model, strip_checkpoint
+from cmdg_plugin.checkpoints.publishing import publish_model, strip_checkpoint
 
 
 @pytest.fixture

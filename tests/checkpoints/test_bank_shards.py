@@ -1,7 +1,7 @@
 from helpers.ranks import run_on_ranks
 
 CODE = """
-from cmdg_plugin.engine.bank_shards import load_shard, save_shard
+from cmdg_plugin.checkpoints.bank_shards import load_shard, save_shard
 from cmdg_plugin.models.memory import CaptionMemoryBank
 
 

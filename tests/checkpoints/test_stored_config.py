@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cmdg_plugin.apis.checkpoint_config import parse_literal_config, read_checkpoint_config
+from cmdg_plugin.checkpoints.stored_config import parse_literal_config, read_checkpoint_config
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -18,8 +18,13 @@ def save(path: Path, text: object) -> Path:
 @pytest.mark.parametrize('name', sorted(path.name for path in REPOSITORY.glob('configs/*/*.py')))
 def test_every_config_survives_being_stored(tmp_path: Path, name: str):
     config = Config.fromfile(next(REPOSITORY.glob(f'configs/*/{name}')))
-    stored = read_checkpoint_config(save(tmp_path / 'a.pth', config.pretty_text))
-    assert stored.to_dict() == config.to_dict()
+    path = save(tmp_path / 'a.pth', config.pretty_text)
+    assert read_checkpoint_config(path, trust=True).to_dict() == config.to_dict()
+    if 'model' in config:
+        stored = read_checkpoint_config(path).to_dict()
+        assert stored.keys() == {'default_scope', 'model', 'test_dataloader'}
+        assert stored['model'] == config.model.to_dict()
+        assert stored['test_dataloader']['dataset']['pipeline'] == config.test_dataloader.dataset.pipeline
 
 
 def test_literals():
@@ -44,11 +49,20 @@ def test_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: 
     assert not (tmp_path / 'hacked').exists()
 
 
-def test_own_modules_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_own_modules_are_imported_for_those_who_trust_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / 'my_own_models.py').touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    read_checkpoint_config(save(tmp_path / 'a.pth', "custom_imports = dict(imports=['my_own_models'])"))
+    path = save(tmp_path / 'a.pth', "custom_imports = dict(imports=['my_own_models'])\nmodel = dict(type='CMDGReID')")
+    read_checkpoint_config(path)
+    assert 'my_own_models' not in sys.modules
+    read_checkpoint_config(path, trust=True)
     assert 'my_own_models' in sys.modules
+
+
+def test_a_config_nested_without_end_is_refused(tmp_path: Path):
+    for text in ('a = ' + '[' * 5000 + ']' * 5000, 'a = ' + '-' * 100_000 + '1'):
+        with pytest.raises(ValueError, match='give the config as a file'):
+            read_checkpoint_config(save(tmp_path / 'a.pth', text))
 
 
 def test_checkpoint_without_config(tmp_path: Path):

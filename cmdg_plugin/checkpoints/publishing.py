@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from cmdg_plugin.checkpoints import trust_checkpoint_classes
-from cmdg_plugin.engine.atomic_backend import AtomicLocalBackend
+from cmdg_plugin.checkpoints.reading import check_finite, read_checkpoint
+from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.models.identity_model import TRAINING_PARTS
 
 _META_KEPT = ('cfg', 'dataset_meta', 'epoch', 'seed', 'mmengine_version')
@@ -38,6 +38,7 @@ def strip_checkpoint(checkpoint: Mapping[str, Any], half: bool = False) -> dict[
     kept = {name: value.cpu() for name, value in weights.items() if not name.startswith(beginnings)}
     if half:
         kept = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}
+        check_finite(kept, 'Weights that half precision cannot hold (above 65,504)')
     meta = checkpoint.get('meta', {})
     return {'meta': {key: meta[key] for key in _META_KEPT if key in meta}, 'state_dict': kept}
 
@@ -57,13 +58,10 @@ def publish_model(checkpoint_file: Path, out: Path, half: bool = False) -> Path:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it is none of this plugin's.
     """
-    if not checkpoint_file.is_file():
-        raise FileNotFoundError(f'No checkpoint at {checkpoint_file}.')
-    trust_checkpoint_classes()
-    checkpoint = torch.load(checkpoint_file, map_location='cpu', weights_only=True)
+    checkpoint = read_checkpoint(checkpoint_file)
     with io.BytesIO() as file:
         torch.save(strip_checkpoint(checkpoint, half), file)
         content = file.getvalue()
     target = out.with_name(f'{out.stem}-{hashlib.sha256(content).hexdigest()[:8]}.pth')
-    AtomicLocalBackend().put(content, target)
+    write_whole(target, content)
     return target

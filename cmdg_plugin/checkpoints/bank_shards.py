@@ -1,0 +1,110 @@
+"""Files of a memory bank that is sharded over ranks: each rank's rows, beside the checkpoints that leave them out.
+
+The rows of an epoch live as long as its checkpoint: they are written whenever one is about to be, and removed once it
+is gone.
+"""
+
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from cmdg_plugin.checkpoints.reading import read_checkpoint
+from cmdg_plugin.files.writing import write_whole
+
+_FOLDER = 'bank_shards'
+_EPOCH = re.compile(r'epoch_(\d+)\.pth$')
+
+
+def keep_shard(runner: Runner, memory: Any) -> None:
+    """Write the rows that this rank holds if the epoch that just ended gets a checkpoint; call it before that.
+
+    Args:
+        runner: The run, with MMEngine's CheckpointHook.
+        memory: A sharded `CaptionMemoryBank`.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.by_epoch and _is_due(hook, runner):
+            save_shard(memory, Path(hook.out_dir), runner.epoch + 1)
+
+
+def _is_due(hook: CheckpointHook, runner: Runner) -> bool:
+    # The best checkpoint is chosen after the evaluation, by one rank alone: its rows must be there already.
+    best = bool(hook.save_best)
+    last = hook.save_last and hook.is_last_train_epoch(runner)
+    return best or last or hook.every_n_epochs(runner, hook.interval, hook.save_begin)
+
+
+def save_shard(memory: Any, folder: Path, epochs_done: int) -> None:
+    """Write the rows that this rank holds, and remove those whose checkpoint is gone.
+
+    Args:
+        memory: A sharded `CaptionMemoryBank`.
+        folder: Folder of the checkpoints.
+        epochs_done: Epochs of the whole run that are done.
+    """
+    with io.BytesIO() as file:
+        torch.save({name: getattr(memory, name).cpu() for name in _saved(memory)}, file)
+        write_whole(_path(folder, epochs_done), file.getbuffer())
+    # Older rows go once every rank has written its new ones.
+    barrier()
+    if is_main_process():
+        _remove_orphans(folder, epochs_done)
+
+
+def load_shard(memory: Any, folder: Path, epochs_done: int) -> None:
+    """Read the rows that this rank held.
+
+    Args:
+        memory: A sharded `CaptionMemoryBank`.
+        folder: Folder of the checkpoints.
+        epochs_done: Epochs of the whole run that are done.
+
+    Raises:
+        FileNotFoundError: If they are not there; says which epochs' are.
+        ValueError: If they are damaged, or lack the captions that this run needs, whose text tower trains.
+    """
+    path = _path(folder, epochs_done)
+    if not path.is_file():
+        there = sorted(int(each.parent.name[len('epoch_') :]) for each in path.parents[1].glob(f'epoch_*/{path.name}'))
+        advice = (
+            f'Rows of this number of processes are there of the epochs {there}: resume from one of their checkpoints.'
+            if there
+            else 'Resume on as many processes as before, and keep the folder of the checkpoint as it was.'
+        )
+        raise FileNotFoundError(
+            f'No {path}, which holds the rows of the sharded memory bank of rank {get_rank()} of {get_world_size()}. '
+            f'{advice}'
+        )
+    rows = read_checkpoint(path, map_location=memory.image.device)
+    missing = [name for name in _saved(memory) if name not in rows]
+    if missing:
+        raise ValueError(
+            f'{path} holds {", ".join(rows)}, but not {", ".join(missing)}: its run kept the text tower frozen. Resume '
+            'with the text_finetune_layers of that run.'
+        )
+    for name in _saved(memory):
+        getattr(memory, name).copy_(rows[name])
+    memory.refresh_norms()
+
+
+def _remove_orphans(folder: Path, newest: int) -> None:
+    living = {int(match.group(1)) for path in folder.glob('*.pth') if (match := _EPOCH.search(path.name))}
+    for rows in (folder / _FOLDER).glob('epoch_*'):
+        if rows.name not in {f'epoch_{epoch}' for epoch in (*living, newest)}:
+            shutil.rmtree(rows, ignore_errors=True)
+
+
+def _saved(memory: Any) -> tuple[str, ...]:
+    # Captions of a frozen text tower are encoded anew on a resume; those of one that trains are running averages.
+    return ('image', 'filled', 'text') if memory.save_text else ('image', 'filled')
+
+
+def _path(folder: Path, epochs_done: int) -> Path:
+    return folder / _FOLDER / f'epoch_{epochs_done}' / f'rank_{get_rank()}_of_{get_world_size()}.pth'

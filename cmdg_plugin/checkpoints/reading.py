@@ -1,0 +1,161 @@
+"""The one door through which checkpoints are read: no code runs, and no damage passes."""
+
+import os
+import pickle
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+from torch.hub import download_url_to_file, get_dir
+
+from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
+
+_SHOWN = 3
+_EXECUTED_BY_MMENGINE = 'config'
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint without running anything from it, and only if it is whole.
+
+    Tensors and plain values are unpickled, and the log history that MMEngine keeps; everything else is refused. The
+    checksum of every part of the archive is compared first, and the weights must be numbers: a file that lost bits on
+    its way would otherwise load, with other weights.
+
+    Args:
+        path: The file.
+        map_location: As `torch.load` takes it.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, is not a checkpoint, holds more than data, or has weights that are not finite.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'No checkpoint at {path}.')
+    _check_archive(path)
+    trust_checkpoint_classes()
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(_refusal(path, error)) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f'{path} holds a {type(content).__name__}; a checkpoint is a dictionary with the weights in `state_dict`.'
+        )
+    _drop_what_mmengine_executes(content)
+    weights = content.get('state_dict', content)
+    check_finite(weights if isinstance(weights, Mapping) else {}, f'{path} holds weights that are not numbers')
+    return content
+
+
+def check_finite(weights: Mapping[str, Any], what: str) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Args:
+        weights: Tensors by name; other values are passed over.
+        what: How the message begins.
+
+    Raises:
+        ValueError: If there are any; names the first of them.
+    """
+    bad = [name for name, value in weights.items() if isinstance(value, Tensor) and not _is_finite(value)]
+    if bad:
+        more = f' and {len(bad) - _SHOWN} more' if len(bad) > _SHOWN else ''
+        raise ValueError(
+            f'{what}: {", ".join(bad[:_SHOWN])}{more}. Go on from an earlier checkpoint; what made them so shows in '
+            'the log of their run (a learning rate too high, half precision).'
+        )
+
+
+def register_reader() -> None:
+    """Let MMEngine, too, read local files and downloads through `read_checkpoint`.
+
+    Its own readers ask for no checksum, and downloads are unpickled without a limit on what they may run.
+    """
+    CheckpointLoader.register_scheme('', loader=load_from_file, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), loader=load_from_url, force=True)
+
+
+def load_from_file(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a local checkpoint for MMEngine; see `read_checkpoint`."""
+    return read_checkpoint(filename, map_location)
+
+
+def load_from_url(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Fetch a checkpoint into torch's cache, unless it is there, and read it; see `read_checkpoint`.
+
+    Raises:
+        FileNotFoundError: If it cannot be fetched.
+        ValueError: As `read_checkpoint` does.
+    """
+    cached = Path(get_dir()) / 'checkpoints' / Path(filename.split('?')[0]).name
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Written under another name first: two processes that fetch it at once do not meet.
+            download_url_to_file(filename, str(cached), progress=False)
+        except OSError as error:
+            raise FileNotFoundError(f'{filename} could not be fetched ({error}).') from error
+    return read_checkpoint(cached, map_location)
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums of a ZIP archive, which torch's reader does not ask for."""
+    with path.open('rb') as file:
+        beginning = file.read(2)
+    if not beginning:
+        raise ValueError(f'{path} is empty: writing it was interrupted. Go on from an earlier checkpoint.')
+    # Before version 1.6, torch wrote a bare pickle, which has no checksums.
+    if beginning != b'PK':
+        if not beginning.startswith(b'\x80'):
+            raise ValueError(f'{path} is not a checkpoint that torch has written, or its beginning is damaged.')
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
+        raise ValueError(f'{path} is damaged or incomplete ({error}). {_INSTEAD}') from error
+    if damaged is not None:
+        raise ValueError(f'{path} is damaged: the checksum of its part {damaged} does not match. {_INSTEAD}')
+
+
+_INSTEAD = 'Copy it again from where it came from, or go on from another checkpoint.'
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    """Say why torch refused a file, without its advice to load the file in a way that runs code from it."""
+    if isinstance(error, pickle.UnpicklingError):
+        wanted = ', '.join(_more_than_data(path)[:_SHOWN])
+        return (
+            f'{path} is damaged, or holds more than data{f" ({wanted})" if wanted else ""}: loading it could run code '
+            'of whoever made it, so it is refused. Ask for a file with tensors and plain values alone.'
+        )
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f'{path} is damaged or is not a checkpoint ({lines[0][:200]}). {_INSTEAD}'
+
+
+def _more_than_data(path: Path) -> list[str]:
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+        return []  # only archives can be asked
+
+
+def _drop_what_mmengine_executes(content: dict[str, Any]) -> None:
+    # On a resume MMEngine runs the text at meta.config as Python, to compare numbers of GPUs. Its own checkpoints have
+    # had none since its first release.
+    if isinstance(content.get('meta'), dict):
+        content['meta'].pop(_EXECUTED_BY_MMENGINE, None)
+
+
+def _is_finite(value: Tensor) -> bool:
+    # Masks may hold -inf; a weight that overflowed or was never a number does not.
+    return not value.is_floating_point() or not bool(value.isnan().any() or value.isposinf().any())

@@ -1,0 +1,174 @@
+"""A stranger's checkpoint, given to everything that reads one, runs nothing."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from cmdg_plugin.apis import init_model
+from cmdg_plugin.checkpoints.harmless import restrict_to_harmless
+from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
+
+REPOSITORY = Path(__file__).parents[2]
+MODULE = "import pathlib\npathlib.Path(__file__).with_name('hacked').touch()\n"
+
+ATTACKS: dict[str, dict[str, Any]] = {
+    'a function': {'type': 'os.system', 'command': 'touch hacked'},
+    'a builtin': {'type': 'builtins.open', 'file': 'hacked', 'mode': 'w'},
+    'a process': {'type': 'subprocess.Popen', 'args': ['touch', 'hacked']},
+    'a module of the current folder': {'type': 'stranger'},
+    'a member of such a module': {'type': 'stranger.Model'},
+    'a registry of such a module': {'type': 'CMDGReID', '_scope_': 'stranger'},
+    'a function of a known package': {'type': 'mmengine.fileio.io.remove', 'filepath': 'precious'},
+    'a name that another registry knows': {'type': 'Adam'},
+    'a hub': {'type': 'mmpretrain.AutoModelForCausalLM', 'name_or_path': 'x', 'trust_remote_code': True},
+    'another file': {'type': 'mmpretrain.TimmClassifier', 'model_name': 'resnet18', 'checkpoint_path': 'x.pth'},
+    'not a name': {'type': 7},
+}
+"""Each stands where a part of the model or of the pipeline would."""
+
+
+def stored(settings: dict[str, Any]) -> str:
+    return Config(settings).pretty_text
+
+
+def good_settings() -> dict[str, Any]:
+    config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py').to_dict()
+    return {name: config[name] for name in ('default_scope', 'model', 'test_dataloader')}
+
+
+def poisoned(place: str, attack: dict[str, Any]) -> dict[str, Any]:
+    settings = good_settings()
+    if place == 'pipeline':
+        settings['test_dataloader']['dataset']['pipeline'].append(attack)
+    elif place == 'nested transform':
+        inner = {'type': 'RandomApply', 'transforms': [attack]}
+        settings['test_dataloader']['dataset']['pipeline'].append(inner)
+    elif place == 'model':
+        settings['model'] = attack
+    elif place == 'loss term':
+        settings['model']['losses']['warmup'].append(attack)
+    else:
+        settings['model'][place] = attack
+    return settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Current folder with modules that leave a trace when they are imported."""
+    for name in ('stranger', 'Adam', 'ResNet'):
+        (tmp_path / f'{name}.py').write_text(MODULE)
+    (tmp_path / 'stranger').mkdir()
+    for name in ('__init__', 'registry'):
+        (tmp_path / 'stranger' / f'{name}.py').write_text("import pathlib\npathlib.Path('hacked').touch()\n")
+    (tmp_path / 'precious').touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    'place', ['model', 'data_preprocessor', 'backbone', 'head', 'loss term', 'pipeline', 'nested transform']
+)
+@pytest.mark.parametrize('kind', ATTACKS)
+def test_nothing_is_built_from_what_is_not_registered(folder: Path, place: str, kind: str):
+    torch.save({'meta': {'cfg': stored(poisoned(place, ATTACKS[kind]))}, 'state_dict': {}}, 'a.pth')
+    with pytest.raises(ValueError, match=r'a\.pth (comes with a config that could run code|wants the scope)') as error:
+        init_model(None, 'a.pth')
+    assert 'trust=True' in str(error.value)
+    assert not (folder / 'hacked').exists()
+    assert (folder / 'precious').exists()
+
+
+def test_the_place_is_named(folder: Path):
+    settings = poisoned('loss term', ATTACKS['a function'])
+    number = len(settings['model']['losses']['warmup']) - 1
+    with pytest.raises(ValueError, match=rf"model\.losses\.warmup\.{number}\.type is 'os\.system', which is not"):
+        restrict_to_harmless(settings, 'a.pth')
+
+
+def test_modules_that_a_stranger_names_are_not_imported(folder: Path):
+    settings = {**good_settings(), 'custom_imports': {'imports': ['stranger']}}
+    torch.save({'meta': {'cfg': stored(settings)}, 'state_dict': {}}, 'a.pth')
+    read_checkpoint_config('a.pth')
+    assert not (folder / 'hacked').exists()
+    read_checkpoint_config('a.pth', trust=True)
+    assert (folder / 'hacked').exists()
+
+
+@pytest.mark.parametrize('scope', ['stranger', 'mmdet', 7])
+def test_unknown_scopes_are_refused(folder: Path, scope: object):
+    with pytest.raises(ValueError, match='wants the scope'):
+        restrict_to_harmless({**good_settings(), 'default_scope': scope}, 'a.pth')
+    assert not (folder / 'hacked').exists()
+
+
+def test_a_name_counts_where_it_is_built(folder: Path):
+    """The model builds its parts in the plugin's scope, where mmpretrain's `ResNet` would be imported as a module."""
+    settings = {**good_settings(), 'default_scope': 'mmpretrain'}
+    settings['model'].update(type='cmdg_plugin.CMDGReID', head={'type': 'ResNet'})
+    with pytest.raises(ValueError, match=r"model\.head\.type is 'ResNet', which is not registered"):
+        restrict_to_harmless(settings, 'a.pth')
+    assert not (folder / 'hacked').exists()
+
+
+def test_programs_of_the_compiler_are_not_chosen_by_a_stranger():
+    settings = good_settings()
+    settings['model']['backbone']['compile'] = {'options': {'cpp.cxx': ['touch', 'hacked']}}
+    assert 'compile' not in restrict_to_harmless(settings, 'a.pth')['model']['backbone']
+
+
+def test_models_of_mmpretrain_and_its_transforms_pass():
+    model = {
+        'type': 'cmdg_plugin.FeatureRetriever',
+        'model': {'type': 'ImageClassifier', 'backbone': {'type': 'ResNet', 'depth': 18, 'norm_cfg': {'type': 'BN'}}},
+        'data_preprocessor': {'type': 'ClsDataPreprocessor', 'batch_augments': {'augments': [{'type': 'Mixup'}]}},
+    }
+    pipeline = [{'type': 'LoadImageFromFile'}, {'type': 'torchvision/Resize', 'size': 8}, {'type': 'PackInputs'}]
+    loader = {'dataset': {'pipeline': pipeline}}
+    kept = restrict_to_harmless({'default_scope': 'mmpretrain', 'model': model, 'test_dataloader': loader}, 'a.pth')
+    assert kept == {'default_scope': 'mmpretrain', 'model': model, 'test_dataloader': loader}
+
+
+RESUME = """
+from mmengine.config import Config
+from mmengine.runner import Runner
+Runner.from_cfg(Config.fromfile('config.py')).train()
+"""
+
+
+def test_resuming_runs_no_text_of_the_checkpoint(tiny_config: Config, folder: Path):
+    """MMEngine executes what stands at meta.config, to compare numbers of GPUs."""
+    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
+    path = Path(tiny_config.work_dir) / 'epoch_7.pth'
+    checkpoint = torch.load(path, weights_only=False)
+    checkpoint['meta']['config'] = "open('hacked', 'w')"
+    torch.save(checkpoint, path)
+    config = copy.deepcopy(tiny_config)
+    config.update(load_from=str(path), resume=True, experiment_name='resumed')
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.epoch == 7
+    assert not (folder / 'hacked').exists()
+
+
+@pytest.mark.parametrize('tool', ['publish_model.py', 'eval_torchreid.py'])
+def test_tools_that_take_a_checkpoint(folder: Path, tool: str):
+    class Attack:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (Path(folder / 'hacked'),)
+
+    torch.save({'state_dict': {}, 'more': Attack()}, 'a.pth')
+    arguments = {'publish_model.py': ['out.pth'], 'eval_torchreid.py': ['--targets', 'metro']}[tool]
+    command = [sys.executable, str(REPOSITORY / 'tools' / tool), 'a.pth', *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert 'could run code' in result.stderr
+    assert 'Traceback' not in result.stderr
+    assert not (folder / 'hacked').exists()
