@@ -59,7 +59,7 @@ def restrict_to_harmless(settings: Mapping[str, Any], origin: str) -> dict[str, 
         raise ValueError(f'The config in {origin} has no model: give the config it was trained with.')
     guard = _Guard(origin)
     kept: dict[str, Any] = {'default_scope': scope, 'model': guard.harmless(model, 'MODELS', scope, 'model')}
-    pipeline = settings
+    pipeline: Any = settings
     for key in ('test_dataloader', 'dataset', 'pipeline'):
         pipeline = pipeline.get(key) if isinstance(pipeline, Mapping) else None
     if pipeline:

@@ -42,8 +42,8 @@ def check_resume(checkpoint: Mapping[str, Any], stages: Sequence[Stage], fingerp
     missing += [name for name in ('optimizer', 'message_hub', 'state_dict') if name not in checkpoint]
     if missing:
         raise ValueError(
-            f'This is not a checkpoint that a training can be resumed from: it lacks {", ".join(missing)}, as published '
-            'files and bare weights do. To start from its weights alone, set load_from=FILE and leave --resume out.'
+            f'This is not a checkpoint that a training can be resumed from: it lacks {", ".join(missing)}, as '
+            'published files and bare weights do. To start from the weights alone, set load_from=FILE and no --resume.'
         )
     saved = meta.get('stage_position')
     if saved is not None:

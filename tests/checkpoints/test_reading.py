@@ -52,14 +52,21 @@ def test_flipped_bits_and_zeroed_blocks_are_noticed(tmp_path: Path):
         else:
             damaged[place : place + 64] = bytes(len(damaged[place : place + 64]))
         path.write_bytes(damaged)
-        try:
-            found = read_checkpoint(path)
-        except ValueError as error:
-            assert str(path) in str(error)
-            assert 'weights_only' not in str(error)
+        message = refusal(path)
+        if message:
+            assert str(path) in message
+            assert 'weights_only' not in message
         else:
             # The damage hit what nobody reads, such as the bytes that align a part.
-            torch.testing.assert_close(found, expected, rtol=0, atol=0)
+            torch.testing.assert_close(read_checkpoint(path), expected, rtol=0, atol=0)
+
+
+def refusal(path: Path) -> str:
+    try:
+        read_checkpoint(path)
+    except ValueError as error:
+        return str(error)
+    return ''
 
 
 @pytest.mark.parametrize('length', [0, 1, 2, 100, -1])

@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from cmdg_plugin.checkpoints.publishing import publish_model
+
 
 def make_runner(config: Config, name: str = 'run') -> Runner:
     config = copy.deepcopy(config)
@@ -268,6 +270,52 @@ def test_nan_in_a_loss_stops_the_run(tiny_config: Config):
     with pytest.raises(FloatingPointError, match=r"Stage 'warmup': .*loss_id_shared.* is not a finite number"):
         runner.train()
     assert (Path(runner.work_dir) / 'epoch_1.pth').is_file()
+
+
+def test_a_gradient_that_is_not_finite_is_not_saved(tiny_config: Config):
+    """The loss of an epoch's last step is finite, its gradient is not: the weights must not reach a checkpoint."""
+
+    class Poison(Hook):
+        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+            if runner.epoch == 1 and batch_idx == len(runner.train_loop.dataloader) - 1:
+                runner.model.head.classifier_width.weight.register_hook(lambda gradient: gradient * float('nan'))
+
+    runner = make_runner(tiny_config)
+    runner.register_hook(Poison())
+    with pytest.raises(FloatingPointError, match=r'the gradient of head\.classifier_width\.weight is not'):
+        runner.train()
+    assert [path.name for path in Path(runner.work_dir).glob('*.pth')] == ['epoch_1.pth']
+    assert all(value.isfinite().all() for value in runner.model.state_dict().values())
+
+
+def test_weights_that_are_not_numbers_are_not_saved(tiny_config: Config):
+    class Poison(Hook):
+        priority = 'VERY_HIGH'
+
+        def after_train_epoch(self, runner: Runner) -> None:
+            if runner.epoch == 1:
+                with torch.no_grad():
+                    runner.model.backbone.norm_shared.bias[0] = float('nan')
+
+    runner = make_runner(tiny_config)
+    runner.register_hook(Poison())
+    with pytest.raises(FloatingPointError, match=r'No checkpoint is written.*backbone\.norm_shared\.bias'):
+        runner.train()
+    assert [path.name for path in Path(runner.work_dir).glob('*.pth')] == ['epoch_1.pth']
+
+
+def test_files_that_nothing_can_be_resumed_from_are_refused_in_the_users_words(tiny_config: Config):
+    tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
+    make_runner(tiny_config).train()
+    path = Path(f'{tiny_config.work_dir}_run') / 'epoch_1.pth'
+    published = publish_model(path, path.with_name('published.pth'))
+    tiny_config.update(resume=True, load_from=str(published))
+    with pytest.raises(ValueError, match='it lacks iter, optimizer, message_hub, as published files'):
+        make_runner(tiny_config, 'published').train()
+    tiny_config.load_from = str(path)
+    tiny_config.optim_wrapper.optimizer = {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9}
+    with pytest.raises(ValueError, match='another optimizer'):
+        make_runner(tiny_config, 'sgd').train()
 
 
 def test_built_dataloader_is_refused(tiny_config: Config):

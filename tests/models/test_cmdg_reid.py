@@ -164,6 +164,30 @@ def test_nan_batch_is_skipped_without_touching_weights_or_bank(tiny_config: Conf
     assert not torch.equal(model.head.classifier_width.weight, before['head.classifier_width.weight'])
 
 
+@MODELS.register_module()
+class NotANumber(torch.nn.Module):
+    """A loss that is NaN although all features are finite."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features.sum() * float('nan')
+
+
+def test_a_nan_loss_of_finite_features_leaves_bank_and_statistics_alone(tiny_config: Config):
+    tiny_config.model.on_nonfinite = 'skip'
+    tiny_config.model.losses.bridging.append(
+        {'type': 'NotANumber', 'name': 'nan', 'inputs': {'features': 'global_width'}}
+    )
+    model = MODELS.build(tiny_config.model)
+    model.bind_identities(IDENTITIES)
+    prepare_bridging(model)
+    before = {name: value.clone() for name, value in [*model.named_parameters(), *model.named_buffers()]}
+    wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
+    model.train_step(batch([0, 1, 3, 4, 6, 7]), wrapper)
+    assert model.guard.num_skipped == 1
+    after = dict([*model.named_parameters(), *model.named_buffers()])
+    assert [name for name, value in before.items() if not torch.equal(after[name], value)] == []
+
+
 @pytest.fixture
 def text_model(tiny_config: Config) -> CMDGReID:
     tiny_config.model.backbone.text_finetune_layers = 1
