@@ -14,7 +14,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 import cmdg_plugin.registry
-from cmdg_plugin.models.staged_model import StagedModel
+from cmdg_plugin.models.cmdg_reid import CMDGReID
 
 _SCOPES: dict[str, ModuleType] = {
     'cmdg_plugin': cmdg_plugin.registry,
@@ -107,7 +107,7 @@ class _Guard:
         if getattr(built, '__module__', '').startswith(_FETCHES):
             raise self._refusal(f'{place}.type is {name!r}, which loads a model from elsewhere')
         # These build their parts in the plugin's scope, whatever the config's own is.
-        return 'cmdg_plugin' if isinstance(built, type) and issubclass(built, StagedModel) else scope
+        return 'cmdg_plugin' if isinstance(built, type) and issubclass(built, CMDGReID) else scope
 
     def _refusal(self, what: str) -> ValueError:
         return ValueError(

@@ -1,7 +1,7 @@
 """The staged run: loop, hooks, schedules, logging."""
 
 from cmdg_plugin.engine.atomic_backend import AtomicLocalBackend
-from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, ResultsHook
+from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, ResultsHook, StagePreparationHook
 from cmdg_plugin.engine.schedules import WarmupCosineLR
 from cmdg_plugin.engine.stage_logging import StageLogProcessor
 from cmdg_plugin.engine.staged_train_loop import StagedTrainLoop
@@ -12,6 +12,7 @@ __all__ = [
     'PromptLearningHook',
     'ResultsHook',
     'StageLogProcessor',
+    'StagePreparationHook',
     'StagedTrainLoop',
     'WarmupCosineLR',
 ]

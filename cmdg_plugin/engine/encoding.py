@@ -37,19 +37,19 @@ def plain_model(model: torch.nn.Module) -> Any:
 
 
 @torch.no_grad()
-def encode_images(model: Any, dataset: Any, options: EncodingOptions, share: slice | None = None) -> Tensor:
+def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows: slice | None = None) -> Tensor:
     """Encode every image of a dataset once.
 
     Args:
         model: Has `encode_regions(batch) -> (R, B, D)`.
         dataset: Has `with_pipeline`; N images.
         options: How to read them.
-        share: Images whose features this rank keeps; None for all, which the ranks then encode together.
+        kept_rows: Images whose features this rank keeps; None for all, which the ranks then encode together.
 
     Returns:
-        Region features, (N, R, D) on every rank, or those of the share.
+        Region features, (N, R, D) on every rank, or those of the kept rows.
     """
-    rows = _strided(len(dataset)) if share is None else range(len(dataset))[share]
+    rows = _strided(len(dataset)) if kept_rows is None else range(len(dataset))[kept_rows]
     loader = DataLoader(
         Subset(dataset.with_pipeline(options.pipeline), rows),
         batch_size=options.batch_size,
@@ -61,12 +61,12 @@ def encode_images(model: Any, dataset: Any, options: EncodingOptions, share: sli
     batches = (model.encode_regions(batch) for batch in track(loader, 'Encoding images'))
     regions = torch.cat([batch.transpose(0, 1).float() for batch in batches])
     model.train(was_training)
-    return _put_together(regions, rows, len(dataset)) if share is None else regions
+    return _put_together(regions, rows, len(dataset)) if kept_rows is None else regions
 
 
 @torch.no_grad()
 def encode_captions(
-    model: Any, captions: Sequence[Sequence[str]], batch_size: int = 256, share: slice | None = None
+    model: Any, captions: Sequence[Sequence[str]], batch_size: int = 256, kept_rows: slice | None = None
 ) -> Tensor:
     """Encode the captions of every image once; sentences that occur often are encoded once in all.
 
@@ -74,15 +74,15 @@ def encode_captions(
         model: Has `encode_sentences(list of str) -> ((B, D), number cut)`.
         captions: N tuples of R sentences in region order.
         batch_size: Sentences encoded at a time.
-        share: Images whose features this rank keeps; None for all, which the ranks then encode together.
+        kept_rows: Images whose features this rank keeps; None for all, which the ranks then encode together.
 
     Returns:
-        Caption features, (N, R, D) on every rank, or those of the share.
+        Caption features, (N, R, D) on every rank, or those of the kept rows.
     """
-    captions = captions if share is None else captions[share]
+    captions = captions if kept_rows is None else captions[kept_rows]
     # Sorted by length, so that a batch is as long as its sentences; the order is the same on every rank.
     sentences = sorted({sentence for row in captions for sentence in row}, key=lambda text: (len(text), text))
-    rows = _strided(len(sentences)) if share is None else range(len(sentences))
+    rows = _strided(len(sentences)) if kept_rows is None else range(len(sentences))
     encoded, num_cut = [], 0
     for start in track(range(0, len(rows), batch_size), 'Encoding captions'):
         features, cut = model.encode_sentences([sentences[row] for row in rows[start : start + batch_size]])
@@ -95,7 +95,7 @@ def encode_captions(
             level=logging.WARNING,
         )
     features = torch.cat(encoded)
-    if share is None:
+    if kept_rows is None:
         features = _put_together(features, rows, len(sentences))
     place = {sentence: position for position, sentence in enumerate(sentences)}
     index = torch.tensor([[place[sentence] for sentence in row] for row in captions], device=features.device)

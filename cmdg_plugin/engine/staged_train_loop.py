@@ -92,11 +92,12 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         return Path(checkpoint).parent if checkpoint else Path(self.runner.work_dir)
 
     @property
-    def prompts_are_trained(self) -> bool:
-        """Whether a stage of this run, or of the run that the weights come from, has trained the identity prompts."""
-        loaded = (self._loaded_position or {}).get('stage')
-        earlier = [stage.name for stage in self.stages if stage.end <= self._epoch]
-        return 'prompt' in earlier or loaded in ('prompt', 'bridging')
+    def stages_done(self) -> list[str]:
+        """Names of the stages that this run, or the one that the weights come from, has trained to their end."""
+        loaded = self._loaded_position or {'stage': None, 'stages': []}
+        names = [name for name, _ in loaded['stages']]
+        earlier = names[: names.index(loaded['stage']) + 1] if loaded['stage'] in names else []
+        return [*earlier, *(stage.name for stage in self.stages if stage.end <= self._epoch)]
 
     def describe_position(self, epochs_done: int) -> dict[str, Any]:
         """Say where in the run an epoch count lies, for a checkpoint's meta data."""
@@ -152,7 +153,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_stage', stage=stage)
         while self._epoch < stage.end and not self.stop_training:
             seed_epoch(self.runner.seed, self._epoch)
-            plain_model(self.runner.model).stage_epoch = self._epoch - stage.start
+            plain_model(self.runner.model).start_epoch(self._epoch - stage.start)
             self.run_epoch()
             self._validate_if_due()
         self.runner.call_hook('after_stage', stage=stage)
@@ -192,11 +193,10 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         # A mistake in the last stage's settings must not show after hours of the first.
         model = plain_model(self.runner.model)
         for stage in self.stages:
-            model.check_trainable(stage.name, stage.trainable)
-            model.check_stage(stage.name)
-            for term in model.terms_beginning_behind(stage.name, stage.epochs):
+            model.check_stage(stage.name, stage.trainable, self.dataset)
+            for term in model.losses[stage.name].starting_after(stage.epochs):
                 print_log(
-                    f"Stage '{stage.name}' has {stage.epochs} epochs, and its term '{term}' begins behind the last of "
+                    f"Stage '{stage.name}' has {stage.epochs} epochs, and its term '{term}' starts after the last of "
                     'them: it never does. Lower its start_epoch, or train longer.',
                     logger='current',
                     level=logging.WARNING,

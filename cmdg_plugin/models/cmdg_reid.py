@@ -1,63 +1,69 @@
-"""The CMDG model: wires backbone, head, prompts, memory bank and the loss terms of each stage."""
+"""The CMDG model: composes backbone, head, prompts, memory bank, loss terms and the stages that train them."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
+import numpy as np
 import torch
-from torch import Tensor
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
 from torch.nn import functional
 
-from cmdg_plugin.models.identity_model import IdentityModel
-from cmdg_plugin.models.memory import lookup_rows
-from cmdg_plugin.models.staged_model import begins, gives
-from cmdg_plugin.models.utils import gather_batch
-from cmdg_plugin.regions import PARTS, REGIONS
+from cmdg_plugin.models.backbones import TextAwareCLIP
+from cmdg_plugin.models.cached_tensors import CachesTensors
+from cmdg_plugin.models.heads import ReIDHead
+from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, leave_aside, size_parts
+from cmdg_plugin.models.losses import LossTerms
+from cmdg_plugin.models.memory import CaptionMemoryBank
+from cmdg_plugin.models.nonfinite import NonFiniteGuard
+from cmdg_plugin.models.prompts import IdentityPrompt
+from cmdg_plugin.models.same_model import check_same_model
+from cmdg_plugin.models.stages import Preparation, TrainingStage
+from cmdg_plugin.models.trainable import choose_trained
+from cmdg_plugin.models.training_images import DataSizes, TrainingImages
+from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.registry import MODELS
 
 _GLOBAL = REGIONS.index('global')
-
-_IMAGE_FIELDS = (
-    *('labels', 'domains', 'image_index', 'epoch', 'last_block_token', 'global_width', 'global_shared'),
-    *('image_regions', 'logits_width', 'logits_shared'),
-)
-_PROMPT_FIELDS = ('labels', 'domains', 'epoch', 'global_shared', 'prompt_texts', 'domain_prompt_texts')
-_TEXT_FIELDS = ('prompt_features', 'domain_prompt_features', 'caption_regions', 'caption_global')
-_BANK_FIELDS = (
-    *('bank', 'bank_norms', 'bank_text', 'bank_text_norms', 'bank_filled', 'bank_first_row'),
-    *('bank_labels', 'bank_domains'),
-)
+_STAGES = {
+    'warmup': {'type': 'WarmupStage'},
+    'prompt': {'type': 'PromptStage'},
+    'bridging': {'type': 'BridgingStage'},
+}
 
 
 @MODELS.register_module()
-class CMDGReID(IdentityModel):
-    """Person re-identification across unseen domains (CMDG), trained in stages, one `<stage>_fields` method each.
+class CMDGReID(BaseModel, CachesTensors):
+    """Person re-identification across unseen domains (CMDG), trained in stages.
 
-    A stage's method computes named tensors once; the stage's loss terms, a list in the config, pick what they need.
-    What belongs to the training identities is the base class's.
+    A stage (`models/stages/`) computes named fields of a batch once; its loss terms, a list in the config, pick what
+    they need. What belongs to the training identities is built by `bind_identities` when training begins. Without it
+    the model extracts features, and leaves those parts of a checkpoint aside.
 
     Args:
         backbone: Config of the text-aware backbone.
         losses: For each stage, its loss terms (see `LossTerms`).
         head: Config of the head; sizes are filled in.
         prompts: Config of the identity prompts; sizes are filled in.
-        memory: Config of the memory bank; sizes are filled in.
+        memory: Config of the memory bank; sizes are filled in. There is none where no loss term reads it or captions.
         data_preprocessor: Config of the data preprocessor.
         on_nonfinite: `raise` stops at a loss or gradient that is NaN or infinite, `skip` leaves the batch out and
             counts it.
         init_cfg: MMEngine's initialization config.
+        stages: Configs of further stages, by name; `warmup`, `prompt` and `bridging` are there.
 
     Raises:
-        ValueError: If `losses` names a stage without a `<stage>_fields` method.
+        ValueError: If `losses` names a stage that is not there.
     """
 
-    handed_over: ClassVar[tuple[str, ...]] = (
-        *IdentityModel.handed_over,
-        *('image_regions', 'caption_global', 'prompt_features', 'domain_prompt_features'),
-    )
-    image_regions: Tensor | None
-    caption_global: Tensor | None
-    prompt_features: Tensor | None
-    domain_prompt_features: Tensor | None
+    backbone: TextAwareCLIP
+    data_preprocessor: nn.Module
+    head: ReIDHead
+    prompts: IdentityPrompt
+    memory: CaptionMemoryBank
+    image_features: Tensor | None
+    """Region features (n, R, D) of the training images in `kept_rows`, from one stage to the next."""
 
     def __init__(
         self,
@@ -69,57 +75,185 @@ class CMDGReID(IdentityModel):
         data_preprocessor: dict[str, Any] | None = None,
         on_nonfinite: str = 'raise',
         init_cfg: dict[str, Any] | None = None,
+        stages: dict[str, dict[str, Any]] | None = None,
     ) -> None:
-        parts = {
+        super().__init__(build_part(data_preprocessor or {'type': 'ReIDDataPreprocessor'}), init_cfg)
+        # Module dicts, typed by what they hold.
+        self.stages: Mapping[str, TrainingStage] = cast(Any, _build_stages({**_STAGES, **(stages or {})}))
+        losses = losses or {}
+        unknown = [name for name in losses if name not in self.stages]
+        if unknown:
+            raise ValueError(
+                f'model.losses names stages {unknown}, but there are {list(self.stages)}: name further ones in '
+                "model.stages, such as dict(mine=dict(type='MyStage'))."
+            )
+        built = {name: build_part({'type': 'LossTerms', 'terms': terms}) for name, terms in losses.items()}
+        self.losses: Mapping[str, LossTerms] = cast(Any, nn.ModuleDict(built))
+        self.backbone = build_part(backbone)
+        self.part_configs = {
             'head': {'type': 'ReIDHead', **(head or {})},
             'prompts': {'type': 'IdentityPrompt', **(prompts or {})},
             'memory': {'type': 'CaptionMemoryBank', **(memory or {})},
         }
-        preprocessor = data_preprocessor or {'type': 'ReIDDataPreprocessor'}
-        super().__init__(backbone, parts, losses, preprocessor, on_nonfinite, init_cfg)
+        for name in IDENTITY_PARTS:
+            self.register_module(name, None)
+        self.guard = NonFiniteGuard(on_nonfinite)
+        self.stage: str | None = None
+        self.stage_epoch = 0
+        self.image_features = None
+        self._images: TrainingImages | None = None
+        self._sizes: DataSizes | None = None
+        self._never_trained: set[str] = set()
+
+    # ------------------------------------------------------------------ the training data
+
+    def bind_identities(
+        self, identities: Sequence[int] | np.ndarray, domains: Sequence[int] | np.ndarray | None = None
+    ) -> None:
+        """Build the parts whose size the training data decides.
+
+        Args:
+            identities: Identity of each training image, (N,), numbered from 0 without gaps.
+            domains: Domain of each training image, (N,), numbered likewise; None for a single domain.
+
+        Raises:
+            ValueError: If they are not numbered so, if an identity stands in two domains, or if the model is already
+                bound to other data.
+        """
+        images = TrainingImages.number(identities, domains)
+        if self._images is not None:
+            if not all(torch.equal(old.cpu(), new) for old, new in zip(self._images, images, strict=True)):
+                raise ValueError(
+                    f'The model is bound to {len(self._images.identities)} images and cannot be bound to '
+                    f'{len(images.identities)} others; build a new one.'
+                )
+            return
+        self._images = images
+        self._sizes = sizes = images.sizes(self.backbone.width, self.backbone.embed_dim)
+        reads = {field for terms in self.losses.values() for field in terms.reads}
+        sized = size_parts(
+            self.part_configs, sizes, text_width=self.backbone.text_width, reads=reads, trains_text=self.trains_text
+        )
+        for part, config in sized.items():
+            setattr(self, part, build_part(config))
+        for terms in self.losses.values():
+            terms.bind_data(sizes)
+        self._never_trained = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+
+    @property
+    def images(self) -> TrainingImages:
+        """Identities and domains of the training images.
+
+        Raises:
+            RuntimeError: If there are none yet.
+        """
+        if self._images is None:
+            raise RuntimeError('The model has no training data: call bind_identities, as StagedTrainLoop does.')
+        return self._images
+
+    @property
+    def kept_rows(self) -> slice | None:
+        """Training images whose features this rank keeps: its share of a sharded memory bank, or None for all."""
+        return self.memory.held if self.memory is not None and self.memory.sharded else None
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether blocks of the text tower may train."""
+        return getattr(self.backbone, 'text_finetune_layers', 0) > 0
+
+    @property
+    def has_domain_prompts(self) -> bool:
+        """Whether the config has a template for prompts that name the domain."""
+        return self.part_configs['prompts'].get('domain_template') is not None
 
     # ------------------------------------------------------------------ stages
 
-    def check_trainable(self, stage: str, beginnings: Sequence[str]) -> None:
-        """Also raise a FileNotFoundError if a stage reads texts, and the backbone's tokenizer cannot be had.
-
-        And a ValueError if text blocks are to be trained and the bridging stage trains none.
-        """
-        super().check_trainable(stage, beginnings)
-        if stage == 'bridging' and self.trains_text and not self._reaches_text(beginnings):
-            raise ValueError(
-                f'backbone.text_finetune_layers is {self.backbone.text_finetune_layers}, but this stage trains nothing '
-                "of the text tower: add its modules, such as 'backbone.clip.transformer', to the stage's `trainable`."
-            )
-        if stage != 'warmup':
-            # The first texts are read after the warm-up, too late to find out.
-            self.backbone.tokenize(['a person'])
-
-    def _reaches_text(self, beginnings: Sequence[str]) -> bool:
-        tower = {id(parameter) for parameter in self.backbone.text_parameters()}
-        names = {name for name, parameter in self.named_parameters() if id(parameter) in tower} - self._never_trained
-        return any(begins(name, beginning) for name in names for beginning in beginnings)
-
-    def fields_given(self, stage: str) -> tuple[str, ...] | None:
-        """Names of the fields of a stage; those of prompts with domains are there if a template asks for them."""
-        given = super().fields_given(stage)
-        if given is None or self.part_configs['prompts'].get('domain_template') is not None:
-            return given
-        return tuple(name for name in given if not name.startswith('domain_prompt'))
-
-    def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
-        """Set what is trainable; see the base class."""
-        if self.stage is not None and self.changes_features:
-            # The stage before this one trained the image tower: what it saw of the images is history.
-            self.image_regions = None
-        super().start_stage(stage, trainable)
+    @property
+    def stage_names(self) -> list[str]:
+        """Stages that this model has loss terms for."""
+        return list(self.losses)
 
     @property
     def changes_features(self) -> bool:
         """Whether the current stage trains anything that images' features come from."""
         return any(parameter.requires_grad for parameter in self.backbone.parameters())
 
-    # ------------------------------------------------------------------ what hooks hand over
+    def check_stage(self, stage: str, trainable: Sequence[str], dataset: Any = None) -> None:
+        """Refuse a stage that cannot be trained as it is set, before anything is.
+
+        Args:
+            stage: Its name.
+            trainable: What it trains: `image`, `text`, `head`, `prompts`, or beginnings of parameters' names.
+            dataset: The training set; None where there is none yet.
+
+        Raises:
+            FileNotFoundError: If it reads texts and the backbone's tokenizer cannot be had.
+            ValueError: If it trains what does not exist, or a loss term would find less than it needs.
+        """
+        trained = self._trained(stage, trainable)
+        self.losses[stage].check_fields(self.stages[stage].provides(self))
+        if self._sizes is not None:
+            self.losses[stage].check_data(self._sizes)
+        self.stages[stage].check(self, trained, dataset)
+        if self.stages[stage].reads_text:
+            # The first texts are read after the warm-up, too late to find out.
+            self.backbone.tokenize(['a person'])
+
+    def start_stage(self, stage: str, trainable: Sequence[str]) -> None:
+        """Set what is trainable.
+
+        Args:
+            stage: The stage whose losses are computed from now on.
+            trainable: What it trains, as `check_stage` takes it; all else is frozen.
+        """
+        self.check_stage(stage, trainable)
+        if self.stage is not None and self.changes_features:
+            # The stage before this one trained the image tower: what it saw of the images is history.
+            self.image_features = None
+        self.stage, self.stage_epoch = stage, 0
+        trained = self._trained(stage, trainable)
+        for name, parameter in self.named_parameters():
+            parameter.grad = None
+            parameter.requires_grad_(name in trained)
+
+    def prepare_stage(self, preparation: Preparation) -> None:
+        """Let the current stage compute what its batches need."""
+        self._current().prepare(self, preparation)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Say which epoch of the current stage begins, from 0."""
+        self.stage_epoch = epoch
+
+    def stage_state(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside weights for the current stage to go on from it."""
+        return {} if self.stage is None else self._current().state(self)
+
+    def load_stage_state(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take what the stages keep from a checkpoint."""
+        for stage in self.stages.values():
+            stage.load_state(self, checkpoint)
+
+    def parameter_names(self, side: str) -> frozenset[str]:
+        """Names of the parameters of one side of the backbone.
+
+        Args:
+            side: `image` or `text`.
+        """
+        of_side = self.backbone.image_parameters if side == 'image' else self.backbone.text_parameters
+        chosen = {id(parameter) for parameter in of_side()}
+        return frozenset(name for name, parameter in self.named_parameters() if id(parameter) in chosen)
+
+    def _trained(self, stage: str, trainable: Sequence[str]) -> frozenset[str]:
+        names = [name for name, _ in self.named_parameters() if name not in self._never_trained]
+        meanings = {side: self.parameter_names(side) for side in ('image', 'text')}
+        return choose_trained(stage, trainable, names, meanings)
+
+    def _current(self) -> TrainingStage:
+        if self.stage is None:
+            raise RuntimeError('No stage was started: train with StagedTrainLoop, or call start_stage first.')
+        return self.stages[self.stage]
+
+    # ------------------------------------------------------------------ features
 
     def encode_regions(self, batch: dict[str, Any]) -> Tensor:
         """Encode a batch as its dataloader gives it; returns region features (R, B, D)."""
@@ -129,164 +263,6 @@ class CMDGReID(IdentityModel):
         """Encode sentences; returns features (B, D) and how many sentences were cut."""
         tokens, num_cut = self.backbone.tokenize(list(sentences))
         return self.backbone.encode_text(tokens.to(self.backbone.norm_shared.weight.device)), num_cut
-
-    @property
-    def share(self) -> slice | None:
-        """Training images whose features this rank keeps: its share where the memory bank is sharded, None for all."""
-        return self.memory.held if self.memory is not None and self.memory.sharded else None
-
-    @property
-    def needs_bank(self) -> bool:
-        """Whether a loss term of the current stage reads the memory bank."""
-        return any(field.startswith('bank') for field in self.fields_read)
-
-    @property
-    def needs_captions(self) -> bool:
-        """Whether the current stage reads caption features; the memory bank keeps those of the parts."""
-        return self.needs_bank or any(field.startswith('caption_') for field in self.fields_read)
-
-    def remember_images(self, image_regions: Tensor) -> None:
-        """Keep the region features (n, R, D) of this rank's `share` for prompt learning and the bank's first fill."""
-        self.image_regions = image_regions
-
-    @torch.no_grad()
-    def start_bridging(
-        self,
-        caption_regions: Tensor | None,
-        fill_memory: bool = True,
-        prompts: Sequence[Tensor | None] | None = None,
-    ) -> None:
-        """Encode the identity prompts, and fill the memory bank from the remembered images.
-
-        Args:
-            caption_regions: Caption features (n, R, D) of this rank's `share`; None where no term reads captions.
-            fill_memory: Whether to fill the bank; not when it comes from a checkpoint.
-            prompts: The `moving_prompts` of the run that goes on; encoded here if None.
-        """
-        if caption_regions is not None:
-            if fill_memory or not self.trains_text:
-                self.memory.set_text(caption_regions[:, : len(PARTS)])
-            # A copy: a view would keep the part features alive, too.
-            self.caption_global = caption_regions[:, _GLOBAL].to(self.memory.text.dtype, copy=True)
-        everyone = torch.arange(self.prompts.num_identities, device=self.prompts.context.device)
-        self.prompt_features, self.domain_prompt_features = prompts or self._encode_prompts(everyone)
-        if fill_memory:
-            images = _needed(self.image_regions, 'image features of the memory bank', 'DomainBridgingHook')
-            rows = torch.arange(self.memory.held.start, self.memory.held.stop, device=images.device)
-            self.memory.fill(rows, images[:, : len(PARTS)].transpose(0, 1))
-        # From here on the image tower changes, and with it what the features would be.
-        self.image_regions = None
-
-    @property
-    def moving_prompts(self) -> tuple[Tensor | None, Tensor | None] | None:
-        """Features of the prompts, and of those with domains, if a resumed run could not encode the same ones again.
-
-        The stage keeps those that it began with, which a text tower that trains leaves behind.
-        """
-        moves = self.trains_text and self.prompt_features is not None
-        return (self.prompt_features, self.domain_prompt_features) if moves else None
-
-    # ------------------------------------------------------------------ the stages
-
-    @gives(*_IMAGE_FIELDS)
-    def warmup_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
-        """Named tensors of the image warm-up (CMDG, stage 1), of the batches of all ranks."""
-        features = self.backbone.encode_image(inputs)
-        labels = torch.cat([sample.gt_label for sample in data_samples])
-        token, width, regions = gather_batch(
-            features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
-        )
-        logits_width, logits_shared = self.head(width, regions[:, _GLOBAL])
-        labels, index = gather_batch(labels, _image_index(data_samples, labels.device))
-        return {
-            'labels': labels,
-            'domains': cast(Tensor, self.sample_domains)[index],
-            'image_index': index,
-            'epoch': self.stage_epoch,
-            'last_block_token': token,
-            'global_width': width,
-            'global_shared': regions[:, _GLOBAL],
-            'image_regions': regions.transpose(0, 1),
-            'logits_width': logits_width,
-            'logits_shared': logits_shared,
-        }
-
-    @gives(*_PROMPT_FIELDS)
-    def prompt_fields(self, image_index: Tensor) -> dict[str, Any]:
-        """Named tensors of identity-prompt learning (CMDG, intra-ID cross-modal regularization), of all ranks."""
-        images = _needed(self.image_regions, 'features of the training images', 'PromptLearningHook')
-        identities = cast(Tensor, self.sample_identities)
-        # An identity that stands several times in the batch is encoded once.
-        own, places = torch.unique(identities[image_index], return_inverse=True)
-        texts = [each[places] for each in self._encode_prompts(own) if each is not None]
-        (everyone,), texts = gather_batch(image_index), list(gather_batch(*texts))
-        images = lookup_rows(images[:, _GLOBAL], everyone, None if self.share is None else self.share.start)
-        return {
-            'labels': identities[everyone],
-            'domains': cast(Tensor, self.sample_domains)[everyone],
-            'epoch': self.stage_epoch,
-            'global_shared': images,
-            'prompt_texts': texts[0],
-        } | ({'domain_prompt_texts': texts[1]} if len(texts) > 1 else {})
-
-    def _encode_prompts(self, identities: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Encode identities' prompts, (C, D), and the same with their domains where there is a template for it."""
-        plain = self.backbone.encode_prompts(self.prompts(identities), self.prompts.template)
-        if self.prompts.domain_template is None:
-            return plain, None
-        filling = self.prompts.in_domain(identities, cast(Tensor, self.identity_domains)[identities])
-        return plain, self.backbone.encode_prompts(filling, self.prompts.domain_template)
-
-    @gives(*_IMAGE_FIELDS, 'parts', *_TEXT_FIELDS, *_BANK_FIELDS)
-    def bridging_fields(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
-        """Named tensors of inter-ID domain bridging (CMDG, stage 3), of all ranks; updates the memory bank first.
-
-        Captions and bank are left alone where no term reads them.
-        """
-        prompts = _needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook')
-        fields = self.warmup_fields(inputs, data_samples) | {'prompt_features': prompts}
-        if self.domain_prompt_features is not None:
-            fields['domain_prompt_features'] = self.domain_prompt_features
-        parts = fields['parts'] = fields['image_regions'][: len(PARTS)]
-        if not self.needs_captions:
-            return fields
-        captions = _needed(self.caption_global, 'features of the captions', 'DomainBridgingHook')
-        index = fields['image_index']
-        if self.trains_text:
-            (texts,) = gather_batch(self._encode_captions(data_samples))
-            new_text = texts[:, : len(PARTS)].transpose(0, 1).detach()
-        else:
-            rows = [lookup_rows(table, index, self.memory.first_row) for table in (self.memory.text, captions)]
-            texts, new_text = torch.cat([rows[0], rows[1][:, None]], dim=1), None
-        fields |= {'caption_regions': texts.transpose(0, 1), 'caption_global': texts[:, _GLOBAL]}
-        if not self.needs_bank:
-            return fields
-        if self.guard.undoes:
-            self.guard.undo_with(self.memory.keep_rows(index))
-        self.memory.update(index, parts.detach(), new_text)
-        bank = self.memory.searched
-        return fields | {
-            'bank': bank.image,
-            'bank_norms': bank.norms,
-            'bank_text': bank.text,
-            'bank_text_norms': bank.text_norms,
-            'bank_filled': bank.filled,
-            'bank_first_row': bank.first_row,
-            'bank_labels': self.sample_identities,
-            'bank_domains': self.sample_domains,
-        }
-
-    def _encode_captions(self, data_samples: list[Any]) -> Tensor:
-        """Encode the captions of a batch at the length of its longest, with gradients; (B, R, D)."""
-        missing = [sample for sample in data_samples if sample.get('captions') is None]
-        if missing:
-            raise ValueError(
-                "Training the text tower takes the captions of the batch: add 'captions' to PackInputs' algorithm_keys."
-            )
-        features, _ = self.encode_sentences([text for sample in data_samples for text in sample.captions])
-        return features.unflatten(0, (len(data_samples), len(REGIONS))).to(self.backbone.norm_shared.weight.dtype)
-
-    # ------------------------------------------------------------------ MMEngine's interface
 
     def extract_features(self, inputs: Tensor | None) -> Tensor:
         """Return the L2-normalized retrieval features (B, W + D) of normalized images (B, 3, H, W)."""
@@ -300,14 +276,91 @@ class CMDGReID(IdentityModel):
         """Do what `extract_features` does, under the name by which mmpretrain's inferencers ask."""
         return self.extract_features(inputs)
 
+    # ------------------------------------------------------------------ MMEngine's interface
 
-def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:
-    if any('image_index' not in sample for sample in data_samples):
-        raise ValueError("Training takes the images' positions: add 'image_index' to PackInputs' algorithm_keys.")
-    return torch.tensor([sample.image_index for sample in data_samples], device=device)
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        data_samples: list[Any] | None = None,
+        mode: str = 'tensor',
+        image_index: Tensor | None = None,
+    ) -> Any:
+        """Run the model.
+
+        Args:
+            inputs: Normalized images (B, 3, H, W).
+            data_samples: Their data samples.
+            mode: `tensor` returns retrieval features, `predict` stores them in the data samples, `loss` returns the
+                current stage's named losses.
+            image_index: Rows of the training set (B,), in place of images in the prompt stage.
+
+        Returns:
+            Features (B, W + D), the data samples, or a dict of losses.
+
+        Raises:
+            ValueError: If the mode is unknown.
+        """
+        if mode == 'loss':
+            batch = {'inputs': inputs, 'data_samples': data_samples, 'image_index': image_index}
+            return self.loss(**{name: value for name, value in batch.items() if value is not None})
+        if mode == 'tensor':
+            return self.extract_features(inputs)
+        if mode == 'predict':
+            for sample, feature in zip(data_samples or [], self.extract_features(inputs), strict=True):
+                sample.set_field(feature, 'feature')
+            return data_samples
+        raise ValueError(f"mode must be 'tensor', 'predict' or 'loss', got {mode!r}.")
+
+    def loss(self, **batch: Any) -> dict[str, Tensor]:
+        """Return the current stage's weighted losses of a batch by name.
+
+        Raises:
+            RuntimeError: If no stage was started.
+        """
+        stage = self._current()
+        fields = vars(stage.compute(self, batch))
+        return self.losses[stage.name]({name: value for name, value in fields.items() if value is not None})
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the losses, and stop (or note the batch as bad) if one is not finite; see the base class."""
+        total, log = super().parse_losses(losses)
+        self.guard.check(total, losses, self.stage)
+        return total, log
+
+    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """Train on a batch, unless it is bad and `on_nonfinite` is `skip`: then nothing is updated."""
+        with self.guard.step(self, optim_wrapper.optimizer, self.stage):
+            with optim_wrapper.optim_context(self):
+                losses = self(**self.data_preprocessor(data, True), mode='loss')
+            total, log = self.parse_losses(losses)
+            if not self.guard.batch_is_bad:
+                optim_wrapper.update_params(total)
+        return log
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        check_same_model(state_dict, f'{prefix}backbone.', self.backbone)
+        absent = [part for part in IDENTITY_PARTS if getattr(self, part) is None]
+        if self._images is None:
+            absent.append('losses')
+        leave_aside(state_dict, prefix, absent)
+        if 'losses' in absent:
+            own = cast(nn.ModuleDict, self.losses).state_dict(prefix=f'{prefix}losses.')
+            state_dict.update(own)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _needed(features: Tensor | None, what: str, hook: str) -> Tensor:
-    if features is None:
-        raise RuntimeError(f'The {what} are missing: add {hook} to custom_hooks, which prepares this stage.')
-    return features
+def build_part(config: dict[str, Any]) -> Any:
+    """Build a part of this model: names without prefix are ours, also inside another project's config."""
+    with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
+        return registry.build(dict(config))
+
+
+def _build_stages(configs: Mapping[str, dict[str, Any]]) -> nn.ModuleDict:
+    stages = nn.ModuleDict()
+    for name, config in configs.items():
+        stage = build_part(config)
+        if not isinstance(stage, TrainingStage):
+            raise ValueError(f'model.stages.{name}: {config["type"]} is not a TrainingStage.')
+        stage.name = name
+        stages[name] = stage
+    return stages

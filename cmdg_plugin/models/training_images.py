@@ -1,11 +1,33 @@
 """Whose pictures the training images are, and from where."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataSizes:
+    """How large training data and features are.
+
+    Attributes:
+        num_identities: C, identities in the training data.
+        num_domains: Domains in the training data.
+        num_samples: N, training images.
+        num_elsewhere: Fewest images of other domains that an image has.
+        width: W, width of the image tower's tokens.
+        embed_dim: D, width of the space shared with texts.
+    """
+
+    num_identities: int
+    num_domains: int
+    num_samples: int
+    num_elsewhere: int
+    width: int
+    embed_dim: int
 
 
 class TrainingImages(NamedTuple):
@@ -43,18 +65,16 @@ class TrainingImages(NamedTuple):
             raise ValueError('An identity stands in two domains; number the identities over all domains.')
         return cls(people, places, home)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many there are of what, by the names that modules take the numbers by.
-
-        Identities, domains, images, and the fewest images of other domains that an image has.
-        """
-        return {
-            'num_identities': len(self.identity_domains),
-            'num_domains': int(self.domains.max()) + 1,
-            'num_samples': len(self.identities),
-            'num_elsewhere': len(self.domains) - int(self.domains.bincount().max()),
-        }
+    def sizes(self, width: int, embed_dim: int) -> DataSizes:
+        """Count what there is, beside the widths of the backbone's features."""
+        return DataSizes(
+            num_identities=len(self.identity_domains),
+            num_domains=int(self.domains.max()) + 1,
+            num_samples=len(self.identities),
+            num_elsewhere=len(self.domains) - int(self.domains.bincount().max()),
+            width=width,
+            embed_dim=embed_dim,
+        )
 
 
 def _numbered(what: str, values: Sequence[int] | np.ndarray) -> Tensor:

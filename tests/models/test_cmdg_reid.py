@@ -1,4 +1,5 @@
 import copy
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,25 @@ def losses_of(model: CMDGReID, rows: list[int]) -> dict[str, torch.Tensor]:
     return model(**model.data_preprocessor(batch(rows)), mode='loss')
 
 
+@dataclass
+class Given:
+    """A preparation whose features are random, or given."""
+
+    resumed: bool = False
+    stages_done: tuple[str, ...] = ('prompt',)
+    images: torch.Tensor | None = None
+    generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(2))
+
+    def image_features(self, rows: slice | None) -> torch.Tensor:
+        return torch.randn(len(IDENTITIES), 4, 16, generator=self.generator) if self.images is None else self.images
+
+    def caption_features(self, rows: slice | None) -> torch.Tensor:
+        return torch.randn(len(IDENTITIES), 4, 16, generator=self.generator)
+
+
 def prepare_bridging(model: CMDGReID) -> None:
-    generator = torch.Generator().manual_seed(2)
     model.start_stage('bridging', IMAGE_SIDE)
-    model.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
-    model.start_bridging(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
+    model.prepare_stage(Given())
 
 
 def test_stages_train_what_they_name_and_never_what_is_always_frozen(model: CMDGReID):
@@ -94,7 +109,7 @@ def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
 
     features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
     regions, labels, index = features.shared_regions, torch.tensor(IDENTITIES)[rows], torch.tensor(rows)
-    captions = torch.cat([model.memory.text[index], model.caption_global[index][:, None]], dim=1).transpose(0, 1)
+    captions = torch.cat([model.memory.text[index], model.stages['bridging'].caption_global[index][:, None]], dim=1).transpose(0, 1)
     bank.update(index, regions[:3], captions[:3])
     part, neighbors = fn.part_neighbor_loss(regions[:3], bank.image, index, num_neighbors=10, scale=0.02)
     logits = model.head.classifier_width(model.head.neck_width(features.width_regions[3]))
@@ -106,7 +121,7 @@ def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
             + fn.batch_hard_triplet_loss(regions[3], labels)
         )
         + 1.5 * fn.caption_contrastive_loss(regions, captions)
-        + 0.8 * torch.nn.functional.cross_entropy(regions[3] @ model.prompt_features.T, labels)
+        + 0.8 * torch.nn.functional.cross_entropy(regions[3] @ model.stages['bridging'].prompt_features.T, labels)
         + 0.8 * part
         + fn.distribution_alignment_loss(regions[3], captions[3])
     )
@@ -115,8 +130,8 @@ def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
 
 
 def test_prompt_loss_reaches_only_the_prompts_of_the_batch(model: CMDGReID):
-    model.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=torch.Generator().manual_seed(2)))
     model.start_stage('prompt', ['prompts'])
+    model.prepare_stage(Given())
     losses = model(image_index=torch.tensor([0, 3, 4]), mode='loss')
     losses['loss_prompt'].backward()
     touched = model.prompts.context.grad.flatten(1).abs().sum(1) > 0
@@ -207,11 +222,9 @@ def captioned_batch(rows: list[int]) -> dict:
     return made
 
 
-def start_text_bridging(model: CMDGReID, trainable: list[str], fill_memory: bool = True) -> None:
-    generator = torch.Generator().manual_seed(2)
+def start_text_bridging(model: CMDGReID, trainable: list[str], resumed: bool = False) -> None:
     model.start_stage('bridging', trainable)
-    model.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=generator))
-    model.start_bridging(torch.randn(len(IDENTITIES), 4, 16, generator=generator), fill_memory)
+    model.prepare_stage(Given(resumed))
 
 
 def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model: CMDGReID):
@@ -236,7 +249,8 @@ def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGR
     text_model(**text_model.data_preprocessor(captioned_batch([0, 1, 3, 4])), mode='loss')
     state = {name: value.clone() for name, value in text_model.state_dict().items()}
     assert 'memory.text' in state
-    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE], fill_memory=False)
+    text_model.load_stage_state({})
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE], resumed=True)
     assert torch.equal(text_model.memory.text, state['memory.text'])
 
 
@@ -259,7 +273,7 @@ def test_a_batch_of_broken_captions_leaves_the_bank_alone(text_model: CMDGReID):
 def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
     text_model.start_stage('warmup', IMAGE_SIDE)
     with pytest.raises(ValueError, match='text_finetune_layers is 1, but this stage trains nothing of the text tower'):
-        text_model.check_trainable('bridging', IMAGE_SIDE)
+        text_model.check_stage('bridging', IMAGE_SIDE)
     start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
     with pytest.raises(ValueError, match="add 'captions' to PackInputs' algorithm_keys"):
         losses_of(text_model, [0, 1, 3, 4])
@@ -267,18 +281,18 @@ def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
 
 def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGReID):
     model.start_stage('prompt', ['prompts'])
-    model.remember_images(torch.zeros(len(IDENTITIES), 4, 16))
+    model.prepare_stage(Given())
     assert not model.changes_features
     model.start_stage('warmup', IMAGE_SIDE)
-    assert model.image_regions is not None
+    assert model.image_features is not None
     assert model.changes_features
     model.start_stage('bridging', IMAGE_SIDE)
-    assert model.image_regions is None
+    assert model.image_features is None
 
 
 def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config):
     tiny_config.model.losses['warm_up'] = []
-    with pytest.raises(ValueError, match=r"stages \['warm_up'\].*it runs \['bridging', 'prompt', 'warmup'\]"):
+    with pytest.raises(ValueError, match=r"stages \['warm_up'\], but there are \['warmup', 'prompt', 'bridging'\]: name"):
         MODELS.build(tiny_config.model)
 
 
@@ -286,13 +300,15 @@ def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config):
     model = MODELS.build(copy.deepcopy(tiny_config.model))
     model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
     model.start_stage('warmup', IMAGE_SIDE)
-    model.stage_epoch = 3
-    fields = model.warmup_fields(**model.data_preprocessor(batch([1, 7, 14])))
-    assert fields['domains'].tolist() == [0, 1, 1]
-    assert fields['image_index'].tolist() == [1, 7, 14]
-    assert fields['epoch'] == 3
-    model.remember_images(torch.zeros(15, 4, 16))
-    assert model.prompt_fields(torch.tensor([9, 0]))['domains'].tolist() == [1, 0]
+    model.start_epoch(3)
+    fields = model.stages['warmup'].compute(model, model.data_preprocessor(batch([1, 7, 14])))
+    assert fields.domains.tolist() == [0, 1, 1]
+    assert fields.image_index.tolist() == [1, 7, 14]
+    assert fields.epoch == 3
+    model.start_stage('prompt', ['prompts'])
+    model.prepare_stage(Given())
+    fields = model.stages['prompt'].compute(model, {'image_index': torch.tensor([9, 0])})
+    assert fields.domains.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize('stage', ['warmup', 'prompt', 'bridging'])
@@ -302,9 +318,10 @@ def test_stages_give_the_fields_that_they_promise(model: CMDGReID, stage: str):
     if stage == 'bridging':
         prepare_bridging(model)
     if stage == 'prompt':
-        model.remember_images(torch.zeros(15, 4, 16))
+        model.prepare_stage(Given())
         data = {'image_index': torch.tensor([9, 0])}
-    assert set(model.fields_given(stage)) == set(getattr(model, f'{stage}_fields')(**data))
+    fields = vars(model.stages[stage].compute(model, data))
+    assert set(model.stages[stage].provides(model)) == {name for name, value in fields.items() if value is not None}
 
 
 def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_config: Config):
@@ -319,9 +336,9 @@ def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_
         next(term for term in config.losses.bridging if term['name'] == 'part').update(changes)
         model = MODELS.build(config)
         model.bind_identities(IDENTITIES)
-        model.check_stage('warmup')
+        model.check_stage('warmup', IMAGE_SIDE)
         with pytest.raises(ValueError, match=message):
-            model.check_stage('bridging')
+            model.check_stage('bridging', IMAGE_SIDE)
 
 
 def test_samples_without_position_are_refused(model: CMDGReID):
@@ -340,15 +357,15 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
             term['num_neighbors'] = 3
     single = MODELS.build(copy.deepcopy(config))
     single.bind_identities(IDENTITIES)
-    single.check_stage('warmup')
+    single.check_stage('warmup', IMAGE_SIDE)
     with pytest.raises(ValueError, match='train on two or more sources'):
-        single.check_stage('bridging')
+        single.check_stage('bridging', IMAGE_SIDE)
     model = MODELS.build(config)
     model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
     prepare_bridging(model)
     before = losses_of(model, [0, 7, 14])
     assert not any(name.startswith('neighbors/text') for name in before)
-    model.stage_epoch = 1
+    model.start_epoch(1)
     after = losses_of(model, [0, 7, 14])
     assert float(after['neighbors/text_same_identity']) == 0
     assert float(after['neighbors/text_cross_domain']) == 1
@@ -372,7 +389,8 @@ def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config
     model = MODELS.build(copy.deepcopy(tiny_config.model))
     model.bind_identities(IDENTITIES, DOMAINS)
     prepare_bridging(model)
-    model.stage_epoch, rows, labels = 1, [0, 7, 14], torch.tensor(IDENTITIES)
+    model.start_epoch(1)
+    rows, labels = [0, 7, 14], torch.tensor(IDENTITIES)
     losses = losses_of(model, rows)
     text, index = model.memory.text, torch.tensor(rows)
     found = []
@@ -412,18 +430,19 @@ def domain_model(tiny_config: Config) -> CMDGReID:
 
 
 def test_prompts_are_encoded_with_the_domain_of_their_identity(domain_model: CMDGReID):
-    domain_model.remember_images(torch.zeros(15, 4, 16))
     domain_model.start_stage('prompt', ['prompts', 'losses.prompt'])
-    fields = domain_model.prompt_fields(torch.tensor([14, 0, 7]))
+    domain_model.prepare_stage(Given())
+    fields = domain_model.stages['prompt'].compute(domain_model, {'image_index': torch.tensor([14, 0, 7])})
     prompts, encode = domain_model.prompts, domain_model.backbone.encode_prompts
     people, places = prompts.context[[4, 0, 2]], prompts.domain_context[[1, 0, 1]]
-    torch.testing.assert_close(fields['prompt_texts'], encode(people))
-    torch.testing.assert_close(fields['domain_prompt_texts'], encode((people, places), DOMAIN_TEMPLATE))
+    torch.testing.assert_close(fields.prompt_texts, encode(people))
+    torch.testing.assert_close(fields.domain_prompt_texts, encode((people, places), DOMAIN_TEMPLATE))
     domain_model.start_stage('bridging', IMAGE_SIDE)
-    domain_model.start_bridging(torch.zeros(15, 4, 16), fill_memory=False)
+    domain_model.prepare_stage(Given())
     everyone = encode((prompts.context, prompts.domain_context[[0, 0, 1, 1, 1]]), DOMAIN_TEMPLATE)
-    fields = domain_model.bridging_fields(**domain_model.data_preprocessor(batch([0, 1, 3])))
-    torch.testing.assert_close(fields['domain_prompt_features'], everyone)
+    data = domain_model.data_preprocessor(batch([0, 1, 3]))
+    fields = domain_model.stages['bridging'].compute(domain_model, data)
+    torch.testing.assert_close(fields.domain_prompt_features, everyone)
 
 
 def test_a_terms_parameters_are_sized_by_the_data_and_trained_by_name(domain_model: CMDGReID):
@@ -451,9 +470,8 @@ def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config):
     model = MODELS.build(copy.deepcopy(tiny_config.model))
     model.bind_identities(IDENTITIES)
     model.start_stage('bridging', IMAGE_SIDE)
-    assert not model.needs_bank
-    assert not model.needs_captions
-    model.start_bridging(None, fill_memory=False)
+    model.prepare_stage(Given())
+    assert model.stages['bridging'].caption_global is None
     assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_triplet', 'loss_prompt'}
     assert model.memory is None
 
@@ -464,8 +482,7 @@ def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config):
     model = MODELS.build(copy.deepcopy(tiny_config.model))
     model.bind_identities(IDENTITIES)
     model.start_stage('bridging', IMAGE_SIDE)
-    assert not model.needs_bank
-    model.start_bridging(torch.randn(15, 4, 16), fill_memory=False)
+    model.prepare_stage(Given())
     assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_caption', 'loss_alignment'}
     assert not model.memory.filled.any()
 
@@ -484,7 +501,7 @@ def test_every_stage_in_half_precision_stays_near_full_precision(
             prepare_bridging(twin)
         else:
             twin.start_stage(stage, trainable)
-            twin.remember_images(torch.randn(len(IDENTITIES), 4, 16, generator=torch.Generator().manual_seed(2)))
+            twin.prepare_stage(Given())
         with torch.autocast('cpu', dtype, enabled=half):
             losses = twin(image_index=torch.tensor(rows), mode='loss') if stage == 'prompt' else losses_of(twin, rows)
         total, _ = twin.parse_losses(losses)

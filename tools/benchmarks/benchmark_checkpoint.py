@@ -34,8 +34,8 @@ class Saving(Hook):
         model, images = runner.model, len(runner.train_loop.dataset)
         dim = model.backbone.embed_dim
         model.memory.fill(torch.arange(images), torch.randn(len(PARTS), images, dim))
-        model.caption_global = torch.randn(images, dim)
-        model.prompt_features = torch.randn(runner.train_loop.dataset.num_identities, dim)
+        model.stages['bridging'].caption_global = torch.randn(images, dim)
+        model.stages['bridging'].prompt_features = torch.randn(runner.train_loop.dataset.num_identities, dim)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
         """Save what MMEngine's CheckpointHook saves, and stop."""

@@ -65,7 +65,7 @@ class Comparison(Hook):
         """Stand in for the encoding pass."""
         model = runner.model
         shape = len(runner.train_loop.dataset), 4, model.backbone.embed_dim
-        model.remember_images(torch.randn(shape, device=model.sample_identities.device))
+        model.image_features = torch.randn(shape, device=model.images.identities.device)
         self.bare = bare_work(model)
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -13,6 +13,7 @@ tower and captions that guide the bridging.
 import argparse
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,27 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@dataclass(frozen=True)
+class MadeUp:
+    """A stage's preparation from features that are given."""
+
+    images: Tensor
+    captions: Tensor
+    resumed: bool = False
+    stages_done: tuple[str, ...] = ('prompt',)
+
+    def image_features(self, rows: slice | None) -> Tensor:
+        """Features of the images."""
+        return self.images
+
+    def caption_features(self, rows: slice | None) -> Tensor:
+        """Features of their captions."""
+        return self.captions
+
+    def restore_bank(self, memory: Any) -> None:
+        """There is nothing to restore."""
+
+
 def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
     """Build the model of a recipe in its bridging stage, and a batch of 4 images per identity."""
     torch.manual_seed(0)
@@ -59,7 +81,7 @@ def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
     identities = torch.arange(arguments.images) % arguments.identities
     model.bind_identities(identities, identities % DOMAINS)
     model.to(arguments.device).start_stage('bridging', TRAINED)
-    model.stage_epoch = 1  # from which on captions guide
+    model.start_epoch(1)  # from which on captions guide
     people = torch.randperm(arguments.identities)[: arguments.batch // 4]
     index = (people.repeat_interleave(4) + arguments.identities * torch.arange(4).repeat(len(people))).tolist()
     batch = {
@@ -70,7 +92,7 @@ def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
     wrapper = AmpOptimWrapper(dtype=arguments.amp, optimizer=optimizer) if arguments.amp else OptimWrapper(optimizer)
     rows = torch.tensor(index, device=arguments.device)
     sentences = [[sentence(seed, 30 - 6 * (region < 3)) for seed in index] for region in range(4)]
-    setup = Setup(model.train(), wrapper, batch, rows, model.sample_identities[rows], sentences)
+    setup = Setup(model.train(), wrapper, batch, rows, model.images.identities[rows], sentences)
     fill_memories(setup, arguments)
     return setup
 
@@ -93,8 +115,8 @@ def fill_memories(setup: Setup, arguments: argparse.Namespace) -> None:
     captions = torch.randn(regions, device=arguments.device)
     with torch.no_grad(), setup.optimizer.optim_context(model):
         captions[setup.index] = encode_captions(setup).transpose(0, 1).float()
-    model.remember_images(functional.layer_norm(torch.randn(regions, device=arguments.device), regions[-1:]))
-    model.start_bridging(captions)
+    images = functional.layer_norm(torch.randn(regions, device=arguments.device), regions[-1:])
+    model.prepare_stage(MadeUp(images, captions))
     setup.image_list, setup.text_list = ([*bank.clone()] for bank in (model.memory.image, model.memory.text))
 
 

@@ -74,7 +74,7 @@ def sorted_part_loss(setup: Setup, parts: Tensor, bank: Tensor) -> tuple[Tensor,
         nearest, order = distance.sort(dim=1)
         weights = torch.exp(-SCALE * nearest)
         losses.append(-torch.log(weights[:, :NEIGHBORS].sum(1) / weights.sum(1)).mean())
-        labels.append(setup.model.sample_identities[order[:, :NEIGHBORS]])
+        labels.append(setup.model.images.identities[order[:, :NEIGHBORS]])
     return torch.stack(losses).mean(), torch.cat(labels, dim=1)
 
 
@@ -93,7 +93,7 @@ def released_loss(setup: Setup) -> Tensor:
     soft = 0.5 * functional.one_hot(setup.labels, logits.shape[1]) + 0.5 * histogram
     identity = functional.cross_entropy(logits, setup.labels, label_smoothing=0.1)
     identity = 0.5 * identity + 0.5 * functional.cross_entropy(logits, soft)
-    prompt = functional.cross_entropy((shared @ model.prompt_features.T).float(), setup.labels)
+    prompt = functional.cross_entropy((shared @ model.stages['bridging'].prompt_features.T).float(), setup.labels)
     return (
         2.5 * (1.5 * identity + batch_hard_triplet_loss(shared, setup.labels))
         + 1.5 * caption_contrastive_loss(regions, captions)

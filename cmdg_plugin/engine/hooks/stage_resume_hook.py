@@ -5,7 +5,9 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from cmdg_plugin.checkpoints.bank_shards import keep_shard
 from cmdg_plugin.checkpoints.reading import check_finite
+from cmdg_plugin.engine.encoding import plain_model
 
 
 class StageResumeHook(Hook):
@@ -28,7 +30,15 @@ class StageResumeHook(Hook):
             raise FloatingPointError(str(error)) from None
         meta = checkpoint['meta']
         meta['stage_position'] = runner.train_loop.describe_position(meta['epoch'])
+        checkpoint.update(plain_model(runner.model).stage_state())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Build the optimizer that the checkpoint's state belongs to."""
+        """Build the optimizer that the checkpoint's state belongs to, and hand the stages what they kept."""
         runner.train_loop.prepare_to_load(checkpoint)
+        plain_model(runner.model).load_stage_state(checkpoint)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Write this rank's rows of a sharded bank, before the checkpoint of the epoch: every rank has its own."""
+        model = plain_model(runner.model)
+        if model.kept_rows is not None and model.memory.filled.all():
+            keep_shard(runner, model.memory)

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.models.losses import TermGradient, measure_terms
-from cmdg_plugin.models.staged_model import begins
+from cmdg_plugin.models.trainable import has_prefix
 
 
 class MeasuredTerms(Exception):
@@ -36,7 +36,7 @@ class TermGradientHook(Hook):
             MeasuredTerms: When all is measured.
         """
         model = plain_model(runner.model)
-        chosen = [parameter for name, parameter in model.named_parameters() if begins(name, self.parameters)]
+        chosen = [parameter for name, parameter in model.named_parameters() if has_prefix(name, self.parameters)]
         model.train()
         for batch in islice(runner.train_loop.dataloader, self.num_batches):
             losses = model(**model.data_preprocessor(batch, True), mode='loss')

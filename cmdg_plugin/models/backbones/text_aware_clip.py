@@ -136,6 +136,11 @@ class TextAwareCLIP(BaseModule):
         for module in (self.clip.visual, self.norm_width, self.norm_shared):
             module.requires_grad_(trainable)
 
+    def image_parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the parameters of the image tower and of the norms of its features."""
+        for module in (self.clip.visual, self.norm_width, self.norm_shared):
+            yield from module.parameters()
+
     def text_parameters(self) -> Iterator[nn.Parameter]:
         """Go through the parameters of the text tower."""
         for module in text_tower_modules(self.clip):

@@ -1,5 +1,6 @@
 """Losses: one file each, a pure tensor function beside a thin registered module; `LossTerms` combines them."""
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.losses.batch_hard_triplet_loss import BatchHardTripletLoss, batch_hard_triplet_loss
 from cmdg_plugin.models.losses.caption_contrastive_loss import CaptionContrastiveLoss, caption_contrastive_loss
 from cmdg_plugin.models.losses.distribution_alignment_loss import (
@@ -26,6 +27,7 @@ __all__ = [
     'CaptionContrastiveLoss',
     'DistributionAlignmentLoss',
     'DomainAdversarialLoss',
+    'LossTerm',
     'LossTerms',
     'NeighborDiagnostics',
     'PartNeighborLoss',

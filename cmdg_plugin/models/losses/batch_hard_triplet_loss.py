@@ -3,9 +3,10 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.utils import check_integers, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -64,7 +65,7 @@ def batch_hard_triplet_loss(features: Tensor, labels: Tensor, *, margin: float |
 
 
 @MODELS.register_module()
-class BatchHardTripletLoss(nn.Module):
+class BatchHardTripletLoss(LossTerm):
     """Module form of `batch_hard_triplet_loss`.
 
     Args:

@@ -1,9 +1,10 @@
 """Contrast between the regions of images and their captions (L_cap)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -40,7 +41,7 @@ def caption_contrastive_loss(image_regions: Tensor, text_regions: Tensor, *, tem
 
 
 @MODELS.register_module()
-class CaptionContrastiveLoss(nn.Module):
+class CaptionContrastiveLoss(LossTerm):
     """Module form of `caption_contrastive_loss`.
 
     Args:

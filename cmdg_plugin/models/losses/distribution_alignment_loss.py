@@ -1,9 +1,10 @@
 """Maximum mean discrepancy between image and caption features (L_mmd)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -55,7 +56,7 @@ def distribution_alignment_loss(image: Tensor, text: Tensor, *, bandwidth: float
 
 
 @MODELS.register_module()
-class DistributionAlignmentLoss(nn.Module):
+class DistributionAlignmentLoss(LossTerm):
     """Module form of `distribution_alignment_loss`.
 
     Args:

@@ -9,6 +9,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from cmdg_plugin.models.identity_count import guard_identity_count
+from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.models.utils import check_count, check_indices, check_positive, check_sizes, full_precision
 from cmdg_plugin.registry import MODELS
 
@@ -69,7 +71,7 @@ def domain_adversarial_loss(
 
 
 @MODELS.register_module()
-class DomainAdversarialLoss(nn.Module):
+class DomainAdversarialLoss(LossTerm):
     """Module form of `domain_adversarial_loss`, with a classifier of one hidden layer.
 
     The classifier is made when the model is bound to training data, which says how many domains there are. Its layers
@@ -91,31 +93,19 @@ class DomainAdversarialLoss(nn.Module):
         self.hidden = hidden
         self.classifier: nn.Sequential | None = None
 
-    def bind_data(self, embed_dim: int, num_domains: int) -> None:
-        """Make the classifier of features of `embed_dim` numbers.
-
-        Args:
-            embed_dim: Width of the features.
-            num_domains: Number of domains in the training data.
-        """
+    def bind_data(self, sizes: DataSizes) -> None:
+        """Make the classifier of features in the shared width; see the base class."""
         self.classifier = nn.Sequential(
-            nn.Linear(embed_dim, self.hidden),
+            nn.Linear(sizes.embed_dim, self.hidden),
             nn.LayerNorm(self.hidden),
             nn.ReLU(),
-            nn.Linear(self.hidden, num_domains),
+            nn.Linear(self.hidden, sizes.num_domains),
         )
-        guard_identity_count(self.classifier, num_domains, '3.weight', what='domains')
+        guard_identity_count(self.classifier, sizes.num_domains, '3.weight', what='domains')
 
-    def check_data(self, num_domains: int) -> None:
-        """Check that there is something to hide, before any epoch is trained.
-
-        Args:
-            num_domains: Number of domains in the training data.
-
-        Raises:
-            ValueError: If there is a single one.
-        """
-        if num_domains < 2:
+    def check_data(self, sizes: DataSizes) -> None:
+        """Check that there are two domains to hide from each other; see the base class."""
+        if sizes.num_domains < 2:
             raise ValueError(
                 f'{type(self).__name__}: the training data has one domain, so there is nothing to hide; train on two '
                 'or more sources, or leave this term out'
@@ -129,7 +119,7 @@ class DomainAdversarialLoss(nn.Module):
         """
         if self.classifier is None:
             raise RuntimeError(
-                'DomainAdversarialLoss has no classifier yet: bind_data(embed_dim, num_domains) makes it, which '
+                'DomainAdversarialLoss has no classifier yet: bind_data(sizes) makes it, which '
                 'CMDGReID.bind_identities calls.'
             )
         with full_precision(features.device):

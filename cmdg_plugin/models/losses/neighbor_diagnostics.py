@@ -1,8 +1,12 @@
 """What the log says about the neighbors that bridging finds."""
 
-import torch
-from torch import Tensor, nn
+from typing import ClassVar
 
+import torch
+from torch import Tensor
+
+from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.memory import BankRows, check_bank
 from cmdg_plugin.registry import MODELS
 
 
@@ -49,19 +53,15 @@ def describe_neighbors(
 
 
 @MODELS.register_module()
-class NeighborDiagnostics(nn.Module):
+class NeighborDiagnostics(LossTerm):
     """Module form of `describe_neighbors`, for the list of a stage's terms; its shares go to the log."""
 
     has_loss = False
+    renamed_inputs: ClassVar = {'bank_labels': 'bank', 'bank_domains': None}
 
     def forward(
-        self,
-        neighbors: Tensor,
-        labels: Tensor,
-        domains: Tensor,
-        bank_labels: Tensor,
-        bank_domains: Tensor,
-        text_neighbors: Tensor | None = None,
+        self, neighbors: Tensor, labels: Tensor, domains: Tensor, bank: BankRows, text_neighbors: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Return the shares; arguments as `describe_neighbors` has them."""
-        return describe_neighbors(neighbors, labels, domains, bank_labels, bank_domains, text_neighbors)
+        """Return the shares; arguments as `describe_neighbors` has them, the bank knows its rows' owners."""
+        check_bank(type(self).__name__, bank)
+        return describe_neighbors(neighbors, labels, domains, bank.labels, bank.domains, text_neighbors)

@@ -3,9 +3,12 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.losses.neighbor_pull import NeighborPull
+from cmdg_plugin.models.memory import BankRows, check_bank
+from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.models.utils import (
     check_count,
     check_fraction,
@@ -129,7 +132,7 @@ def _check_enough(num_neighbors: int, others: int) -> None:
 
 
 @MODELS.register_module()
-class PartNeighborLoss(nn.Module):
+class PartNeighborLoss(LossTerm):
     """Module form of `part_neighbor_loss`.
 
     Args:
@@ -139,6 +142,7 @@ class PartNeighborLoss(nn.Module):
     """
 
     needed_by: ClassVar = {'text_weight': 'text_neighbors'}
+    renamed_inputs: ClassVar = {'positions': 'image_index', 'valid': None, 'bank_norms': None, 'first_row': None}
 
     def __init__(self, num_neighbors: int = 10, scale: float = 0.02, text_weight: float = 1.0) -> None:
         super().__init__()
@@ -149,37 +153,35 @@ class PartNeighborLoss(nn.Module):
         self.scale = scale
         self.text_weight = text_weight
 
-    def check_data(self, num_samples: int) -> None:
-        """Check that there are enough neighbors, before any epoch is trained.
-
-        Args:
-            num_samples: Number of training images.
-
-        Raises:
-            ValueError: If there are not.
-        """
-        _check_enough(self.num_neighbors, num_samples - 1)
+    def check_data(self, sizes: DataSizes) -> None:
+        """Check that there are enough neighbors; see the base class."""
+        _check_enough(self.num_neighbors, sizes.num_samples - 1)
 
     def forward(
         self,
         parts: Tensor,
-        bank: Tensor,
-        positions: Tensor,
-        valid: Tensor | None = None,
-        bank_norms: Tensor | None = None,
-        first_row: int | None = None,
+        bank: BankRows,
+        image_index: Tensor,
         text_neighbors: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the loss and the (P, B, k) neighbors; arguments as `part_neighbor_loss` has them."""
+        """Return the loss and the (P, B, k) neighbors.
+
+        Args:
+            parts: (P, B, D) part features of the batch.
+            bank: The rows that this process searches.
+            image_index: (B,) each sample's own row in the whole bank.
+            text_neighbors: (B, K) rows of the whole bank, as `TextNeighborSearch` returns them.
+        """
+        check_bank(type(self).__name__, bank)
         return part_neighbor_loss(
             parts,
-            bank,
-            positions,
+            bank.image,
+            image_index,
             num_neighbors=self.num_neighbors,
             scale=self.scale,
-            valid=valid,
-            bank_norms=bank_norms,
-            first_row=first_row,
+            valid=bank.filled,
+            bank_norms=bank.norms,
+            first_row=bank.first_row,
             text_neighbors=text_neighbors,
             text_weight=self.text_weight,
         )

@@ -1,8 +1,11 @@
 """Classification of images by the identities' learned prompts (L_prompt)."""
 
-from torch import Tensor, nn
+from typing import ClassVar
+
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.utils import check_fraction, check_indices, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -35,18 +38,20 @@ def prompt_classification_loss(image: Tensor, prompts: Tensor, targets: Tensor, 
 
 
 @MODELS.register_module()
-class PromptClassificationLoss(nn.Module):
+class PromptClassificationLoss(LossTerm):
     """Module form of `prompt_classification_loss`.
 
     Args:
         smoothing: Mass spread evenly over all identities, in [0, 1].
     """
 
+    renamed_inputs: ClassVar = {'prompts': 'prompt_features', 'targets': 'labels'}
+
     def __init__(self, smoothing: float = 0.0) -> None:
         super().__init__()
         check_fraction(type(self).__name__, smoothing=smoothing)
         self.smoothing = smoothing
 
-    def forward(self, image: Tensor, prompts: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, image: Tensor, prompt_features: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of (B, D) image features, (C, D) prompt features and (B,) identities."""
-        return prompt_classification_loss(image, prompts, targets, smoothing=self.smoothing)
+        return prompt_classification_loss(image, prompt_features, labels, smoothing=self.smoothing)

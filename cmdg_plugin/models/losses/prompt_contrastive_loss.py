@@ -1,8 +1,9 @@
 """Supervised contrast between images and the prompts of their identities (the prompt stage's loss)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.utils import check_integers, check_positive, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -43,7 +44,7 @@ def prompt_contrastive_loss(image: Tensor, text: Tensor, labels: Tensor, *, temp
 
 
 @MODELS.register_module()
-class PromptContrastiveLoss(nn.Module):
+class PromptContrastiveLoss(LossTerm):
     """Module form of `prompt_contrastive_loss`.
 
     Args:

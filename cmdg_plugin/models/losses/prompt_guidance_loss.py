@@ -1,8 +1,11 @@
 """Images between two sentences about their identity, one of which names the domain."""
 
-from torch import Tensor, nn
+from typing import ClassVar
+
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.utils import check_indices, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -43,9 +46,13 @@ def prompt_guidance_loss(image: Tensor, prompts: Tensor, domain_prompts: Tensor,
 
 
 @MODELS.register_module()
-class PromptGuidanceLoss(nn.Module):
+class PromptGuidanceLoss(LossTerm):
     """Module form of `prompt_guidance_loss`."""
 
-    def forward(self, image: Tensor, prompts: Tensor, domain_prompts: Tensor, targets: Tensor) -> Tensor:
+    renamed_inputs: ClassVar = {
+        **{'prompts': 'prompt_features', 'domain_prompts': 'domain_prompt_features', 'targets': 'labels'}
+    }
+
+    def forward(self, image: Tensor, prompt_features: Tensor, domain_prompt_features: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of (B, D) image features, two (C, D) prompt features and (B,) identities."""
-        return prompt_guidance_loss(image, prompts, domain_prompts, targets)
+        return prompt_guidance_loss(image, prompt_features, domain_prompt_features, labels)

@@ -3,9 +3,11 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.memory import BankRows, check_bank
 from cmdg_plugin.models.utils import check_fraction, check_indices, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -86,7 +88,7 @@ def _check_masses(owner: str, smoothing: float, soft_weight: float, soft_ratio: 
 
 
 @MODELS.register_module()
-class SoftIdentityLoss(nn.Module):
+class SoftIdentityLoss(LossTerm):
     """Module form of `soft_identity_loss`, which looks the neighbors' identities up itself.
 
     Args:
@@ -96,6 +98,7 @@ class SoftIdentityLoss(nn.Module):
         text_ratio: Mass of the neighbors found by their captions; at most `1 - soft_ratio`.
     """
 
+    renamed_inputs: ClassVar = {'targets': 'labels', 'bank_labels': 'bank'}
     needed_by: ClassVar = {'soft_weight': 'neighbors', 'soft_ratio': 'neighbors', 'text_ratio': 'text_neighbors'}
 
     def __init__(
@@ -111,33 +114,34 @@ class SoftIdentityLoss(nn.Module):
     def forward(
         self,
         logits: Tensor,
-        targets: Tensor,
+        labels: Tensor,
         neighbors: Tensor | None = None,
-        bank_labels: Tensor | None = None,
+        bank: BankRows | None = None,
         text_neighbors: Tensor | None = None,
     ) -> Tensor:
         """Return the loss.
 
         Args:
             logits: (B, C) scores.
-            targets: (B,) own identities.
+            labels: (B,) own identities.
             neighbors: (P, B, k) rows of the memory bank, as `PartNeighborLoss` returns them.
-            bank_labels: (N,) identity of every row of the memory bank; needed with `neighbors`.
+            bank: The memory bank, which knows its rows' identities; needed with `neighbors`.
             text_neighbors: (B, K) rows of the memory bank, as `TextNeighborSearch` returns them; the mass of a missing
                 one (-1) stays with the own identity.
 
         Raises:
-            ValueError: If one of `neighbors` and `bank_labels` came without the other, or `text_neighbors` without
+            ValueError: If one of `neighbors` and `bank` came without the other, or `text_neighbors` without
                 them, or one is no row of the bank; and as `soft_identity_loss`.
         """
+        owners = None if bank is None else check_bank(type(self).__name__, bank).labels
         return soft_identity_loss(
             logits,
-            targets,
-            self._neighbor_labels(targets, neighbors, bank_labels),
+            labels,
+            self._neighbor_labels(labels, neighbors, owners),
             smoothing=self.smoothing,
             soft_weight=self.soft_weight,
             soft_ratio=self.soft_ratio,
-            text_labels=self._text_labels(targets, text_neighbors, bank_labels),
+            text_labels=self._text_labels(labels, text_neighbors, owners),
             text_ratio=self.text_ratio,
         )
 
@@ -146,8 +150,8 @@ class SoftIdentityLoss(nn.Module):
         if neighbors is None and bank_labels is None:
             return None
         if neighbors is None or bank_labels is None:
-            missing = 'neighbors' if neighbors is None else 'bank_labels'
-            raise ValueError(f'{owner}: neighbors and bank_labels come together, but {missing} is missing')
+            missing = 'neighbors' if neighbors is None else 'bank'
+            raise ValueError(f'{owner}: neighbors and bank come together, but {missing} is missing')
         sizes = check_sizes(owner, targets=(targets, 'B'), neighbors=(neighbors, 'PBk'), bank_labels=(bank_labels, 'N'))
         check_indices(owner, 'neighbors', neighbors, sizes['N'], 'entries in the memory bank')
         return torch.index_select(bank_labels, 0, neighbors.transpose(0, 1).reshape(-1)).view(sizes['B'], -1)
@@ -157,7 +161,7 @@ class SoftIdentityLoss(nn.Module):
             return None
         owner = type(self).__name__
         if bank_labels is None:
-            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank_labels, but those are missing')
+            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank, but those are missing')
         check_sizes(owner, targets=(targets, 'B'), text_neighbors=(text_neighbors, 'BK'))
         rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
         check_indices(owner, 'text_neighbors', rows, len(bank_labels), 'entries in the memory bank')

@@ -8,7 +8,10 @@ from typing import Any
 
 from torch import nn
 
+from cmdg_plugin.models.losses.base import BASE_MEMBERS, LossTerm
 from cmdg_plugin.registry import MODELS
+
+_PARTS_OF_BANK = ('bank_labels', 'bank_text')
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def read_terms(configs: Sequence[Mapping[str, Any]]) -> tuple[tuple[Term, ...], 
         term, module_config = _parse(index, config)
         _check_unique(term, terms)
         module = _build(term, module_config)
-        term = _without_loss(term, config) if not getattr(module, 'has_loss', True) else term
+        term = _without_loss(term, config) if not has_loss(module) else term
+        term = replace(term, inputs=_fill_inputs(term, module))
         _check_inputs(term, module)
         _check_options(term, module_config, module)
         modules[term.key] = module
@@ -68,11 +72,11 @@ def _parse(index: int, config: Mapping[str, Any]) -> tuple[Term, dict[str, Any]]
     if not isinstance(config, Mapping):
         raise ValueError(f'loss term {index}: expected a dict, got {type(config).__name__}')
     rest = dict(config)
-    missing = [key for key in ('type', 'name', 'inputs') if key not in rest]
+    missing = [key for key in ('type', 'name') if key not in rest]
     if missing:
         raise ValueError(f'loss term {index} lacks {", ".join(missing)}; it has {", ".join(rest) or "nothing"}')
     name, weight = rest.pop('name'), rest.pop('weight', 1.0)
-    inputs, outputs = rest.pop('inputs'), rest.pop('outputs', ())
+    inputs, outputs = rest.pop('inputs', {}), rest.pop('outputs', ())
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f'loss term {index}: name must be a word like soft_identity, got {name!r}')
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
@@ -106,25 +110,51 @@ def _build(term: Term, config: dict[str, Any]) -> nn.Module:
         raise ValueError(f"loss term '{term.name}': {config['type']} does not take these arguments: {error}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"loss term '{term.name}': {config['type']} is no nn.Module but {type(module).__name__}")
+    stray = [name for name in BASE_MEMBERS if hasattr(module, name) and not isinstance(module, LossTerm)]
+    if stray:
+        raise ValueError(
+            f"loss term '{term.name}': {type(module).__name__} has {', '.join(stray)}, which only counts in a subclass "
+            'of cmdg_plugin.models.losses.LossTerm: derive it from there'
+        )
     return module
 
 
-def _check_inputs(term: Term, module: nn.Module) -> None:
+def has_loss(module: nn.Module) -> bool:
+    """Whether a term's module returns a loss; any module does that does not say otherwise."""
+    return not isinstance(module, LossTerm) or module.has_loss
+
+
+def _fill_inputs(term: Term, module: nn.Module) -> dict[str, str]:
+    """Name the field of each argument: as the config says, else the one of the argument's own name."""
+    renamed = module.renamed_inputs if isinstance(module, LossTerm) else {}
+    named = {renamed.get(argument, argument): field for argument, field in term.inputs.items()}
+    # An older config names a part of the bank; what is asked for now is the bank.
+    given = {
+        argument: 'bank' if argument == 'bank' and field in _PARTS_OF_BANK else field
+        for argument, field in named.items()
+        if argument is not None
+    }
+    return {name: name for name, p in _arguments(module).items() if p.default is p.empty} | given
+
+
+def _arguments(module: nn.Module) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(module.forward).parameters.values()
-    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def _check_inputs(term: Term, module: nn.Module) -> None:
+    named = _arguments(module)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(module.forward).parameters.values())
     unknown = [argument for argument in term.inputs if argument not in named and not takes_any]
-    missing = [name for name, p in named.items() if p.default is p.empty and name not in term.inputs]
-    for wrong, problem in ((unknown, 'does not take'), (missing, 'also needs')):
-        if wrong:
-            raise ValueError(
-                f"loss term '{term.name}': {type(module).__name__}.forward {problem} {', '.join(wrong)}; "
-                f'it takes {", ".join(named)}'
-            )
+    if unknown:
+        raise ValueError(
+            f"loss term '{term.name}': {type(module).__name__}.forward does not take {', '.join(unknown)}; "
+            f'it takes {", ".join(named)}'
+        )
 
 
 def _check_options(term: Term, config: Mapping[str, Any], module: nn.Module) -> None:
-    for option, argument in getattr(module, 'needed_by', {}).items():
+    for option, argument in (module.needed_by if isinstance(module, LossTerm) else {}).items():
         if config.get(option) and argument not in term.inputs:
             raise ValueError(
                 f"loss term '{term.name}': {option}={config[option]} does nothing without {argument}; name the field "

@@ -1,13 +1,14 @@
 """The list of loss terms of a stage, as a config writes it."""
 
-import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.losses.term_config import Term, read_terms
+from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.registry import MODELS
 
 
@@ -18,34 +19,28 @@ class LossTerms(nn.Module):
     A new term is one registered class and one entry here::
 
         LossTerms([
-            dict(type='PartNeighborLoss', name='part', weight=0.8, num_neighbors=10,
-                 inputs=dict(parts='image_parts', bank='bank', positions='image_index'), outputs=['neighbors']),
+            dict(type='PartNeighborLoss', name='part', weight=0.8, num_neighbors=10, outputs=['neighbors']),
             dict(type='SoftIdentityLoss', name='sid', weight=3.75,
-                 inputs=dict(logits='logits', targets='labels', neighbors='neighbors', bank_labels='bank_labels')),
+                 inputs=dict(logits='logits_width', neighbors='neighbors', bank='bank')),
         ])
 
     A term with weight 0 is not computed, unless a later term that is computed reads one of its outputs; then it runs
     without gradient. Neither way is it reported.
 
-    A module whose class says `has_loss = False` has no weight: it returns what its `outputs` name, and is computed only
-    if a term that is computed reads one of them; or it returns a dict of numbers for the log, `<name>/<key>`.
+    A module without a loss (see `LossTerm`) has no weight: it returns what its `outputs` name, and is computed only if
+    a term that is computed reads one of them; or it returns a dict of numbers for the log, `<name>/<key>`.
 
-    A term may have parameters: name it in the stage's `trainable`, as `losses.<stage>`. Where the training data decides
-    their number, the module has a method `bind_data` that makes them; it is given, by name, what it asks for. In the
-    same way, `check_data` may refuse training data that the module can do nothing with.
-
-    An option that does nothing without one of the inputs stands with it in the class's `needed_by`, so that an entry
-    that sets the one and forgets the other is refused.
+    A term may have parameters: name it in the stage's `trainable`, as `losses.<stage>`.
 
     Args:
         terms: One dict a term: `type` (any module of the `MODELS` registries) and its arguments; `name` (unique; the
-            loss is reported as `loss_<name>`); `inputs`, field name by argument of the module's `forward`; optionally
-            `weight` (finite, default 1) and `outputs`, names for what `forward` returns behind the loss.
+            loss is reported as `loss_<name>`); optionally `inputs`, field name by argument of the module's `forward`
+            (default: an argument without a default gets the field of its own name), `weight` (finite, default 1) and
+            `outputs`, names for what `forward` returns after the loss.
 
     Raises:
         ValueError: If a name or an output stands twice, a weight is not a finite number, a module does not take one of
-            the keys, its `forward` lacks one of `inputs` or needs an argument that is not among them, or an option
-            lacks its input.
+            the keys, its `forward` lacks one of `inputs`, or an option lacks its input.
     """
 
     def __init__(self, terms: Sequence[Mapping[str, Any]]) -> None:
@@ -55,51 +50,40 @@ class LossTerms(nn.Module):
         self.losses = nn.ModuleDict(modules)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all terms, in order."""
-        return tuple(term.name for term in self.terms)
-
-    @property
     def reads(self) -> frozenset[str]:
         """Names of all fields that terms which are computed read."""
         return frozenset(field for term in self.terms if term.runs for field in term.inputs.values())
 
-    def bind_data(self, **sizes: int) -> None:
-        """Tell the terms that ask for it, by a method of this name, what the training data decides.
+    @property
+    def reads_bank_captions(self) -> bool:
+        """Whether a term that is computed chooses among the bank's entries by their captions."""
+        return any(term.runs and module.reads_bank_captions for term, module in self._own_terms())
 
-        Args:
-            **sizes: Every size there is, by name; a term is given those that its method has arguments for.
+    def bind_data(self, sizes: DataSizes) -> None:
+        """Let the terms make the parameters that the training data sizes."""
+        for _, module in self._own_terms():
+            module.bind_data(sizes)
 
-        Raises:
-            ValueError: If a term asks for a size that is none of them.
-        """
-        for term in self.terms:
-            self._tell(term, 'bind_data', sizes)
-
-    def check_data(self, **sizes: int) -> None:
-        """Let the terms that are computed refuse training data, by a method of this name.
-
-        Args:
-            **sizes: As for `bind_data`.
+    def check_data(self, sizes: DataSizes) -> None:
+        """Let the terms that are computed refuse training data.
 
         Raises:
-            ValueError: If a term does, or asks for a size that is none of them.
+            ValueError: If a term does.
         """
-        for term in self.terms:
+        for term, module in self._own_terms():
             if term.runs:
-                self._tell(term, 'check_data', sizes)
+                module.check_data(sizes)
 
-    def _tell(self, term: Term, method: str, sizes: Mapping[str, int]) -> None:
-        told = getattr(self.losses[term.key], method, None)
-        if told is None:
-            return
-        asked = list(inspect.signature(told).parameters)
-        unknown = [name for name in asked if name not in sizes]
-        if unknown:
-            raise ValueError(
-                f"loss term '{term.name}': {method} asks for {', '.join(unknown)}; there are {', '.join(sizes)}"
-            )
-        told(**{name: sizes[name] for name in asked})
+    def starting_after(self, epochs: int) -> list[str]:
+        """Names of the terms that a stage of so many epochs never reaches."""
+        return [term.name for term, module in self._own_terms() if module.start_epoch >= epochs]
+
+    def _own_terms(self) -> Iterator[tuple[Term, LossTerm]]:
+        """Go through the terms whose modules derive from the base, which alone have its members."""
+        for term in self.terms:
+            module = self.losses[term.key]
+            if isinstance(module, LossTerm):
+                yield term, module
 
     def check_fields(self, given: Collection[str]) -> None:
         """Check that every term that is computed will find what it reads.

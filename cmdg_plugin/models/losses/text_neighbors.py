@@ -1,10 +1,15 @@
 """Entries of other domains whose captions say the same: the text-guided half of domain bridging."""
 
+from typing import ClassVar
+
 import torch
 from mmengine.dist import all_gather
 from torch import Tensor, nn
 
 from cmdg_plugin.models.losses.bank_scan import top_scores
+from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.memory import BankRows, check_bank
+from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.models.utils import check_count, check_mask, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -113,7 +118,7 @@ def _check_found(similarity: Tensor, num_neighbors: int, whole: bool) -> None:
 
 
 @MODELS.register_module()
-class TextNeighborSearch(nn.Module):
+class TextNeighborSearch(LossTerm):
     """Entry of a stage's list that finds neighbors by their captions for the loss terms behind it.
 
     Args:
@@ -122,6 +127,11 @@ class TextNeighborSearch(nn.Module):
     """
 
     has_loss = False
+    reads_bank_captions = True
+    renamed_inputs: ClassVar = {
+        **{'captions': 'caption_regions', 'bank_text': 'bank', 'bank_domains': None},
+        **{'valid': None, 'text_norms': None, 'first_row': None},
+    }
 
     def __init__(self, num_neighbors: int = 10, start_epoch: int = 0) -> None:
         super().__init__()
@@ -130,57 +140,36 @@ class TextNeighborSearch(nn.Module):
         self.num_neighbors = num_neighbors
         self.start_epoch = start_epoch
 
-    def check_data(self, num_elsewhere: int) -> None:
-        """Check that the training data has enough to find, before any epoch is trained.
-
-        Args:
-            num_elsewhere: Fewest images of other domains that an image has.
-
-        Raises:
-            ValueError: If that is less than `num_neighbors`.
-        """
-        if num_elsewhere < self.num_neighbors:
+    def check_data(self, sizes: DataSizes) -> None:
+        """Check that every image has enough images of other domains; see the base class."""
+        if sizes.num_elsewhere < self.num_neighbors:
             raise ValueError(
                 f'{type(self).__name__}: num_neighbors is {self.num_neighbors}, but an image of the largest source has '
-                f'only {num_elsewhere} images of other sources; train on two or more sources, or lower num_neighbors'
+                f'only {sizes.num_elsewhere} images of other sources; train on two or more sources, or lower '
+                'num_neighbors'
             )
 
-    def forward(
-        self,
-        captions: Tensor,
-        bank_text: Tensor,
-        domains: Tensor,
-        bank_domains: Tensor,
-        epoch: int,
-        valid: Tensor | None = None,
-        text_norms: Tensor | None = None,
-        first_row: int | None = None,
-    ) -> tuple[Tensor | None]:
+    def forward(self, caption_regions: Tensor, bank: BankRows, domains: Tensor, epoch: int) -> tuple[Tensor | None]:
         """Return the (B, k) neighbors, or None before the start.
 
         Args:
-            captions: (R, B, D) caption features of the batch; the parts come first.
-            bank_text: As `find_text_neighbors` has it, like the others.
+            caption_regions: (R, B, D) caption features of the batch; the parts come first.
+            bank: The rows that this process searches.
             domains: (B,) domain of each sample.
-            bank_domains: (N,) domain of every entry of the whole bank.
             epoch: Epoch of the stage, from 0.
-            valid: (n,) filled entries.
-            text_norms: (n, P) norms of the memory's features.
-            first_row: Where the rows that this process searches begin in the whole bank.
         """
         if epoch < self.start_epoch:
             return (None,)
-        if first_row is not None:
-            bank_domains = bank_domains[first_row : first_row + len(bank_text)]
+        check_bank(type(self).__name__, bank)
         return (
             find_text_neighbors(
-                captions[: bank_text.shape[1]],
-                bank_text,
+                caption_regions[: bank.text.shape[1]],
+                bank.text,
                 domains,
-                bank_domains,
+                bank.own_domains,
                 num_neighbors=self.num_neighbors,
-                valid=valid,
-                text_norms=text_norms,
-                first_row=first_row,
+                valid=bank.filled,
+                text_norms=bank.text_norms,
+                first_row=bank.first_row,
             ),
         )

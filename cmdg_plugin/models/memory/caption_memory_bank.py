@@ -1,12 +1,13 @@
 """The memory bank: part features of every training image and its captions, kept up to date while training."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
 from torch import Tensor, nn
 
+from cmdg_plugin.models.memory.bank_rows import BankRows
 from cmdg_plugin.models.memory.repeats import Repeats
 from cmdg_plugin.models.memory.shards import own_rows
 from cmdg_plugin.models.utils import check_indices, check_sizes
@@ -14,26 +15,6 @@ from cmdg_plugin.registry import MODELS
 
 _ENTRIES = ('image', 'text')
 _TEXT_TYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
-
-
-class SearchedRows(NamedTuple):
-    """The rows of a bank that one rank searches for neighbors; those of all ranks are the whole bank.
-
-    Attributes:
-        image: (n, P, D) image part features.
-        norms: (n, P) their squared norms.
-        text: (n, P, D) caption part features.
-        text_norms: (n, P) their norms, not squared.
-        filled: (n,) whether they hold anything.
-        first_row: Where they begin in the bank; None if a single process searches it whole.
-    """
-
-    image: Tensor
-    norms: Tensor
-    text: Tensor
-    text_norms: Tensor
-    filled: Tensor
-    first_row: int | None
 
 
 @MODELS.register_module()
@@ -105,18 +86,23 @@ class CaptionMemoryBank(nn.Module):
         """Where this rank's rows begin in the whole bank; None if it holds all."""
         return self.held.start if self.sharded else None
 
-    @property
-    def searched(self) -> SearchedRows:
-        """The rows that this rank searches: all for a single process, else its share."""
+    def rows_to_search(self, labels: Tensor, domains: Tensor) -> BankRows:
+        """Return the rows that this rank searches for neighbors: all for a single process, else its share.
+
+        Args:
+            labels: Identity of every training image, (N,).
+            domains: Domain of every training image, (N,).
+        """
         rows = slice(None) if self.sharded else own_rows(self.num_samples)
-        first_row = own_rows(self.num_samples).start if get_world_size() > 1 else None
-        return SearchedRows(
+        return BankRows(
             self.image[rows],
             self.image_norms[rows],
             self.text[rows],
             self.text_norms[rows],
             self.filled[rows],
-            first_row,
+            labels,
+            domains,
+            own_rows(self.num_samples).start if get_world_size() > 1 else None,
         )
 
     @torch.no_grad()

@@ -26,8 +26,10 @@ class Snapshot(Hook):
 
     def before_stage(self, runner: Runner, stage) -> None:
         model = runner.model
-        names = ('image_regions', 'caption_global', 'prompt_features')
-        held = {name: getattr(model, name).clone() for name in names if getattr(model, name) is not None}
+        bridging = model.stages['bridging']
+        names = ('caption_global', 'prompt_features')
+        cached = {'image_features': model.image_features} | {name: getattr(bridging, name) for name in names}
+        held = {name: value.clone() for name, value in cached.items() if value is not None}
         held |= {name: value.clone() for name, value in model.memory.named_buffers()}
         self.held[stage.name] = held
         if stage.name == 'prompt':
@@ -47,13 +49,13 @@ def run(config: Config) -> Snapshot:
 def test_hooks_hand_over_features_captions_prompts_and_a_filled_bank(tiny_config: Config):
     snapshot = run(tiny_config)
     prompt, bridging = snapshot.held['prompt'], snapshot.held['bridging']
-    assert torch.equal(prompt['image_regions'], snapshot.encoded)
+    assert torch.equal(prompt['image_features'], snapshot.encoded)
     assert not prompt['filled'].any()
     # The tower stood still in the prompt stage: its features fill the bank without another pass.
     assert torch.equal(bridging['image'], snapshot.encoded[:, :3])
     assert bridging['filled'].all()
     assert bridging['text'].abs().sum(dim=-1).min() > 0
-    assert 'image_regions' not in bridging
+    assert 'image_features' not in bridging
     assert len(bridging['prompt_features']) == 12
 
 

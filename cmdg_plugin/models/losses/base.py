@@ -1,0 +1,57 @@
+"""What a loss term is: a module with a few members that its stage's list asks for."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import nn
+
+from cmdg_plugin.models.training_images import DataSizes
+
+
+class LossTerm(nn.Module):
+    """Base of the modules in a stage's list of loss terms (see `LossTerms`).
+
+    `forward` takes fields by name, and returns a scalar loss: alone, or before what the term leaves for later ones.
+    Any `nn.Module` may be a term; this base adds what most of them do without.
+
+    Attributes:
+        has_loss: False for a term that has no loss: `forward` returns what its `outputs` name, or a dict of numbers for
+            the log.
+        needed_by: Argument of `forward` by option of the constructor that does nothing without it.
+        reads_bank_captions: Whether it chooses among the bank's entries by their captions, so that images without
+            captions, which resemble each other perfectly, may not be trained on.
+        renamed_inputs: New name of an argument of `forward` by the one that older configs use; None for one that is no
+            longer needed.
+        start_epoch: First epoch of the stage, from 0, in which it does anything.
+    """
+
+    has_loss: ClassVar[bool] = True
+    needed_by: ClassVar[Mapping[str, str]] = {}
+    reads_bank_captions: ClassVar[bool] = False
+    renamed_inputs: ClassVar[Mapping[str, str | None]] = {}
+    start_epoch: int = 0
+
+    def bind_data(self, sizes: DataSizes) -> None:
+        """Make the parameters whose number the training data decides; called before anything is trained or loaded.
+
+        Args:
+            sizes: How large data and features are.
+        """
+
+    def check_data(self, sizes: DataSizes) -> None:
+        """Refuse training data that this term can do nothing with, before any epoch is trained.
+
+        Args:
+            sizes: How large data and features are.
+
+        Raises:
+            ValueError: If there is too little of something.
+        """
+
+    def forward(self, *fields: Any, **named: Any) -> Any:
+        """Compute the loss of a batch from the fields that the arguments name."""
+        raise NotImplementedError(f'{type(self).__name__} has no forward')
+
+
+BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'check_data', 'start_epoch')
+"""Members by which a module shows that it should derive from the base."""

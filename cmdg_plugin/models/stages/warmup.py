@@ -1,0 +1,96 @@
+"""Stage 1, image warm-up: the image tower learns who is who."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from cmdg_plugin.models.stages.base import TrainingStage
+from cmdg_plugin.models.utils import gather_batch
+from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.registry import MODELS
+
+if TYPE_CHECKING:
+    from cmdg_plugin.models.cmdg_reid import CMDGReID
+
+_GLOBAL = REGIONS.index('global')
+
+
+@dataclass
+class ImageFields:
+    """What an image batch gives, of the batches of all ranks: B images, C identities, R regions.
+
+    Attributes:
+        labels: Identities, (B,).
+        domains: Domains, (B,).
+        image_index: Positions in the training set, (B,).
+        epoch: Epoch of the stage, from 0.
+        last_block_token: Class token that enters the last block, (B, W).
+        global_width: Global feature in the tower's width, (B, W).
+        global_shared: Global feature in the width shared with texts, (B, D).
+        image_regions: Region features, (R, B, D).
+        logits_width: Identity scores of `global_width`, (B, C).
+        logits_shared: Identity scores of `global_shared`, (B, C).
+    """
+
+    labels: Tensor
+    domains: Tensor
+    image_index: Tensor
+    epoch: int
+    last_block_token: Tensor
+    global_width: Tensor
+    global_shared: Tensor
+    image_regions: Tensor
+    logits_width: Tensor
+    logits_shared: Tensor
+
+
+@MODELS.register_module()
+class WarmupStage(TrainingStage):
+    """Image warm-up (CMDG, stage 1): identities alone, no text."""
+
+    fields: ClassVar = ImageFields
+
+    def compute(self, model: 'CMDGReID', batch: Mapping[str, Any]) -> ImageFields:
+        """Encode and classify a batch of images; see the base class."""
+        return compute_image_fields(model, batch['inputs'], batch['data_samples'])
+
+
+def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[Any]) -> ImageFields:
+    """Encode and classify a batch of images.
+
+    Args:
+        model: The model.
+        inputs: Normalized images, (B, 3, H, W).
+        data_samples: Their data samples, with `gt_label` and `image_index`.
+
+    Raises:
+        ValueError: If a sample does not say where in the training set its image stands.
+    """
+    features = model.backbone.encode_image(inputs)
+    labels = torch.cat([sample.gt_label for sample in data_samples])
+    token, width, regions = gather_batch(
+        features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
+    )
+    logits_width, logits_shared = model.head(width, regions[:, _GLOBAL])
+    labels, index = gather_batch(labels, _image_index(data_samples, labels.device))
+    return ImageFields(
+        labels=labels,
+        domains=model.images.domains[index],
+        image_index=index,
+        epoch=model.stage_epoch,
+        last_block_token=token,
+        global_width=width,
+        global_shared=regions[:, _GLOBAL],
+        image_regions=regions.transpose(0, 1),
+        logits_width=logits_width,
+        logits_shared=logits_shared,
+    )
+
+
+def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:
+    if any('image_index' not in sample for sample in data_samples):
+        raise ValueError("Training takes the images' positions: add 'image_index' to PackInputs' algorithm_keys.")
+    return torch.tensor([sample.image_index for sample in data_samples], device=device)
