@@ -13,12 +13,12 @@ expected = {
     MODELS: '''CMDGReID TextAwareCLIP IdentityPrompt ReIDHead CaptionMemoryBank ReIDDataPreprocessor PartNeighborLoss
         DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss
         PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms FeatureRetriever TextNeighborSearch
-        NeighborDiagnostics''',
+        NeighborDiagnostics WarmupStage PromptStage BridgingStage''',
     TRANSFORMS: 'AugMix',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
     DATA_SAMPLERS: 'IdentitySampler',
     LOOPS: 'StagedTrainLoop',
-    HOOKS: 'PromptLearningHook DomainBridgingHook ResultsHook',
+    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook',
     METRICS: 'ReIDMetric',
     LOG_PROCESSORS: 'StageLogProcessor',
     PARAM_SCHEDULERS: 'WarmupCosineLR',

@@ -15,8 +15,8 @@ class PartBankReID(BaseModel):
 
     Args:
         backbone: Config of a text-aware backbone.
-        losses: Loss terms, see `cmdg_plugin.models.LossTerms`; they read `parts`, `bank`, `positions`, `filled`,
-            `regions`, `captions`, `global` and `labels`.
+        losses: Loss terms, see `cmdg_plugin.models.LossTerms`; they read `parts`, `bank`, `image_index`, `regions`,
+            `captions`, `global` and `labels`.
         num_images: Number of training images.
         data_preprocessor: Config of the data preprocessor.
     """
@@ -60,9 +60,8 @@ class PartBankReID(BaseModel):
         return self.losses(
             {
                 'parts': regions[:3],
-                'bank': self.memory.image,
-                'filled': self.memory.filled,
-                'positions': positions,
+                'bank': self.memory.rows_to_search(),
+                'image_index': positions,
                 'regions': regions,
                 'captions': captions,
                 'global': regions[-1],

@@ -27,7 +27,7 @@ def test_a_baseline_trains_without_captions_and_bank(path: Path, tiny_config: Co
     runner = Runner.from_cfg(config)
     runner.train()
     model = runner.model
-    assert model.caption_global is None
+    assert model.stages['bridging'].caption_global is None
     assert model.memory is None
     scalars = {name: buffer.current() for name, buffer in runner.message_hub.log_scalars.items()}
     assert 0 < scalars['val/average/mAP'] <= 100

@@ -11,6 +11,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 from PIL import Image
 
+from cmdg_plugin.models.losses.term_config import read_terms
+
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
 # Sources, roles that are trained on, targets.
@@ -25,11 +27,11 @@ PROTOCOLS = {
 }
 VERSIONS = {'msmt17': 'MSMT17_V1', 'cuhk03': 'labeled'}
 
-# Per stage and term: loss, weight, constants, inputs (others than these only say how the bank is kept).
+# Per stage and term: loss, weight, constants, inputs.
 LOSSES = {
     'warmup': {
-        'id_width': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_width', 'targets': 'labels'}),
-        'id_shared': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_shared', 'targets': 'labels'}),
+        'id_width': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_width', 'labels': 'labels'}),
+        'id_shared': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_shared', 'labels': 'labels'}),
         'triplet_token': (
             'BatchHardTripletLoss',
             1,
@@ -63,7 +65,7 @@ LOSSES = {
             'SoftIdentityLoss',
             2.5 * 1.5,
             {'smoothing': 0.1, 'soft_weight': 0.5, 'soft_ratio': 0.5},
-            {'logits': 'logits_width', 'targets': 'labels', 'neighbors': 'neighbors', 'bank_labels': 'bank_labels'},
+            {'logits': 'logits_width', 'labels': 'labels', 'neighbors': 'neighbors', 'bank': 'bank'},
         ),
         'triplet': ('BatchHardTripletLoss', 2.5, {'margin': None}, {'features': 'global_shared', 'labels': 'labels'}),
         'caption': (
@@ -76,13 +78,13 @@ LOSSES = {
             'PromptClassificationLoss',
             0.8,
             {},
-            {'image': 'global_shared', 'prompts': 'prompt_features', 'targets': 'labels'},
+            {'image': 'global_shared', 'prompt_features': 'prompt_features', 'labels': 'labels'},
         ),
         'part': (
             'PartNeighborLoss',
             0.8,
             {'num_neighbors': 10, 'scale': 0.02},
-            {'parts': 'parts', 'bank': 'bank', 'positions': 'image_index', 'valid': 'bank_filled'},
+            {'parts': 'parts', 'bank': 'bank', 'image_index': 'image_index'},
         ),
         'alignment': (
             'DistributionAlignmentLoss',
@@ -145,7 +147,7 @@ CONSTANTS = {
     'data_root': 'data',
 }
 
-IMAGE_SIDE = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
+IMAGE_SIDE = ['image', 'head']
 IMAGE_SCHEDULE = [
     {'type': 'LinearLR', 'start_factor': 0.19, 'end_factor': 1.0, 'begin': 0, 'end': 10},
     {'type': 'MultiStepLR', 'milestones': [39, 54], 'gamma': 0.1},
@@ -206,11 +208,14 @@ def test_constants(config: Config):
 def test_losses(config: Config):
     assert list(config.model.losses) == list(LOSSES)
     for stage, expected in LOSSES.items():
-        terms = {term.pop('name'): term for term in plain(config.model.losses[stage])}
+        entries = plain(config.model.losses[stage])
+        wiring = {term.name: term.inputs for term in read_terms(entries)[0]}
+        terms = {term.pop('name'): term for term in entries}
         assert set(terms) == set(expected)
         for name, (loss, weight, constants, inputs) in expected.items():
             term = terms[name]
-            assert inputs.items() <= term.pop('inputs').items(), (stage, name)
+            assert inputs == wiring[name], (stage, name)
+            term.pop('inputs', None)
             # The soft labels of the identity loss are the neighbors that the part loss finds.
             assert term.pop('outputs', []) == (['neighbors'] if name == 'part' else [])
             assert {'weight': 1, **term} == {'type': loss, 'weight': weight, **constants}, (stage, name)

@@ -5,14 +5,14 @@ PART = dict(
     name='part',
     weight=0.8,
     num_neighbors=4,
-    inputs=dict(parts='image_parts', bank='bank', positions='image_index'),
+    inputs=dict(parts='image_parts'),
     outputs=['neighbors'],
 )
 SID = dict(
     type='SoftIdentityLoss',
     name='sid',
     weight=3.75,
-    inputs=dict(logits='logits', targets='labels', neighbors='neighbors', bank_labels='bank_labels'),
+    inputs=dict(neighbors='neighbors', bank='bank'),
 )
-TARGETS = dict(type='SoftIdentityLoss', name='ce', inputs=dict(logits='logits', targets='labels'))
-TRIPLET = dict(type='BatchHardTripletLoss', name='tri', inputs=dict(features='feature', labels='labels'))
+TARGETS = dict(type='SoftIdentityLoss', name='ce')
+TRIPLET = dict(type='BatchHardTripletLoss', name='tri', inputs=dict(features='feature'))

@@ -14,7 +14,7 @@ from cmdg_plugin.registry import MODELS
 
 IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
 FULL = Path(__file__).parents[2] / 'configs/_base_/models/cmdg_full_shared.py'
-IMAGE_SIDE = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
+IMAGE_SIDE = ['image', 'head']
 
 
 @pytest.fixture
@@ -109,7 +109,9 @@ def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
 
     features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
     regions, labels, index = features.shared_regions, torch.tensor(IDENTITIES)[rows], torch.tensor(rows)
-    captions = torch.cat([model.memory.text[index], model.stages['bridging'].caption_global[index][:, None]], dim=1).transpose(0, 1)
+    captions = torch.cat(
+        [model.memory.text[index], model.stages['bridging'].caption_global[index][:, None]], dim=1
+    ).transpose(0, 1)
     bank.update(index, regions[:3], captions[:3])
     part, neighbors = fn.part_neighbor_loss(regions[:3], bank.image, index, num_neighbors=10, scale=0.02)
     logits = model.head.classifier_width(model.head.neck_width(features.width_regions[3]))
@@ -292,7 +294,9 @@ def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGRe
 
 def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config):
     tiny_config.model.losses['warm_up'] = []
-    with pytest.raises(ValueError, match=r"stages \['warm_up'\], but there are \['warmup', 'prompt', 'bridging'\]: name"):
+    with pytest.raises(
+        ValueError, match=r"stages \['warm_up'\], but there are \['warmup', 'prompt', 'bridging'\]: name"
+    ):
         MODELS.build(tiny_config.model)
 
 

@@ -86,13 +86,14 @@ class CaptionMemoryBank(nn.Module):
         """Where this rank's rows begin in the whole bank; None if it holds all."""
         return self.held.start if self.sharded else None
 
-    def rows_to_search(self, labels: Tensor, domains: Tensor) -> BankRows:
+    def rows_to_search(self, labels: Tensor | None = None, domains: Tensor | None = None) -> BankRows:
         """Return the rows that this rank searches for neighbors: all for a single process, else its share.
 
         Args:
-            labels: Identity of every training image, (N,).
-            domains: Domain of every training image, (N,).
+            labels: Identity of every training image, (N,); None if no loss asks for them.
+            domains: Domain of every training image, (N,); None likewise.
         """
+        unknown = torch.full((self.num_samples,), -1, device=self.image.device)
         rows = slice(None) if self.sharded else own_rows(self.num_samples)
         return BankRows(
             self.image[rows],
@@ -100,8 +101,8 @@ class CaptionMemoryBank(nn.Module):
             self.text[rows],
             self.text_norms[rows],
             self.filled[rows],
-            labels,
-            domains,
+            unknown if labels is None else labels,
+            unknown if domains is None else domains,
             own_rows(self.num_samples).start if get_world_size() > 1 else None,
         )
 

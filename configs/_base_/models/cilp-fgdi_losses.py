@@ -9,44 +9,30 @@ triplet = dict(type='BatchHardTripletLoss', margin=None)
 contrast = dict(type='PromptContrastiveLoss', temperature=1.0)
 
 cilp_fgdi_prompt_terms = [
-    dict(**contrast, name='prompt', inputs=dict(image='global_shared', text='prompt_texts', labels='labels')),
-    dict(
-        **contrast,
-        name='domain_prompt',
-        inputs=dict(image='global_shared', text='domain_prompt_texts', labels='labels'),
-    ),
+    dict(**contrast, name='prompt', inputs=dict(image='global_shared', text='prompt_texts')),
+    dict(**contrast, name='domain_prompt', inputs=dict(image='global_shared', text='domain_prompt_texts')),
     dict(
         type='DomainAdversarialLoss',
         name='domain',
         weight=0.01,
         strength=0.1,
         hidden=128,
-        inputs=dict(features='prompt_texts', domains='domains'),
+        inputs=dict(features='prompt_texts'),
     ),
 ]
 cilp_fgdi_image_terms = [
-    dict(**identity, name='id_width', inputs=dict(logits='logits_width', targets='labels')),
-    dict(**identity, name='id_shared', inputs=dict(logits='logits_shared', targets='labels')),
-    dict(**triplet, name='triplet_token', inputs=dict(features='last_block_token', labels='labels')),
-    dict(**triplet, name='triplet_width', inputs=dict(features='global_width', labels='labels')),
-    dict(**triplet, name='triplet_shared', inputs=dict(features='global_shared', labels='labels')),
+    dict(**identity, name='id_width', inputs=dict(logits='logits_width')),
+    dict(**identity, name='id_shared', inputs=dict(logits='logits_shared')),
+    dict(**triplet, name='triplet_token', inputs=dict(features='last_block_token')),
+    dict(**triplet, name='triplet_width', inputs=dict(features='global_width')),
+    dict(**triplet, name='triplet_shared', inputs=dict(features='global_shared')),
     dict(
         type='PromptClassificationLoss',
         name='image_to_text',
         weight=0.9,
         smoothing=0.1,
-        inputs=dict(image='global_shared', prompts='prompt_features', targets='labels'),
+        inputs=dict(image='global_shared'),
     ),
-    dict(
-        type='PromptGuidanceLoss',
-        name='guidance',
-        weight=0.1,
-        inputs=dict(
-            image='global_shared',
-            prompts='prompt_features',
-            domain_prompts='domain_prompt_features',
-            targets='labels',
-        ),
-    ),
+    dict(type='PromptGuidanceLoss', name='guidance', weight=0.1, inputs=dict(image='global_shared')),
 ]
 del identity, triplet, contrast

@@ -1,6 +1,7 @@
 """Loss terms of the released recipe, stage by stage, with every weight (CMDG; see docs/method.md).
 
-`inputs` says which of the stage's named tensors each argument of a loss gets; a term's `outputs` may feed later terms.
+`inputs` says which of the stage's fields an argument of a loss gets; the others get the field of their own name. A
+term's `outputs` may feed later terms.
 """
 
 cross_entropy = dict(type='SoftIdentityLoss', smoothing=0.1)
@@ -9,18 +10,18 @@ triplet = dict(type='BatchHardTripletLoss', margin=None)
 model = dict(
     losses=dict(
         warmup=[
-            dict(**cross_entropy, name='id_width', inputs=dict(logits='logits_width', targets='labels')),
-            dict(**cross_entropy, name='id_shared', inputs=dict(logits='logits_shared', targets='labels')),
-            dict(**triplet, name='triplet_token', inputs=dict(features='last_block_token', labels='labels')),
-            dict(**triplet, name='triplet_width', inputs=dict(features='global_width', labels='labels')),
-            dict(**triplet, name='triplet_shared', inputs=dict(features='global_shared', labels='labels')),
+            dict(**cross_entropy, name='id_width', inputs=dict(logits='logits_width')),
+            dict(**cross_entropy, name='id_shared', inputs=dict(logits='logits_shared')),
+            dict(**triplet, name='triplet_token', inputs=dict(features='last_block_token')),
+            dict(**triplet, name='triplet_width', inputs=dict(features='global_width')),
+            dict(**triplet, name='triplet_shared', inputs=dict(features='global_shared')),
         ],
         prompt=[
             dict(
                 type='PromptContrastiveLoss',
                 name='prompt',
                 temperature=1.0,
-                inputs=dict(image='global_shared', text='prompt_texts', labels='labels'),
+                inputs=dict(image='global_shared', text='prompt_texts'),
             ),
         ],
         bridging=[
@@ -30,14 +31,6 @@ model = dict(
                 weight=0.8,
                 num_neighbors=10,
                 scale=0.02,
-                inputs=dict(
-                    parts='parts',
-                    bank='bank',
-                    positions='image_index',
-                    valid='bank_filled',
-                    bank_norms='bank_norms',
-                    first_row='bank_first_row',
-                ),
                 outputs=['neighbors'],
             ),
             dict(
@@ -47,21 +40,21 @@ model = dict(
                 smoothing=0.1,
                 soft_weight=0.5,
                 soft_ratio=0.5,
-                inputs=dict(logits='logits_width', targets='labels', neighbors='neighbors', bank_labels='bank_labels'),
+                inputs=dict(logits='logits_width', neighbors='neighbors', bank='bank'),
             ),
-            dict(**triplet, name='triplet', weight=2.5, inputs=dict(features='global_shared', labels='labels')),
+            dict(**triplet, name='triplet', weight=2.5, inputs=dict(features='global_shared')),
             dict(
                 type='CaptionContrastiveLoss',
                 name='caption',
                 weight=1.5,
                 temperature=0.1,
-                inputs=dict(image_regions='image_regions', text_regions='caption_regions'),
+                inputs=dict(text_regions='caption_regions'),
             ),
             dict(
                 type='PromptClassificationLoss',
                 name='prompt',
                 weight=0.8,
-                inputs=dict(image='global_shared', prompts='prompt_features', targets='labels'),
+                inputs=dict(image='global_shared'),
             ),
             dict(
                 type='DistributionAlignmentLoss',

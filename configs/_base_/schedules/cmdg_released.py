@@ -1,6 +1,6 @@
 """The released recipe's three stages: 3 + 120 + 60 epochs, Adam, one schedule a stage (CMDG; see docs/method.md)."""
 
-image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
+image_side = ['image', 'head']
 image_schedule = [
     # 0.1 + 0.09 e of the full rate in epoch e; the full rate from epoch 10 on, a tenth from 40, a hundredth from 55.
     dict(type='LinearLR', start_factor=0.19, end_factor=1.0, begin=0, end=10),

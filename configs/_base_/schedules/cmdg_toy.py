@@ -1,6 +1,6 @@
 """The released recipe's three stages at the toy's size: fewer epochs, higher rates, minutes on two CPU cores."""
 
-image_side = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
+image_side = ['image', 'head']
 
 # Few steps: new classifiers must learn faster than a tower that is pretrained.
 optim_wrapper = dict(

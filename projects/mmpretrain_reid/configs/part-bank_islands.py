@@ -12,13 +12,8 @@ model = dict(
         type='cmdg_plugin.TextAwareCLIP', model_name='cmdg-toy-vit', pretrained='islands', image_size=(96, 48)
     ),
     losses=[
-        dict(
-            type='cmdg_plugin.PartNeighborLoss',
-            name='part',
-            weight=0.8,
-            inputs=dict(parts='parts', bank='bank', positions='positions', valid='filled'),
-        ),
-        dict(type='cmdg_plugin.BatchHardTripletLoss', name='triplet', inputs=dict(features='global', labels='labels')),
+        dict(type='cmdg_plugin.PartNeighborLoss', name='part', weight=0.8),
+        dict(type='cmdg_plugin.BatchHardTripletLoss', name='triplet', inputs=dict(features='global')),
         dict(
             type='cmdg_plugin.CaptionContrastiveLoss',
             name='caption',

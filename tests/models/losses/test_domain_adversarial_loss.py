@@ -5,6 +5,11 @@ import torch
 from torch import nn
 
 from cmdg_plugin.models.losses import DomainAdversarialLoss, domain_adversarial_loss, reverse_gradient
+from cmdg_plugin.models.training_images import DataSizes
+
+
+def sizes(num_domains: int) -> DataSizes:
+    return DataSizes(8, num_domains, 20, 3, 16, 4)
 
 
 def test_reversal_changes_the_gradient_and_nothing_else():
@@ -40,7 +45,7 @@ def test_features_lose_what_a_trained_classifier_sees():
     domains = torch.arange(2).repeat_interleave(8)
     features = nn.Parameter(torch.randn(16, 4) * 0.1 + torch.eye(4)[0] * (2 * domains[:, None] - 1))
     loss = DomainAdversarialLoss(strength=1.0, hidden=8)
-    loss.bind_data(embed_dim=4, num_domains=2)
+    loss.bind_data(sizes(2))
 
     def gap() -> float:
         means = [features.detach()[domains == domain].mean(dim=0) for domain in (0, 1)]
@@ -57,7 +62,7 @@ def test_features_lose_what_a_trained_classifier_sees():
 
 def test_one_sample_and_half_precision_are_no_problem():
     loss = DomainAdversarialLoss()
-    loss.bind_data(embed_dim=4, num_domains=3)
+    loss.bind_data(sizes(3))
     with torch.autocast('cpu', dtype=torch.bfloat16):
         value = loss(torch.randn(1, 4).bfloat16(), torch.tensor([2]))
     assert value.dtype == torch.float32
@@ -74,10 +79,10 @@ def test_bad_input_is_named():
     loss = DomainAdversarialLoss()
     with pytest.raises(RuntimeError, match='bind_data'):
         loss(torch.zeros(2, 4), torch.tensor([0, 1]))
-    loss.check_data(num_domains=2)
+    loss.check_data(sizes(2))
     with pytest.raises(ValueError, match='one domain, so there is nothing to hide'):
-        loss.check_data(num_domains=1)
-    loss.bind_data(embed_dim=4, num_domains=2)
+        loss.check_data(sizes(1))
+    loss.bind_data(sizes(2))
     with pytest.raises(ValueError, match=r'domains must lie in 0..1 \(there are 2 domains in the classifier\)'):
         loss(torch.zeros(2, 4), torch.tensor([0, 2]))
     with pytest.raises(ValueError, match='domains must have shape'):
@@ -87,6 +92,6 @@ def test_bad_input_is_named():
 def test_checkpoint_of_other_domains_names_both_counts():
     losses = [DomainAdversarialLoss(), DomainAdversarialLoss()]
     for loss, domains in zip(losses, (4, 3), strict=True):
-        loss.bind_data(embed_dim=4, num_domains=domains)
+        loss.bind_data(sizes(domains))
     with pytest.raises(ValueError, match=r'trained on 4 domains .*this data has 3'):
         losses[1].load_state_dict(losses[0].state_dict())

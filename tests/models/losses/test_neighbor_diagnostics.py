@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.banks import make_bank
 
 from cmdg_plugin.models.losses import NeighborDiagnostics, describe_neighbors
 
@@ -31,4 +32,8 @@ def test_wrong_text_neighbors_show():
 
 
 def test_visual_neighbors_alone_before_there_are_others():
-    assert set(NeighborDiagnostics()(NEIGHBORS, **SAMPLES, **BANK)) == {'visual_same_identity', 'visual_cross_domain'}
+    bank = make_bank(labels=BANK['bank_labels'], domains=BANK['bank_domains'])
+    assert set(NeighborDiagnostics()(NEIGHBORS, **SAMPLES, bank=bank)) == {
+        'visual_same_identity',
+        'visual_cross_domain',
+    }

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.banks import make_bank
 from helpers.ranks import run_on_ranks
 
 from cmdg_plugin.models.losses import (
@@ -105,7 +106,7 @@ def test_low_precision_under_autocast_is_computed_in_float32(dtype, tolerance):
     parts, bank, positions = problem(dim=128)
     low = parts.detach().to(dtype).requires_grad_()
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        loss, neighbors = PartNeighborLoss(num_neighbors=5)(low, bank.float(), positions)
+        loss, neighbors = PartNeighborLoss(num_neighbors=5)(low, make_bank(bank.float()), positions)
     loss.backward()
     exact = low.detach().double().requires_grad_()
     expected, same = part_neighbor_loss(exact, bank.float().double(), positions, num_neighbors=5)
@@ -184,8 +185,9 @@ def test_gpu_step_never_waits_and_agrees_with_cpu():
             found = find_text_neighbors(
                 x.detach(), store.text, domains[where], domains, num_neighbors=5, text_norms=store.text_norms
             )
-            value, neighbors = loss(x, store.image, where, store.filled, store.image_norms, text_neighbors=found)
-            (value + identity(scores, names[where], neighbors, names, found)).backward()
+            rows = store.rows_to_search(names, domains)
+            value, neighbors = loss(x, rows, where, text_neighbors=found)
+            (value + identity(scores, names[where], neighbors, rows, found)).backward()
             describe_neighbors(neighbors, names[where], domains[where], names, domains, found)
         finally:
             torch.cuda.set_sync_debug_mode('default')

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from helpers.banks import make_bank
 
 from cmdg_plugin.models.losses import SoftIdentityLoss, batch_hard_triplet_loss, soft_identity_loss
 
@@ -58,12 +59,12 @@ def test_matches_loops():
 
 def test_module_looks_labels_up_in_every_part():
     logits, targets = torch.randn(2, 5), torch.tensor([0, 1])
-    bank_labels = torch.tensor([4, 3, 2, 1, 0])
+    bank = make_bank(labels=torch.tensor([4, 3, 2, 1, 0]))
     neighbors = torch.tensor([[[0, 1], [2, 3]], [[4, 4], [0, 0]], [[1, 2], [3, 4]]])
     labels = torch.tensor([[4, 3, 0, 0, 3, 2], [2, 1, 4, 4, 1, 0]])
     module = SoftIdentityLoss(soft_ratio=0.9)
     expected = soft_identity_loss(logits, targets, labels, soft_ratio=0.9)
-    torch.testing.assert_close(module(logits, targets, neighbors, bank_labels), expected)
+    torch.testing.assert_close(module(logits, targets, neighbors, bank), expected)
     torch.testing.assert_close(module(logits, targets), soft_identity_loss(logits, targets))
 
 
@@ -95,7 +96,7 @@ def test_bad_input_is_named(targets, neighbors, options, message):
 
 
 def test_module_refuses_neighbors_without_labels():
-    with pytest.raises(ValueError, match='bank_labels is missing'):
+    with pytest.raises(ValueError, match='bank is missing'):
         SoftIdentityLoss()(torch.zeros(2, 5), torch.tensor([0, 1]), torch.zeros(3, 2, 4, dtype=torch.long))
 
 
@@ -122,13 +123,14 @@ def test_text_neighbors_take_their_mass_from_the_own_identity():
 
 def test_module_looks_text_neighbors_up_and_gives_a_missing_ones_mass_back():
     logits, targets, bank_labels = torch.randn(2, 4), torch.tensor([0, 1]), torch.tensor([0, 1, 2, 3, 3])
+    bank = make_bank(labels=bank_labels)
     neighbors, text = torch.randint(5, (3, 2, 2)), torch.tensor([[4, 2], [-1, 0]])
     module = SoftIdentityLoss(text_ratio=0.5)
     visual = bank_labels[neighbors].transpose(0, 1).flatten(1)
     expected = soft_identity_loss(logits, targets, visual, text_labels=torch.tensor([[3, 2], [1, 0]]), text_ratio=0.5)
-    torch.testing.assert_close(module(logits, targets, neighbors, bank_labels, text), expected)
+    torch.testing.assert_close(module(logits, targets, neighbors, bank, text), expected)
     torch.testing.assert_close(
-        module(logits, targets, neighbors, bank_labels), SoftIdentityLoss()(logits, targets, neighbors, bank_labels)
+        module(logits, targets, neighbors, bank), SoftIdentityLoss()(logits, targets, neighbors, bank)
     )
 
 
@@ -149,8 +151,9 @@ def test_masses_share_one_unit():
 )
 def test_module_refuses_text_neighbors_that_are_no_rows(text, message):
     logits, targets, bank_labels = torch.randn(2, 4), torch.tensor([0, 1]), torch.tensor([0, 1, 2, 3, 3])
+    bank = make_bank(labels=bank_labels)
     neighbors, module = torch.randint(5, (3, 2, 2)), SoftIdentityLoss(text_ratio=0.5)
     with pytest.raises(ValueError, match=message):
-        module(logits, targets, neighbors, bank_labels, text)
-    with pytest.raises(ValueError, match='text_neighbors come with neighbors and bank_labels'):
+        module(logits, targets, neighbors, bank, text)
+    with pytest.raises(ValueError, match='text_neighbors come with neighbors and bank'):
         module(logits, targets, text_neighbors=text)

@@ -1,14 +1,17 @@
 import pytest
 import torch
+from helpers.banks import make_bank
 from helpers.terms import PART, SID, TRIPLET
 from torch import nn
 
 from cmdg_plugin.models.losses import (
+    LossTerm,
     LossTerms,
     batch_hard_triplet_loss,
     part_neighbor_loss,
     soft_identity_loss,
 )
+from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.registry import MODELS
 
 
@@ -16,11 +19,10 @@ from cmdg_plugin.registry import MODELS
 def fields():
     return dict(
         image_parts=torch.randn(3, 4, 8, requires_grad=True),
-        bank=torch.randn(20, 3, 8),
+        bank=make_bank(torch.randn(20, 3, 8), labels=torch.randint(5, (20,))),
         image_index=torch.tensor([0, 5, 6, 19]),
         logits=torch.randn(4, 5),
         labels=torch.tensor([0, 0, 4, 4]),
-        bank_labels=torch.randint(5, (20,)),
         feature=torch.randn(4, 8),
     )
 
@@ -29,8 +31,10 @@ def test_terms_run_in_order_with_weights_and_pass_outputs_on(fields):
     before = dict(fields)
     losses = LossTerms([PART, SID, TRIPLET])(fields)
     assert list(losses) == ['loss_part', 'loss_sid', 'loss_tri']
-    part, neighbors = part_neighbor_loss(fields['image_parts'], fields['bank'], fields['image_index'], num_neighbors=4)
-    labels = fields['bank_labels'][neighbors].transpose(0, 1).flatten(1)
+    part, neighbors = part_neighbor_loss(
+        fields['image_parts'], fields['bank'].image, fields['image_index'], num_neighbors=4
+    )
+    labels = fields['bank'].labels[neighbors].transpose(0, 1).flatten(1)
     torch.testing.assert_close(losses['loss_part'], 0.8 * part)
     torch.testing.assert_close(
         losses['loss_sid'], 3.75 * soft_identity_loss(fields['logits'], fields['labels'], labels)
@@ -75,33 +79,61 @@ def test_terms_of_users_and_of_mmpretrain_fit_in(fields):
 
 
 def test_fields_read_are_those_of_terms_that_run():
-    assert LossTerms([PART | dict(weight=0), SID]).reads >= {'image_parts', 'bank', 'logits', 'bank_labels'}
+    assert LossTerms([PART | dict(weight=0), SID]).reads >= {'image_parts', 'bank', 'logits', 'image_index'}
     assert LossTerms([PART | dict(weight=0), SID | dict(weight=0), TRIPLET]).reads == {'feature', 'labels'}
 
 
 def test_terms_are_given_the_sizes_that_they_ask_for():
     @MODELS.register_module(force=True)
-    class SizedForTest(nn.Module):
-        def bind_data(self, num_domains, embed_dim):
-            self.layer = nn.Linear(embed_dim, num_domains)
+    class SizedForTest(LossTerm):
+        def bind_data(self, sizes):
+            self.layer = nn.Linear(sizes.embed_dim, sizes.num_domains)
+
+        def check_data(self, sizes):
+            raise ValueError(f'{sizes.num_identities} are too few')
 
         def forward(self, feature):
             return self.layer(feature).mean()
 
     terms = LossTerms([TRIPLET, dict(type='SizedForTest', name='sized', inputs=dict(feature='feature'))])
     assert not list(terms.parameters())
-    terms.bind_data(num_domains=3, num_identities=7, embed_dim=8)
+    sizes = DataSizes(7, 3, 20, 10, 16, 8)
+    terms.bind_data(sizes)
     assert {name: tuple(p.shape) for name, p in terms.named_parameters()} == {
         'losses.loss_sized.layer.weight': (3, 8),
         'losses.loss_sized.layer.bias': (3,),
     }
-    with pytest.raises(ValueError, match="'sized': bind_data asks for embed_dim; there are num_domains"):
-        terms.bind_data(num_domains=3)
+    with pytest.raises(ValueError, match='7 are too few'):
+        terms.check_data(sizes)
+    LossTerms([TRIPLET, dict(type='SizedForTest', name='idle', weight=0)]).check_data(sizes)
+
+
+def test_members_of_the_base_count_in_its_subclasses_alone():
+    @MODELS.register_module(force=True)
+    class StrayForTest(nn.Module):
+        def bind_data(self, num_domains):
+            self.layer = nn.Linear(1, num_domains)
+
+        def forward(self, feature):
+            return feature.mean()
+
+    with pytest.raises(ValueError, match=r'StrayForTest has bind_data, which only counts in a subclass of .*LossTerm'):
+        LossTerms([dict(type='StrayForTest', name='stray')])
+
+
+def test_terms_that_a_short_stage_never_reaches_are_named():
+    late = dict(type='TextNeighborSearch', name='late', start_epoch=2, outputs=['found'])
+    terms = LossTerms([TRIPLET, late])
+    assert terms.starting_after(2) == ['late']
+    assert terms.starting_after(3) == []
+    # Nobody reads what it finds, so no captions guide anything.
+    assert not terms.reads_bank_captions
+    log = dict(type='NeighborDiagnostics', name='log', inputs=dict(text_neighbors='found'))
+    assert LossTerms([PART, late, log]).reads_bank_captions
 
 
 def test_builds_from_the_registry(fields):
     terms = MODELS.build(dict(type='LossTerms', terms=[TRIPLET]))
-    assert terms.names == ('tri',)
     assert 'tri=1' in repr(terms)
 
 
@@ -132,7 +164,7 @@ def test_without_grad_no_term_builds_a_graph(fields):
 
 
 @MODELS.register_module()
-class FindsTwice(nn.Module):
+class FindsTwice(LossTerm):
     """Doubles a field for the terms behind it."""
 
     has_loss = False
@@ -144,7 +176,7 @@ class FindsTwice(nn.Module):
 
 
 @MODELS.register_module()
-class TellsTheLog(nn.Module):
+class TellsTheLog(LossTerm):
     """Numbers for the log."""
 
     has_loss = False

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from helpers.banks import make_bank
 from helpers.ranks import run_on_ranks
 
 import cmdg_plugin.models.losses.text_neighbors as module
 from cmdg_plugin.models.losses import TextNeighborSearch, find_text_neighbors
+from cmdg_plugin.models.training_images import DataSizes
 
 
 def plain(captions, bank_text, domains, bank_domains, k, valid=None):
@@ -75,8 +79,9 @@ def test_search_begins_with_its_epoch():
     captions, bank_text, domains, bank_domains = problem()
     regions = torch.cat([captions, torch.randn(1, 6, 8, dtype=torch.float64)])
     search = TextNeighborSearch(num_neighbors=3, start_epoch=2)
-    assert search(regions, bank_text, domains, bank_domains, epoch=1) == (None,)
-    (found,) = search(regions, bank_text, domains, bank_domains, epoch=2)
+    bank = make_bank(text=bank_text, domains=bank_domains)
+    assert search(regions, bank, domains, epoch=1) == (None,)
+    (found,) = search(regions, bank, domains, epoch=2)
     assert torch.equal(found, plain(captions, bank_text, domains, bank_domains, 3))
     with pytest.raises(ValueError, match='start_epoch must be'):
         TextNeighborSearch(start_epoch=-1)
@@ -84,12 +89,15 @@ def test_search_begins_with_its_epoch():
 
 def test_too_little_data_shows_before_training():
     search = TextNeighborSearch(num_neighbors=3)
-    search.check_data(num_elsewhere=3)
+    sizes = DataSizes(8, 2, 20, 3, 16, 8)
+    search.check_data(sizes)
     with pytest.raises(ValueError, match='only 0 images of other sources; train on two or more sources'):
-        search.check_data(num_elsewhere=0)
+        search.check_data(replace(sizes, num_elsewhere=0))
 
 
 ON_RANKS = """
+from helpers.banks import make_bank
+
 from cmdg_plugin.models.losses import TextNeighborSearch, find_text_neighbors
 from cmdg_plugin.models.memory import own_rows
 
@@ -98,18 +106,19 @@ captions, text = torch.randn(3, 4, 8), torch.randn(11, 3, 8)
 domains, bank_domains = torch.tensor([0, 1, 2, 0]), torch.arange(11) % 3
 rows = own_rows(11)
 whole = find_text_neighbors(captions, text, domains, bank_domains, num_neighbors=4)
-(found,) = TextNeighborSearch(4)(captions, text[rows], domains, bank_domains, epoch=0, first_row=rows.start)
+bank = make_bank(text=text[rows], domains=bank_domains, first_row=rows.start)
+(found,) = TextNeighborSearch(4)(captions, bank, domains, epoch=0)
 assert torch.equal(found, whole), (found, whole)
 # More than there are in other domains: seven for a sample of domain 0 or 1, eight for one of domain 2.
-(found,) = TextNeighborSearch(8)(captions, text[rows], domains, bank_domains, epoch=0, first_row=rows.start)
+(found,) = TextNeighborSearch(8)(captions, bank, domains, epoch=0)
 assert (found < 0).sum(dim=1).tolist() == [1, 1, 0, 1]
-# Rows of one process without `first_row` would be taken for the whole bank.
+# Rows of one process that do not say where they begin would be taken for the whole bank.
 try:
-    TextNeighborSearch(4)(captions, text[rows], domains, bank_domains, epoch=0)
-except ValueError as error:
-    assert 'bank_domains must have shape' in str(error), error
+    TextNeighborSearch(4)(captions, text[rows], domains, epoch=0)
+except TypeError as error:
+    assert 'a bare tensor does not say where its rows begin' in str(error), error
 else:
-    raise AssertionError('a bank of another size than its domains was searched')
+    raise AssertionError('bare rows were searched')
 """
 
 

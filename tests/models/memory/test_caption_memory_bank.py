@@ -101,7 +101,7 @@ def test_text_norms_follow_the_captions():
     torch.testing.assert_close(bank.text_norms, bank.text.norm(dim=-1))
     bank.set_text(torch.randn(5, 2, 3))
     torch.testing.assert_close(bank.text_norms, bank.text.norm(dim=-1))
-    torch.testing.assert_close(bank.searched.text_norms, bank.text_norms)
+    torch.testing.assert_close(bank.rows_to_search().text_norms, bank.text_norms)
 
 
 def test_norms_stay_exact_in_a_half_precision_bank():
@@ -176,7 +176,7 @@ torch.manual_seed(0)
 whole, shard = CaptionMemoryBank(7, 2, 3), CaptionMemoryBank(7, 2, 3, sharded=True)
 assert len(shard.image) == 3 + rank and len(whole.image) == 7
 for bank in (whole, shard):
-    assert bank.searched.first_row == (0, 3)[rank]
+    assert bank.rows_to_search().first_row == (0, 3)[rank]
 for step in range(4):
     # The first step touches rows of the first rank alone.
     indices, parts = torch.randint(3 if step == 0 else 7, (5,)), torch.randn(2, 5, 3)
@@ -185,7 +185,7 @@ for step in range(4):
 rows = shard.held
 for name in ('image', 'text', 'filled', 'image_norms', 'text_norms'):
     assert torch.equal(getattr(shard, name), getattr(whole, name)[rows]), name
-assert torch.equal(shard.searched.image, whole.searched.image)
+assert torch.equal(shard.rows_to_search().image, whole.rows_to_search().image)
 assert not shard.state_dict()
 # Before bridging a whole bank is empty, and a sharded run may go on from its checkpoint.
 shard.load_state_dict(CaptionMemoryBank(7, 2, 3).state_dict())

@@ -82,8 +82,10 @@ def test_there_is_a_bank_where_a_term_of_any_stage_reads_it(model: CMDGReID, tin
     assert not unexpected
 
 
-def test_what_is_handed_over_follows_the_model(model: CMDGReID):
-    model.remember_images(torch.zeros(15, 4, 16))
+def test_cached_tensors_follow_the_model(model: CMDGReID):
+    model.image_features = torch.zeros(15, 4, 16)
+    model.stages['bridging'].prompt_features = torch.zeros(5, 16)
     model.double()
-    assert model.image_regions.dtype == torch.float64
-    assert model.caption_global is None
+    assert model.image_features.dtype == model.stages['bridging'].prompt_features.dtype == torch.float64
+    assert model.stages['bridging'].caption_global is None
+    assert not any('stages' in name for name in model.state_dict())
