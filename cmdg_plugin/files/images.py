@@ -7,7 +7,10 @@ import zlib
 
 from PIL import Image, ImageOps
 
-IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+IMAGE_SUFFIXES = frozenset(
+    {'.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff'}
+    | {'.ppm', '.pgm', '.pbm', '.pnm', '.jp2', '.j2k', '.tga', '.avif'}
+)
 """Endings, in lower case, of the files that count as images in a folder."""
 
 _NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -40,4 +43,6 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         # Too many open files or a lost mount would make any image look broken.
         if isinstance(error, OSError) and error.errno in _MACHINE_AT_FAULT:
             raise
-        raise UnreadableImage(f'The image {os.fspath(path)} cannot be read ({type(error).__name__}: {error}).') from error
+        raise UnreadableImage(
+            f'The image {os.fspath(path)} cannot be read ({type(error).__name__}: {error}).'
+        ) from error
