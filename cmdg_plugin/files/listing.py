@@ -14,6 +14,22 @@ _SHOWN = 8
 _Folder = tuple[int, int]
 
 
+def open_folder(folder: str | os.PathLike[str]) -> 'os._ScandirIterator[str]':
+    """Open a folder for going through its entries.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file.
+        ValueError: If it may not be read, or a link to it leads nowhere but to itself.
+    """
+    try:
+        return os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise ValueError(f'The folder {os.fspath(folder)} cannot be listed ({error.strerror}).') from error
+
+
 class FolderListing:
     """Goes through the image files of a folder and its subfolders, in no particular order, without holding them all.
 
@@ -38,6 +54,7 @@ class FolderListing:
 
         Raises:
             FileNotFoundError: If there is no such folder.
+            ValueError: If a folder cannot be listed.
         """
         self.used, self.left_out = 0, Counter()
         folders: list[tuple[str, frozenset[_Folder]]] = [('', frozenset())]
@@ -49,12 +66,12 @@ class FolderListing:
             if own in above:
                 self.left_out['link back to a folder above it'] += 1
                 continue
-            with os.scandir(place) as entries:
+            with open_folder(place) as entries:
                 for entry in entries:
                     name = f'{below}/{entry.name}' if below else entry.name
                     if entry.name.startswith('.'):
                         self.left_out['hidden'] += 1
-                    elif entry.is_dir():
+                    elif _is_folder(entry):
                         folders.append((name, above | {own}))
                     elif why := _why_not(entry):
                         self.left_out[why] += 1
@@ -77,12 +94,21 @@ class FolderListing:
         print_log(str(self), logger='current', level=logging.WARNING if self.left_out else logging.INFO)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself.
+        return False
+
+
 def _why_not(entry: os.DirEntry[str]) -> str:
     """Why a directory entry does not count as an image; '' if it does."""
     suffix = os.path.splitext(entry.name)[1].lower()
     if suffix not in IMAGE_SUFFIXES:
         # A log cannot be written with what is not UTF-8.
         return suffix.encode(errors='backslashreplace').decode() or 'without ending'
-    if entry.is_file():
+    # Also of a link that leads to itself, which `is_file` of the entry cannot be asked about.
+    if os.path.isfile(entry.path):
         return ''
     return 'broken link' if entry.is_symlink() else 'not a file'

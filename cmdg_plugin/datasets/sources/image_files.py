@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from cmdg_plugin.files.listing import open_folder
+
 _SHOWN = 12
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
@@ -50,7 +52,8 @@ def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
 
 def _list_folder(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))
+        with open_folder(folder) as entries:
+            return {entry.name for entry in entries}
     except _NOT_THERE:
         return set()
 
@@ -74,7 +77,7 @@ def locate(paths: Iterable[str]) -> list[str]:
 
 def _find_links(folder: str) -> frozenset[str]:
     try:
-        with os.scandir(folder or '.') as entries:
+        with open_folder(folder or '.') as entries:
             return frozenset(entry.name for entry in entries if entry.is_symlink())
     except _NOT_THERE:
         return frozenset()

@@ -200,6 +200,13 @@ def test_nothing_there_shows_what_is_expected(tmp_path):
         OwnSource('shop', str(tmp_path / 'nowhere')).load()
 
 
+def test_a_folder_that_cannot_be_listed(images):
+    (images / 'loop').symlink_to('loop')
+    path = write_csv(images / 'index.csv', [row | {'path': f'loop/{row["path"]}'} for row in records()])
+    with pytest.raises(ValueError, match=r'The folder .*images/loop/a cannot be listed'):
+        OwnSource('shop', str(path)).load()
+
+
 def test_nothing_but_junk(images):
     path = write_csv(images / 'index.csv', [row | {'identity': -1} for row in records()])
     with pytest.raises(ValueError, match=r'index.csv: all images are junk'):
