@@ -110,8 +110,11 @@ def csv_files(draw):
     )
     columns = draw(st.one_of(st.just(['path', 'identity', 'camera', 'role']), st.just(['path', *columns])))
     lines = [delimiter.join(columns)]
-    cells = {'path': PATHS, 'identity': PEOPLE, 'camera': PEOPLE, 'role': ROLES}
+    odd = {'path': PATHS, 'identity': PEOPLE, 'camera': PEOPLE, 'role': ROLES}
+    sound = {'path': st.sampled_from(IMAGES), 'identity': st.integers(1, 2), 'camera': st.integers(1, 2)}
+    sound |= {'role': st.sampled_from(['train', 'Query', 'gallery'])}
     for _ in range(draw(st.integers(0, 5))):
+        cells = draw(st.sampled_from([odd, sound, sound]))
         row = [str(draw(cells.get(column.strip().lower(), SCALARS))) for column in columns]
         lines.append(delimiter.join(f'"{cell}"' if draw(st.booleans()) else cell for cell in row))
     return enlarge(draw(st.sampled_from(['\n', '\r\n'])).join(lines)).encode(errors='surrogatepass')
