@@ -25,7 +25,7 @@ from cmdg_plugin.datasets.sources import CaptionFileSource, OwnSource
 
 pytestmark = pytest.mark.filterwarnings('ignore:Generating overly large repr')
 
-LONG = int(os.environ.get('CMDG_FUZZ_EXAMPLES', '2000'))
+LONG = int(os.environ.get('CMDG_FUZZ_EXAMPLES', '0'))
 IMAGES = ('train/0001_c1_a.jpg', 'train/0001_c2_b.jpg', 'query/0002_c1.png', 'gallery/0002_c2.png', 'a.jpg')
 SUFFIXES = ('.csv', '.json', '.jsonl')
 
@@ -240,6 +240,7 @@ def test_names_of_files(place):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not LONG, reason='set CMDG_FUZZ_EXAMPLES to how many inputs to try')
 @pytest.mark.parametrize('suffix', [*SUFFIXES, 'folder'])
 def test_long(place, suffix):
     @fuzz(LONG)
