@@ -14,12 +14,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
+from cmdg_plugin.files.images import IMAGE_SUFFIXES
+from cmdg_plugin.files.listing import FolderListing
 
 ImageLike: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
 """A file, a uint8 array (H, W, 3) in BGR order as OpenCV and mmcv read it, or a PIL image."""
-
-SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm'})
-"""Endings of the files that a folder is searched for."""
 
 
 class ImagePreparation:
@@ -91,10 +90,13 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
     root = Path(folder).expanduser()
-    paths = sorted(str(path) for path in root.rglob('*') if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not root.is_dir():
+        raise FileNotFoundError(f'There is no folder at {root}.')
+    listing = FolderListing(root)
+    paths = [str(root / path) for path in sorted(listing)]
     if not paths:
-        what = 'no image' if root.is_dir() else 'no folder'
-        raise FileNotFoundError(f'There is {what} at {root}; looked for files ending in {", ".join(sorted(SUFFIXES))}.')
+        raise FileNotFoundError(f'There is no image: {listing}. An image ends in {", ".join(sorted(IMAGE_SUFFIXES))}.')
+    listing.log()
     return paths
 
 

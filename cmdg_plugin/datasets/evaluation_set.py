@@ -121,7 +121,7 @@ class ReIDEvaluationSet(BaseDataset):
 
 
 def make_target(index: SourceIndex, split: str | int = 'released', *, offset: int = 0) -> EvaluationTarget:
-    """Gather the query and gallery images of a source, every image once.
+    """Gather the query and gallery images of a source, every image once, or once for each number that splits give it.
 
     Args:
         index: The source.
@@ -132,14 +132,16 @@ def make_target(index: SourceIndex, split: str | int = 'released', *, offset: in
         ValueError: If a split has no query or no gallery, or there is no such split.
     """
     records: list[SourceRecord] = []
-    rows: dict[str, int] = {}
+    rows: dict[tuple[str, int, int | None], int] = {}
 
     def positions(members: Sequence[SourceRecord]) -> np.ndarray:
-        for record in members:
-            if record.path not in rows:
-                rows[record.path] = len(records)
+        # Splits may number people anew: then an image is somebody else in each.
+        keys = [(record.path, record.identity, record.camera) for record in members]
+        for key, record in zip(keys, members, strict=True):
+            if key not in rows:
+                rows[key] = len(records)
                 records.append(record)
-        return np.array([rows[record.path] for record in members], dtype=np.int64)
+        return np.array([rows[key] for key in keys], dtype=np.int64)
 
     def arrange(position: int) -> EvaluationSplit:
         roles = index.splits[position]

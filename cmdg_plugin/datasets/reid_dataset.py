@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
+from cmdg_plugin.datasets.sources.image_files import locate
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, check_subsets
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import DATASETS
@@ -234,8 +235,8 @@ def _fingerprints(
 
 def _check_unique(paths: Sequence[str], domains: np.ndarray, names: Sequence[str]) -> None:
     seen: dict[str, int] = {}
-    for path, domain in zip(paths, domains, strict=True):
-        first = seen.setdefault(path, int(domain))
+    for path, place, domain in zip(paths, locate(paths), domains, strict=True):
+        first = seen.setdefault(place, int(domain))
         if first != domain:
             raise ValueError(
                 f'{path} belongs to two sources, {names[first]} and {names[int(domain)]}; people of different sources '

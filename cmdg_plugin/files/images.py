@@ -7,7 +7,10 @@ import zlib
 
 from PIL import Image, ImageOps
 
-IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+IMAGE_SUFFIXES = frozenset(
+    {'.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff'}
+    | {'.ppm', '.pgm', '.pbm', '.pnm', '.jp2', '.j2k', '.tga', '.avif'}
+)
 """Endings, in lower case, of the files that count as images in a folder."""
 
 _NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)

@@ -47,13 +47,15 @@ class TrainingImages(NamedTuple):
     def counts(self) -> dict[str, int]:
         """How many there are of what, by the names that modules take the numbers by.
 
-        Identities, domains, images, and the fewest images of other domains that an image has.
+        Identities, domains, images, the fewest images of other domains that an image has, and identities with two
+        images or more.
         """
         return {
             'num_identities': len(self.identity_domains),
             'num_domains': int(self.domains.max()) + 1,
             'num_samples': len(self.identities),
             'num_elsewhere': len(self.domains) - int(self.domains.bincount().max()),
+            'num_paired': int((self.identities.bincount() > 1).sum()),
         }
 
 

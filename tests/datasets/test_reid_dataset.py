@@ -104,6 +104,19 @@ def test_a_file_of_two_sources(tmp_path):
         CaptionedReIDDataset([ListedSource('one', tmp_path, records), ListedSource('two', tmp_path, records)])
 
 
+def test_a_file_of_two_sources_by_two_names(tmp_path):
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one' / 'a.jpg').touch()
+    (tmp_path / 'two').symlink_to('one')
+    (tmp_path / 'three').mkdir()
+    (tmp_path / 'three' / 'b.jpg').symlink_to('../one/a.jpg')
+    one = ListedSource('one', tmp_path / 'one', [SourceRecord('a.jpg', 1, captions=tuple('guml'))])
+    for name, image in (('two', 'a.jpg'), ('three', 'b.jpg')):
+        other = ListedSource(name, tmp_path / name, [SourceRecord(image, 1, captions=tuple('guml'))])
+        with pytest.raises(ValueError, match=rf'{image} belongs to two sources, one and {name}'):
+            CaptionedReIDDataset([one, other])
+
+
 def test_scopes_separate_people(tmp_path):
     records = [SourceRecord(f'{scope}.jpg', 0, captions=tuple('guml'), scope=scope) for scope in ('train', 'test')]
     assert CaptionedReIDDataset([ListedSource('one', tmp_path, records)]).num_identities == 2

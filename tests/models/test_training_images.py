@@ -7,7 +7,13 @@ from cmdg_plugin.models.training_images import TrainingImages
 def test_tells_where_each_identity_is_at_home():
     images = TrainingImages.number(np.array([2, 0, 1, 0, 0]), [1, 0, 1, 0, 0])
     assert images.identity_domains.tolist() == [0, 1, 1]
-    assert images.counts == {'num_identities': 3, 'num_domains': 2, 'num_samples': 5, 'num_elsewhere': 2}
+    assert images.counts == {
+        'num_identities': 3,
+        'num_domains': 2,
+        'num_samples': 5,
+        'num_elsewhere': 2,
+        'num_paired': 1,
+    }
 
 
 def test_without_domains_there_is_one():

@@ -5,7 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from cmdg_plugin.files.listing import open_folder
+
 _SHOWN = 12
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
@@ -49,6 +52,32 @@ def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
 
 def _list_folder(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+        with open_folder(folder) as entries:
+            return {entry.name for entry in entries}
+    except _NOT_THERE:
         return set()
+
+
+def locate(paths: Iterable[str]) -> list[str]:
+    """Find where files really lie, links followed; one listing per folder.
+
+    Args:
+        paths: Absolute paths, or relative to the current folder; what does not exist stays as it is.
+    """
+    folders: dict[str, tuple[str, frozenset[str]]] = {}
+    places = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = (os.path.realpath(folder), _find_links(folder))
+        real, links = folders[folder]
+        places.append(os.path.realpath(path) if name in links else f'{real}/{name}')
+    return places
+
+
+def _find_links(folder: str) -> frozenset[str]:
+    try:
+        with open_folder(folder or '.') as entries:
+            return frozenset(entry.name for entry in entries if entry.is_symlink())
+    except _NOT_THERE:
+        return frozenset()

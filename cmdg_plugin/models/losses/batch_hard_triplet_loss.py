@@ -76,6 +76,21 @@ class BatchHardTripletLoss(nn.Module):
         _check_margin(type(self).__name__, margin)
         self.margin = margin
 
+    def check_data(self, num_paired: int) -> None:
+        """Check that there is a positive pair, before any epoch is trained.
+
+        Args:
+            num_paired: Number of identities with two images or more.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if not num_paired:
+            raise ValueError(
+                f'{type(self).__name__} compares images of one identity, but every identity has one image only; were '
+                f'identities read from the right numbers?'
+            )
+
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of (B, D) features with (B,) identities."""
         return batch_hard_triplet_loss(features, labels, margin=self.margin)

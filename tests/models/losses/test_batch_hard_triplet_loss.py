@@ -63,3 +63,10 @@ def test_half_precision_under_autocast_is_computed_in_float32():
 def test_bad_input_is_named(shape, labels, margin, message):
     with pytest.raises(ValueError, match=message):
         batch_hard_triplet_loss(torch.zeros(shape), torch.tensor(labels, dtype=torch.long), margin=margin)
+
+
+def test_data_without_positive_pairs_are_refused_before_training():
+    loss = BatchHardTripletLoss()
+    loss.check_data(num_paired=1)
+    with pytest.raises(ValueError, match='every identity has one image only'):
+        loss.check_data(num_paired=0)
