@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmdg_plugin.files.locking import InUse, hold
 
+
 OutputInUse = InUse
 
 
