@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
-from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, find_missing
+from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 
 
@@ -78,9 +78,10 @@ def keep_existing(name: str, root: Path, images: Sequence[_Image], listed_in: Pa
         return list(images)
     found = f'{len(missing):,} of {len(paths):,} images listed in {listed_in.name} do not exist'
     if on_missing == 'error' or len(missing) == len(paths):
-        raise FileNotFoundError(
+        raise MissingImages(
             f'{name}: {found}, the first is {root / missing[0]}. Complete the dataset, or leave them out '
-            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}"
+            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}",
+            [str(root / path) for path in missing],
         )
     print_log(f'{name}: {found}; left out', logger='current', level=logging.WARNING)
     gone = set(missing)
