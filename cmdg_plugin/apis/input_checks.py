@@ -59,4 +59,6 @@ def check_data(config: Config, *dataloaders: str) -> None:
             check_sources(dataset.get('sources') or dataset.get('targets') or [])
         except FileNotFoundError as error:
             tool = f'python tools/check_data.py --config {config.filename or "CONFIG"}'
-            raise FileNotFoundError(f'{error}\n`{tool}` lists everything that is missing or damaged.') from error
+            raise FileNotFoundError(
+                f'{error}\n`{tool}` (and the same --cfg-options) lists everything that is missing or damaged.'
+            ) from error

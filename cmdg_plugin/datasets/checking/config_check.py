@@ -87,7 +87,8 @@ def check_config(config: Config, num_workers: int = 4) -> ConfigCheck:
             _check_dataset(', '.join(dict.fromkeys(loaders)), dataset, check)
     if not settings:
         check.add('the config has no dataset with `sources` or `targets`, so there is nothing to check')
-    _open_images(check, num_workers)
+    if check.images:
+        _open_images(check, num_workers)
     return check
 
 
@@ -209,7 +210,7 @@ def _find_fault(path: str | os.PathLike[str]) -> str:
 
 def _named(name: str, error: Exception) -> str:
     text = _text(error)
-    return text if text.startswith(f'{name}:') or not name else f'{name}: {text}'
+    return text if text.startswith(name) else f'{name}: {text}'
 
 
 def _text(error: Exception) -> str:
