@@ -46,7 +46,7 @@ def register_source(name: str, source: Mapping[str, Any], *, split: str | int = 
     datasets.register_image_dataset(name, _make_dataset_class(name, *settings))
     # Its own clips 16 bits to white, leaves photos on their side, and tries damaged files again without end. Replaced
     # there, and not in our class, as torchreid makes its own class of several datasets.
-    import_torchreid('data.datasets.dataset').read_image = read_image
+    import_torchreid('data.datasets.dataset').read_image = read_image  # type: ignore[attr-defined]
     _registered[name] = settings
 
 
