@@ -8,9 +8,10 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 
 from cmdg_plugin.datasets.paused_collector import collector_paused
-from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord
+from cmdg_plugin.datasets.transforms import read_our_way
+from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import DATASETS
 
@@ -78,7 +79,7 @@ class ReIDEvaluationSet(BaseDataset):
     ) -> None:
         self.target_configs = targets
         self.split = split
-        super().__init__(pipeline=list(pipeline), test_mode=True, lazy_init=lazy_init)
+        super().__init__(pipeline=read_our_way(pipeline), test_mode=True, lazy_init=lazy_init)
 
     @property
     def metainfo(self) -> dict:
@@ -107,16 +108,15 @@ class ReIDEvaluationSet(BaseDataset):
         """Run the pipeline on one image.
 
         Raises:
-            ValueError: If it cannot be read: leaving it out would change what is measured.
+            UnreadableImage: If it cannot be read: leaving it out would change what is measured.
         """
         info = self.get_data_info(idx)
         try:
             return self.pipeline(info)
-        except READ_ERRORS as error:
-            if is_readable_image(info['img_path']):
-                raise
-            raise ValueError(
-                f'cannot read the image {info["img_path"]} ({error}); restore it: scores without it would not compare'
+        except UnreadableImage as error:
+            raise UnreadableImage(
+                f'{error} Restore it: scores without it would not compare. tools/check_data.py --config CONFIG lists '
+                'all such images.'
             ) from error
 
 

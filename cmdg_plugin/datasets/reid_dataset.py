@@ -12,10 +12,11 @@ from mmengine.dataset import BaseDataset, Compose
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.paused_collector import collector_paused
-from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.image_files import locate
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, check_subsets
+from cmdg_plugin.datasets.transforms import read_our_way
+from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import DATASETS
 
@@ -47,6 +48,7 @@ class CaptionedReIDDataset(BaseDataset):
         identities: Person of every image, (N,).
         cameras: Camera of every image, counted over all domains, (N,).
         domains: Domain of every image, (N,).
+        source_numbers: Person and camera (None if unknown) of every image as its source numbers them.
 
     Raises:
         ValueError: If a setting is unknown, captions are missing or a file belongs to two sources.
@@ -75,7 +77,8 @@ class CaptionedReIDDataset(BaseDataset):
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
-        super().__init__(pipeline=list(pipeline), lazy_init=lazy_init)
+        self.source_numbers: list[tuple[int, int | None]]
+        super().__init__(pipeline=read_our_way(pipeline), lazy_init=lazy_init)
 
     @property
     def num_identities(self) -> int:
@@ -110,7 +113,7 @@ class CaptionedReIDDataset(BaseDataset):
         """Return the same images under other transforms; shares the index and the count of corrupt images."""
         self.full_init()
         other = copy.copy(self)
-        other.pipeline = Compose(list(pipeline))
+        other.pipeline = Compose(read_our_way(pipeline))
         return other
 
     @collector_paused()
@@ -129,6 +132,7 @@ class CaptionedReIDDataset(BaseDataset):
         self.identities = _number(people)
         self.cameras = _number(cameras)
         self.domains = np.array([domain for domain, _ in chosen], dtype=np.int64)
+        self.source_numbers = [(record.identity, record.camera) for _, record in chosen]
         # Workers are processes: only shared memory lets the main one count what they met.
         self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
         paths = [indices[domain].absolute(record) for domain, record in chosen]
@@ -164,10 +168,8 @@ class CaptionedReIDDataset(BaseDataset):
             info = self.get_data_info(candidate)
             try:
                 return self.pipeline(info)
-            except READ_ERRORS as error:
-                if is_readable_image(info['img_path']):
-                    raise
-                self._note_corrupt(candidate, info['img_path'], error)
+            except UnreadableImage as error:
+                self._note_corrupt(candidate, error)
         raise ValueError(
             f'none of the images of person {self.identities[idx]} can be read, one is '
             f'{self.get_data_info(idx)["img_path"]}; restore them or take the person out of the data'
@@ -199,15 +201,15 @@ class CaptionedReIDDataset(BaseDataset):
         # The next image of the person, then the one after: the same choice in every run.
         yield from (int(other) for other in np.roll(others, -start)[1:])
 
-    def _note_corrupt(self, position: int, path: str, error: Exception) -> None:
+    def _note_corrupt(self, position: int, error: UnreadableImage) -> None:
         if self.on_corrupt == 'error':
-            raise ValueError(
-                f'cannot read the image {path} ({error}); restore it, or let another image of the same person take its '
-                f"place with on_corrupt='skip'"
+            raise UnreadableImage(
+                f'{error} Restore it, or let another image of the same person take its place with '
+                "on_corrupt='skip'; tools/check_data.py --config CONFIG lists all such images."
             ) from error
         self._corrupt[position] = True
         print_log(
-            f'cannot read the image {path} ({error}); another image of the same person takes its place',
+            f'{error} Another image of the same person takes its place ({self.num_corrupt:,} unreadable so far).',
             logger='current',
             level=logging.WARNING,
         )

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cmdg_plugin.files.listing import open_folder
@@ -26,6 +26,18 @@ def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
         present = _list_folder(Path(root) / folder)
         missing.extend(f'{folder}/{name}'.lstrip('/') for name in names if name not in present)
     return missing
+
+
+class MissingImages(FileNotFoundError):
+    """Images that are listed and do not exist.
+
+    Attributes:
+        paths: All of them.
+    """
+
+    def __init__(self, message: str, paths: Sequence[str]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
 
 
 def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.repeats import Repeats
-from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, find_missing
+from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 
 
@@ -81,9 +81,10 @@ def keep_existing(name: str, root: Path, images: Sequence[_Image], listed_in: Pa
     found = f'{len(missing):,} of {len(paths):,} images listed in {listed_in.name} do not exist'
     if on_missing == 'error' or len(missing) == len(paths):
         absolute = f' (there is a /{missing[0]}, outside the root)' if os.path.exists(f'/{missing[0]}') else ''
-        raise FileNotFoundError(
+        raise MissingImages(
             f'{name}: {found}, the first is {root / missing[0]}{absolute}. Complete the dataset, or leave them out '
-            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}"
+            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}",
+            [str(root / path) for path in missing],
         )
     print_log(f'{name}: {found}; left out', logger='current', level=logging.WARNING)
     gone = set(missing)

@@ -11,7 +11,7 @@ from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
 from cmdg_plugin.datasets.sources.benchmarks import get_benchmark
 from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
-from cmdg_plugin.datasets.sources.image_files import find_missing
+from cmdg_plugin.datasets.sources.image_files import MissingImages, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 from cmdg_plugin.datasets.sources.locating import require_layout
 from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
@@ -141,9 +141,10 @@ class TorchreidSource:
             return
         found = f'{self.name}: {len(missing):,} of {len(paths):,} images that it consists of do not exist'
         if self.on_missing_image == 'error' or len(missing) == len(paths):
-            raise FileNotFoundError(
+            raise MissingImages(
                 f'{found}, the first is {root / missing[0]}. Complete the dataset, or leave them out with '
-                f"on_missing_image='skip'"
+                f"on_missing_image='skip'",
+                [str(root / path) for path in missing],
             )
         print_log(f'{found}; left out', logger='current', level=logging.WARNING)
         gone = set(missing)
