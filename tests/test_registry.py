@@ -14,7 +14,7 @@ expected = {
         DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss
         PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms FeatureRetriever TextNeighborSearch
         NeighborDiagnostics WarmupStage PromptStage BridgingStage''',
-    TRANSFORMS: 'AugMix',
+    TRANSFORMS: 'AugMix LoadImageFromFile',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
     DATA_SAMPLERS: 'IdentitySampler',
     LOOPS: 'StagedTrainLoop',

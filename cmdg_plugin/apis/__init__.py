@@ -17,6 +17,10 @@ _PLACES = {
 __all__ = ['ImagePreparation', 'encode_text', 'extract_features', 'init_model', 'list_images']
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # On first use: the tools import this package to show their help, which must not wait for torch.
     if name in _PLACES:

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -21,6 +22,7 @@ from cmdg_plugin.progress import track
 from cmdg_plugin.regions import REGIONS
 
 _SPACES = ('retrieval', 'shared')
+_CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 
 
 def init_model(
@@ -46,14 +48,18 @@ def init_model(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If neither is given, if the checkpoint is damaged or carries no config where it must, or if that
-            config names what is not registered.
+        ValueError: If neither is given, if a checkpoint is given as config, is damaged or carries no config where it
+            must, or if that config names what is not registered.
 
     Example:
         >>> model = init_model('configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
         >>> model.backbone.embed_dim
         96
     """
+    if checkpoint is None and isinstance(config, (str, os.PathLike)) and str(config).endswith(_CHECKPOINT_SUFFIXES):
+        raise ValueError(
+            f'{config} is a checkpoint, not a config: init_model(None, {str(config)!r}) takes the config it carries.'
+        )
     for what, path in (('config', config), ('checkpoint', checkpoint)):
         if isinstance(path, (str, os.PathLike)) and not os.path.isfile(path):
             raise FileNotFoundError(f'There is no {what} at {path}.')
@@ -69,7 +75,7 @@ def init_model(
 @torch.no_grad()
 def extract_features(
     model: Any,
-    images: ImageLike | Sequence[ImageLike],
+    images: ImageLike | Iterable[ImageLike],
     *,
     batch_size: int = 64,
     num_workers: int = 0,
@@ -80,8 +86,9 @@ def extract_features(
 
     Args:
         model: From `init_model`.
-        images: An image, several, or a folder (rows in the order of `list_images`). An image is a file, a uint8 array
-            (H, W, 3) in BGR order, or a PIL image.
+        images: An image, several (also an array of paths), or a folder (rows in the order of `list_images`). An image
+            is a file, a PIL image, or an array (H, W, 3) in BGR order or (H, W), uint8 or uint16. More than 8 bits
+            are brought to 8 by value.
         batch_size: Images encoded at a time.
         num_workers: Processes that read images beside this one.
         space: `retrieval` compares images with images (global features in both widths, W + D numbers); `shared`
@@ -112,19 +119,20 @@ def extract_features(
 
 
 @torch.no_grad()
-def encode_text(model: Any, sentences: Sequence[str], *, batch_size: int = 256) -> Tensor:
+def encode_text(model: Any, sentences: str | Iterable[str], *, batch_size: int = 256) -> Tensor:
     """Encode sentences into the space that they share with images.
 
     Args:
         model: From `init_model`.
-        sentences: The sentences; what exceeds the text tower's context is cut, with a warning.
+        sentences: One sentence, or several (also as an array); what exceeds the text tower's context is cut, with
+            a warning.
         batch_size: Sentences encoded at a time.
 
     Returns:
         Features of length one, (N, D), on the CPU. Compare with `extract_features(..., space='shared')`.
 
     Raises:
-        TypeError: If it is not a sequence of strings.
+        TypeError: If one is not a string.
         ValueError: If it is empty.
 
     Example:
@@ -132,22 +140,36 @@ def encode_text(model: Any, sentences: Sequence[str], *, batch_size: int = 256) 
         >>> (extract_features(model, 'person_1.jpg', space='shared', progress=False) @ texts.T).shape
         torch.Size([1, 2])
     """
-    if isinstance(sentences, str):
-        raise TypeError('encode_text takes a list of sentences, not one string.')
-    if not sentences:
-        raise ValueError('There are no sentences to encode.')
+    listed = _list_sentences(sentences)
     features, num_cut = [], 0
-    for start in range(0, len(sentences), batch_size):
-        batch, cut = model.encode_sentences(sentences[start : start + batch_size])
+    for start in range(0, len(listed), batch_size):
+        batch, cut = model.encode_sentences(listed[start : start + batch_size])
         features.append(functional.normalize(batch.float(), dim=1).cpu())
         num_cut += cut
     if num_cut:
         print_log(
-            f'{num_cut} of {len(sentences)} sentences were longer than the text tower reads and were cut at their end.',
+            f'{num_cut} of {len(listed)} sentences were longer than the text tower reads and were cut at their end.',
             logger='current',
             level=logging.WARNING,
         )
     return torch.cat(features)
+
+
+def _list_sentences(sentences: str | Iterable[str]) -> list[str]:
+    if isinstance(sentences, (str, np.ndarray)):
+        sentences = [str(sentences)] if isinstance(sentences, str) else sentences.ravel().tolist()
+    if not isinstance(sentences, Iterable):
+        raise TypeError(f'encode_text takes sentences, one or several, not a {type(sentences).__name__}.')
+    listed = list(sentences)
+    if not listed:
+        raise ValueError('There are no sentences to encode.')
+    for position, sentence in enumerate(listed):
+        if not isinstance(sentence, str):
+            raise TypeError(
+                f'encode_text takes sentences, but number {position} (from 0) is {sentence!r}, a '
+                f'{type(sentence).__name__}.'
+            )
+    return listed
 
 
 def _find_config(

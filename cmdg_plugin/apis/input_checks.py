@@ -55,4 +55,10 @@ def check_data(config: Config, *dataloaders: str) -> None:
     import_modules_from_strings(**config.get('custom_imports') or {'imports': None})
     for name in dataloaders:
         dataset = (config.get(name) or {}).get('dataset') or {}
-        check_sources(dataset.get('sources') or dataset.get('targets') or [])
+        try:
+            check_sources(dataset.get('sources') or dataset.get('targets') or [])
+        except FileNotFoundError as error:
+            tool = f'python tools/check_data.py --config {config.filename or "CONFIG"}'
+            raise FileNotFoundError(
+                f'{error}\n`{tool}` (and the same --cfg-options) lists everything that is missing or damaged.'
+            ) from error

@@ -1,7 +1,7 @@
 """Turns files, arrays and PIL images into what a model takes, by the test pipeline of its config."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,16 +10,15 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS, DefaultScope
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
+from cmdg_plugin.datasets.transforms import read_our_way
+from cmdg_plugin.files.images import IMAGE_SUFFIXES, to_bytes, to_rgb
+from cmdg_plugin.files.listing import FolderListing
 
 ImageLike: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
-"""A file, a uint8 array (H, W, 3) in BGR order as OpenCV and mmcv read it, or a PIL image."""
-
-SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm'})
-"""Endings of the files that a folder is searched for."""
+"""A file, an array (H, W, 3) in BGR order or (H, W) as OpenCV and mmcv read it, uint8 or uint16, or a PIL image."""
 
 
 class ImagePreparation:
@@ -43,7 +42,7 @@ class ImagePreparation:
             raise ValueError('test_dataloader.dataset.pipeline has no LoadImageFromFile; images must enter somewhere.')
         # Our own registry names mmcv's transforms on import, whoever's scope the config is in.
         with DefaultScope.overwrite_default_scope(config.get('default_scope') or 'cmdg_plugin'):
-            built = [TRANSFORMS.build(transform) for transform in transforms]
+            built = [TRANSFORMS.build(transform) for transform in read_our_way(transforms)]
         self._from_file = Compose(built)
         self._from_array = Compose(built[loads.index(True) + 1 :])
 
@@ -59,23 +58,15 @@ class ImagePreparation:
         Raises:
             FileNotFoundError: If there is no such file.
             TypeError: If it is none of the three kinds.
-            ValueError: If the file cannot be read or the array has another type or shape.
+            ValueError: If the image cannot be read (an `UnreadableImage`) or the array has another type or shape.
         """
         if isinstance(image, (str, os.PathLike)):
-            return self._load(str(image))
+            if not os.path.exists(image):
+                raise FileNotFoundError(f'There is no image at {image}.')
+            return self._from_file({'img_path': str(image)})['inputs']
         array = _to_array(image)
         size = array.shape[:2]
         return self._from_array({'img': array, 'img_shape': size, 'ori_shape': size})['inputs']
-
-    def _load(self, path: str) -> Tensor:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'There is no image at {path}.')
-        try:
-            return self._from_file({'img_path': path})['inputs']
-        except READ_ERRORS as error:
-            if is_readable_image(path):
-                raise
-            raise ValueError(f'The image {path} cannot be read ({error}).') from error
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[str]:
@@ -91,26 +82,35 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
     root = Path(folder).expanduser()
-    paths = sorted(str(path) for path in root.rglob('*') if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not root.is_dir():
+        raise FileNotFoundError(f'There is no folder at {root}.')
+    listing = FolderListing(root)
+    paths = [str(root / path) for path in sorted(listing)]
     if not paths:
-        what = 'no image' if root.is_dir() else 'no folder'
-        raise FileNotFoundError(f'There is {what} at {root}; looked for files ending in {", ".join(sorted(SUFFIXES))}.')
+        raise FileNotFoundError(f'There is no image: {listing}. An image ends in {", ".join(sorted(IMAGE_SUFFIXES))}.')
+    listing.log()
     return paths
 
 
-def spell_out(images: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
-    """Make a list of what a caller gave: one image, several, or a folder.
+def spell_out(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
+    """Make a list of what a caller gave: one image, several (also as an array of paths or of pixels), or a folder.
 
     Raises:
+        TypeError: If it is nothing of that kind.
         ValueError: If there is nothing.
     """
     if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
         return list(list_images(images))
+    if isinstance(images, np.ndarray) and (images.dtype.kind in 'UO' or images.ndim == 4):
+        images = [*images.ravel()] if images.dtype.kind in 'UO' else [*images]
     if isinstance(images, (str, os.PathLike, np.ndarray, Image.Image)):
         return [images]
-    if not len(images):
+    if not isinstance(images, Iterable):
+        raise TypeError(f'Images are paths, arrays or PIL images, one or several, not a {type(images).__name__}.')
+    listed = list(images)
+    if not listed:
         raise ValueError('There are no images to extract features of.')
-    return list(images)
+    return listed
 
 
 class PreparedImages(torch.utils.data.Dataset):
@@ -137,12 +137,14 @@ class PreparedImages(torch.utils.data.Dataset):
 def _to_array(image: Any) -> np.ndarray:
     """Bring an image in memory into mmcv's form, (H, W, 3) bytes in BGR order."""
     if isinstance(image, Image.Image):
-        upright = ImageOps.exif_transpose(image)
-        return np.ascontiguousarray(np.asarray(upright.convert('RGB'))[..., ::-1])
+        return np.ascontiguousarray(np.asarray(to_rgb(image))[..., ::-1])
     if not isinstance(image, np.ndarray):
         raise TypeError(f'An image is a path, an array or a PIL image, not a {type(image).__name__}.')
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+    known = image.dtype in (np.uint8, np.uint16)
+    if not known or not image.size or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))):
         raise ValueError(
-            f'Expected an array of bytes (H, W, 3) in BGR order, got {image.dtype} of shape {image.shape}.'
+            'Expected an array (H, W, 3) in BGR order or (H, W), uint8 or uint16 (white is 255 or 65,535), got '
+            f'{image.dtype} of shape {image.shape}.'
         )
-    return image
+    levels = to_bytes(image) if image.dtype == np.uint16 else image
+    return levels if levels.shape[2:] == (3,) else np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=2)

@@ -1,24 +1,15 @@
 """What the model sees: a whole image or one of its thirds, checked to be readable before anything is asked."""
 
 import base64
-import errno
 import io
-import struct
-import zlib
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from cmdg_plugin.files.images import UnreadableImage, read_image
 from cmdg_plugin.regions import PARTS
 
 _SENT_AS_IS = {'JPEG': 'image/jpeg', 'PNG': 'image/png'}
-_ORIENTATION = 0x0112
-_READ_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-_NOT_THE_IMAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENOTCONN)
-
-
-class UnreadableImage(ValueError):
-    """A file that is no image, or only a part of one."""
 
 
 def load_view(path: Path, third: str | None) -> Image.Image:
@@ -34,7 +25,7 @@ def load_view(path: Path, third: str | None) -> Image.Image:
         UnreadableImage: If the file is missing, truncated or no image.
         OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
-    return _cut(_open(path), third)
+    return _cut(read_image(path), third)
 
 
 def encode_view(path: Path, third: str | None, max_side: int) -> str:
@@ -51,8 +42,8 @@ def encode_view(path: Path, third: str | None, max_side: int) -> str:
         UnreadableImage: If the file is missing, truncated or no image.
         OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
-    image = _open(path)
-    kind = _SENT_AS_IS.get(image.info.get('file_format', ''))
+    image = read_image(path)
+    kind = _SENT_AS_IS.get(image.format or '')
     if third is None and kind and max(image.size) <= max_side:
         return _data_url(kind, path.read_bytes())
     image = _cut(image, third)
@@ -60,22 +51,6 @@ def encode_view(path: Path, third: str | None, max_side: int) -> str:
     buffer = io.BytesIO()
     image.save(buffer, 'JPEG', quality=95)
     return _data_url('image/jpeg', buffer.getvalue())
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            # Decoding all of it is what finds truncated files.
-            image.load()
-            upright = image.mode == 'RGB' and image.getexif().get(_ORIENTATION, 1) == 1
-            result = image.copy() if upright else ImageOps.exif_transpose(image).convert('RGB')
-            result.info = {'file_format': image.format or ''} if upright else {}
-            return result
-    except _READ_ERRORS as error:
-        # Too many open files or a lost mount would make any image look broken.
-        if isinstance(error, OSError) and error.errno in _NOT_THE_IMAGE:
-            raise
-        raise UnreadableImage(f'{type(error).__name__}: {error}') from error
 
 
 def _cut(image: Image.Image, third: str | None) -> Image.Image:

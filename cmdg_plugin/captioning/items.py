@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmdg_plugin.datasets.caption_fields import RecordFacts
-from cmdg_plugin.datasets.index_files import iterate_rows
+from cmdg_plugin.datasets.index_files import default_image_root, iterate_rows, make_relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ def iterate_items(source: Path) -> Iterator[CaptionItem]:
         FileNotFoundError: If there is no such folder or file.
         ValueError: If the index cannot be read, or a record has no usable path.
     """
-    return (_item(*row.read()) for row in iterate_rows(source))
+    relative = make_relative(default_image_root(source))
+    return (_item(relative(path), facts) for path, facts in (row.read() for row in iterate_rows(source)))
 
 
 def _item(file_path: str, facts: RecordFacts) -> CaptionItem:

@@ -5,21 +5,39 @@ The nine released caption files name these facts differently, and three of them 
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from cmdg_plugin.datasets.json_stream import RepeatedKey
+
+_T = TypeVar('_T')
 
 SPLITS = ('train', 'val', 'query', 'gallery')
 """The roles that an image may have in a dataset."""
 
+IDENTITY_KEYS = ('identity', 'id')
+CAMERA_KEYS = ('camera', 'camid', 'cmid')
+ROLE_KEYS = ('split', 'role')
+
 _ROLE_FOLDERS = {'bounding_box_train': 'train', 'bounding_box_test': 'gallery'} | {role: role for role in SPLITS}
 _CUHK03_FOLDERS = ('images_labeled', 'images_detected')
 _CUHK02_FOLDERS = ('cam1', 'cam2')
-_MARKET_NAME = re.compile(r'(-?\d+)(?:_c(\d+)|(?=[_.-]))')
-_CUHK03_NAME = re.compile(r'(\d)_\d+_(\d)_\d+\.')
-_CUHK02_PAIR = re.compile(r'P(\d)')
-_MSMT17_NAME = re.compile(r'\d{4}_\d{3}_(\d{2})_')
+_MARKET_NAME = re.compile(r'(-?\d+)(?:_c(?:am(?:era)?_?)?(\d+)|(?=[_.-]))', re.ASCII | re.IGNORECASE)
+_CUHK03_NAME = re.compile(r'(\d)_\d+_(\d)_\d+\.', re.ASCII)
+_CUHK02_PAIR = re.compile(r'P(\d)', re.ASCII)
+_MSMT17_NAME = re.compile(r'\d{4}_\d{3}_(\d{2})_', re.ASCII)
 _DRIVE = re.compile(r'[A-Za-z]:')
-_NUMBER_AT_END = re.compile(r'(?:.*_)?(-?\d+)')
+# Spreadsheets and pandas write 12 as 12.0.
+_WHOLE_NUMBER = re.compile(r'(-?\d+)(?:\.0*)?', re.ASCII)
+_NUMBER_AT_END = re.compile(r'.*_(-?\d+)', re.ASCII | re.DOTALL)
+_SHOWN = 160
+_LARGEST = 2**63 - 1
+_DIGITS = 100
+_EXACT_FLOAT = 2**53
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4096
 
 
 class FieldError(ValueError):
@@ -39,51 +57,78 @@ class RecordFacts:
     split: str | None
 
 
-def read_facts(record: Mapping[str, object], file_path: str) -> RecordFacts:
+def show(value: object) -> str:
+    """Write a value that a file holds as an error shows it: on one line, and short."""
+    if not isinstance(value, str | int | float | None):
+        return f'a {type(value).__name__}'
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}... ({len(text):,} characters)'
+
+
+def read_facts(record: Mapping[str, object], file_path: str, *, prefixes: bool = True) -> RecordFacts:
     """Find identity, camera and split of one record in any released nesting or in our own.
 
     Keys win over names: identity from `identity` or `id`, camera from `camera`, `camid` or `cmid`, split from `split`
     or `role`. What no key holds comes from Market-1501-like, CUHK02, CUHK03 and MSMT17 file names. Market-1501-like
-    means `ROLE/IDENTITY_cCAMERA...` or, without camera, `ROLE/IDENTITY_...`, where the role is a split or one of
-    Market-1501's own folders. Numbers are not shifted: cameras count from where the dataset counts them; those of
-    CUHK02 and CUHK03 are made of pair and view, from 0.
+    means `ROLE/IDENTITY_cCAMERA...` (also `_C` and `_cam`) or, without camera, `ROLE/IDENTITY_...`, where the role is a
+    split or one of Market-1501's own folders. Numbers are not shifted: cameras count from where the dataset counts
+    them; those of CUHK02 and CUHK03 are made of pair and view, from 0.
 
     Args:
         record: The record as decoded from JSON.
         file_path: Its path, relative to the dataset's root.
+        prefixes: Whether `cuhk02_P1_12` is person 12, as in released files. In own data, `shop1_12` and `shop2_12` may
+            be two people.
 
     Raises:
-        FieldError: If a key holds something that cannot be an identity, a camera or a split.
+        FieldError: If a key holds something that cannot be an identity, a camera or a split, stands there twice, or
+            disagrees with another key.
     """
-    key = 'role' if record.get('split') is None else 'split'
-    split = record.get(key)
-    if split is not None and split not in SPLITS:
-        raise FieldError(key, f'expected one of {", ".join(SPLITS)}, got {split!r}')
-    identity = _first_number(record, ('identity', 'id'))
-    camera = _first_number(record, ('camera', 'camid', 'cmid'))
+    if isinstance(record, RepeatedKey):
+        raise FieldError(record.key, 'the record has this key twice; keep one of them')
+    split = _first(record, ROLE_KEYS, _to_role)
+    number = partial(_to_number, prefixes=prefixes)
+    identity = _first(record, IDENTITY_KEYS, number)
+    camera = _first(record, CAMERA_KEYS, number)
     if identity is not None and camera is not None and split is not None:
-        return RecordFacts(identity, camera, str(split))
+        return RecordFacts(identity, camera, split)
     named = _facts_of_name(file_path)
+    if max(abs(named.identity or 0), named.camera or 0) > _LARGEST:
+        raise FieldError('file_path', f'a number in the name {show(file_path)} does not fit into 64 bits')
     return RecordFacts(
         identity=named.identity if identity is None else identity,
         camera=named.camera if camera is None else camera,
-        split=named.split if split is None else str(split),
+        split=named.split if split is None else split,
     )
 
 
-def clean_path(value: object) -> str:
+def clean_path(value: object, key: str = 'file_path') -> str:
     """Turn a record's path into one relative to the dataset's root, without leading slash.
 
+    Args:
+        value: What the record holds.
+        key: Where it holds it.
+
     Raises:
-        FieldError: If it is no path or leaves the root.
+        FieldError: If it is no path, leaves the root, or no file can be called so.
     """
     if not isinstance(value, str) or not value.strip():
-        raise FieldError('file_path', f'expected the path of an image, got {value!r}')
+        raise FieldError(key, f'expected the path of an image, got {show(value)}')
     path = posixpath.normpath(value.strip().replace('\\', '/').lstrip('/'))
     if path == '.':
-        raise FieldError('file_path', f'expected the path of an image, got {value!r}')
+        raise FieldError(key, f'expected the path of an image, got {show(value)}')
     if path == '..' or path.startswith('../') or _DRIVE.match(path):
-        raise FieldError('file_path', f'{value!r} leaves the root of the dataset; paths are relative to it')
+        raise FieldError(key, f'{show(value)} leaves the root of the dataset; paths are relative to it')
+    if '\0' in path or not _is_text(path):
+        raise FieldError(key, f'no file can be called {show(value)}: it holds a character that is not text')
+    # A character takes four bytes at most.
+    if 4 * len(path) > _LONGEST_NAME:
+        longest = max(len(name.encode()) for name in path.split('/'))
+        if longest > _LONGEST_NAME or len(path.encode()) > _LONGEST_PATH:
+            raise FieldError(
+                key,
+                f'{show(value)} is longer than names ({_LONGEST_NAME} bytes) or paths ({_LONGEST_PATH:,}) may be',
+            )
     return path
 
 
@@ -100,25 +145,62 @@ def clean_captions(value: object) -> tuple[str, str, str, str]:
         raise FieldError('captions', f'{wanted}, got {len(value)}')
     for position, caption in enumerate(value):
         if not isinstance(caption, str):
-            raise FieldError('captions', f'{wanted}, but entry {position} is {caption!r}, not a string')
+            raise FieldError('captions', f'{wanted}, but entry {position} is {show(caption)}, not a string')
         if not caption.strip():
             raise FieldError('captions', f'{wanted}, but entry {position} is empty')
+        if not _is_text(caption):
+            raise FieldError('captions', f'entry {position} holds half a character (a lone surrogate): {show(caption)}')
     return value[0], value[1], value[2], value[3]
 
 
-def _first_number(record: Mapping[str, object], keys: tuple[str, ...]) -> int | None:
+def _is_text(value: str) -> bool:
+    try:
+        value.isascii() or value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _first(record: Mapping[str, object], keys: tuple[str, ...], read: Callable[[str, object], _T]) -> _T | None:
+    """Read the one of several keys that is there; where there are two, they must agree."""
+    found: _T | None = None
+    first = ''
     for key in keys:
         value = record.get(key)
         if value is None:
             continue
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
+        number = read(key, value)
+        if first and number != found:
+            raise FieldError(key, f'says {show(value)}, but {first!r} says {show(record[first])}; keep one of them')
+        found, first = number, key
+    return found
+
+
+def _to_role(key: str, value: object) -> str:
+    role = value.strip().lower() if isinstance(value, str) else value
+    if role not in SPLITS:
+        raise FieldError(key, f'expected one of {", ".join(SPLITS)}, got {show(value)}')
+    return str(role)
+
+
+def _to_number(key: str, value: object, prefixes: bool) -> int:
+    number: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOAT:
+        number = int(value)
+    elif isinstance(value, str):
         # CUHK-SYSU writes numbers as text, CUHK02 puts a prefix and an underscore before them.
-        match = _NUMBER_AT_END.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match is None:
-            raise FieldError(key, f'expected a whole number, got {value!r}')
-        return int(match.group(1))
-    return None
+        text = value.strip()
+        match = _WHOLE_NUMBER.fullmatch(text) or (_NUMBER_AT_END.fullmatch(text) if prefixes else None)
+        # Python refuses to convert thousands of digits.
+        number = None if match is None else int(match.group(1)) if len(text) < _DIGITS else _LARGEST + 1
+    if number is None:
+        advice = '; people are numbers here, so give each name a number of its own' if key in IDENTITY_KEYS else ''
+        raise FieldError(key, f'expected a whole number, got {show(value)}{advice}')
+    if abs(number) > _LARGEST:
+        raise FieldError(key, f'{show(value)} does not fit into 64 bits; number from 0 or 1')
+    return number
 
 
 def _facts_of_name(file_path: str) -> RecordFacts:

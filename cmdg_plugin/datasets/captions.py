@@ -1,14 +1,18 @@
 """Caption files: one reader for the nine files that CMDG's authors released and for our own format."""
 
-import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmdg_plugin.datasets.caption_fields import FieldError, clean_captions, clean_path, read_facts
+from mmengine.logging import print_log
+
+from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, clean_captions, clean_path, read_facts, show
+from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json
 from cmdg_plugin.datasets.paused_collector import collector_paused
+from cmdg_plugin.datasets.repeats import Repeats
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
 
@@ -44,7 +48,8 @@ def load_captions(path: str | Path) -> list[CaptionRecord]:
 
     Released (Market-1501, MSMT17, CUHK02, CUHK03, CUHK-SYSU, VIPeR): a list of records. Released (GRID, iLIDS, PRID): a
     list of splits, each `{train, query, gallery}` of records. Own: a list of records with `file_path`, `captions` and,
-    if known, `identity`, `camera`, `split`. A file is read once per process as long as it does not change.
+    if known, `identity`, `camera`, `split`. A file is read once per process as long as it does not change. How many
+    records only repeat another one of their split is logged.
 
     Args:
         path: The JSON file.
@@ -54,7 +59,8 @@ def load_captions(path: str | Path) -> list[CaptionRecord]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file or one of its records is not as described; names file, record number and key.
+        ValueError: If the file or one of its records is not as described, or two records of one image (in one split)
+            disagree; names file, record numbers and key.
     """
     path = Path(path).expanduser().resolve()
     if not path.is_file():
@@ -77,17 +83,26 @@ def _read(path: Path) -> list[CaptionRecord]:
     if not content:
         raise _nesting_error(path, 'the list is empty')
     splits = [isinstance(entry, dict) and 'file_path' not in entry and _is_split(entry) for entry in content]
-    if not any(splits):
-        return [_parse(path, f'record {number}', entry, None, None) for number, entry in enumerate(content)]
-    if not all(splits):
+    if any(splits) and not all(splits):
         raise _nesting_error(path, f'entry {splits.index(False)} is no split, though others are')
-    return list(_parse_splits(path, content))
+    repeats = Repeats()
+    parsed = _parse_splits(path, content) if any(splits) else _parse_records(path, content)
+    records = []
+    for where, record in parsed:
+        said = (record.identity, record.camera, record.split, record.captions)
+        repeats.is_new((record.split_index, record.file_path), record.file_path, said, f'{path}, {where}')
+        records.append(record)
+    if not records:
+        raise _nesting_error(path, 'its splits are empty')
+    if repeats.count:
+        print_log(f'{path}: {repeats.count:,} records repeat another one', logger='current', level=logging.WARNING)
+    return records
 
 
 def _decode(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes().decode('utf-8-sig'))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        return decode_json(path.read_bytes().decode('utf-8-sig'))
+    except ValueError as error:
         raise ValueError(f'{path} is no JSON file: {error}') from error
 
 
@@ -95,15 +110,27 @@ def _is_split(entry: Mapping[str, object]) -> bool:
     return any(key in entry for key in _SPLIT_KEYS)
 
 
-def _parse_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[CaptionRecord]:
+def _parse_records(path: Path, content: list[object]) -> Iterator[tuple[str, CaptionRecord]]:
+    for number, entry in enumerate(content):
+        where = f'record {number}'
+        yield where, _parse(path, where, entry, None, None)
+
+
+def _parse_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[tuple[str, CaptionRecord]]:
     for index, split in enumerate(content):
-        for key in _SPLIT_KEYS:
+        if isinstance(split, RepeatedKey):
+            raise _nesting_error(path, f'split {index} has the key {split.key!r} twice')
+        unknown = [key for key, value in split.items() if isinstance(value, list) and key not in SPLITS]
+        if unknown:
+            raise _nesting_error(path, f'split {index} has a list {show(unknown[0])}, whose role is unknown')
+        for key in dict.fromkeys((*_SPLIT_KEYS, *(role for role in SPLITS if role in split))):
             records = split.get(key)
             if not isinstance(records, list):
                 found = f'a {type(records).__name__}' if key in split else 'nothing'
                 raise _nesting_error(path, f'split {index}, key {key!r}: expected a list of records, got {found}')
             for number, record in enumerate(records):
-                yield _parse(path, f'split {index}, {key}, record {number}', record, key, index)
+                where = f'split {index}, {key}, record {number}'
+                yield where, _parse(path, where, record, key, index)
 
 
 def _parse(path: Path, where: str, record: object, split: str | None, split_index: int | None) -> CaptionRecord:

@@ -8,9 +8,10 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 
 from cmdg_plugin.datasets.paused_collector import collector_paused
-from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord
+from cmdg_plugin.datasets.transforms import read_our_way
+from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import DATASETS
 
@@ -78,7 +79,7 @@ class ReIDEvaluationSet(BaseDataset):
     ) -> None:
         self.target_configs = targets
         self.split = split
-        super().__init__(pipeline=list(pipeline), test_mode=True, lazy_init=lazy_init)
+        super().__init__(pipeline=read_our_way(pipeline), test_mode=True, lazy_init=lazy_init)
 
     @property
     def metainfo(self) -> dict:
@@ -107,21 +108,20 @@ class ReIDEvaluationSet(BaseDataset):
         """Run the pipeline on one image.
 
         Raises:
-            ValueError: If it cannot be read: leaving it out would change what is measured.
+            UnreadableImage: If it cannot be read: leaving it out would change what is measured.
         """
         info = self.get_data_info(idx)
         try:
             return self.pipeline(info)
-        except READ_ERRORS as error:
-            if is_readable_image(info['img_path']):
-                raise
-            raise ValueError(
-                f'cannot read the image {info["img_path"]} ({error}); restore it: scores without it would not compare'
+        except UnreadableImage as error:
+            raise UnreadableImage(
+                f'{error} Restore it: scores without it would not compare. tools/check_data.py --config CONFIG lists '
+                'all such images.'
             ) from error
 
 
 def make_target(index: SourceIndex, split: str | int = 'released', *, offset: int = 0) -> EvaluationTarget:
-    """Gather the query and gallery images of a source, every image once.
+    """Gather the query and gallery images of a source, every image once, or once for each number that splits give it.
 
     Args:
         index: The source.
@@ -132,14 +132,16 @@ def make_target(index: SourceIndex, split: str | int = 'released', *, offset: in
         ValueError: If a split has no query or no gallery, or there is no such split.
     """
     records: list[SourceRecord] = []
-    rows: dict[str, int] = {}
+    rows: dict[tuple[str, int, int | None], int] = {}
 
     def positions(members: Sequence[SourceRecord]) -> np.ndarray:
-        for record in members:
-            if record.path not in rows:
-                rows[record.path] = len(records)
+        # Splits may number people anew: then an image is somebody else in each.
+        keys = [(record.path, record.identity, record.camera) for record in members]
+        for key, record in zip(keys, members, strict=True):
+            if key not in rows:
+                rows[key] = len(records)
                 records.append(record)
-        return np.array([rows[record.path] for record in members], dtype=np.int64)
+        return np.array([rows[key] for key in keys], dtype=np.int64)
 
     def arrange(position: int) -> EvaluationSplit:
         roles = index.splits[position]

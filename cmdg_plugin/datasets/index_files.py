@@ -1,18 +1,17 @@
 """Lists of images: those of a folder, or the rows of an index file (JSON, JSON Lines, CSV)."""
 
-import csv
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, RecordFacts, clean_path, read_facts
-from cmdg_plugin.datasets.json_stream import iterate_json_list
-from cmdg_plugin.files.images import IMAGE_SUFFIXES
+from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, RecordFacts, clean_path, read_facts, show
+from cmdg_plugin.datasets.csv_rows import iterate_csv
+from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json, iterate_json_list
+from cmdg_plugin.files.listing import FolderListing
 
-_PATH_KEYS = ('file_path', 'path')
+PATH_KEYS = ('file_path', 'path')
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +30,27 @@ class IndexRow:
     field: str = 'key'
     in_split: bool = False
 
-    def read(self) -> tuple[str, RecordFacts]:
+    def read(self, *, prefixes: bool = True) -> tuple[str, RecordFacts]:
         """Return the image's path below the root, and who, which camera and which role, from fields and file name.
+
+        Args:
+            prefixes: As `read_facts` takes it.
 
         Raises:
             ValueError: If a field cannot be what it should; names file, row and field.
         """
         try:
-            file_path = clean_path(next((self.record[key] for key in _PATH_KEYS if key in self.record), None))
-            return file_path, read_facts(self.record, file_path)
+            file_path = self._read_path()
+            return file_path, read_facts(self.record, file_path, prefixes=prefixes)
         except FieldError as error:
             raise self.fault(error.key, str(error)) from error
+
+    def _read_path(self) -> str:
+        given = [key for key in PATH_KEYS if self.record.get(key) is not None] or [PATH_KEYS[0]]
+        paths = [clean_path(self.record.get(key), key) for key in given]
+        if paths[0] != paths[-1]:
+            raise FieldError(given[-1], f'says {show(paths[-1])}, but {given[0]!r} says {show(paths[0])}; keep one')
+        return paths[0]
 
     def fault(self, key: str, message: str) -> ValueError:
         """Make the error that names file, row and field."""
@@ -52,7 +61,7 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
     """Go through the images of a folder (with subfolders) or of an index, without holding them all.
 
     An index is a caption file (released or ours), a JSON list or JSON Lines of records, or a CSV with a header line. A
-    folder comes in no particular order.
+    folder comes in no particular order; how many of its files are not images is logged at its end.
 
     Raises:
         FileNotFoundError: If there is no such folder or file.
@@ -81,44 +90,62 @@ def default_image_root(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
+def make_relative(root: Path) -> Callable[[str], str]:
+    """Make a function that turns absolute paths, whose leading slash is gone, into paths below a root.
+
+    Released caption files begin relative paths with a slash too; where the root has a folder that its own path begins
+    with, a path is taken for one of these.
+    """
+    own = {f'{place}/'.lstrip('/') for place in (os.path.abspath(root), os.path.realpath(root))}
+    prefixes = tuple(prefix for prefix in own if prefix and not (root / prefix.split('/')[0]).exists())
+    return lambda path: next((path[len(prefix) :] for prefix in prefixes if path.startswith(prefix)), path)
+
+
 def _folder_rows(root: Path) -> Iterator[IndexRow]:
-    folders = [root]
-    while folders:
-        folder = folders.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                # Links to folders may lead in circles.
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
-                elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES and entry.is_file():
-                    name = os.path.relpath(entry.path, root)
-                    yield IndexRow({'path': _checked_name(name)}, f'file {name!r}')
+    listing = FolderListing(root)
+    for name in listing:
+        where = f'{root}, file {name!r}'
+        yield IndexRow({'path': _checked_name(name, where)}, where)
+    listing.log()
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str, where: str) -> str:
     """Return a file's name if it survives being written to a caption file and read back."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f'the file name {name!r} is not UTF-8, so no caption file can hold it; rename it') from error
-    if clean_path(name) != name:
+        raise ValueError(f'{where}: the name is not UTF-8, so no caption file can hold it; rename it') from error
+    try:
+        read_back = clean_path(name)
+    except FieldError as error:
+        raise ValueError(f'{where}: {error}; rename it') from error
+    if read_back != name:
         raise ValueError(
-            f'the file name {name!r} would be read from a caption file as {clean_path(name)!r}; rename it, without '
-            'backslashes and without spaces at its ends'
+            f'{where}: the name would be read from a caption file as {read_back!r}; rename it, without backslashes and '
+            'without spaces at its ends'
         )
     return name
 
 
 def _json_rows(path: Path) -> Iterator[IndexRow]:
     for number, entry in enumerate(iterate_json_list(path)):
-        if isinstance(entry, dict) and not any(key in entry for key in _PATH_KEYS):
-            splits = [key for key in SPLITS if isinstance(entry.get(key), list)]
-            if splits:
-                for split in splits:
-                    for record in entry[split]:
-                        yield _json_row(record, f'{path}, split {number}, {split}', in_split=True)
+        if isinstance(entry, dict) and not any(key in entry for key in PATH_KEYS):
+            splits = [key for key in SPLITS if key in entry]
+            if splits and any(isinstance(entry[key], list) for key in splits):
+                yield from _split_rows(entry, splits, f'{path}, split {number}')
                 continue
         yield _json_row(entry, f'{path}, record {number}')
+
+
+def _split_rows(entry: Mapping[str, Any], splits: list[str], where: str) -> Iterator[IndexRow]:
+    if isinstance(entry, RepeatedKey):
+        raise ValueError(f'{where}: the key {show(entry.key)} stands there twice')
+    for split in splits:
+        records = entry[split]
+        if not isinstance(records, list):
+            raise ValueError(f'{where}, {split}: expected a list of records, got {show(records)}')
+        for number, record in enumerate(records):
+            yield _json_row(record, f'{where}, {split}, record {number}', in_split=True)
 
 
 def _json_lines(path: Path) -> Iterator[IndexRow]:
@@ -126,10 +153,12 @@ def _json_lines(path: Path) -> Iterator[IndexRow]:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
+            where = f'{path}, line {number}'
             try:
-                yield _json_row(json.loads(line), f'{path}, line {number}')
-            except json.JSONDecodeError as error:
-                raise ValueError(f'{path}, line {number} is no JSON: {error}') from error
+                record = decode_json(line)
+            except ValueError as error:
+                raise ValueError(f'{where} is no JSON: {error}') from error
+            yield _json_row(record, where)
 
 
 def _json_row(record: object, where: str, *, in_split: bool = False) -> IndexRow:
@@ -139,16 +168,5 @@ def _json_row(record: object, where: str, *, in_split: bool = False) -> IndexRow
 
 
 def _csv_rows(path: Path) -> Iterator[IndexRow]:
-    with path.open(encoding='utf-8-sig', newline='') as file:
-        rows = csv.DictReader(file)
-        if not any(key in (rows.fieldnames or ()) for key in _PATH_KEYS):
-            raise ValueError(
-                f'{path} has no column {" or ".join(_PATH_KEYS)}; its first line must name the columns '
-                f'(path, identity, camera, role), but is {",".join(rows.fieldnames or ())!r}'
-            )
-        for row in rows:
-            where = f'{path}, line {rows.line_num}'
-            if None in row:
-                raise ValueError(f'{where} has more cells than the first line has columns; quote commas in sentences')
-            # An empty cell says nothing, like a key that is absent.
-            yield IndexRow({key: value for key, value in row.items() if value}, where, 'column')
+    for line, record in iterate_csv(path, PATH_KEYS):
+        yield IndexRow(record, f'{path}, line {line}', 'column')

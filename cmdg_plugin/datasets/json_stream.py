@@ -1,16 +1,42 @@
-"""Read the entries of a JSON list one at a time, so that an index of a million images needs no memory of its size."""
+"""JSON as files hold it: decoded whole or entry by entry, with a `ValueError` for everything that is wrong with it."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 _CHUNK = 1 << 16
 _SPACE = ' \t\r\n'
+_DIGITS = 4000
+
+
+class RepeatedKey(dict):
+    """An object that has a key twice; readers, who know which record it is, refuse it.
+
+    Attributes:
+        key: The key.
+    """
+
+    key: str
+
+
+def decode_json(text: str) -> Any:
+    """Decode a JSON text; an object with a key twice becomes a `RepeatedKey`, an integer of thousands of digits text.
+
+    Raises:
+        ValueError: If it is no JSON, or nested deeper than Python goes.
+    """
+    try:
+        return _DECODER.decode(text)
+    except RecursionError as error:
+        raise ValueError('it is nested too deep') from error
 
 
 def iterate_json_list(path: Path) -> Iterator[Any]:
-    """Yield the entries of a file that holds one JSON list; memory is that of the largest entry.
+    """Yield the entries of a file that holds one JSON list, decoded as by `decode_json`.
+
+    Memory is that of the largest entry, so that an index of a million images needs none of its size.
 
     Raises:
         ValueError: If the file holds no list, or ends or breaks inside it; raised when the reader gets there.
@@ -22,11 +48,27 @@ def iterate_json_list(path: Path) -> Iterator[Any]:
             raise ValueError(f'{path} is no JSON file: {error}') from error
 
 
+def _to_record(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) == len(pairs):
+        return record
+    repeated = RepeatedKey(record)
+    repeated.key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    return repeated
+
+
+def _to_integer(text: str) -> int | str:
+    return int(text) if len(text) <= _DIGITS else text
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_to_record, parse_int=_to_integer)
+
+
 def _entries(file: TextIO, path: Path) -> Iterator[Any]:
-    decoder = json.JSONDecoder()
     text = _skip_space(file, '')
     if not text.startswith('['):
-        raise ValueError(f'{path} must hold a JSON list of records, but starts with {text[:20]!r}')
+        advice = '; one record a line is a .jsonl file' if text.startswith('{') else ''
+        raise ValueError(f'{path} must hold a JSON list of records, but starts with {text[:20]!r}{advice}')
     text = _skip_space(file, text[1:])
     count = 0
     while not text.startswith(']'):
@@ -34,7 +76,7 @@ def _entries(file: TextIO, path: Path) -> Iterator[Any]:
             if not text.startswith(','):
                 raise ValueError(f'{path}: expected a comma or the end of the list after entry {count - 1}')
             text = _skip_space(file, text[1:])
-        entry, text = _decode(decoder, file, text, f'{path}, entry {count}')
+        entry, text = _decode(file, text, f'{path}, entry {count}')
         yield entry
         count += 1
         text = _skip_space(file, text)
@@ -42,15 +84,17 @@ def _entries(file: TextIO, path: Path) -> Iterator[Any]:
         raise ValueError(f'{path}: there is more text after the end of the list')
 
 
-def _decode(decoder: json.JSONDecoder, file: TextIO, text: str, where: str) -> tuple[Any, str]:
+def _decode(file: TextIO, text: str, where: str) -> tuple[Any, str]:
     size = _CHUNK
     while True:
         try:
-            entry, end = decoder.raw_decode(text)
+            entry, end = _DECODER.raw_decode(text)
             # A number at the end of the buffer may go on in the next chunk.
             if end < len(text):
                 return entry, text[end:]
-        except (json.JSONDecodeError, RecursionError) as error:
+        except RecursionError as error:
+            raise ValueError(f'{where} is nested too deep') from error
+        except json.JSONDecodeError as error:
             problem: Exception = error
         else:
             problem = ValueError('the file ends here')

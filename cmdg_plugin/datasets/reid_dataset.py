@@ -12,9 +12,11 @@ from mmengine.dataset import BaseDataset, Compose
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.paused_collector import collector_paused
-from cmdg_plugin.datasets.readable_image import READ_ERRORS, is_readable_image
 from cmdg_plugin.datasets.source_building import load_sources
+from cmdg_plugin.datasets.sources.image_files import locate
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, check_subsets
+from cmdg_plugin.datasets.transforms import read_our_way
+from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import DATASETS
 
@@ -46,6 +48,7 @@ class CaptionedReIDDataset(BaseDataset):
         identities: Person of every image, (N,).
         cameras: Camera of every image, counted over all domains, (N,).
         domains: Domain of every image, (N,).
+        source_numbers: Person and camera (None if unknown) of every image as its source numbers them.
 
     Raises:
         ValueError: If a setting is unknown, captions are missing or a file belongs to two sources.
@@ -74,7 +77,8 @@ class CaptionedReIDDataset(BaseDataset):
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
-        super().__init__(pipeline=list(pipeline), lazy_init=lazy_init)
+        self.source_numbers: list[tuple[int, int | None]]
+        super().__init__(pipeline=read_our_way(pipeline), lazy_init=lazy_init)
 
     @property
     def num_identities(self) -> int:
@@ -109,7 +113,7 @@ class CaptionedReIDDataset(BaseDataset):
         """Return the same images under other transforms; shares the index and the count of corrupt images."""
         self.full_init()
         other = copy.copy(self)
-        other.pipeline = Compose(list(pipeline))
+        other.pipeline = Compose(read_our_way(pipeline))
         return other
 
     @collector_paused()
@@ -128,6 +132,7 @@ class CaptionedReIDDataset(BaseDataset):
         self.identities = _number(people)
         self.cameras = _number(cameras)
         self.domains = np.array([domain for domain, _ in chosen], dtype=np.int64)
+        self.source_numbers = [(record.identity, record.camera) for _, record in chosen]
         # Workers are processes: only shared memory lets the main one count what they met.
         self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
         paths = [indices[domain].absolute(record) for domain, record in chosen]
@@ -163,10 +168,8 @@ class CaptionedReIDDataset(BaseDataset):
             info = self.get_data_info(candidate)
             try:
                 return self.pipeline(info)
-            except READ_ERRORS as error:
-                if is_readable_image(info['img_path']):
-                    raise
-                self._note_corrupt(candidate, info['img_path'], error)
+            except UnreadableImage as error:
+                self._note_corrupt(candidate, error)
         raise ValueError(
             f'none of the images of person {self.identities[idx]} can be read, one is '
             f'{self.get_data_info(idx)["img_path"]}; restore them or take the person out of the data'
@@ -198,15 +201,15 @@ class CaptionedReIDDataset(BaseDataset):
         # The next image of the person, then the one after: the same choice in every run.
         yield from (int(other) for other in np.roll(others, -start)[1:])
 
-    def _note_corrupt(self, position: int, path: str, error: Exception) -> None:
+    def _note_corrupt(self, position: int, error: UnreadableImage) -> None:
         if self.on_corrupt == 'error':
-            raise ValueError(
-                f'cannot read the image {path} ({error}); restore it, or let another image of the same person take its '
-                f"place with on_corrupt='skip'"
+            raise UnreadableImage(
+                f'{error} Restore it, or let another image of the same person take its place with '
+                "on_corrupt='skip'; tools/check_data.py --config CONFIG lists all such images."
             ) from error
         self._corrupt[position] = True
         print_log(
-            f'cannot read the image {path} ({error}); another image of the same person takes its place',
+            f'{error} Another image of the same person takes its place ({self.num_corrupt:,} unreadable so far).',
             logger='current',
             level=logging.WARNING,
         )
@@ -234,8 +237,8 @@ def _fingerprints(
 
 def _check_unique(paths: Sequence[str], domains: np.ndarray, names: Sequence[str]) -> None:
     seen: dict[str, int] = {}
-    for path, domain in zip(paths, domains, strict=True):
-        first = seen.setdefault(path, int(domain))
+    for path, place, domain in zip(paths, locate(paths), domains, strict=True):
+        first = seen.setdefault(place, int(domain))
         if first != domain:
             raise ValueError(
                 f'{path} belongs to two sources, {names[first]} and {names[int(domain)]}; people of different sources '

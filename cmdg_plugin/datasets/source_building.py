@@ -5,18 +5,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, check_source
+from cmdg_plugin.datasets.sources.index_checks import check_index, log_summary
 from cmdg_plugin.registry import SOURCES
 
 
 def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[SourceIndex]:
-    """Index every source.
+    """Index every source, and log a line about each.
 
     Args:
         sources: Configs of registered sources, or sources.
 
     Raises:
         TypeError: If an entry is neither.
-        ValueError: If there is none or two have one name.
+        ValueError: If there is none, two have one name, or one says two things about one image.
     """
     if isinstance(sources, Mapping) or not isinstance(sources, Sequence) or not sources:
         raise ValueError(f'expected a list with at least one source, got {sources!r}')
@@ -24,7 +25,11 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
     repeated = [name for name, count in Counter(source.name for source in built).items() if count > 1]
     if repeated:
         raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own')
-    return [source.load() for source in built]
+    indices = [source.load() for source in built]
+    for index in indices:
+        check_index(index)
+        log_summary(index)
+    return indices
 
 
 def check_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> None:

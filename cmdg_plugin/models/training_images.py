@@ -18,6 +18,7 @@ class DataSizes:
         num_domains: Domains in the training data.
         num_samples: N, training images.
         num_elsewhere: Fewest images of other domains that an image has.
+        num_paired: Identities with two images or more.
         width: W, width of the image tower's tokens.
         embed_dim: D, width of the space shared with texts.
     """
@@ -26,6 +27,7 @@ class DataSizes:
     num_domains: int
     num_samples: int
     num_elsewhere: int
+    num_paired: int
     width: int
     embed_dim: int
 
@@ -72,6 +74,7 @@ class TrainingImages(NamedTuple):
             num_domains=int(self.domains.max()) + 1,
             num_samples=len(self.identities),
             num_elsewhere=len(self.domains) - int(self.domains.bincount().max()),
+            num_paired=int((self.identities.bincount() > 1).sum()),
             width=width,
             embed_dim=embed_dim,
         )

@@ -7,6 +7,7 @@ from cmdg_plugin.datasets.evaluation_set import make_target
 from cmdg_plugin.datasets.sources import BENCHMARKS
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord
 from cmdg_plugin.evaluation.target_scores import effective_cameras, split_rows
+from cmdg_plugin.files.images import read_image
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.torchreid_import import import_torchreid
@@ -21,7 +22,7 @@ _registered: dict[str, tuple[dict[str, Any], str | int]] = {}
 
 
 def register_source(name: str, source: Mapping[str, Any], *, split: str | int = 'released') -> None:
-    """Make a source known to torchreid; doing so again changes nothing.
+    """Make a source known to torchreid, which then reads images as this plugin does; again, it changes nothing.
 
     torchreid's `root` reaches the source where its settings say `{root}`::
 
@@ -43,6 +44,9 @@ def register_source(name: str, source: Mapping[str, Any], *, split: str | int = 
         return
     datasets = import_torchreid('data.datasets')
     datasets.register_image_dataset(name, _make_dataset_class(name, *settings))
+    # Its own clips 16 bits to white, leaves photos on their side, and tries damaged files again without end. Replaced
+    # there, and not in our class, as torchreid makes its own class of several datasets.
+    import_torchreid('data.datasets.dataset').read_image = read_image  # type: ignore[attr-defined]
     _registered[name] = settings
 
 

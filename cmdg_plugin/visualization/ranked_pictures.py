@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery
+from cmdg_plugin.files.images import read_image
 from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.visualization.canvas import FAINT, INK, MAT, PAPER, fit_image
 from cmdg_plugin.visualization.text import wrap_characters, wrap_words
@@ -30,7 +31,7 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
 
     Raises:
         ValueError: If the query has no gallery images, or not a flag for each.
-        OSError: If an image cannot be read.
+        UnreadableImage: If an image cannot be read.
     """
     if not query.gallery_paths or len(query.gallery_paths) != len(query.matches):
         raise ValueError(
@@ -112,9 +113,7 @@ def _draw_cell(
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
     canvas.text((left + _FRAME + 3, top + _TAB // 2), label, PAPER, ImageFont.load_default(14), anchor='lm')
     canvas.rectangle((left + _FRAME, top + _TAB, right - _FRAME - 1, bottom - _FRAME - 1), fill=MAT)
-    with Image.open(path) as source:
-        image = ImageOps.exif_transpose(source).convert('RGB')
-    image = fit_image(image, cell_size)
+    image = fit_image(read_image(path), cell_size)
     picture.paste(
         image,
         (left + _FRAME + (cell_size[0] - image.width) // 2, top + _TAB + (cell_size[1] - image.height) // 2),

@@ -16,7 +16,7 @@ _Line = tuple[str, str, Font]
 def draw_training_grid(
     pictures: Sequence[TrainingPicture], *, columns: int = 3, cell_size: tuple[int, int] = (224, 224)
 ) -> Image.Image:
-    """Draw images with their source, person, camera, file and four captions beside them.
+    """Draw images with their source, identity, camera, training label, file and four captions beside them.
 
     Args:
         pictures: What to draw, row by row.

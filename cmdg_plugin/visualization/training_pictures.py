@@ -15,7 +15,7 @@ class TrainingPicture:
 
     Attributes:
         image: RGB pixels, uint8, (H, W, 3).
-        title: Source, person and camera in words.
+        title: Source, identity and camera as the source numbers them, and the label that stands for the identity.
         file: Name of the file it comes from.
         captions: Four sentences in region order.
     """
@@ -63,9 +63,11 @@ def _take(dataset: CaptionedReIDDataset, position: int, bgr: bool) -> TrainingPi
     info = dataset.get_data_info(position)
     pixels = dataset[position]['inputs'].numpy().transpose(1, 2, 0)
     source = dataset.metainfo['sources'][info['domain']]
+    identity, camera = dataset.source_numbers[position]
+    where = 'camera unknown' if camera is None else f'camera {camera}'
     return TrainingPicture(
         image=np.ascontiguousarray(pixels[..., ::-1] if bgr else pixels),
-        title=f'{source}, person {info["gt_label"]}, camera {info["camera"]}',
+        title=f'{source}, identity {identity}, {where} (trained as label {info["gt_label"]})',
         file=PurePath(info['img_path']).name,
         captions=tuple(info['captions']),
     )

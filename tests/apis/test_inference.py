@@ -87,6 +87,32 @@ def test_files_arrays_pictures_and_folders_agree(toy, people: Path):
     assert torch.allclose(expected.norm(dim=1), torch.ones(3))
 
 
+def test_arrays_of_paths_are_several_images(toy, people: Path):
+    paths = [str(people / 'deeper/person_2.jpg'), str(people / 'person_1.jpg')]
+    expected = extract_features(toy, paths, progress=False)
+    as_objects = np.array([Path(path) for path in paths], dtype=object)
+    for images in (np.array(paths), as_objects, np.array([paths]), iter(paths), tuple(paths)):
+        assert torch.equal(extract_features(toy, images, progress=False), expected)
+    assert torch.allclose(extract_features(toy, np.array(paths[0]), progress=False), expected[:1], atol=1e-6)
+    stacked = np.stack([np.asarray(Image.open(path))[..., ::-1] for path in paths])
+    assert torch.equal(extract_features(toy, stacked, progress=False), expected)
+    with pytest.raises(ValueError, match='no images'):
+        extract_features(toy, np.array([], dtype=str))
+
+
+def test_sixteen_bits_give_the_features_of_their_twin_in_eight(toy, tmp_path: Path):
+    """As infrared and thermal cameras store them."""
+    levels = np.random.default_rng(0).integers(0, 256, (40, 20), dtype=np.uint8)
+    wide = levels.astype(np.uint16) * 257
+    Image.fromarray(levels).save(tmp_path / 'eight.png')
+    Image.fromarray(wide).save(tmp_path / 'sixteen.png')
+    Image.fromarray(wide).save(tmp_path / 'sixteen.tif')
+    expected = extract_features(toy, tmp_path / 'eight.png', progress=False)
+    color = np.repeat(wide[..., None], 3, axis=2)
+    for image in (tmp_path / 'sixteen.png', tmp_path / 'sixteen.tif', Image.fromarray(wide), wide, color, levels):
+        assert torch.equal(extract_features(toy, image, progress=False), expected)
+
+
 def test_shared_space_is_the_global_region(toy, people: Path):
     image = people / 'person_1.jpg'
     shared = extract_features(toy, image, space='shared', progress=False)
@@ -102,6 +128,8 @@ def test_text_is_what_the_tower_says(toy):
     expected = toy.backbone.encode_text(tokens)
     assert torch.allclose(features, expected / expected.norm(dim=1, keepdim=True), atol=1e-6)
     assert features.shape == (3, 96)
+    assert torch.allclose(encode_text(toy, 'A red coat.'), features[:1], atol=1e-6)
+    assert torch.allclose(encode_text(toy, np.array(sentences)), features, atol=1e-6)
 
 
 def test_long_text_is_cut_with_a_warning(toy, monkeypatch: pytest.MonkeyPatch):
@@ -128,12 +156,18 @@ def test_mistakes_are_named(toy, people: Path, tmp_path: Path):
         extract_features(toy, people, space='text')
     with pytest.raises(ValueError, match='no images'):
         extract_features(toy, [])
-    with pytest.raises(TypeError, match='not one string'):
-        encode_text(toy, 'A coat.')
+    with pytest.raises(TypeError, match=r'number 1 \(from 0\) is 3, a int'):
+        encode_text(toy, ['A coat.', 3])
+    with pytest.raises(TypeError, match='not a NoneType'):
+        encode_text(toy, None)
+    with pytest.raises(TypeError, match='not a int'):
+        extract_features(toy, 3)
     with pytest.raises(ValueError, match='no sentences'):
         encode_text(toy, [])
     with pytest.raises(ValueError, match='needs a config, or a checkpoint'):
         init_model()
+    with pytest.raises(ValueError, match=r"init_model\(None, 'epoch_7\.pth'\)"):
+        init_model('epoch_7.pth')
     with pytest.raises(FileNotFoundError, match=r'no config at nowhere\.py'):
         init_model('nowhere.py')
     with pytest.raises(FileNotFoundError, match=r'no checkpoint at nowhere\.pth'):

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
-from cmdg_plugin.apis.input_checks import check_checkpoint, exit_on_wrong_input
+from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, exit_on_wrong_input
 
 
 def test_wrong_input_ends_the_program_with_one_line():
@@ -19,3 +20,10 @@ def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
     (tmp_path / 'README.md').write_text('# CMDG')
     with pytest.raises(ValueError, match=r'README\.md is no checkpoint that torch has written'):
         check_checkpoint(tmp_path / 'README.md')
+
+
+def test_missing_data_lead_to_the_tool_that_finds_all_of_it(tmp_path: Path):
+    sources = [{'type': 'BenchmarkSource', 'name': 'viper', 'data_root': str(tmp_path)}]
+    config = Config({'train_dataloader': {'dataset': {'sources': sources}}}, filename=str(Path(__file__)))
+    with pytest.raises(FileNotFoundError, match=r'(?s)viper was not found.*check_data\.py --config \S+\.py`'):
+        check_data(config, 'train_dataloader')

@@ -6,7 +6,9 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from cmdg_plugin import apis
 from cmdg_plugin.apis import ImagePreparation, list_images
+from cmdg_plugin.files.images import UnreadableImage
 
 PIPELINE = [
     {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
@@ -58,8 +60,12 @@ def test_what_is_no_image_is_named(prepare: ImagePreparation, tmp_path: Path):
         prepare(b'pixels')
     with pytest.raises(ValueError, match=r'float64 of shape \(9, 5, 3\)'):
         prepare(np.zeros((9, 5, 3)))
-    with pytest.raises(ValueError, match=r'uint8 of shape \(9, 5\)'):
-        prepare(np.zeros((9, 5), dtype=np.uint8))
+    with pytest.raises(ValueError, match=r'uint8 of shape \(9, 5, 4\)'):
+        prepare(np.zeros((9, 5, 4), dtype=np.uint8))
+    with pytest.raises(ValueError, match='floating-point values'):
+        prepare(Image.new('F', (5, 9)))
+    with pytest.raises(UnreadableImage, match='is a folder, not a file'):
+        prepare(tmp_path)
 
 
 def test_config_must_say_how_images_are_prepared():
@@ -67,6 +73,19 @@ def test_config_must_say_how_images_are_prepared():
         ImagePreparation(Config({'model': {}}))
     with pytest.raises(ValueError, match='no LoadImageFromFile'):
         ImagePreparation(config_of(PIPELINE[1:]))
+
+
+def test_other_scopes_read_images_our_way(tmp_path: Path):
+    """mmpretrain finds mmcv's loader under that name, which clips 16 bits."""
+    levels = np.arange(45, dtype=np.uint8).reshape(9, 5) * 5
+    Image.fromarray(levels).save(tmp_path / 'eight.png')
+    Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / 'sixteen.png')
+    prepare = ImagePreparation(Config({**config_of(PIPELINE), 'default_scope': 'mmpretrain'}))
+    assert torch.equal(prepare(tmp_path / 'sixteen.png'), prepare(tmp_path / 'eight.png'))
+
+
+def test_public_functions_are_listed():
+    assert {'init_model', 'extract_features', 'encode_text', 'list_images', 'ImagePreparation'} <= set(dir(apis))
 
 
 def test_listing(tmp_path: Path):

@@ -52,6 +52,14 @@ def test_other_modes_become_rgb(tmp_path, mode):
     assert decode(encode_view(tmp_path / f'a.{suffix}', None, 100))[0] == 'data:image/jpeg'
 
 
+def test_sixteen_bits_are_seen_by_value(tmp_path):
+    levels = np.arange(96, dtype=np.uint8).reshape(12, 8) * 2
+    Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / 'a.png')
+    assert np.array_equal(np.asarray(load_view(tmp_path / 'a.png', 'upper'))[..., 0], levels[:4])
+    sent = np.asarray(Image.open(io.BytesIO(decode(encode_view(tmp_path / 'a.png', None, 100))[1])))
+    assert np.abs(sent[..., 0].astype(int) - levels).max() <= 4
+
+
 def test_images_taken_sideways_are_turned(tmp_path):
     image = Image.new('RGB', (6, 9), 'white')
     exif = Image.Exif()

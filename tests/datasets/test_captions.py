@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets import CaptionRecord, load_captions
 
@@ -10,7 +11,7 @@ SENTENCES = ('A man walks.', 'A red shirt.', 'A brown belt.', 'Blue jeans.')
 
 
 def record(file_path, **keys):
-    return {'file_path': file_path, 'captions': list(SENTENCES), **keys}
+    return {'file_path': file_path, 'captions': list(SENTENCES)} | keys
 
 
 def write(folder, content, name='file.json'):
@@ -131,6 +132,13 @@ def test_all_splits_are_kept_in_order(tmp_path):
         (record('b.jpg', id=True), 'id', 'True'),
         (record('b.jpg', camid=1.5), 'camid', '1.5'),
         (record('b.jpg', split='testing'), 'split', 'testing'),
+        (record('b.jpg', split='train', role='val'), 'role', "says 'val', but 'split' says 'train'"),
+        (record('b.jpg', id=2**63), 'id', '64 bits'),
+        (record('b\0.jpg'), 'file_path', 'not text'),
+        (record('b' * 300), 'file_path', 'longer'),
+        (record('b.jpg', captions=['a', 'b', 'c', '\ud800']), 'captions', 'half a character'),
+        (record('a.jpg', id=5), 'identity', r'a.jpg has 5 here and None in .*record 0'),
+        (record('a.jpg', captions=['a', 'b', 'c', 'd']), 'captions', "a.jpg has 'a' here and 'A man walks.'"),
     ],
 )
 @pytest.mark.parametrize('nested', [False, True])
@@ -156,10 +164,14 @@ def test_faults_name_file_record_and_key(tmp_path, broken, key, what, nested):
         '[null]',
         '[{"train": {}, "query": [], "gallery": []}]',
         '[{"train": [], "query": []}]',
+        '[{"train": [], "query": [], "gallery": []}]',
         '[{"train": [], "query": [], "gallery": ["a.jpg"]}]',
         '[{"train": [], "query": [], "gallery": []}, {"file_path": "a.jpg"}]',
         '[[{"file_path": "a.jpg"}]]',
         '[' * 100_000,
+        '[{"train": [], "query": [], "gallery": [], "train": []}]',
+        '[{"train": [], "query": [], "gallery": [], "test": []}]',
+        '[{"train": [], "query": [], "gallery": [], "val": {}}]',
     ],
 )
 def test_wrong_files_are_named(tmp_path, content):
@@ -214,3 +226,32 @@ def test_the_garbage_collector_is_left_as_it_was(tmp_path):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_twice_in_one_split_and_in_two(tmp_path, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    same = [record('a.jpg', id=1), record('/a.jpg', id=1), record('b.jpg', id=1)]
+    assert len(load_captions(write(tmp_path, same))) == 3
+    assert 'file.json: 1 records repeat another one' in caplog.text
+    roles = {'train': [record('a.jpg', id=1)], 'query': [record('a.jpg', id=1)], 'gallery': []}
+    with pytest.raises(
+        ValueError, match=r"split 0, query, record 0, key 'role': a.jpg has 'query' here and 'train' in"
+    ):
+        load_captions(write(tmp_path, [roles]))
+    # Splits number people anew, and describe them anew.
+    splits = [roles | {'query': []}, roles | {'train': [], 'query': [record('a.jpg', id=7, captions=['a'] * 4)]}]
+    assert [item.identity for item in load_captions(write(tmp_path, splits))] == [1, 7]
+
+
+def test_a_key_twice(tmp_path):
+    text = '[{"file_path": "a.jpg", "captions": ["a", "b", "c", "d"], "id": 1, "id": 2}]'
+    with pytest.raises(ValueError, match=r"record 0 \(counted from 0\), key 'id': the record has this key twice"):
+        load_captions(write(tmp_path, text))
+    text = '[{"file_path": "a.jpg", "captions": ["a", "b", "c", "d"], "id": ' + '9' * 5000 + '}]'
+    with pytest.raises(ValueError, match=r"record 0 \(counted from 0\), key 'id': .* does not fit into 64 bits"):
+        load_captions(write(tmp_path, text))
+
+
+def test_val_images_of_a_split_are_read(tmp_path):
+    content = splits(1, val=[record('a.jpg', id=1)])
+    assert [item.split for item in load_captions(write(tmp_path, content))] == ['val']

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,14 @@ def test_every_image_once_over_splits(tmp_path):
         ([3, 0], [2, 1]),
     ]
     assert len(dataset) == 4
+
+
+def test_splits_that_number_people_anew(tmp_path):
+    first, second = make_splits()
+    anew = SourceSplit(query=(replace(second.query[0], identity=6),), gallery=(replace(second.gallery[0], identity=6),))
+    (target,) = ReIDEvaluationSet([ListedSource('small', tmp_path, [first, anew])], split='all').targets
+    for split, identities in zip(target.splits, ([6, 6, 4], [6, 6]), strict=True):
+        assert target.identities[np.concatenate([split.query, split.gallery])].tolist() == identities
 
 
 def test_all_splits_have_the_released_one_beside_them(tmp_path):
@@ -110,6 +120,6 @@ def test_corrupt_images_are_never_replaced(market_like, load_pipeline, tmp_path)
     path = dataset.targets[0].paths[2]
     with open(path, 'wb') as file:
         file.write(b'no image')
-    with pytest.raises(ValueError, match='cannot read the image') as caught:
+    with pytest.raises(ValueError, match='cannot be read') as caught:
         dataset[2]
     assert path in str(caught.value)

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from cmdg_plugin.datasets.json_stream import iterate_json_list
+from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json, iterate_json_list
 
 
 @pytest.mark.parametrize('indent', [None, 2])
@@ -35,6 +35,9 @@ def test_empty_list(tmp_path):
         ('[{"a": 1} {"a": 2}]', 'expected a comma'),
         ('[1] 2', 'more text'),
         ('[1,]', 'entry 1 is no JSON'),
+        ('{"a": 1}\n{"a": 2}', 'one record a line is a .jsonl file'),
+        ('[1, ' + '[' * 100_000, 'entry 1 is nested too deep'),
+        ('[' + '{"a":' * 100_000, 'entry 0 is nested too deep'),
     ],
 )
 def test_broken_files(tmp_path, text, message):
@@ -49,3 +52,21 @@ def test_no_text(tmp_path):
     path.write_bytes(b'[\xff\xfe\xff]')
     with pytest.raises(ValueError, match='no JSON file'):
         list(iterate_json_list(path))
+
+
+@pytest.mark.parametrize(
+    'read', [lambda path: decode_json(path.read_text()), lambda path: list(iterate_json_list(path))]
+)
+def test_what_python_would_take_or_refuse_in_silence(tmp_path, read):
+    path = tmp_path / 'list.json'
+    path.write_text('[{"a": 1, "b": 2, "b": 2}, {"a": {"c": 1}}, ' + '9' * 5000 + ', ' + '9' * 30 + ']')
+    first, second, huge, large = read(path)
+    assert isinstance(first, RepeatedKey)
+    assert first.key == 'b'
+    assert type(second) is dict
+    assert (huge, large) == ('9' * 5000, int('9' * 30))
+
+
+def test_decoding_too_deep_is_a_value_error():
+    with pytest.raises(ValueError, match='nested too deep'):
+        decode_json('[' * 100_000)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from helpers.damaged_images import DAMAGES, spoil
+from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from cmdg_plugin.datasets import CaptionedReIDDataset
@@ -104,6 +106,19 @@ def test_a_file_of_two_sources(tmp_path):
         CaptionedReIDDataset([ListedSource('one', tmp_path, records), ListedSource('two', tmp_path, records)])
 
 
+def test_a_file_of_two_sources_by_two_names(tmp_path):
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one' / 'a.jpg').touch()
+    (tmp_path / 'two').symlink_to('one')
+    (tmp_path / 'three').mkdir()
+    (tmp_path / 'three' / 'b.jpg').symlink_to('../one/a.jpg')
+    one = ListedSource('one', tmp_path / 'one', [SourceRecord('a.jpg', 1, captions=tuple('guml'))])
+    for name, image in (('two', 'a.jpg'), ('three', 'b.jpg')):
+        other = ListedSource(name, tmp_path / name, [SourceRecord(image, 1, captions=tuple('guml'))])
+        with pytest.raises(ValueError, match=rf'{image} belongs to two sources, one and {name}'):
+            CaptionedReIDDataset([one, other])
+
+
 def test_scopes_separate_people(tmp_path):
     records = [SourceRecord(f'{scope}.jpg', 0, captions=tuple('guml'), scope=scope) for scope in ('train', 'test')]
     assert CaptionedReIDDataset([ListedSource('one', tmp_path, records)]).num_identities == 2
@@ -124,7 +139,7 @@ def test_sources_of_wrong_kind(two_sources):
         CaptionedReIDDataset(two_sources, split='all')
 
 
-@pytest.mark.parametrize('damage', ['empty', 'garbage', 'truncated', 'gone'])
+@pytest.mark.parametrize('damage', DAMAGES)
 def test_corrupt_image_is_an_error_or_replaced(market_like, load_pipeline, damage):
     source = market_like('shop', [3, 4], images=2)
     dataset = CaptionedReIDDataset([source], load_pipeline)
@@ -134,15 +149,24 @@ def test_corrupt_image_is_an_error_or_replaced(market_like, load_pipeline, damag
         dataset[1]
     assert bad in str(caught.value)
 
-    forgiving = CaptionedReIDDataset([source], load_pipeline, on_corrupt='skip') if damage != 'gone' else None
-    if forgiving is None:
-        forgiving = dataset
-        forgiving.on_corrupt = 'skip'
+    forgiving = dataset
+    forgiving.on_corrupt = 'skip'
     for _ in range(2):
         sample = forgiving[1]['data_samples']
         assert sample.image_index == 2
         assert sample.captions == forgiving.captions[2]
     assert forgiving.num_corrupt == 1
+
+
+def test_other_scopes_skip_them_too(market_like):
+    """mmpretrain finds mmcv's loader under that name, whose errors are of many kinds."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        pipeline = [{'type': 'LoadImageFromFile', 'imdecode_backend': 'cv2'}]
+        dataset = CaptionedReIDDataset([market_like('shop', [3, 4], images=2)], pipeline, on_corrupt='skip')
+    for position, damage in ((0, 'empty'), (1, 'float')):
+        spoil(dataset.get_data_info(position)['img_path'], damage)
+    assert dataset[0]['image_index'] == dataset[1]['image_index'] == 2
+    assert dataset.num_corrupt == 2
 
 
 def test_corrupt_images_are_counted_over_workers(market_like, load_pipeline):
@@ -192,14 +216,3 @@ def test_fingerprints_tell_other_people_and_other_images(two_sources):
     turned = fingerprints(two_sources[::-1])
     assert turned['shop'] != first['shop']
     assert turned['yard'] != first['yard']
-
-
-def spoil(path, damage):
-    from pathlib import Path
-
-    file = Path(path)
-    content = file.read_bytes()
-    if damage == 'gone':
-        file.unlink()
-    else:
-        file.write_bytes({'empty': b'', 'garbage': b'no image', 'truncated': content[: len(content) // 2]}[damage])

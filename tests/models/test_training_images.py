@@ -8,7 +8,7 @@ def test_tells_where_each_identity_is_at_home():
     images = TrainingImages.number(np.array([2, 0, 1, 0, 0]), [1, 0, 1, 0, 0])
     assert images.identity_domains.tolist() == [0, 1, 1]
     assert images.sizes(width=8, embed_dim=4) == DataSizes(
-        num_identities=3, num_domains=2, num_samples=5, num_elsewhere=2, width=8, embed_dim=4
+        num_identities=3, num_domains=2, num_samples=5, num_elsewhere=2, num_paired=1, width=8, embed_dim=4
     )
 
 

@@ -1,9 +1,13 @@
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torchreid.reid as torchreid
+from PIL import Image
 
 from cmdg_plugin.datasets import CaptionedReIDDataset, ReIDEvaluationSet
+from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.toolboxes import register_benchmarks, register_islands, register_source
 from cmdg_plugin.toolboxes.torchreid_datasets import _registered
@@ -57,6 +61,24 @@ def test_all_images_combined_and_several_sources(register, tiny_data: Path):
     # Six people to train on and six to be tested on, in each domain.
     assert manager.num_train_pids == 24
     assert next(iter(manager.train_loader))['img'].shape == (8, 3, 24, 16)
+
+
+def test_torchreid_reads_images_our_way(register, tiny_data: Path, tmp_path: Path):
+    """Its own reader clips 16 bits, and hangs on damaged files."""
+    for domain in ('alpha', 'beta'):
+        shutil.copytree(tiny_data / domain, tmp_path / domain)
+        shutil.copy(tiny_data / f'{domain}.json', tmp_path)
+    beta = {key: value.replace('alpha', 'beta') for key, value in SOURCE.items()}
+    names = register('deep_alpha'), register('deep_beta', beta)
+    both = sum(torchreid.data.datasets.init_image_dataset(name, root=str(tmp_path), verbose=False) for name in names)
+    both.transform = None
+    levels = np.arange(24 * 16, dtype=np.uint16).reshape(24, 16) % 256
+    path = Path(both.train[-1][0])
+    Image.fromarray(levels * 257).save(path, 'PNG')
+    assert np.array_equal(np.asarray(both[len(both) - 1]['img'])[..., 0], levels)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(UnreadableImage, match=path.name):
+        both[len(both) - 1]
 
 
 def test_registering_twice_changes_nothing(register):

@@ -14,9 +14,9 @@ from mmengine.config import Config
 from PIL import Image
 
 from cmdg_plugin.apis import extract_features
-from cmdg_plugin.apis.preparation import SUFFIXES
 from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.evaluation.target_scores import score_target
+from cmdg_plugin.files.images import IMAGE_SUFFIXES
 from cmdg_plugin.registry import MODELS
 from cmdg_plugin.toolboxes import TorchreidTransform, evaluate_with_torchreid, register_source
 
@@ -33,7 +33,7 @@ def make_hard(root: Path) -> None:
     """Replace all images by noise: nobody is found at once, and no two distances are the same."""
     rng = np.random.default_rng(5)
     for path in sorted(root.rglob('*')):
-        if path.suffix in SUFFIXES:
+        if path.suffix in IMAGE_SUFFIXES:
             Image.fromarray(rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)).save(path)
 
 

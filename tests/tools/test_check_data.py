@@ -78,3 +78,44 @@ def test_wrong_arguments(tool, tmp_path, capsys, arguments, message):
     captured = capsys.readouterr()
     assert captured.out == ''
     assert re.search(message, captured.err)
+
+
+def test_data_of_a_config(tool, config_file, tiny_config, tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    root = tmp_path / 'data'
+    sources = tiny_config.train_dataloader.dataset.sources
+    shutil.copytree(Path(sources[0].root).parent, root)
+    options = [
+        f'train_dataloader.dataset.sources.{number}.root={root / name}' for number, name in enumerate(('alpha', 'beta'))
+    ]
+    arguments = ['--config', str(config_file), '--cfg-options', *options]
+    assert tool.main(arguments) == 0
+    assert '48 images opened, captions of 36 images read: no problem found.' in capsys.readouterr().out
+    images = sorted((root / 'beta' / 'bounding_box_train').iterdir())[:7]
+    for image in images:
+        image.write_bytes(b'no image')
+    out = tmp_path / 'deep' / 'problems.txt'
+    assert tool.main([*arguments, '--out', str(out)]) == 1
+    text = capsys.readouterr().out
+    assert '- beta: 7 of 18 images cannot be read\n' in text
+    assert '... and 2 more' in text
+    assert all(str(image) in out.read_text() for image in images)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--out', 'a.txt'], 'go with --config'),
+        (['--config', 'a.py', '--protocol', 'p1'], 'leave out --protocol'),
+        (['--config', 'a.py', 'data'], '--cfg-options data_root=data'),
+    ],
+)
+def test_arguments_that_do_not_go_together(tool, capsys, arguments, message):
+    with pytest.raises(SystemExit, match='2'):
+        tool.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_no_config(tool, capsys):
+    assert tool.main(['--config', 'nowhere.py']) == 1
+    assert 'No config at nowhere.py' in capsys.readouterr().err

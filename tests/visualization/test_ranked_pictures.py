@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from cmdg_plugin.evaluation import RankedQuery
+from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.visualization import draw_ranked_queries, draw_ranked_query
 
 BLUE, GREEN, RED = (47, 93, 155), (26, 127, 55), (198, 40, 40)
@@ -84,5 +85,5 @@ def test_bad_queries_are_refused(query):
         draw_ranked_query(replace(query, gallery_paths=(), matches=()))
     with pytest.raises(ValueError, match='got 3 and 1'):
         draw_ranked_query(replace(query, matches=(True,)))
-    with pytest.raises(FileNotFoundError, match='nowhere'):
+    with pytest.raises(UnreadableImage, match='nowhere'):
         draw_ranked_query(replace(query, query_path='/nowhere.png'))

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ def test_what_is_said_belongs_to_the_image(dataset: CaptionedReIDDataset):
             for one in infos
             if Path(one['img_path']).name == picture.file and Path(one['img_path']).parts[-3] == source
         ]
-        assert picture.title == f'{source}, person {info["gt_label"]}, camera {info["camera"]}'
+        # As the file is named, not as training numbers people and cameras.
+        identity, camera = re.match(r'(\d+)_c(\d)', picture.file).groups()
+        where = f'identity {int(identity)}, camera {camera}'
+        assert picture.title == f'{source}, {where} (trained as label {info["gt_label"]})'
         assert picture.captions == info['captions']
         with Image.open(info['img_path']) as image:
             pixels = np.asarray(image.convert('RGB')).astype(int)

@@ -14,6 +14,7 @@ from cmdg_plugin.datasets.sources.benchmark import Benchmark, Layout
 from cmdg_plugin.datasets.sources.benchmark_source import BenchmarkSource
 from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, get_benchmark
 from cmdg_plugin.datasets.sources.index import SourceIndex
+from cmdg_plugin.datasets.sources.index_checks import check_index, find_oddities
 from cmdg_plugin.datasets.sources.locating import draw_layouts, find_caption_file, find_layout
 
 DEFAULT_VERSIONS = {'msmt17': 'MSMT17_V1', 'cuhk03': 'labeled'}
@@ -105,7 +106,7 @@ def check_dataset(
         index,
         captions=None if index is None else check_captions(index, length or ClipLength()),
         fault='; '.join(part for part in (fault, problem) if part),
-        notes=tuple(_notes(benchmark, data_root, layout, caption_file)),
+        notes=(*_notes(benchmark, data_root, layout, caption_file), *(() if index is None else find_oddities(index))),
     )
 
 
@@ -123,7 +124,9 @@ def _read(
                 version=layout.version or None,
                 on_missing_image=on_missing,
             )
-            return source.load(), problem
+            index = source.load()
+            check_index(index)
+            return index, problem
         except FileNotFoundError as error:
             # An incomplete dataset is read once more without what is missing, for its numbers.
             problem = problem or str(error)

@@ -1,9 +1,11 @@
 """Batches of P people with K images each."""
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
 from torch.utils.data import Dataset, Sampler
 
 from cmdg_plugin.registry import DATA_SAMPLERS
@@ -66,6 +68,7 @@ class IdentitySampler(Sampler[int]):
         self._by_person = np.argsort(identities, kind='stable')
         _, self._starts, self._counts = np.unique(identities[self._by_person], return_index=True, return_counts=True)
         self._check_enough()
+        self._warn_of_lonely()
         self._groups = np.maximum(self._counts // num_instances, 1)
         self.num_batches = _count_batches(self._groups, self._people_per_batch)
 
@@ -97,6 +100,21 @@ class IdentitySampler(Sampler[int]):
                 f'{self.num_instances} images each{ranks} needs {self._people_per_batch}; lower batch_size, raise '
                 f'num_instances or add data'
             )
+
+    def _warn_of_lonely(self) -> None:
+        """Say where images of one identity in a batch are one image, so that no loss finds a positive pair."""
+        alone = int((self._counts == 1).sum())
+        few = int((self._counts < self.num_instances).sum())
+        total = f'of {len(self._counts):,} identities'
+        if self.num_instances == 1:
+            text = 'num_instances=1: no batch holds two images of an identity, so triplets have no positive pair'
+        elif alone:
+            text = f'{alone:,} {total} have one image only: in a batch it is its own positive pair of triplets'
+        elif few:
+            text = f'{few:,} {total} have fewer than {self.num_instances} images; theirs stand in a batch repeatedly'
+        else:
+            return
+        print_log(text, logger='current', level=logging.INFO if not alone and few else logging.WARNING)
 
     def _shuffle_images(self, rng: np.random.Generator) -> np.ndarray:
         person = np.repeat(np.arange(len(self._counts)), self._counts)

@@ -1,11 +1,19 @@
 """A dataset indexed from its caption file alone."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from mmengine.logging import print_log
+
 from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.index_files import make_relative
 from cmdg_plugin.datasets.sources.index import SourceIndex
-from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
+from cmdg_plugin.datasets.sources.record_indexing import (
+    check_missing_choice,
+    index_images,
+    keep_existing,
+)
 from cmdg_plugin.registry import SOURCES
 
 _MARKET_FOLDERS = ('bounding_box_train/', 'bounding_box_test/', 'query/')
@@ -78,12 +86,22 @@ class CaptionFileSource:
         path = self.caption_file
         if not path.is_absolute() and not path.is_file():
             path = self.root / path
-        records = load_captions(path if path.is_file() else self.caption_file)
+        relative = make_relative(self.root)
+        records = [
+            record if (short := relative(record.file_path)) == record.file_path else replace(record, file_path=short)
+            for record in load_captions(path if path.is_file() else self.caption_file)
+        ]
         chosen = [record for record in records if record.file_path.startswith(self.only)]
         if not chosen:
             raise ValueError(
                 f'{self.name}: {self.caption_file} lists no image below {self.only}; the first of its {len(records):,} '
                 f'is {records[0].file_path}'
+            )
+        if len(chosen) < len(records):
+            print_log(
+                f'{self.name}: {len(records) - len(chosen):,} of {len(records):,} records of {self.caption_file} are '
+                f'not below {self.only}; left out',
+                logger='current',
             )
         return chosen
 

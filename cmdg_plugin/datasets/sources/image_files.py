@@ -2,10 +2,13 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cmdg_plugin.files.listing import open_folder
+
 _SHOWN = 12
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
@@ -23,6 +26,18 @@ def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
         present = _list_folder(Path(root) / folder)
         missing.extend(f'{folder}/{name}'.lstrip('/') for name in names if name not in present)
     return missing
+
+
+class MissingImages(FileNotFoundError):
+    """Images that are listed and do not exist.
+
+    Attributes:
+        paths: All of them.
+    """
+
+    def __init__(self, message: str, paths: Sequence[str]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
 
 
 def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
@@ -49,6 +64,32 @@ def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
 
 def _list_folder(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+        with open_folder(folder) as entries:
+            return {entry.name for entry in entries}
+    except _NOT_THERE:
         return set()
+
+
+def locate(paths: Iterable[str]) -> list[str]:
+    """Find where files really lie, links followed; one listing per folder.
+
+    Args:
+        paths: Absolute paths, or relative to the current folder; what does not exist stays as it is.
+    """
+    folders: dict[str, tuple[str, frozenset[str]]] = {}
+    places = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = (os.path.realpath(folder), _find_links(folder))
+        real, links = folders[folder]
+        places.append(os.path.realpath(path) if name in links else f'{real}/{name}')
+    return places
+
+
+def _find_links(folder: str) -> frozenset[str]:
+    try:
+        with open_folder(folder or '.') as entries:
+            return frozenset(entry.name for entry in entries if entry.is_symlink())
+    except _NOT_THERE:
+        return frozenset()

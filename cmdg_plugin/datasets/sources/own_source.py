@@ -1,22 +1,34 @@
 """Your own images: a folder whose names tell who is where, or one index file."""
 
 import logging
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.caption_fields import FieldError, clean_captions
-from cmdg_plugin.datasets.captions import load_captions
-from cmdg_plugin.datasets.index_files import IndexRow, default_image_root, iterate_rows
+from cmdg_plugin.datasets.caption_fields import (
+    CAMERA_KEYS,
+    IDENTITY_KEYS,
+    ROLE_KEYS,
+    FieldError,
+    clean_captions,
+    show,
+)
+from cmdg_plugin.datasets.index_files import PATH_KEYS, IndexRow, default_image_root, iterate_rows, make_relative
+from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.index import SourceIndex
-from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
+from cmdg_plugin.datasets.sources.name_doubts import find_doubts
+from cmdg_plugin.datasets.sources.record_indexing import (
+    check_missing_choice,
+    index_images,
+    keep_existing,
+)
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 from cmdg_plugin.registry import SOURCES
 
+_SHOWN = 8
 _FOLDER_RULE = """\
 {root}/
 ├── train/    0012_c3_anything.jpg  (person 12, camera 3; where cameras are unknown: 0012_anything.jpg)
@@ -114,20 +126,48 @@ class OwnSource:
         if not rows:
             tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
             raise ValueError(f'{self.name}: no images in {self.path}{tree}')
-        written = {} if self.caption_file is None else _read_captions(self.caption_file)
-        images = [self._read_image(row, written) for row in rows]
-        if written and not any(image.file_path in written for image in images):
+        relative = make_relative(self.root)
+        images = self._add_captions([self._read_image(row, relative) for row in rows], relative)
+        self._say_what_names_said(rows, images)
+        self._say_what_is_ignored(rows)
+        # A file system lists a folder in no particular order.
+        return sorted(images, key=lambda image: image.file_path) if self.path.is_dir() else images
+
+    def _add_captions(self, images: list[OwnImage], relative: Callable[[str], str]) -> list[OwnImage]:
+        """Give the images that have none those of the caption file."""
+        if self.caption_file is None:
+            return images
+        paths = {image.file_path for image in images}
+        written = join_captions(self.caption_file, relative, paths)
+        if written.keys().isdisjoint(paths):
             raise ValueError(
                 f'{self.name}: {self.caption_file} has captions of other images, the first is {next(iter(written))}, '
                 f'that of {self.path} is {images[0].file_path}; paths must be relative to {self.root}'
             )
-        people: dict[str, int] = {}
-        for row, image in zip(rows, images, strict=True):
-            if people.setdefault(image.file_path, image.identity) != image.identity:
-                message = f'{image.file_path} shows person {people[image.file_path]} in another row, here'
-                raise row.fault('identity', f'{message} {image.identity}')
-        # A file system lists a folder in no particular order.
-        return sorted(images, key=lambda image: image.file_path) if self.path.is_dir() else images
+        return [
+            replace(image, captions=written[image.file_path].captions)
+            if image.captions is None and image.file_path in written
+            else image
+            for image in images
+        ]
+
+    def _say_what_names_said(self, rows: Sequence[IndexRow], images: Sequence[OwnImage]) -> None:
+        """Warn of names that identities were read from and that may mean something else."""
+        paths = [
+            image.file_path
+            for row, image in zip(rows, images, strict=True)
+            if all(row.record.get(key) is None for key in IDENTITY_KEYS)
+        ]
+        for doubt in find_doubts(paths):
+            print_log(f'{self.name}: {doubt}', logger='current', level=logging.WARNING)
+
+    def _say_what_is_ignored(self, rows: Sequence[IndexRow]) -> None:
+        captions = CAPTION_FILE_ORDER if rows[0].field == 'column' else ('captions',)
+        known = {*PATH_KEYS, *IDENTITY_KEYS, *CAMERA_KEYS, *ROLE_KEYS, *captions}
+        others = dict.fromkeys(key for row in rows for key in row.record if key not in known)
+        if others:
+            names = ', '.join(show(key) for key in list(others)[:_SHOWN])
+            print_log(f'{self.path}: nothing is read from the {rows[0].field}s {names}', logger='current')
 
     def _warn_of_shared_people(self, images: Sequence[OwnImage]) -> None:
         trained = {image.identity for image in images if image.split in ('train', 'val')}
@@ -141,16 +181,31 @@ class OwnSource:
                 level=logging.WARNING,
             )
 
-    def _read_image(self, row: IndexRow, written: dict[str, tuple[str, ...]]) -> OwnImage:
+    def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> OwnImage:
         if row.in_split:
             raise ValueError(f'{row.where}: a file of several splits is read with CaptionFileSource, not as own data')
-        file_path, facts = row.read()
+        # shop1_12 is person 12 in released caption files only: own data may also have a shop2_12.
+        file_path, facts = row.read(prefixes=False)
         if facts.identity is None:
             raise self._nameless(row, file_path)
-        _check_number(row, ('identity', 'id'))
-        _check_number(row, ('camera', 'camid', 'cmid'))
-        captions = _captions_of(row) or written.get(file_path)
-        return OwnImage(file_path, facts.identity, facts.camera, facts.split, captions, row.where)
+        file_path = self._below_root(row, file_path, relative(file_path))
+        return OwnImage(file_path, facts.identity, facts.camera, facts.split, _captions_of(row), row.where)
+
+    def _below_root(self, row: IndexRow, file_path: str, relative: str) -> str:
+        """Shorten an absolute path; a slash in front of a relative one, as released caption files have it, is none."""
+        key = next((key for key in PATH_KEYS if str(row.record.get(key)).lstrip().startswith('/')), None)
+        if (
+            key is not None
+            and relative == file_path
+            and self.root.is_dir()
+            and not (self.root / file_path.split('/')[0]).exists()
+        ):
+            raise row.fault(
+                key,
+                f'/{file_path} is an absolute path that does not lie below the root {self.root}; set `root`, or give '
+                'paths that are relative to it',
+            )
+        return relative
 
     def _nameless(self, row: IndexRow, file_path: str) -> ValueError:
         if not self.path.is_dir():
@@ -158,18 +213,6 @@ class OwnSource:
         return ValueError(
             f'{row.where}: the name does not say who is in the image. Expected:\n{_FOLDER_RULE.format(root=self.path)}'
         )
-
-
-def _read_captions(caption_file: str) -> dict[str, tuple[str, ...]]:
-    return {record.file_path: record.captions for record in load_captions(caption_file)}
-
-
-def _check_number(row: IndexRow, keys: Sequence[str]) -> None:
-    """Refuse `shop1_12`, which released caption files use for person 12: own data may also have a `shop2_12`."""
-    for key in keys:
-        value = row.record.get(key)
-        if isinstance(value, str) and not re.fullmatch(r'\s*-?\d+\s*', value):
-            raise row.fault(key, f'expected a whole number, got {value!r}')
 
 
 def _captions_of(row: IndexRow) -> tuple[str, ...] | None:

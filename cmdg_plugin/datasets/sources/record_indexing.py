@@ -1,6 +1,7 @@
 """From a list of images, whoever wrote it, to the index of a source."""
 
 import logging
+import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Protocol, TypeVar
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
-from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, find_missing
+from cmdg_plugin.datasets.repeats import Repeats
+from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 
 
@@ -78,9 +80,11 @@ def keep_existing(name: str, root: Path, images: Sequence[_Image], listed_in: Pa
         return list(images)
     found = f'{len(missing):,} of {len(paths):,} images listed in {listed_in.name} do not exist'
     if on_missing == 'error' or len(missing) == len(paths):
-        raise FileNotFoundError(
-            f'{name}: {found}, the first is {root / missing[0]}. Complete the dataset, or leave them out '
-            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}"
+        absolute = f' (there is a /{missing[0]}, outside the root)' if os.path.exists(f'/{missing[0]}') else ''
+        raise MissingImages(
+            f'{name}: {found}, the first is {root / missing[0]}{absolute}. Complete the dataset, or leave them out '
+            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}",
+            [str(root / path) for path in missing],
         )
     print_log(f'{name}: {found}; left out', logger='current', level=logging.WARNING)
     gone = set(missing)
@@ -109,21 +113,28 @@ def index_images(
         released: Position of the split that results are compared on.
 
     Raises:
-        ValueError: If nothing says who is in an image.
+        ValueError: If nothing says who is in an image, or two of a split's say different things of one image, or
+            all are junk.
     """
+    repeats = Repeats('column' if listed_in.suffix.lower() == '.csv' else 'key')
     splits: dict[int, dict[str, dict[str, SourceRecord]]] = defaultdict(lambda: {role: {} for role in SPLITS})
     counts: Counter[str] = Counter()
+    some_roles = any(item.split is not None for item in images)
     for item in images:
         if item.identity is None:
             raise ValueError(
                 f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`'
             )
+        said = (item.identity, item.camera, item.split, item.captions)
+        where = getattr(item, 'where', str(listed_in))
+        if not repeats.is_new((item.split_index, item.file_path), item.file_path, said, where):
+            continue
         if item.identity < 0:
             counts['junk images left out'] += 1
             continue
         role = item.split or 'train'
         members = splits[item.split_index or 0][role]
-        counts['images listed twice, counted once'] += item.file_path in members
+        counts['images without a role, trained on'] += some_roles and item.split is None
         members[item.file_path] = SourceRecord(
             path=item.file_path,
             identity=item.identity,
@@ -132,9 +143,12 @@ def index_images(
             scope='' if shared_identities else make_scope(item.file_path, role),
             distractor=item.identity in distractors and _may_be_distractor(item.file_path, role),
         )
+    if not splits:
+        raise ValueError(f'{listed_in}: all images are junk (people of negative number), so none is left')
+    counts['images listed twice, counted once'] = repeats.count
     for what, count in counts.items():
         if count:
-            print_log(f'{name}: {count:,} {what}', logger='current')
+            print_log(f'{name}: {count:,} {what}', logger='current', level=logging.WARNING)
     return SourceIndex(
         name=name,
         root=str(root),

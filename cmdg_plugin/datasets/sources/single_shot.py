@@ -88,11 +88,20 @@ def _splits_of_captions(
     benchmark: Benchmark, images: dict[tuple[str, ...] | None, SourceRecord], captions: Sequence[CaptionRecord]
 ) -> tuple[SourceSplit, ...]:
     roles: dict[int, dict[str, dict[str, SourceRecord]]] = {}
+    left_out = 0
     for item in captions:
         record = images.get(benchmark.join_key(f'/{item.file_path}'))
+        left_out += record is None or item.split is None
         if record is not None and item.split is not None:
             split = roles.setdefault(item.split_index or 0, {role: {} for role in SPLITS})
             split[item.split][record.path] = record
+    if left_out and roles:
+        print_log(
+            f'{benchmark.name}: the splits of the caption file lack {left_out:,} of its {len(captions):,} records, '
+            f'whose image or role is not known',
+            logger='current',
+            level=logging.WARNING,
+        )
     return tuple(
         SourceSplit(**{role: tuple(records.values()) for role, records in roles[number].items()})
         for number in sorted(roles)

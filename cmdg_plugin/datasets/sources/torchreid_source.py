@@ -1,7 +1,7 @@
 """A public dataset indexed by torchreid's reader, with captions joined by relative path."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -9,8 +9,9 @@ from mmengine.logging import print_log
 from cmdg_plugin.datasets.caption_fields import SPLITS, read_facts
 from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
 from cmdg_plugin.datasets.sources.benchmarks import get_benchmark
+from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
-from cmdg_plugin.datasets.sources.image_files import find_missing
+from cmdg_plugin.datasets.sources.image_files import MissingImages, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 from cmdg_plugin.datasets.sources.locating import require_layout
 from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
@@ -81,8 +82,8 @@ class TorchreidSource:
         num_splits = NUM_SPLITS if self.name == 'grid' else 1
         listings = read_with_torchreid(self.name, root, layout, num_splits=num_splits)
         self._check_images(root, listings)
+        by_key = self._join_captions(listings)
         captions = [] if self.caption_file is None else load_captions(self.caption_file)
-        by_key = {self.benchmark.join_key(f'/{item.file_path}'): item for item in captions}
         splits = [
             SourceSplit(**{role: self._records(items, role, by_key) for role, items in listing.items()})
             for listing in listings
@@ -93,9 +94,17 @@ class TorchreidSource:
         self._log_coverage(index)
         return index
 
-    def _records(
-        self, items: Listing, role: str, captions: dict[tuple[str, ...] | None, CaptionRecord]
-    ) -> tuple[SourceRecord, ...]:
+    def _join_captions(self, listings: Sequence[dict[str, Listing]]) -> dict[Hashable, CaptionRecord]:
+        if self.caption_file is None:
+            return {}
+        paths = {path for listing in listings for items in listing.values() for path, _, _ in items}
+        images = {self._join_key(path) for path in paths}
+        return join_captions(self.caption_file, self._join_key, images)
+
+    def _join_key(self, path: str) -> tuple[str, ...] | None:
+        return self.benchmark.join_key(f'/{path}')
+
+    def _records(self, items: Listing, role: str, captions: dict[Hashable, CaptionRecord]) -> tuple[SourceRecord, ...]:
         benchmark = self.benchmark
         records = []
         for path, label, camera in items:
@@ -104,7 +113,7 @@ class TorchreidSource:
             if identity < 0:
                 continue
             named = read_facts({}, path).camera
-            caption = captions.get(benchmark.join_key(f'/{path}'))
+            caption = captions.get(self._join_key(path))
             records.append(
                 SourceRecord(
                     path=path,
@@ -132,9 +141,10 @@ class TorchreidSource:
             return
         found = f'{self.name}: {len(missing):,} of {len(paths):,} images that it consists of do not exist'
         if self.on_missing_image == 'error' or len(missing) == len(paths):
-            raise FileNotFoundError(
+            raise MissingImages(
                 f'{found}, the first is {root / missing[0]}. Complete the dataset, or leave them out with '
-                f"on_missing_image='skip'"
+                f"on_missing_image='skip'",
+                [str(root / path) for path in missing],
             )
         print_log(f'{found}; left out', logger='current', level=logging.WARNING)
         gone = set(missing)

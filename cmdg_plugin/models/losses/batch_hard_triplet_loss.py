@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.models.utils import check_integers, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -76,6 +77,14 @@ class BatchHardTripletLoss(LossTerm):
         super().__init__()
         _check_margin(type(self).__name__, margin)
         self.margin = margin
+
+    def check_data(self, sizes: DataSizes) -> None:
+        """Check that any identity has a positive pair; see the base class."""
+        if not sizes.num_paired:
+            raise ValueError(
+                f'{type(self).__name__} compares images of one identity, but every identity has one image only; were '
+                f'identities read from the right numbers?'
+            )
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of (B, D) features with (B,) identities."""

@@ -3,6 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader, Dataset
 
 from cmdg_plugin.datasets.samplers import IdentitySampler
@@ -168,3 +169,21 @@ def test_a_dataset_of_nobody():
 def test_a_rank_that_does_not_exist():
     with pytest.raises(ValueError, match='rank below 2, got 2'):
         IdentitySampler(People([4] * 8), batch_size=8, num_replicas=2, rank=2)
+
+
+@pytest.mark.parametrize(
+    ('counts', 'instances', 'expected'),
+    [
+        ([2, 2], 1, 'num_instances=1: no batch holds two images of an identity'),
+        ([1, 1, 2], 2, '2 of 3 identities have one image only: in a batch it is its own positive pair'),
+        ([2, 2], 4, '2 of 2 identities have fewer than 4 images; theirs stand in a batch repeatedly'),
+        ([2, 2], 2, ''),
+    ],
+)
+def test_batches_without_positive_pairs_are_said(caplog, counts, instances, expected):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    IdentitySampler(People(counts), 2 * instances, instances)
+    logger.removeHandler(caplog.handler)
+    assert expected in caplog.text
+    assert bool(caplog.text) == bool(expected)

@@ -134,8 +134,16 @@ def test_distractors_and_a_list_without_roles(images):
         ({'role': ''}, r'line 4: no role, though 4 of 5 images have one'),
         ({'role': 'test'}, r"line 4, column 'role': expected one of train, val, query, gallery, got 'test'"),
         ({'path': ''}, r"line 4, column 'file_path': expected the path of an image"),
-        ({'path': '../b.jpg'}, r"line 4, column 'file_path': .* leaves the root"),
-        ({'path': 'a/1.jpg'}, r"line 4, column 'identity': a/1.jpg shows person 12 in another row, here 40"),
+        ({'path': '../b.jpg'}, r"line 4, column 'path': .* leaves the root"),
+        ({'path': 'a/1.jpg'}, r"line 4, column 'identity': a/1.jpg has 40 here and 12 in .*index.csv, line 2"),
+        ({'path': 'b/2.jpg'}, r"line 5, column 'camera': b/2.jpg has 2 here and 1 in .*index.csv, line 4"),
+        (
+            {'path': 'b/2.jpg', 'camera': 2},
+            r"line 5, column 'role': b/2.jpg has 'gallery' here and 'query' in .*line 4",
+        ),
+        ({'path': '/etc/hosts'}, r"line 4, column 'path': /etc/hosts is an absolute path .* below the root"),
+        ({'path': 'b' * 300}, r"line 4, column 'path': .* longer"),
+        ({'identity': '9' * 30}, r"line 4, column 'identity': .* 64 bits"),
         ({'upper': 'A shirt.'}, r"line 4, column 'global': empty, though 'upper' is given"),
     ],
 )
@@ -153,7 +161,7 @@ def test_errors_of_json(images):
     with pytest.raises(ValueError, match=r"index.json, record 1, key 'captions': .* got 1"):
         OwnSource('shop', str(path)).load()
     path = write_json(images / 'grid.json', [{'train': rows[:1], 'query': [], 'gallery': []}] * 2)
-    with pytest.raises(ValueError, match=r'grid.json, split 0, train: .* CaptionFileSource'):
+    with pytest.raises(ValueError, match=r'grid.json, split 0, train, record 0: .* CaptionFileSource'):
         OwnSource('shop', str(path)).load()
 
 
@@ -192,9 +200,114 @@ def test_nothing_there_shows_what_is_expected(tmp_path):
         OwnSource('shop', str(tmp_path / 'nowhere')).load()
 
 
+def test_a_folder_that_cannot_be_listed(images):
+    (images / 'loop').symlink_to('loop')
+    path = write_csv(images / 'index.csv', [row | {'path': f'loop/{row["path"]}'} for row in records()])
+    with pytest.raises(ValueError, match=r'The folder .*images/loop/a cannot be listed'):
+        OwnSource('shop', str(path)).load()
+
+
+def test_nothing_but_junk(images):
+    path = write_csv(images / 'index.csv', [row | {'identity': -1} for row in records()])
+    with pytest.raises(ValueError, match=r'index.csv: all images are junk'):
+        OwnSource('shop', str(path)).load()
+
+
 def test_people_on_both_sides_are_said(images, tmp_path, caplog):
     MMLogger.get_current_instance().addHandler(caplog.handler)
     index = tmp_path / 'index.csv'
     index.write_text('path,identity,camera,role\na/1.jpg,12,3,train\na/2.jpg,12,4,query\nb/1.jpg,40,1,gallery\n')
     OwnSource('shop', str(index), root=str(images)).load()
     assert '1 people are trained on and looked for as well, the first is 12' in caplog.text
+
+
+@pytest.fixture
+def log(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def test_what_a_spreadsheet_writes(images):
+    """German Excel separates by semicolons; pandas writes 12.0; people write Train."""
+    path = images / 'index.csv'
+    path.write_text('Path;Identity;Camera;Role\n' + ''.join(f'{p};{i}.0;{c};{r.title()}\n' for p, i, c, r in ROWS))
+    assert summary(OwnSource('shop', str(path)).load()) == FOUND
+
+
+@pytest.mark.parametrize(('root', 'place'), [('images', 'images'), ('linked', 'images'), ('linked', 'linked')])
+def test_absolute_paths_below_the_root(images, tmp_path, root, place):
+    (tmp_path / 'linked').symlink_to(images)
+    rows = [row | {'path': f'{tmp_path}/{place}/{row["path"]}'} for row in records()]
+    path = write_csv(tmp_path / 'index.csv', rows)
+    captions = [{'file_path': row['path'], 'captions': SENTENCES} for row in rows]
+    captions = write_json(tmp_path / 'captions.json', captions)
+    index = OwnSource('shop', str(path), root=str(tmp_path / root), caption_file=str(captions)).load()
+    assert summary(index) == FOUND
+    assert {record.captions for record in index.select('all')} == {SENTENCES}
+    # The same image by two names of it is one image.
+    rows.append(records()[0] | {'identity': 13})
+    with pytest.raises(ValueError, match=r"line 7, column 'identity': a/1.jpg has 13 here and 12 in .*line 2"):
+        OwnSource('shop', str(write_csv(path, rows)), root=str(tmp_path / root)).load()
+
+
+def test_a_slash_in_front_of_a_relative_path(images):
+    rows = [row | {'path': f'/{row["path"]}'} for row in records()]
+    assert summary(OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()) == FOUND
+
+
+def test_rows_that_say_the_same_are_counted(images, log):
+    path = write_csv(images / 'index.csv', [*records(), *records()[:2]])
+    assert summary(OwnSource('shop', str(path)).load()) == FOUND
+    assert 'shop: 2 images listed twice, counted once' in log.text
+
+
+def test_two_captions_of_one_image(images):
+    rows = records(**dict(zip(REGIONS, SENTENCES, strict=True)))
+    rows.append(rows[0] | {'upper': 'A blue shirt.'})
+    message = r"line 7, column 'captions': a/1.jpg has 'A blue shirt.' here and 'A red shirt.' in .*line 2"
+    with pytest.raises(ValueError, match=message):
+        OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
+
+
+def test_columns_that_are_not_read_are_named(images, log):
+    OwnSource('shop', str(write_csv(images / 'index.csv', records(cam=1, note='x')))).load()
+    assert "index.csv: nothing is read from the columns 'cam', 'note'" in log.text
+
+
+def test_captions_of_other_images_are_counted(images, log):
+    rows = [{'file_path': path, 'captions': SENTENCES} for path in ('a/1.jpg', 'c/1.jpg', 'c/2.jpg')]
+    captions = write_json(images / 'captions.json', rows)
+    OwnSource('shop', str(write_csv(images / 'index.csv', records())), caption_file=str(captions)).load()
+    assert 'captions.json: 2 of 3 records are of images not used here' in log.text
+
+
+@pytest.mark.parametrize(
+    ('names', 'warning'),
+    [
+        (['20230501_120000_p3_c1.jpg'], 'such as 20230501_120000_p3_c1.jpg, begin with what looks like a date'),
+        (['1682942400123_c1.jpg'], 'begin with what looks like a date or a time'),
+        (['1_001_1_01.png'], "such as 1_001_1_01.png, look like CUHK03's"),
+        (['0012_000151_c3.jpg'], 'name a camera, but not right after the number of the person'),
+        (['0012_x_cam3.jpg'], 'name a camera, but not right after'),
+    ],
+)
+def test_names_that_may_mean_something_else(tmp_path, log, names, warning):
+    (tmp_path / 'train').mkdir()
+    for name in names:
+        (tmp_path / 'train' / name).touch()
+    OwnSource('shop', str(tmp_path)).load()
+    assert f'shop: 1 of 1 names, such as {names[0]}' in log.text
+    assert warning in log.text
+
+
+def test_plain_names_raise_no_doubt(tmp_path, log):
+    (tmp_path / 'train').mkdir()
+    for name in ('0012_c3_20230501_120000.jpg', '0012_C4.jpg', '0013_cam1_x.jpg', '20230501_c1.jpg'):
+        (tmp_path / 'train' / name).touch()
+    path = write_csv(tmp_path / 'index.csv', [{'path': 'train/20230501_c1.jpg', 'identity': 4, 'camera': 1}])
+    OwnSource('shop', str(path)).load()
+    (tmp_path / 'train' / '20230501_c1.jpg').unlink()
+    OwnSource('shop', str(tmp_path)).load()
+    assert 'names, such as' not in log.text

@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from cmdg_plugin.models.losses import BatchHardTripletLoss, batch_hard_triplet_loss
+from cmdg_plugin.models.training_images import DataSizes
 
 
 def oracle(features, labels, margin):
@@ -63,3 +65,11 @@ def test_half_precision_under_autocast_is_computed_in_float32():
 def test_bad_input_is_named(shape, labels, margin, message):
     with pytest.raises(ValueError, match=message):
         batch_hard_triplet_loss(torch.zeros(shape), torch.tensor(labels, dtype=torch.long), margin=margin)
+
+
+def test_data_without_positive_pairs_are_refused_before_training():
+    loss = BatchHardTripletLoss()
+    sizes = DataSizes(8, 1, 9, 0, 1, 16, 8)
+    loss.check_data(sizes)
+    with pytest.raises(ValueError, match='every identity has one image only'):
+        loss.check_data(replace(sizes, num_paired=0))

@@ -9,7 +9,7 @@ from cmdg_plugin.models.training_images import DataSizes
 
 
 def sizes(num_domains: int) -> DataSizes:
-    return DataSizes(8, num_domains, 20, 3, 16, 4)
+    return DataSizes(8, num_domains, 20, 3, 8, 16, 4)
 
 
 def test_reversal_changes_the_gradient_and_nothing_else():

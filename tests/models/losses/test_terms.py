@@ -97,7 +97,7 @@ def test_terms_are_given_the_sizes_that_they_ask_for():
 
     terms = LossTerms([TRIPLET, dict(type='SizedForTest', name='sized', inputs=dict(feature='feature'))])
     assert not list(terms.parameters())
-    sizes = DataSizes(7, 3, 20, 10, 16, 8)
+    sizes = DataSizes(7, 3, 20, 10, 7, 16, 8)
     terms.bind_data(sizes)
     assert {name: tuple(p.shape) for name, p in terms.named_parameters()} == {
         'losses.loss_sized.layer.weight': (3, 8),

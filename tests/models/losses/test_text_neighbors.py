@@ -89,7 +89,7 @@ def test_search_begins_with_its_epoch():
 
 def test_too_little_data_shows_before_training():
     search = TextNeighborSearch(num_neighbors=3)
-    sizes = DataSizes(8, 2, 20, 3, 16, 8)
+    sizes = DataSizes(8, 2, 20, 3, 8, 16, 8)
     search.check_data(sizes)
     with pytest.raises(ValueError, match='only 0 images of other sources; train on two or more sources'):
         search.check_data(replace(sizes, num_elsewhere=0))
