@@ -17,21 +17,30 @@ NAMED_BLOCK = re.compile(r'^<!-- file: (\S+) -->\n```python\n(.*?)^```$', re.DOT
 
 
 @pytest.fixture
-def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Write the page's files; returns its config."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write the page's files."""
     page = (REPOSITORY / 'docs/extend.md').read_text(encoding='utf-8')
     files = dict(NAMED_BLOCK.findall(page))
-    assert page.count('```python') == len(files) == 2
+    assert page.count('```python') == len(files) == 4
+    assert all(len(text.splitlines()) < 40 for text in files.values())
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding='utf-8')
     (tmp_path / 'configs').symlink_to(REPOSITORY / 'configs')
     monkeypatch.syspath_prepend(tmp_path)
-    yield Config.fromfile(tmp_path / 'my_config.py')
-    sys.modules.pop('my_losses', None)
+    yield tmp_path
+    for name in ('my_losses', 'my_stage'):
+        sys.modules.pop(name, None)
 
 
-def test_the_new_terms_train_and_resume(example: Config, tiny_config: Config):
-    config = on_tiny_data(example, tiny_config)
+def continued(config: Config, checkpoint: str) -> Runner:
+    """Go on from a checkpoint, in a folder of its own."""
+    config.update(resume=True, load_from=str(Path(config.work_dir) / checkpoint))
+    config.work_dir, config.experiment_name = f'{config.work_dir}_again', f'{config.experiment_name}_again'
+    return Runner.from_cfg(config)
+
+
+def test_the_new_terms_train_and_resume(folder: Path, tiny_config: Config):
+    config = on_tiny_data(Config.fromfile(folder / 'my_config.py'), tiny_config)
     config.train_cfg.stages[2].epochs = 2
     config.default_hooks.checkpoint.max_keep_ckpts = -1
     runner = Runner.from_cfg(copy.deepcopy(config))
@@ -42,8 +51,34 @@ def test_the_new_terms_train_and_resume(example: Config, tiny_config: Config):
     centers = runner.model.losses['bridging'].losses['loss_center'].centers
     assert centers.shape == (2, 16)
     assert centers.abs().min() > 0
-    config.resume, config.load_from = True, str(Path(runner.work_dir) / 'epoch_3.pth')
-    config.work_dir, config.experiment_name = f'{config.work_dir}_again', f'{config.experiment_name}_again'
-    again = Runner.from_cfg(config)
+    again = continued(config, 'epoch_3.pth')
     again.train()
     assert torch.equal(again.model.losses['bridging'].losses['loss_center'].centers, centers)
+
+
+@pytest.fixture
+def with_stage(folder: Path, tiny_config: Config) -> Config:
+    """The page's config with a stage of its own, on tiny data."""
+    example = Config.fromfile(folder / 'my_stage_config.py')
+    config = on_tiny_data(example, tiny_config)
+    config.custom_hooks = [{**tiny_config.custom_hooks[0], **_without_pipeline(hook)} for hook in example.custom_hooks]
+    config.default_hooks.checkpoint.max_keep_ckpts = -1
+    return config
+
+
+def _without_pipeline(hook: dict) -> dict:
+    return {key: value for key, value in hook.items() if key not in ('pipeline', 'num_workers')}
+
+
+def test_the_new_stage_trains_before_the_others_and_resumes(with_stage: Config):
+    wrong = copy.deepcopy(with_stage)
+    wrong.model.losses.captions[0]['inputs'] = {'text': 'captions'}
+    with pytest.raises(ValueError, match="reads the field 'captions', but there are only: image, text"):
+        Runner.from_cfg(wrong).train()
+    runner = Runner.from_cfg(copy.deepcopy(with_stage))
+    runner.train()
+    assert np.isfinite(runner.message_hub.log_scalars['train/loss_alignment'].data[0]).all()
+    whole = {name: value.clone() for name, value in runner.model.state_dict().items()}
+    again = continued(with_stage, 'epoch_1.pth')
+    again.train()
+    assert [name for name, value in again.model.state_dict().items() if not torch.equal(value, whole[name])] == []
