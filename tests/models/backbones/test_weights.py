@@ -1,9 +1,9 @@
 import os
 import re
-import warnings
 
 import pytest
 import torch
+from helpers.weight_roads import write_archive
 from safetensors.torch import save_file
 
 from cmdg_plugin.models.backbones import TextAwareCLIP, weights
@@ -15,26 +15,6 @@ from cmdg_plugin.models.backbones.image_towers import OpenClipViT
 def state():
     torch.manual_seed(0)
     return build_clip(find_model_config('cmdg-test-tiny'), None).state_dict()
-
-
-class _OpenAIArchive(torch.nn.Module):
-    """Scripts to an archive with the state dict of OpenAI's releases, their three extra entries included."""
-
-    def __init__(self, state):
-        super().__init__()
-        for name, tensor in state.items():
-            module = self
-            *path, leaf = name.split('.')
-            for part in path:
-                if not hasattr(module, part):
-                    module.add_module(part, torch.nn.Module())
-                module = getattr(module, part)
-            module.register_buffer(leaf, tensor)
-        for name, number in [('input_resolution', 48), ('context_length', 20), ('vocab_size', 49408)]:
-            self.register_buffer(name, torch.tensor(number))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images
 
 
 def _write(kind, state, path):
@@ -49,11 +29,7 @@ def _write(kind, state, path):
         wrapped = {f'module.{key}': value for key, value in state.items()}
         torch.save({'epoch': 32, 'name': 'run', 'state_dict': wrapped, 'optimizer': {'state': {}}}, path)
     else:
-        path = path / 'ViT.pt'
-        halved = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            torch.jit.script(_OpenAIArchive(halved)).save(str(path))
+        path = write_archive(state, path / 'ViT.pt')
     return str(path)
 
 
