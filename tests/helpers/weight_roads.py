@@ -1,12 +1,13 @@
 """The roads by which one and the same CLIP reaches a user: files written by the programs that write them in earnest."""
 
+import hashlib
 import json
 import warnings
 from pathlib import Path
 
 import torch
 from open_clip.push_to_hf_hub import save_config_for_hf
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 MODEL = 'cmdg-test-square'
 """Small model with CLIP's own ViT and square images, which transformers asks for."""
@@ -60,10 +61,11 @@ def write_hub_cache(clip: torch.nn.Module, folder: Path) -> tuple[Path, Path]:
         The link and the blob.
     """
     repository = folder / f'models--{REPOSITORY.replace("/", "--")}'
-    blob, snapshot = repository / 'blobs' / ('5' * 64), repository / 'snapshots' / ('a' * 40)
+    content = save(clip.state_dict())
+    blob, snapshot = repository / 'blobs' / hashlib.sha256(content).hexdigest(), repository / 'snapshots' / ('a' * 40)
     for place in (blob.parent, snapshot, repository / 'refs'):
         place.mkdir(parents=True)
-    save_file(clip.state_dict(), blob)
+    blob.write_bytes(content)
     (repository / 'refs' / 'main').write_text('a' * 40)
     link = snapshot / 'open_clip_model.safetensors'
     link.symlink_to(Path('..', '..', 'blobs', blob.name))

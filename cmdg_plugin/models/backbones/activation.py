@@ -71,8 +71,8 @@ def _told_by_the_model(model_name: str, stated: bool | None, weights: Pretrained
         if names
     )
     raise ValueError(
-        f'Nothing tells whether {weights.origin} was trained with QuickGELU or with GELU, and the wrong one gives worse '
-        f'features without an error.{known} {_CHOOSE}'
+        f'Nothing tells whether {weights.origin} was trained with QuickGELU or with GELU, and the wrong one gives '
+        f'worse features without an error.{known} {_CHOOSE}'
     )
 
 
@@ -88,6 +88,6 @@ def _check_heads(model_name: str, config: dict[str, Any], weights: PretrainedWei
     for what, (theirs, ours) in pairs.items():
         if theirs != ours:
             raise ValueError(
-                f'{weights.origin} does not fit {model_name!r}: {beside.file} says {theirs} attention heads for {what}, '
-                f'the model has {ours}. Check that `model_name` is the model that the file was made for.'
+                f'{weights.origin} does not fit {model_name!r}: {beside.file} says {theirs} attention heads for '
+                f'{what}, the model has {ours}. Check that `model_name` is the model that the file was made for.'
             )

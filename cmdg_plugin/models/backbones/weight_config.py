@@ -118,8 +118,8 @@ def _from_open_clip(file: Path, content: dict[str, Any]) -> WeightConfig:
 def _from_transformers(file: Path, content: dict[str, Any]) -> WeightConfig:
     if content.get('model_type') not in ('clip', None):
         raise ValueError(
-            f'{_BEFORE.format(file=file)}describes a {content["model_type"]!r}; of transformers, only CLIP can be read. '
-            "Take open_clip's files of that model (open_clip_model.safetensors)."
+            f'{_BEFORE.format(file=file)}describes a {content["model_type"]!r}; of transformers, only CLIP can be '
+            "read. Take open_clip's files of that model (open_clip_model.safetensors)."
         )
     sections = []
     for name in ('vision_config', 'text_config'):

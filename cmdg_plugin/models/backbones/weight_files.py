@@ -1,8 +1,10 @@
 """Finding and reading files of weights, whatever wrote them, without running code that they may hold."""
 
+import hashlib
 import json
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 import zlib
@@ -28,6 +30,21 @@ _SUFFIXES = ('.safetensors', '.bin', '.pt', '.pth', '.ckpt')
 _WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 _PREFIXES = ('module.', '_orig_mod.', 'model.', 'clip.', 'clip_model.')
 _CODE = re.compile(r'GLOBAL (\S+)')
+_SHA256 = re.compile('[0-9a-f]{64}')
+_DAMAGED = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
+"""What torch's reader of pickles raises, according to where a file happens to be damaged."""
 
 
 def find_weight_file(folder: Path) -> Path:
@@ -98,13 +115,26 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f'{path} is a pointer of Git LFS, not the weights: run `git lfs pull` where it comes from.')
     if path.name.endswith('.index.json'):
         return _read_shards(path), {}
+    _check_blob(path)
     if start[8:9] == b'{' or path.suffix == '.safetensors':
         state, metadata = _read_safetensors(path)
         return _strip_prefixes(state), metadata
-    archive = zipfile.is_zipfile(path)
-    if archive and _is_torchscript(path):
+    if start.startswith(b'PK') and _is_torchscript(path):
         return _read_torchscript(path), {}
     return _strip_prefixes(_read_pickle(path)), {}
+
+
+def _check_blob(path: Path) -> None:
+    """Compare a file with its name, where the hub's cache named it by its content: safetensors have no checksum."""
+    blob = path.resolve()
+    if blob.parent.name != 'blobs' or not _SHA256.fullmatch(blob.name):
+        return
+    digest = hashlib.sha256()
+    with blob.open('rb') as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    if digest.hexdigest() != blob.name:
+        raise ValueError(f'{path} is damaged: its content is not what the cache of the hub stored. Fetch it again.')
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -121,7 +151,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))
         strange = [name for name in names if Path(name).name != name]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f'{index} is damaged or not an index of weight files.') from error
     if strange:
         raise ValueError(f'{index} names files outside its folder: {strange[0]!r}.')
@@ -139,7 +169,7 @@ def _is_torchscript(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             names = archive.namelist()
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ValueError(f'{path} is damaged: {error}. Fetch it again.') from error
     if broken is not None:
         raise ValueError(f'{path} is damaged: the checksum of {broken} in it is wrong. Fetch it again.')
@@ -152,15 +182,15 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
         warnings.filterwarnings('ignore', message='.*torch.jit.load. is deprecated', category=FutureWarning)
         try:
             return dict(torch.jit.load(path, map_location='cpu').state_dict())
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f'{path} is damaged or not an archive of TorchScript. Fetch it again.') from error
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    # A damaged pickle fails wherever it happens to be damaged. Torch's own text advises to load it without the guard.
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
+        # Torch's own text is left out, as it advises to load without the guard.
         code = _CODE.search(str(error))
         raise ValueError(
             f'{path} asks for {code[1]} and was refused, because loading it could run any code. If you trust its '

@@ -119,9 +119,7 @@ def read_weight_file(path: Path) -> PretrainedWeights:
     state, metadata = read_tensors(path)
     openai = any(key in state for key in _OPENAI_EXTRAS)
     transformers = is_transformers(state)
-    state = {
-        key: value for key, value in state.items() if key not in _OPENAI_EXTRAS and not key.endswith(_CONSTANTS)
-    }
+    state = {key: value for key, value in state.items() if key not in _OPENAI_EXTRAS and not key.endswith(_CONSTANTS)}
     if transformers:
         state = convert_transformers(state)
     if not any(key.startswith('visual.') for key in state):
