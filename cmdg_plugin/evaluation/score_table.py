@@ -44,7 +44,9 @@ def format_score_table(
     scores = [score for score in SCORES if any(f'{target}/{score}' in metrics for target in targets)]
     if before is None:
         headers = [['target', *scores]]
-        rows = [[label, *(_cell(metrics, f'{target}/{score}{end}') for score in scores)] for label, target, end in lines]
+        rows = [
+            [label, *(_cell(metrics, f'{target}/{score}{end}') for score in scores)] for label, target, end in lines
+        ]
     else:
         headers = [['', *(name for score in scores for name in (score, '', ''))], ['target', *_COMPARED * len(scores)]]
         rows = [
@@ -78,7 +80,7 @@ def _compare(before: Mapping[str, float], after: Mapping[str, float], key: str) 
 def _markdown(headers: list[list[str]], rows: list[list[str]]) -> str:
     names = headers[0]
     if len(headers) > 1:  # Markdown has one header line
-        scores = [score for score in names[1:: len(_COMPARED)] for _ in _COMPARED]
+        scores = [score for score in names[1 :: len(_COMPARED)] for _ in _COMPARED]
         names = ['target', *(f'{score} {name}' for score, name in zip(scores, headers[1][1:], strict=True))]
     rule = [':---', *('---:' for _ in names[1:])]
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (names, rule, *rows))

@@ -82,6 +82,11 @@ def test_ranked_queries_are_kept_on_request(targets, features):
     assert list(metric.ranked) == ['street', 'hall']
     assert [len(queries) for queries in metric.ranked.values()] == [3, 3]
     assert metric.ranked['hall'][0].query_path.startswith('hall/')
+    extremes = ReIDMetric(num_worst_queries=1, num_best_queries=1)
+    metrics = run(extremes, targets, features, np.arange(90))
+    worst, best = extremes.ranked['street']
+    assert (worst.chosen_as, best.chosen_as) == ('worst', 'best')
+    assert worst.average_precision < metrics['street/mAP'] / 100 < best.average_precision
     silent = ReIDMetric()
     run(silent, targets, features, np.arange(90))
     assert silent.ranked == {}
@@ -129,6 +134,8 @@ def test_other_bad_input_is_refused(targets, features, make_target):
         run(ReIDMetric(), (targets[0], targets[0]), features, np.arange(90))
     with pytest.raises(ValueError, match='num_ranked_queries must not be negative'):
         ReIDMetric(num_ranked_queries=-1)
+    with pytest.raises(ValueError, match='num_worst_queries must not be negative, got -2'):
+        ReIDMetric(num_worst_queries=-2)
 
 
 def test_a_target_without_a_valid_query_is_refused_before_any_feature_comes(targets):
