@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cmdg_plugin.models.backbones.activation import choose_activation
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
-from cmdg_plugin.models.backbones.image_towers import ImageTower, find_family
+from cmdg_plugin.models.backbones.image_towers import ImageTower, TimmViT, find_family
 from cmdg_plugin.models.backbones.part_attention import add_part_tokens
 from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE
 from cmdg_plugin.models.backbones.text_tokenizer import TextTokenizer
@@ -92,7 +92,7 @@ class TextAwareCLIP(BaseModule):
         super().__init__(init_cfg)
         config = find_model_config(model_name)
         family = find_family(config['vision_cfg'])
-        _check_options(model_name, family, grad_checkpointing, part_attention)
+        _check_options(model_name, family, grad_checkpointing, part_attention, bool(quick_gelu))
         size = None if image_size is None else to_size(image_size)
         self.model_name = model_name
         self.grid_size = token_grid(config, size)
@@ -283,7 +283,9 @@ class TextAwareCLIP(BaseModule):
         return torch.cat(features)
 
 
-def _check_options(model_name: str, family: type[ImageTower], grad_checkpointing: bool, part_attention: bool) -> None:
+def _check_options(
+    model_name: str, family: type[ImageTower], grad_checkpointing: bool, part_attention: bool, quick_gelu: bool
+) -> None:
     """Refuse what a family of image towers would ignore or cannot do."""
     if part_attention and not family.takes_part_tokens:
         raise ValueError(
@@ -292,3 +294,8 @@ def _check_options(model_name: str, family: type[ImageTower], grad_checkpointing
         )
     if grad_checkpointing and not family.saves_memory:
         raise ValueError(f'open_clip has no gradient checkpointing for {model_name!r}: leave grad_checkpointing off.')
+    if quick_gelu and family is TimmViT:
+        raise ValueError(
+            f"quick_gelu=True is for CLIP's own towers; the image tower of {model_name!r} has an activation of its "
+            'own, which it would not change: leave quick_gelu off.'
+        )

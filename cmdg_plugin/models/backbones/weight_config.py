@@ -53,7 +53,7 @@ def find_weight_config(weights: Path, *, transformers: bool) -> WeightConfig | N
     usual = TRANSFORMERS_NAMES if transformers else OPEN_CLIP_NAMES
     for place in _places(weights):
         file = place.parent / name
-        if file.is_file() and (place.name in usual or weight_files(place.parent) == [place]):
+        if file.is_file() and (place.name in usual or set(weight_files(place.parent)) <= {place}):
             content = _read(file)
             return _from_transformers(file, content) if transformers else _from_open_clip(file, content)
     return None

@@ -150,11 +150,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _read_shards(index: Path) -> dict[str, Tensor]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))
-        strange = [name for name in names if Path(name).name != name]
+        strange = [name for name in names if Path(name).name != name or name.endswith('.json')]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f'{index} is damaged or not an index of weight files.') from error
     if strange:
-        raise ValueError(f'{index} names files outside its folder: {strange[0]!r}.')
+        raise ValueError(f'{index} should name weight files beside it, but names {strange[0]!r}.')
     state: dict[str, Tensor] = {}
     for name in names:
         if not (index.parent / name).is_file():

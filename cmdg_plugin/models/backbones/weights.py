@@ -1,5 +1,6 @@
 """Finding, reading and fitting pretrained CLIP weights, without running code that a weight file may hold."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeight
         weights.quick_gelu, weights.told_by = bool(tag.get('quick_gelu', False)), f'the tag {str(pretrained)!r}'
         return weights
     path = Path(pretrained).expanduser()
-    if not str(pretrained).strip() or not path.exists():
+    if not str(pretrained).strip() or not os.path.exists(path):  # which answers to names that no file can have
         shipped_tags = SHIPPED_MODELS[model_name].weights if model_name in SHIPPED_MODELS else ()
         tags = [*shipped_tags, *list_pretrained_tags_by_model(model_name)]
         raise FileNotFoundError(

@@ -109,7 +109,8 @@ def test_what_people_save_in_place_of_weights(content, message, tmp_path):
     ('content', 'message'),
     [
         ('{"weight_map": {"a": "missing.safetensors"}}', r'names missing\.safetensors, which is missing'),
-        ('{"weight_map": {"a": "../secret.safetensors"}}', 'names files outside its folder'),
+        ('{"weight_map": {"a": "../secret.safetensors"}}', 'should name weight files beside it, but names .../secret'),
+        ('{"weight_map": {"a": "model.safetensors.index.json"}}', 'should name weight files beside it'),
         ('{"weight_map": {"a": 3}}', 'is damaged or not an index'),
         ('[]', 'is damaged or not an index'),
         ('{', 'is damaged or not an index'),

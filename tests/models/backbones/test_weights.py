@@ -122,6 +122,12 @@ def test_unknown_tag_lists_the_tags():
         weights.read_pretrained('ViT-B-16', 'openai7')
 
 
+@pytest.mark.parametrize('name', ['', ' ', 'x' * 5000, 'a\0b'])
+def test_names_that_no_file_can_have_are_unknown(name):
+    with pytest.raises(FileNotFoundError, match='is neither a file nor a tag'):
+        weights.read_pretrained('ViT-B-16', name)
+
+
 def test_open_clip_tag_goes_through_open_clips_download_cache(state, tmp_path, monkeypatch):
     """A tag's file is taken from where open_clip keeps it; the tag tells the activation."""
     path = _write('safetensors', state, tmp_path)
