@@ -132,7 +132,7 @@ def read_weight_file(path: Path) -> PretrainedWeights:
     weights = PretrainedWeights(state, None, origin=path, transformers=transformers)
     weights.config = find_weight_config(path, transformers=transformers)
     if openai:
-        weights.quick_gelu, weights.told_by = True, "the file, which is OpenAI's"
+        weights.quick_gelu, weights.told_by = True, "OpenAI's own file"
     elif metadata.get('quick_gelu') in ('true', 'false'):
         weights.quick_gelu, weights.told_by = metadata['quick_gelu'] == 'true', "the file's own header"
     elif weights.config is not None:

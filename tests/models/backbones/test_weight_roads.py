@@ -215,6 +215,14 @@ def test_transformers_config_is_read_as_transformers_does(images, tags, tmp_path
     assert activation() == 'QuickGELU'
 
 
+def test_a_lone_file_of_transformers_asks_whatever_the_model(images, tmp_path):
+    """Its default is QuickGELU, that of open_clip is GELU: the config of one says nothing of weights of the other."""
+    make_transformers_clip(find_model_config(MODEL), True).save_pretrained(tmp_path)
+    (tmp_path / 'config.json').unlink()
+    with pytest.raises(ValueError, match='quick_gelu=True'):
+        _features(images, tmp_path)
+
+
 def test_a_config_beside_several_files_speaks_for_none_of_them(images, clips, tags, tmp_path):
     write_open_clip_config(clips[True], find_model_config(MODEL), True, tmp_path)
     for name in ('one.safetensors', 'two.safetensors'):

@@ -109,6 +109,15 @@ def test_weights_of_another_model_say_what_differs(state, tmp_path):
         TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / 'other.safetensors'))
 
 
+def test_weights_that_are_not_finite_are_named(state, tmp_path):
+    for name, number in {'nan': float('nan'), 'inf': float('inf')}.items():
+        poisoned = state['visual.proj'].clone()
+        poisoned[3, 2] = number
+        save_file({**state, 'visual.proj': poisoned}, tmp_path / f'{name}.safetensors')
+        with pytest.raises(ValueError, match=rf'{name}\.safetensors is damaged: NaN or infinite .* in visual\.proj'):
+            TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / f'{name}.safetensors'))
+
+
 def test_contrastive_scale_may_be_missing_or_shaped_otherwise(state, tmp_path):
     del state['logit_scale']
     save_file({**state, 'logit_bias': torch.zeros(1)}, tmp_path / 'a.safetensors')
