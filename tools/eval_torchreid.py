@@ -21,6 +21,11 @@ def parse_args() -> argparse.Namespace:
         'public dataset with the released split',
     )
     parser.add_argument('--config', help='config, where the checkpoint carries none')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='let the checkpoint import the modules that its config names; its author may then run code here',
+    )
     parser.add_argument('--show-dir', help="folder for torchreid's pictures of ranked results")
     parser.add_argument('--batch-size', type=int, default=128, help='images encoded at a time (default: 128)')
     parser.add_argument('--workers', type=int, default=0, help='processes that read images (default: none)')
@@ -41,7 +46,7 @@ def main() -> None:
     from cmdg_plugin.toolboxes import evaluate_with_torchreid
 
     with exit_on_wrong_input():
-        model = init_model(args.config, args.checkpoint, args.device)
+        model = init_model(args.config, args.checkpoint, args.device, trust=args.trust)
     scores = evaluate_with_torchreid(
         model,
         args.targets,

@@ -1,4 +1,4 @@
-"""Exact retrieval scores (mAP and CMC) under the Market-1501 rule, in bounded memory.
+"""Exact retrieval scores (mAP, CMC, mINP) under the Market-1501 rule, in bounded memory.
 
 Distances are sorted without their indices: a match's rank is found in its query's sorted row by binary search, so the
 few matches of a query are all that is looked at. Equal distances rank in gallery order, as a stable sort leaves them.
@@ -28,18 +28,38 @@ _CHUNK_DISTANCES = 2**23
 """Distances held at once by default (32 MiB in float32; the working set is a small multiple of it)."""
 
 
-class RetrievalResult(NamedTuple):
-    """Scores of one retrieval run, as fractions.
+class _Scores(NamedTuple):
+    mAP: float
+    cmc: np.ndarray
+    num_valid_queries: int
+
+
+class RetrievalResult(_Scores):
+    """Scores of one retrieval run, as fractions; unpacks as `mAP, cmc, num_valid_queries`.
 
     Attributes:
         mAP: Mean average precision over the queries that count.
         cmc: Shape (max_rank,); entry `r` is the share of those queries with a match among their first `r + 1` images.
         num_valid_queries: Queries with at least one valid match; the others do not count.
+        mINP: Mean inverse negative penalty (AGW, Ye et al. 2021) over the queries that count: a query's number of
+            matches divided by the rank of the last of them, which tells how far one must look to find them all.
+        average_precision: Shape (Q,), of each query; NaN for those that do not count.
     """
 
-    mAP: float
-    cmc: np.ndarray
-    num_valid_queries: int
+    mINP: float
+    average_precision: np.ndarray
+
+    def __new__(
+        cls, mAP: float, cmc: np.ndarray, num_valid_queries: int, mINP: float, average_precision: np.ndarray
+    ) -> 'RetrievalResult':
+        """Keep the two younger scores beside the tuple."""
+        result = super().__new__(cls, mAP, cmc, num_valid_queries)
+        result.mINP, result.average_precision = mINP, average_precision
+        return result
+
+    def __getnewargs__(self) -> tuple:
+        """Let copies and pickles be made."""
+        return (*self, self.mINP, self.average_precision)
 
 
 def rank_retrieval(
@@ -72,7 +92,7 @@ def rank_retrieval(
             GPU if there is one, else the CPU.
 
     Returns:
-        mAP, CMC (fractions) and the number of queries that count.
+        mAP, CMC and mINP (fractions), the number of queries that count, and the average precision of each.
 
     Raises:
         ValueError: For shapes that do not fit, empty sets, features that are not finite, or no query with a valid
@@ -128,7 +148,7 @@ def rank_distances(
         max_rank: Length of the CMC curve; behind a gallery's last image the curve keeps its value.
 
     Returns:
-        mAP, CMC (fractions) and the number of queries that count.
+        mAP, CMC and mINP (fractions), the number of queries that count, and the average precision of each.
 
     Raises:
         ValueError: For shapes that do not fit, an empty matrix, NaN, or no query with a valid match.
@@ -160,7 +180,7 @@ def score_chunks(
     """
     check_positive(max_rank, 'max_rank')
     index.require_a_valid_query()
-    precision_sum = 0.0
+    precisions, inverse_penalty_sum = [], 0.0
     first_hits = torch.zeros(max_rank + 1, dtype=torch.long)
     scratch = torch.empty(0)
     for start, distance in chunks:
@@ -168,11 +188,19 @@ def score_chunks(
             scratch = distance.new_empty(size, distance.shape[1])
         columns, exists, ignored = map(torch.from_numpy, index.candidates(start, start + len(distance)))
         position = _positions(distance, columns.to(distance.device), exists.to(distance.device), scratch)
-        precision, first_hit = _average_precision(position.cpu(), exists & ~ignored, ignored)
-        precision_sum += precision.sum().item()
+        precision, inverse_penalty, first_hit = _score_queries(position.cpu(), exists & ~ignored, ignored)
+        precisions.append(precision)
+        inverse_penalty_sum += inverse_penalty.sum().item()
         first_hits += torch.bincount(first_hit.clamp(max=max_rank), minlength=max_rank + 1)
     valid = index.num_valid_queries
-    return RetrievalResult(precision_sum / valid, (first_hits[:max_rank].cumsum(0).double() / valid).numpy(), valid)
+    precision = torch.cat(precisions)
+    return RetrievalResult(
+        mAP=precision.nansum().item() / valid,
+        cmc=(first_hits[:max_rank].cumsum(0).double() / valid).numpy(),
+        num_valid_queries=valid,
+        mINP=inverse_penalty_sum / valid,
+        average_precision=precision.numpy(),
+    )
 
 
 def _positions(distance: Tensor, columns: Tensor, exists: Tensor, scratch: Tensor) -> Tensor:
@@ -212,16 +240,22 @@ def _count_equals_before(distance: Tensor, rows: Tensor, columns: Tensor, values
     return torch.cat(counts)
 
 
-def _average_precision(position: Tensor, match: Tensor, ignored: Tensor) -> tuple[Tensor, Tensor]:
-    """Average precision of each query that counts, and the rank (from 0) of its first match."""
+def _score_queries(position: Tensor, match: Tensor, ignored: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Score each query of a chunk.
+
+    Returns:
+        Average precision, (n,); of the queries that count, the number of matches by the rank of the last one and the
+        rank (from 0) of the first one.
+    """
     position, order = position.sort(dim=1)
     match, ignored = match.gather(1, order), ignored.gather(1, order)
     rank = position - ignored.cumsum(1)
     found = match.cumsum(1).double()
     precision = torch.where(match, found / (rank + 1), 0.0).sum(dim=1) / found[:, -1]
     first_hit = rank.masked_fill(~match, torch.iinfo(rank.dtype).max).amin(dim=1)
+    last_hit = rank.masked_fill(~match, -1).amax(dim=1)
     valid = match.any(dim=1)
-    return precision[valid], first_hit[valid]
+    return precision, found[valid, -1] / (last_hit[valid] + 1), first_hit[valid]
 
 
 def choose_chunk_size(chunk_size: int | None, num_queries: int, num_gallery: int) -> int:

@@ -11,24 +11,27 @@ from mmengine.evaluator import BaseMetric
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
 from cmdg_plugin.evaluation.reranking import Reranking
-from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, check_target, score_target
+from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, check_target, rank_target
 from cmdg_plugin.registry import METRICS
 
 
 @METRICS.register_module()
 class ReIDMetric(BaseMetric):
-    """Scores the features of an evaluation set: mAP and CMC of each target and their average, in percent.
+    """Scores the features of an evaluation set: mAP, CMC and mINP of each target and their average, in percent.
 
     Every image's feature is collected once; the query/gallery splits of the targets (`metainfo['targets']` of
-    `ReIDEvaluationSet`) are then ranked by `rank_retrieval`. Keys: `<target>/mAP`, `/R1`, `/R5`, `/R10`, with several
-    splits their mean plus `<target>/mAP_std` and `/R1_std`; `average/mAP`, ... over the targets. Where the released
-    split stands beside all splits, the same four for it: `<target>/mAP_released`, ..., `average/mAP_released`, ...
+    `ReIDEvaluationSet`) are then ranked by `rank_retrieval`. Keys: `<target>/mAP`, `/R1`, `/R5`, `/R10`, `/mINP`,
+    with several splits their mean plus `<target>/mAP_std` and `/R1_std`; `average/mAP`, ... over the targets. Where the
+    released split stands beside all splits, the same five for it: `<target>/mAP_released`, ...,
+    `average/mAP_released`, ...
     With re-ranking all of them a second time: `<target>/mAP_rerank`, `average/mAP_released_rerank`, ...
 
     Args:
         rerank: Whether to score k-reciprocal re-ranking, too; a dict sets its numbers, as
             `dict(k1=20, k2=6, lambda_value=0.3)`; see `Reranking`.
-        num_ranked_queries: How many queries per target to keep in `ranked` for pictures.
+        num_ranked_queries: How many queries per target to keep in `ranked` for pictures, evenly spaced.
+        num_worst_queries: How many of lowest average precision to keep there, too.
+        num_best_queries: How many of highest average precision to keep there, too.
         chunk_size: See `rank_retrieval`.
         device: See `rank_retrieval`.
         collect_device: See mmengine's `BaseMetric`.
@@ -46,6 +49,8 @@ class ReIDMetric(BaseMetric):
         *,
         rerank: bool | dict[str, Any] = False,
         num_ranked_queries: int = 0,
+        num_worst_queries: int = 0,
+        num_best_queries: int = 0,
         chunk_size: int | None = None,
         device: str | None = None,
         collect_device: str = 'cpu',
@@ -53,11 +58,12 @@ class ReIDMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
-        if num_ranked_queries < 0:
-            raise ValueError(f'num_ranked_queries must not be negative, got {num_ranked_queries}.')
+        self.shown = {'num_queries': num_ranked_queries, 'num_worst': num_worst_queries, 'num_best': num_best_queries}
+        for name, number in zip(('ranked', 'worst', 'best'), self.shown.values(), strict=True):
+            if number < 0:
+                raise ValueError(f'num_{name}_queries must not be negative, got {number}.')
         settings = rerank if isinstance(rerank, dict) else {}
         self.reranking = None if rerank is False else Reranking(**settings)
-        self.num_ranked_queries = num_ranked_queries
         self.chunk_size = chunk_size
         self.device = device
         self.ranked: dict[str, list[RankedQuery]] = {}
@@ -120,12 +126,14 @@ class ReIDMetric(BaseMetric):
         self.ranked = {}
         for target in targets:
             rows = features[target.offset : target.offset + len(target.paths)]
-            scores = score_target(
+            scores, first = rank_target(
                 rows, target, reranking=self.reranking, chunk_size=self.chunk_size, device=self.device
             )
             metrics |= {f'{target.name}/{name}': value for name, value in scores.items()}
-            if self.num_ranked_queries:
-                self.ranked[target.name] = rank_some_queries(rows, target, self.num_ranked_queries)
+            if any(self.shown.values()):
+                self.ranked[target.name] = rank_some_queries(
+                    rows, target, average_precision=first.average_precision, **self.shown
+                )
         return metrics | _average(metrics, targets)
 
     def _targets(self) -> tuple[EvaluationTarget, ...]:

@@ -27,7 +27,7 @@ def format_score_table(
         style: `'plain'` (aligned with spaces) or `'markdown'`.
 
     Returns:
-        The table, numbers with one decimal, `-` where there is none.
+        The table, a column for each score that some target has; numbers with one decimal, `-` where there is none.
 
     Raises:
         ValueError: If no key is a target's score, or for an unknown style.
@@ -41,12 +41,18 @@ def format_score_table(
         for target in targets
         if not ending or f'{target}/{SCORES[0]}{ending}' in metrics
     ]
+    scores = [score for score in SCORES if any(f'{target}/{score}' in metrics for target in targets)]
     if before is None:
-        headers = [['target', *SCORES]]
-        rows = [[label, *(_cell(metrics, target, score + end) for score in SCORES)] for label, target, end in lines]
+        headers = [['target', *scores]]
+        rows = [
+            [label, *(_cell(metrics, f'{target}/{score}{end}') for score in scores)] for label, target, end in lines
+        ]
     else:
-        headers = [['', *(name for score in SCORES for name in (score, '', ''))], ['target', *_COMPARED * len(SCORES)]]
-        rows = [[label, *_compare(before, metrics, target, end)] for label, target, end in lines]
+        headers = [['', *(name for score in scores for name in (score, '', ''))], ['target', *_COMPARED * len(scores)]]
+        rows = [
+            [label, *(cell for score in scores for cell in _compare(before, metrics, f'{target}/{score}{end}'))]
+            for label, target, end in lines
+        ]
     return _markdown(headers, rows) if style == 'markdown' else _plain(headers, rows)
 
 
@@ -58,26 +64,23 @@ def _targets(metrics: Mapping[str, float]) -> list[str]:
     return [*targets, 'average'] if 'average' in names else targets
 
 
-def _cell(metrics: Mapping[str, float], target: str, score: str) -> str:
-    value, spread = metrics.get(f'{target}/{score}'), metrics.get(f'{target}/{score}_std')
+def _cell(metrics: Mapping[str, float], key: str) -> str:
+    value, spread = metrics.get(key), metrics.get(f'{key}_std')
     if value is None:
         return '-'
     return f'{value:.1f}' if spread is None else f'{value:.1f} ± {spread:.1f}'
 
 
-def _compare(before: Mapping[str, float], after: Mapping[str, float], target: str, ending: str) -> list[str]:
-    cells = []
-    for score in (name + ending for name in SCORES):
-        old, new = before.get(f'{target}/{score}'), after.get(f'{target}/{score}')
-        gain = '-' if old is None or new is None else f'{new - old:+.1f}'
-        cells += [_cell(before, target, score), _cell(after, target, score), gain]
-    return cells
+def _compare(before: Mapping[str, float], after: Mapping[str, float], key: str) -> list[str]:
+    old, new = before.get(key), after.get(key)
+    gain = '-' if old is None or new is None else f'{new - old:+.1f}'
+    return [_cell(before, key), _cell(after, key), gain]
 
 
 def _markdown(headers: list[list[str]], rows: list[list[str]]) -> str:
     names = headers[0]
     if len(headers) > 1:  # Markdown has one header line
-        scores = [score for score in SCORES for _ in _COMPARED]
+        scores = [score for score in names[1 :: len(_COMPARED)] for _ in _COMPARED]
         names = ['target', *(f'{score} {name}' for score, name in zip(scores, headers[1][1:], strict=True))]
     rule = [':---', *('---:' for _ in names[1:])]
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in (names, rule, *rows))

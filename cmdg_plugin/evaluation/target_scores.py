@@ -16,7 +16,7 @@ from cmdg_plugin.evaluation.reranking import Reranking, rank_reranked
 RANKS: tuple[int, ...] = (1, 5, 10)
 """Ranks of the CMC curve that are reported."""
 
-SCORES: tuple[str, ...] = ('mAP', *(f'R{rank}' for rank in RANKS))
+SCORES: tuple[str, ...] = ('mAP', *(f'R{rank}' for rank in RANKS), 'mINP')
 """Names of the scores of a target, in the order of reports."""
 
 RELEASED = '_released'
@@ -70,15 +70,15 @@ def check_target(target: EvaluationTarget) -> None:
             raise ValueError(f'Target {target.name!r}: {error}') from error
 
 
-def score_target(
+def rank_target(
     features: np.ndarray,
     target: EvaluationTarget,
     *,
     reranking: Reranking | None = None,
     chunk_size: int | None = None,
     device: str | None = None,
-) -> dict[str, float]:
-    """Rank every split of a target and average.
+) -> tuple[dict[str, float], RetrievalResult]:
+    """Rank every split of a target; give the averages and what single queries of the first split reached.
 
     Args:
         features: Shape (n, D), one row per image of the target.
@@ -88,10 +88,10 @@ def score_target(
         device: See `rank_retrieval`.
 
     Returns:
-        `mAP`, `R1`, `R5`, `R10` in percent, the mean over the splits; with several splits also `mAP_std` and
+        `mAP`, `R1`, `R5`, `R10`, `mINP` in percent, the mean over the splits; with several splits also `mAP_std` and
         `R1_std`, the standard deviation over them (divided by their number); with a released split beside them also
-        `mAP_released`, `R1_released`, `R5_released`, `R10_released`. With re-ranking all of
-        them once more: `mAP_rerank`, `mAP_rerank_std`, `mAP_released_rerank`, ...
+        `mAP_released`, `R1_released`, ..., `mINP_released`. With re-ranking all of them once more: `mAP_rerank`,
+        `mAP_rerank_std`, `mAP_released_rerank`, ... And the plain result of the first split.
 
     Raises:
         ValueError: If features are not finite or a split has no valid query; it names the target.
@@ -109,7 +109,12 @@ def score_target(
         scores |= _average_splits([rank(again, split) for split in target.splits], RERANKED)
         if target.released is not None:
             scores |= _average_splits([rank(again, target.released)], RELEASED + RERANKED)
-    return scores
+    return scores, results[0]
+
+
+def score_target(features: np.ndarray, target: EvaluationTarget, **options: Any) -> dict[str, float]:
+    """Scores of a target alone; see `rank_target`."""
+    return rank_target(features, target, **options)[0]
 
 
 def _average_splits(results: Sequence[RetrievalResult], ending: str) -> dict[str, float]:
@@ -145,7 +150,7 @@ def _rank(
 
 
 def _percent(result: RetrievalResult) -> list[float]:
-    return [100 * float(value) for value in (result.mAP, *(result.cmc[rank - 1] for rank in RANKS))]
+    return [100 * float(value) for value in (result.mAP, *(result.cmc[rank - 1] for rank in RANKS), result.mINP)]
 
 
 def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:

@@ -20,7 +20,8 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
     """Draw one query: heading, global caption, the query image, then its gallery images by rank.
 
     Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's person
-    and red where not; the tab on it says so in words too.
+    and red where not; the tab on it says so in words too, behind the rank, and ends with the image's cosine similarity
+    to the query (its distance, where features have not length one).
 
     Args:
         query: What to draw.
@@ -30,13 +31,18 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
         An RGB picture.
 
     Raises:
-        ValueError: If the query has no gallery images, or not a flag for each.
+        ValueError: If the query has no gallery images, or not a flag (and, where there are any, a distance) for each.
         UnreadableImage: If an image cannot be read.
     """
     if not query.gallery_paths or len(query.gallery_paths) != len(query.matches):
         raise ValueError(
             f'Query {query.query_path} needs gallery images and as many right/wrong flags, got '
             f'{len(query.gallery_paths)} and {len(query.matches)}.'
+        )
+    if len(query.distances) not in (0, len(query.gallery_paths)):
+        raise ValueError(
+            f'Query {query.query_path} needs a distance for each of its {len(query.gallery_paths)} gallery images, or '
+            f'none, got {len(query.distances)}.'
         )
     heading, body, small = (ImageFont.load_default(size) for size in (19, 16, 12))
     pitch = cell_size[0] + 2 * _FRAME + _GAP
@@ -56,17 +62,17 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
     canvas.text((_MARGIN, _MARGIN), _heading(query), INK, heading)
     for number, line in enumerate(caption):
         canvas.text((_MARGIN, _MARGIN + 30 + 22 * number), line, FAINT if query.captions is None else INK, body)
-    for path, left, lines, (label, color) in zip(
-        (query.query_path, *query.gallery_paths), lefts, names, _labels(query), strict=True
+    for path, left, lines, (label, color), closeness in zip(
+        (query.query_path, *query.gallery_paths), lefts, names, _labels(query), _closeness(query), strict=True
     ):
-        _draw_cell(picture, path, (left, cells_top), cell_size, label, color)
+        _draw_cell(picture, path, (left, cells_top), cell_size, (label, closeness), color)
         for number, line in enumerate(lines):
             canvas.text((left, names_top + 16 * number), line, FAINT, small)
     return picture
 
 
 def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> list[Path]:
-    """Write a PNG per query, named `<target>_<number>_<query file>.png`.
+    """Write a PNG per query, named `<target>_<number>_<query file>.png`; `worst_` or `best_` follows the number.
 
     Args:
         queries: What to draw.
@@ -79,7 +85,8 @@ def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> l
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number, query in enumerate(queries, start=1):
-        name = f'{query.target}_{number:02d}_{PurePath(query.query_path).stem}'
+        chosen_as = query.chosen_as and f'{query.chosen_as}_'
+        name = f'{query.target}_{number:02d}_{chosen_as}{PurePath(query.query_path).stem}'
         file = folder / (re.sub(r'[^\w.-]+', '-', name) + '.png')
         draw_ranked_query(query).save(file)
         files.append(file)
@@ -87,7 +94,11 @@ def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> l
 
 
 def _heading(query: RankedQuery) -> str:
-    return f"{query.target}: {sum(query.matches)} of the first {len(query.matches)} show the query's person"
+    which = {'worst': ', one of the worst queries', 'best': ', one of the best queries'}.get(query.chosen_as, '')
+    heading = f"{query.target}{which}: {sum(query.matches)} of the first {len(query.matches)} show the query's person"
+    if query.average_precision is None:
+        return heading
+    return f'{heading}; average precision {100 * query.average_precision:.1f}%'
 
 
 def _caption(query: RankedQuery) -> str:
@@ -103,15 +114,30 @@ def _labels(query: RankedQuery) -> list[tuple[str, str]]:
     return [('query', _QUERY), *ranked]
 
 
+def _closeness(query: RankedQuery) -> list[str]:
+    """How close each image is to the query, behind what these numbers are, which the query's own tab says."""
+    if not query.distances:
+        return [''] * (1 + len(query.gallery_paths))
+    if query.unit_length:
+        return ['cosine', *(f'{1 - distance**2 / 2:.3f}' for distance in query.distances)]
+    return ['distance', *(f'{distance:.3g}' for distance in query.distances)]
+
+
 def _draw_cell(
-    picture: Image.Image, path: str, corner: tuple[int, int], cell_size: tuple[int, int], label: str, color: str
+    picture: Image.Image,
+    path: str,
+    corner: tuple[int, int],
+    cell_size: tuple[int, int],
+    texts: tuple[str, str],
+    color: str,
 ) -> None:
-    """Draw an image in its frame with a tab on top."""
+    """Draw an image in its frame with a tab on top, which has a text at either end."""
     canvas = ImageDraw.Draw(picture)
     left, top = corner
     right, bottom = left + cell_size[0] + 2 * _FRAME, top + _TAB + cell_size[1] + _FRAME
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
-    canvas.text((left + _FRAME + 3, top + _TAB // 2), label, PAPER, ImageFont.load_default(14), anchor='lm')
+    for text, edge, anchor in zip(texts, (left + _FRAME + 3, right - _FRAME - 3), ('lm', 'rm'), strict=True):
+        canvas.text((edge, top + _TAB // 2), text, PAPER, ImageFont.load_default(14), anchor=anchor)
     canvas.rectangle((left + _FRAME, top + _TAB, right - _FRAME - 1, bottom - _FRAME - 1), fill=MAT)
     image = fit_image(read_image(path), cell_size)
     picture.paste(

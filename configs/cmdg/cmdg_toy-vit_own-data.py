@@ -1,14 +1,10 @@
-"""Your own cameras: copy this file, change the paths, run it (see docs/own-data.md).
+"""Your own cameras: copy this file to any folder, change the paths, run it (see docs/own-data.md).
 
 python tools/train.py configs/cmdg/cmdg_toy-vit_own-data.py --cfg-options data_root=/path/to/data
 """
 
-_base_ = [
-    '../_base_/default_runtime.py',
-    '../_base_/models/cmdg_toy-vit.py',
-    '../_base_/protocols/islands.py',
-    '../_base_/schedules/cmdg_toy.py',
-]
+# What this file does not say, this config says, which lies in the installed package: a copy finds it from anywhere.
+_base_ = f'{__import__("cmdg_plugin").__path__[0]}/.mim/configs/cmdg/cmdg_toy-vit_islands.py'
 data_root = '{{$CMDG_DATA_ROOT:data}}'
 
 # One entry a site whose people are nobody of the other sites: a folder, or an index (.csv, .json, .jsonl).

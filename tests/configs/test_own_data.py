@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +111,23 @@ def test_paths_follow_the_data_root(monkeypatch: pytest.MonkeyPatch):
         '/somewhere/garage.json',
     ]
     assert config.test_dataloader.dataset.targets == config.val_dataloader.dataset.targets
+
+
+@pytest.mark.parametrize('installed', ['clone', 'wheel'])
+def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path):
+    """Without the repository in sight: the package alone says where its configs are."""
+    site = REPOSITORY
+    if installed == 'wheel':  # holds as files what a clone holds as links
+        site = tmp_path / 'site'
+        shutil.copytree(REPOSITORY / 'cmdg_plugin', site / 'cmdg_plugin', ignore=shutil.ignore_patterns('__pycache__'))
+    elsewhere = tmp_path / 'my people'
+    elsewhere.mkdir()
+    shutil.copy(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py', elsewhere / 'my_cameras.py')
+    program = (
+        'from mmengine.config import Config; config = Config.fromfile("my_cameras.py");'
+        'print(config.train_dataloader.dataset.sources[0].name, len(config.train_cfg.stages))'
+    )
+    environment = {**os.environ, 'PYTHONPATH': str(site)}
+    arguments = [sys.executable, '-c', program]
+    done = subprocess.run(arguments, cwd=elsewhere, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ['shop', '3'], done.stderr

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from cmdg_plugin.models.losses import batch_hard_triplet_loss
 
 REPOSITORY = Path(__file__).parents[2]
 # These two are run as a whole, by tools/run_docs.py in CI.
@@ -89,7 +92,9 @@ def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     if page == 'python-api':
         assert (scope['nearest'][:, 0] == scope['nearest'].new_tensor([0, 1, 2])).all()
         assert scope['scores'].shape == (3, 1)
+        assert scope['loss'] < batch_hard_triplet_loss(torch.nn.Linear(32, 16)(scope['inputs']), scope['labels'])
     if page == 'mm-projects':
+        assert Path(scope['_base_']).is_file()
         expected = scope['model']  # the same features as our own call
         from cmdg_plugin.apis import extract_features
 

@@ -1,6 +1,8 @@
 """Ranking against hand-written loops, torchreid's function and the released method's numbers."""
 
+import pickle
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ GOLDEN = Path(__file__).parents[1] / 'data' / 'golden_eval.npz'
 
 def loop_oracle(distance, query_ids, gallery_ids, query_cameras, gallery_cameras, max_rank):
     """The rule written as a plain loop over a stable full sort."""
-    precisions, first_hits = [], []
+    precisions, first_hits, inverse_penalties = [], [], []
     for row, identity, camera in zip(distance, query_ids, query_cameras, strict=True):
         rank = hits = 0
         first, precision = None, 0.0
@@ -26,12 +28,13 @@ def loop_oracle(distance, query_ids, gallery_ids, query_cameras, gallery_cameras
             if gallery_ids[column] == identity:
                 hits += 1
                 precision += hits / rank
-                first = first or rank
+                first, last = first or rank, rank
+        precisions.append(precision / hits if hits else np.nan)
         if hits:
-            precisions.append(precision / hits)
+            inverse_penalties.append(hits / last)
             first_hits.append(first)
     cmc = [np.mean([hit <= rank for hit in first_hits]) for rank in range(1, max_rank + 1)]
-    return np.mean(precisions), np.array(cmc), len(precisions)
+    return np.nanmean(precisions), np.array(cmc), len(first_hits), np.mean(inverse_penalties), np.array(precisions)
 
 
 def torchreid_oracle(distance, *labels, max_rank):
@@ -55,10 +58,12 @@ def random_labels(rng, num_queries, num_gallery, num_ids=8, num_cameras=3, first
 
 
 def assert_same(result, expected):
-    mean_precision, cmc, num_valid = expected
+    mean_precision, cmc, num_valid, mean_inverse_penalty, precisions = expected
     assert result.mAP == pytest.approx(mean_precision, abs=1e-12)
     np.testing.assert_allclose(result.cmc, cmc, atol=1e-12)
     assert result.num_valid_queries == num_valid
+    assert result.mINP == pytest.approx(mean_inverse_penalty, abs=1e-12)
+    np.testing.assert_allclose(result.average_precision, precisions, atol=1e-12)
 
 
 def test_golden_numbers():
@@ -120,6 +125,25 @@ def test_queries_without_a_match_do_not_count():
     # Query 0 finds itself in its own camera only, query 1 nowhere, query 2 is right at rank 1.
     result = rank_distances(distance, [1, 9, 2], [1, 2], [0, 0, 0], [0, 1], max_rank=1)
     assert result == (1.0, pytest.approx([1.0]), 1)
+
+
+def test_inverse_negative_penalty_by_hand():
+    # Ranks of the matches, those in the query's own camera taken out: 1 and 3; 2; all three of three.
+    distance = np.array([[0.1, 0.3, 0.2, 0.0], [0.2, 0.3, 0.1, 0.4], [0.1, 0.2, 0.3, 0.4]])
+    result = rank_distances(distance[:1], [1], [1, 1, 2, 1], [0], [1, 1, 1, 0])
+    assert result.mINP == pytest.approx(2 / 3)
+    result = rank_distances(distance[1:], [1, 5], [1, 2, 3, 4], [0, 0], [1, 1, 1, 1])
+    assert (result.mINP, result.num_valid_queries) == (pytest.approx(1 / 2), 1)
+    assert result.average_precision == pytest.approx([0.5, np.nan], nan_ok=True)
+    assert rank_distances(distance[2:], [1], [1, 1, 1, 2], [0], [1, 1, 1, 1]).mINP == 1
+
+
+def test_result_unpacks_as_three_and_survives_a_copy():
+    result = rank_distances(np.zeros((1, 2)), [5], [6, 5], [0], [1, 1], max_rank=1)
+    mean_precision, cmc, num_valid = result
+    assert (mean_precision, cmc.tolist(), num_valid, len(result)) == (0.5, [0], 1, 3)
+    for copy in (pickle.loads(pickle.dumps(result)), deepcopy(result)):
+        assert (copy.mINP, copy.average_precision.tolist(), copy.mAP) == (0.5, [0.5], 0.5)
 
 
 def test_no_valid_query_is_an_error_that_explains_the_rule():

@@ -39,7 +39,7 @@ def test_rows_of_all_targets_and_their_average(targets, features):
     expected = {}
     for target, rows in zip(targets, (features[:60], features[60:]), strict=True):
         expected |= {f'{target.name}/{key}': value for key, value in score_target(rows.numpy(), target).items()}
-    for name in ('mAP', 'R1', 'R5', 'R10'):
+    for name in ('mAP', 'R1', 'R5', 'R10', 'mINP'):
         expected[f'average/{name}'] = (expected[f'street/{name}'] + expected[f'hall/{name}']) / 2
     assert metrics == pytest.approx(expected)
     assert 'hall/mAP_std' in metrics
@@ -50,7 +50,7 @@ def test_averages_of_released_splits(targets, features):
     street, hall = targets
     hall = replace(hall, released=hall.splits[2])
     metrics = run(ReIDMetric(), (street, hall), features, np.arange(90))
-    for name in ('mAP', 'R1', 'R5', 'R10'):
+    for name in ('mAP', 'R1', 'R5', 'R10', 'mINP'):
         assert metrics[f'average/{name}'] == pytest.approx((metrics[f'street/{name}'] + metrics[f'hall/{name}']) / 2)
         # A target of one split has no other.
         mean = (metrics[f'street/{name}'] + metrics[f'hall/{name}_released']) / 2
@@ -65,7 +65,7 @@ def test_reranked_rows_and_their_averages(targets, features):
     metrics = run(ReIDMetric(rerank=True), targets, features, np.arange(90))
     plain = run(ReIDMetric(), targets, features, np.arange(90))
     assert {name: metrics[name] for name in plain} == plain
-    for name in ('mAP', 'R1', 'R5', 'R10'):
+    for name in ('mAP', 'R1', 'R5', 'R10', 'mINP'):
         mean = (metrics[f'street/{name}_rerank'] + metrics[f'hall/{name}_rerank']) / 2
         assert metrics[f'average/{name}_rerank'] == pytest.approx(mean)
         mean = (metrics[f'street/{name}_rerank'] + metrics[f'hall/{name}_released_rerank']) / 2
@@ -82,6 +82,11 @@ def test_ranked_queries_are_kept_on_request(targets, features):
     assert list(metric.ranked) == ['street', 'hall']
     assert [len(queries) for queries in metric.ranked.values()] == [3, 3]
     assert metric.ranked['hall'][0].query_path.startswith('hall/')
+    extremes = ReIDMetric(num_worst_queries=1, num_best_queries=1)
+    metrics = run(extremes, targets, features, np.arange(90))
+    worst, best = extremes.ranked['street']
+    assert (worst.chosen_as, best.chosen_as) == ('worst', 'best')
+    assert worst.average_precision < metrics['street/mAP'] / 100 < best.average_precision
     silent = ReIDMetric()
     run(silent, targets, features, np.arange(90))
     assert silent.ranked == {}
@@ -129,6 +134,8 @@ def test_other_bad_input_is_refused(targets, features, make_target):
         run(ReIDMetric(), (targets[0], targets[0]), features, np.arange(90))
     with pytest.raises(ValueError, match='num_ranked_queries must not be negative'):
         ReIDMetric(num_ranked_queries=-1)
+    with pytest.raises(ValueError, match='num_worst_queries must not be negative, got -2'):
+        ReIDMetric(num_worst_queries=-2)
 
 
 def test_a_target_without_a_valid_query_is_refused_before_any_feature_comes(targets):

@@ -38,6 +38,17 @@ def test_markdown_table():
     assert len(lines) == 5
 
 
+def test_a_column_for_each_score_that_there_is():
+    lines = format_score_table(METRICS | {'hall/mINP': 7.04}).splitlines()
+    assert lines[0].split() == ['target', 'mAP', 'R1', 'R5', 'R10', 'mINP']
+    assert [line.split()[-1] for line in lines[2:]] == ['-', '7.0', '-']
+    assert format_score_table({'a/mAP': 1.0}, before={}, style='markdown').splitlines() == [
+        '| target | mAP before | mAP after | mAP gain |',
+        '| :--- | ---: | ---: | ---: |',
+        '| a | - | 1.0 | - |',
+    ]
+
+
 def test_before_and_after():
     before = {key: value / 2 for key, value in METRICS.items() if key != 'dusk/R5'}
     markdown = format_score_table(METRICS, before=before, style='markdown').splitlines()

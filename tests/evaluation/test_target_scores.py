@@ -37,8 +37,9 @@ def test_one_split_is_its_result_in_percent(targets):
     features = features_of(street)
     expected = split_result(features, street, street.splits[0])
     scores = score_target(features, street)
-    assert list(scores) == ['mAP', 'R1', 'R5', 'R10']
-    assert list(scores.values()) == pytest.approx([100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]])])
+    assert list(scores) == ['mAP', 'R1', 'R5', 'R10', 'mINP']
+    percent = [100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]]), 100 * expected.mINP]
+    assert list(scores.values()) == pytest.approx(percent)
     assert 0 < scores['R1'] < 100
 
 
@@ -51,7 +52,8 @@ def test_several_splits_give_mean_and_deviation(targets):
     assert scores['mAP_std'] == pytest.approx(100 * np.std([result.mAP for result in results]))
     assert scores['R1_std'] == pytest.approx(100 * np.std([result.cmc[0] for result in results]))
     assert scores['mAP_std'] > 0
-    assert set(scores) == {'mAP', 'R1', 'R5', 'R10', 'mAP_std', 'R1_std'}
+    assert scores['mINP'] == pytest.approx(100 * np.mean([result.mINP for result in results]))
+    assert set(scores) == {'mAP', 'R1', 'R5', 'R10', 'mINP', 'mAP_std', 'R1_std'}
 
 
 def test_the_released_split_stands_beside_the_mean(targets):
@@ -63,8 +65,9 @@ def test_the_released_split_stands_beside_the_mean(targets):
     scores = score_target(features, replace(hall, released=released))
     assert {name: scores[name] for name in alone} == alone
     beside = {name: value for name, value in scores.items() if name not in alone}
-    assert list(beside) == ['mAP_released', 'R1_released', 'R5_released', 'R10_released']
-    assert list(beside.values()) == pytest.approx([100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]])])
+    assert list(beside) == ['mAP_released', 'R1_released', 'R5_released', 'R10_released', 'mINP_released']
+    percent = [100 * expected.mAP, *(100 * expected.cmc[[0, 4, 9]]), 100 * expected.mINP]
+    assert list(beside.values()) == pytest.approx(percent)
     assert beside['mAP_released'] != alone['mAP']
 
 
@@ -83,6 +86,7 @@ def test_reranked_scores_stand_beside_the_plain_ones(targets):
     assert scores['mAP_rerank'] == pytest.approx(100 * np.mean([result.mAP for result in results]))
     assert scores['mAP_rerank_std'] == pytest.approx(100 * np.std([result.mAP for result in results]))
     assert scores['R1_released_rerank'] == pytest.approx(100 * results[0].cmc[0])
+    assert scores['mINP_rerank'] == pytest.approx(100 * np.mean([result.mINP for result in results]))
     assert scores['mAP_rerank'] != alone['mAP']
     assert len(scores) == 2 * len(alone)
 

@@ -7,6 +7,7 @@ from PIL import Image
 from cmdg_plugin.evaluation import RankedQuery
 from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.visualization import draw_ranked_queries, draw_ranked_query
+from cmdg_plugin.visualization.ranked_pictures import _closeness, _heading
 
 BLUE, GREEN, RED = (47, 93, 155), (26, 127, 55), (198, 40, 40)
 
@@ -73,10 +74,41 @@ def test_names_of_files_are_drawn(query, tmp_path):
     assert changed.min() > frame_bottom
 
 
+def test_tabs_tell_how_close_each_image_is(query):
+    def changed(first, second):
+        rows, columns = (np.asarray(first) != np.asarray(second)).any(axis=2).nonzero()
+        return rows.min(), rows.max(), columns.min()
+
+    plain = draw_ranked_query(query)
+    near = replace(query, distances=(0.1, 0.2, 0.3), unit_length=True)
+    top, bottom, left = changed(plain, draw_ranked_query(near))
+    tab_top = (np.asarray(plain) == BLUE).all(axis=2).any(axis=1).argmax()
+    assert tab_top <= top < bottom < tab_top + 22
+    assert left < boxes(plain, RED)[0]  # what the numbers are stands on the query's tab
+    # Another last number changes the last tab alone; other numbers for the same distances change all.
+    last = replace(near, distances=(0.1, 0.2, 0.4))
+    assert changed(draw_ranked_query(near), draw_ranked_query(last))[2] > boxes(plain, RED)[1]
+    assert _closeness(near) == ['cosine', '0.995', '0.980', '0.955']
+    assert _closeness(replace(near, unit_length=False)) == ['distance', '0.1', '0.2', '0.3']
+
+
+def test_heading_tells_how_a_query_was_chosen(query):
+    assert _heading(query) == "yard: 1 of the first 3 show the query's person"
+    worst = replace(query, chosen_as='worst', average_precision=1 / 3)
+    assert _heading(worst) == (
+        "yard, one of the worst queries: 1 of the first 3 show the query's person; average precision 33.3%"
+    )
+
+
 def test_a_file_per_query(query, tmp_path):
     odd = replace(query, target='a/b c')
-    files = draw_ranked_queries([query, odd], tmp_path / 'deep' / 'folder')
-    assert [file.name for file in files] == ['yard_01_query_c1s1_0000.png', 'a-b-c_02_query_c1s1_0000.png']
+    best = replace(query, chosen_as='best')
+    files = draw_ranked_queries([query, odd, best], tmp_path / 'deep' / 'folder')
+    assert [file.name for file in files] == [
+        'yard_01_query_c1s1_0000.png',
+        'a-b-c_02_query_c1s1_0000.png',
+        'yard_03_best_query_c1s1_0000.png',
+    ]
     assert all(Image.open(file).format == 'PNG' for file in files)
 
 
@@ -85,5 +117,7 @@ def test_bad_queries_are_refused(query):
         draw_ranked_query(replace(query, gallery_paths=(), matches=()))
     with pytest.raises(ValueError, match='got 3 and 1'):
         draw_ranked_query(replace(query, matches=(True,)))
+    with pytest.raises(ValueError, match='needs a distance for each of its 3 gallery images, or none, got 1'):
+        draw_ranked_query(replace(query, distances=(0.5,)))
     with pytest.raises(UnreadableImage, match='nowhere'):
         draw_ranked_query(replace(query, query_path='/nowhere.png'))

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from cmdg_plugin.models.backbones.activation import choose_activation
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config, to_size, token_grid
-from cmdg_plugin.models.backbones.image_towers import ImageTower, find_family
+from cmdg_plugin.models.backbones.image_towers import ImageTower, TimmViT, find_family
 from cmdg_plugin.models.backbones.part_attention import add_part_tokens
 from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE
 from cmdg_plugin.models.backbones.text_tokenizer import TextTokenizer
@@ -54,12 +54,13 @@ class TextAwareCLIP(BaseModule):
         model_name: An open_clip model of one of the families in `image_towers` (CLIP's ViTs and ResNets, EVA-CLIP,
             SigLIP), or one that ships here ('cmdg-toy-vit').
         pretrained: An open_clip tag ('openai', 'laion2b_s34b_b88k', ...), the tag of a shipped model ('islands'), a
-            local file in open_clip's or OpenAI's format, or None for random weights.
+            local file in OpenAI's, open_clip's or transformers' format or a folder that holds one, or None for random
+            weights.
         image_size: Side of the images, or (height, width), in pixels; the model's own if None. Position embeddings are
             resized when weights are loaded.
         text_finetune_layers: Number of last text blocks to train, with the final norm and the projection.
-        quick_gelu: Whether to use OpenAI's approximation of GELU; if None, where the model's name, the tag or the file
-            says that the weights were trained with it.
+        quick_gelu: Whether to use OpenAI's approximation of GELU; if None, where the model's name, the tag, the file or
+            the config beside it says that the weights were trained with it.
         grad_checkpointing: Recompute activations in the backward pass to save memory.
         compile: Whether to run the blocks of the image tower through `torch.compile`; a dict holds its options, such as
             `dict(mode='max-autotune-no-cudagraphs')`. Checkpoints stay the same.
@@ -91,15 +92,12 @@ class TextAwareCLIP(BaseModule):
         super().__init__(init_cfg)
         config = find_model_config(model_name)
         family = find_family(config['vision_cfg'])
-        _check_options(model_name, family, grad_checkpointing, part_attention)
+        _check_options(model_name, family, grad_checkpointing, part_attention, bool(quick_gelu))
         size = None if image_size is None else to_size(image_size)
         self.model_name = model_name
         self.grid_size = token_grid(config, size)
         weights = None if pretrained is None else read_pretrained(model_name, pretrained)
-        if quick_gelu is None and weights is not None and weights.quick_gelu and not config.get('quick_gelu'):
-            print_log(f'{model_name} uses QuickGELU, because its weights ({pretrained}) do.', logger='current')
-            quick_gelu = True
-        self.clip = build_clip(config, size, quick_gelu)
+        self.clip = build_clip(config, size, choose_activation(model_name, config, weights, quick_gelu))
         self.image_tower = family(self.clip.visual, self.grid_size, config['embed_dim'])
         if weights is not None:
             load_weights(self.clip, weights, self.image_tower, token_grid(config))
@@ -290,7 +288,9 @@ class TextAwareCLIP(BaseModule):
         return torch.cat(features)
 
 
-def _check_options(model_name: str, family: type[ImageTower], grad_checkpointing: bool, part_attention: bool) -> None:
+def _check_options(
+    model_name: str, family: type[ImageTower], grad_checkpointing: bool, part_attention: bool, quick_gelu: bool
+) -> None:
     """Refuse what a family of image towers would ignore or cannot do."""
     if part_attention and not family.takes_part_tokens:
         raise ValueError(
@@ -299,3 +299,8 @@ def _check_options(model_name: str, family: type[ImageTower], grad_checkpointing
         )
     if grad_checkpointing and not family.saves_memory:
         raise ValueError(f'open_clip has no gradient checkpointing for {model_name!r}: leave grad_checkpointing off.')
+    if quick_gelu and family is TimmViT:
+        raise ValueError(
+            f"quick_gelu=True is for CLIP's own towers; the image tower of {model_name!r} has an activation of its "
+            'own, which it would not change: leave quick_gelu off.'
+        )

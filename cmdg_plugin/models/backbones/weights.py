@@ -1,13 +1,10 @@
 """Finding, reading and fitting pretrained CLIP weights, without running code that a weight file may hold."""
 
-import pickle
-import warnings
-import zipfile
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from open_clip import CustomTextCLIP, list_pretrained_tags_by_model
 from open_clip.model import convert_to_custom_text_state_dict
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg
@@ -16,9 +13,14 @@ from torch import Tensor
 from cmdg_plugin.models.backbones.image_towers import ImageTower
 from cmdg_plugin.models.backbones.position_embedding import resize_position_embedding
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, shipped_weights
+from cmdg_plugin.models.backbones.transformers_clip import convert_transformers, is_transformers
+from cmdg_plugin.models.backbones.weight_config import WeightConfig, find_weight_config, hub_repository
+from cmdg_plugin.models.backbones.weight_files import find_weight_file, read_tensors
 
 _OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
 _CONTRASTIVE_SCALE = ('logit_scale', 'logit_bias')
+_CONSTANTS = ('attn_mask', 'position_ids')
+"""Ends of names under which some programs save what every model computes anew."""
 
 
 @dataclass
@@ -29,27 +31,34 @@ class PretrainedWeights:
         state: Tensors by the name that open_clip gives them.
         quick_gelu: Whether they were trained with OpenAI's approximation of GELU; None where that is not known.
         origin: File they come from, for messages.
+        told_by: What says so, for messages.
+        config: The config beside the file, if there is one.
+        transformers: Whether the file has transformers' names.
     """
 
     state: dict[str, Tensor]
     quick_gelu: bool | None
     origin: Path
+    told_by: str = ''
+    config: WeightConfig | None = None
+    transformers: bool = False
 
 
 def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeights:
-    """Read pretrained weights, named by a tag or a file.
+    """Read pretrained weights, named by a tag, a file or a folder.
 
     Args:
         model_name: Name of the model, which decides what tags there are.
         pretrained: Tag of a shipped model ('islands'), an open_clip tag ('openai', 'laion2b_s34b_b88k', ...; fetched
-            on first use), or a local file in open_clip's or OpenAI's format.
+            on first use), a local file in OpenAI's, open_clip's or transformers' format, or a folder that holds one. A
+            tag goes before a file of the same name.
 
     Returns:
         The weights.
 
     Raises:
         FileNotFoundError: If there is neither such a tag nor such a file, or if a tag's file cannot be fetched.
-        ValueError: If the file is not a CLIP checkpoint, or holds more than tensors.
+        ValueError: If the file is damaged, is not a CLIP checkpoint, or holds more than tensors.
     """
     shipped = shipped_weights(model_name, str(pretrained))
     tag = get_pretrained_cfg(model_name, str(pretrained))
@@ -57,17 +66,20 @@ def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeight
         return read_weight_file(shipped)
     if tag:
         weights = read_weight_file(_download(model_name, str(pretrained), tag))
-        weights.quick_gelu = bool(tag.get('quick_gelu', False))
+        weights.quick_gelu, weights.told_by = bool(tag.get('quick_gelu', False)), f'the tag {str(pretrained)!r}'
         return weights
     path = Path(pretrained).expanduser()
-    if not path.is_file():
+    if not str(pretrained).strip() or not os.path.exists(path):  # which answers to names that no file can have
         shipped_tags = SHIPPED_MODELS[model_name].weights if model_name in SHIPPED_MODELS else ()
         tags = [*shipped_tags, *list_pretrained_tags_by_model(model_name)]
         raise FileNotFoundError(
-            f'pretrained={str(pretrained)!r} is neither a file nor a tag of {model_name!r}. '
+            f'pretrained={str(pretrained)!r} is neither a file nor a tag of {model_name!r}, nor a folder. '
             f'Tags of this model: {", ".join(tags) or "none"}.'
         )
-    return read_weight_file(path)
+    weights = read_weight_file(find_weight_file(path) if path.is_dir() else path)
+    if weights.quick_gelu is None:
+        _ask_the_tags(weights, model_name)
+    return weights
 
 
 def _download(model_name: str, tag: str, config: dict) -> Path:
@@ -76,69 +88,56 @@ def _download(model_name: str, tag: str, config: dict) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise FileNotFoundError(
             f'The weights {tag!r} of {model_name!r} could not be fetched ({error}). Without network, fetch the file '
-            'elsewhere and give its path as `pretrained`.'
+            'elsewhere, with the config beside it if there is one, and give its path as `pretrained`.'
         ) from error
 
 
-def read_weight_file(path: Path) -> PretrainedWeights:
-    """Read a weight file: safetensors, a pickle of tensors, or OpenAI's TorchScript archive.
+def _ask_the_tags(weights: PretrainedWeights, model_name: str) -> None:
+    """Say of a file which a tag fetches what the tag would have said."""
+    repository = hub_repository(weights.origin)
+    for tag in list_pretrained_tags_by_model(model_name):
+        known = get_pretrained_cfg(model_name, tag)
+        fetched = repository is not None and known.get('hf_hub', '').rpartition('/')[0] == repository
+        named = 'file' in known and Path(known['file']).resolve() == weights.origin.resolve()
+        if fetched or named:
+            weights.quick_gelu = bool(known.get('quick_gelu', False))
+            weights.told_by = f'the tag {tag!r}, which fetches this file'
+            return
 
-    Pickles are loaded with `weights_only=True`; archives by TorchScript's own reader, which knows no Python objects.
+
+def read_weight_file(path: Path) -> PretrainedWeights:
+    """Read a weight file and what it and the config beside it say about the activation.
 
     Args:
-        path: File with a state dict, bare or below the key 'state_dict', with or without the prefix 'module.'.
+        path: See `weight_files.read_tensors`.
 
     Returns:
         The weights in open_clip's names.
 
     Raises:
-        ValueError: If the file cannot be read so, or is not a CLIP checkpoint.
+        ValueError: If the file or the config is damaged, or is not of a CLIP.
     """
-    state = _read_tensors(path)
-    is_openai = any(key in state for key in _OPENAI_EXTRAS) or _is_torchscript(path)
-    state = {key: value for key, value in state.items() if key not in _OPENAI_EXTRAS}
+    state, metadata = read_tensors(path)
+    openai = any(key in state for key in _OPENAI_EXTRAS)
+    transformers = is_transformers(state)
+    state = {key: value for key, value in state.items() if key not in _OPENAI_EXTRAS and not key.endswith(_CONSTANTS)}
+    if transformers:
+        state = convert_transformers(state)
     if not any(key.startswith('visual.') for key in state):
         raise ValueError(
-            f'{path} holds no CLIP in the format of open_clip or OpenAI: it has no image tower ("visual."), '
-            f'but for instance {", ".join(list(state)[:3]) or "nothing"}. '
+            f'{path} holds no CLIP in the format of open_clip, OpenAI or transformers: it has no image tower '
+            f'("visual."), but for instance {", ".join(list(state)[:3]) or "nothing"}. '
             'For a checkpoint of a whole training run use `load_from` in the config instead of `pretrained`.'
         )
-    return PretrainedWeights(state, quick_gelu=True if is_openai else None, origin=path)
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == '.safetensors':
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f'{path} is damaged or no safetensors file: {error}.') from error
-    if _is_torchscript(path):
-        with warnings.catch_warnings():
-            # Deprecated or not, there is no other reader for the archives that OpenAI published.
-            warnings.filterwarnings('ignore', message='.*torch.jit.load. is deprecated', category=FutureWarning)
-            return dict(torch.jit.load(path, map_location='cpu').state_dict())
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f'{path} is damaged, or holds more than tensors and was refused, because loading it could run any code. '
-            f'If you trust its author, load it once yourself and save only its tensors. ({error})'
-        ) from error
-    if isinstance(content, dict) and isinstance(content.get('state_dict'), dict):
-        content = content['state_dict']
-    if not isinstance(content, dict):
-        raise ValueError(f'{path} should hold a dictionary of tensors, but holds a {type(content).__name__}.')
-    return {str(key).removeprefix('module.'): value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+    weights = PretrainedWeights(state, None, origin=path, transformers=transformers)
+    weights.config = find_weight_config(path, transformers=transformers)
+    if openai:
+        weights.quick_gelu, weights.told_by = True, "OpenAI's own file"
+    elif metadata.get('quick_gelu') in ('true', 'false'):
+        weights.quick_gelu, weights.told_by = metadata['quick_gelu'] == 'true', "the file's own header"
+    elif weights.config is not None:
+        weights.quick_gelu, weights.told_by = weights.config.quick_gelu, f'{weights.config.file.name} beside them'
+    return weights
 
 
 def load_weights(clip: Any, weights: PretrainedWeights, tower: ImageTower, native_grid: tuple[int, int]) -> None:
@@ -153,7 +152,7 @@ def load_weights(clip: Any, weights: PretrainedWeights, tower: ImageTower, nativ
         native_grid: Height and width of the token grid at the model configuration's own image size.
 
     Raises:
-        ValueError: If the weights belong to another model; it says what differs.
+        ValueError: If the weights belong to another model, and what differs; or if they are not finite.
     """
     state = _rename_text_tower(clip, weights.state)
     positions = f'visual.{tower.positions}'
@@ -175,6 +174,12 @@ def load_weights(clip: Any, weights: PretrainedWeights, tower: ImageTower, nativ
             f'{weights.origin} does not fit the model: {"; ".join(problems[:4])}'
             f'{f"; and {len(problems) - 4} more" if len(problems) > 4 else ""}. '
             'Check that `model_name` is the model that the file was made for.'
+        )
+    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f'{weights.origin} is damaged: NaN or infinite numbers in {", ".join(broken[:3])}'
+            f'{f" and {len(broken) - 3} more" if len(broken) > 3 else ""}.'
         )
     clip.load_state_dict(state)
 

@@ -1,6 +1,6 @@
 """CMDG on CLIP's ViT-B/16 with OpenAI's weights: features of 768 + 512 numbers.
 
-Without network, fetch the weights elsewhere: --cfg-options model.backbone.pretrained=FILE.
+Without network, fetch the weights elsewhere: --cfg-options model.backbone.pretrained=FILE (docs/configs.md, weights).
 """
 
 _base_ = ['./cmdg_shared.py']

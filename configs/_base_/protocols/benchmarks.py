@@ -64,7 +64,7 @@ val_dataloader = dict(
     collate_fn=dict(type='default_collate'),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='ReIDMetric', num_ranked_queries=6)
+val_evaluator = dict(type='ReIDMetric', num_ranked_queries=6, num_worst_queries=2, num_best_queries=2)
 test_evaluator = val_evaluator
 
 custom_hooks = [

@@ -1,9 +1,9 @@
 import os
 import re
-import warnings
 
 import pytest
 import torch
+from helpers.weight_roads import write_archive
 from safetensors.torch import save_file
 
 from cmdg_plugin.models.backbones import TextAwareCLIP, weights
@@ -15,26 +15,6 @@ from cmdg_plugin.models.backbones.image_towers import OpenClipViT
 def state():
     torch.manual_seed(0)
     return build_clip(find_model_config('cmdg-test-tiny'), None).state_dict()
-
-
-class _OpenAIArchive(torch.nn.Module):
-    """Scripts to an archive with the state dict of OpenAI's releases, their three extra entries included."""
-
-    def __init__(self, state):
-        super().__init__()
-        for name, tensor in state.items():
-            module = self
-            *path, leaf = name.split('.')
-            for part in path:
-                if not hasattr(module, part):
-                    module.add_module(part, torch.nn.Module())
-                module = getattr(module, part)
-            module.register_buffer(leaf, tensor)
-        for name, number in [('input_resolution', 48), ('context_length', 20), ('vocab_size', 49408)]:
-            self.register_buffer(name, torch.tensor(number))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images
 
 
 def _write(kind, state, path):
@@ -49,11 +29,7 @@ def _write(kind, state, path):
         wrapped = {f'module.{key}': value for key, value in state.items()}
         torch.save({'epoch': 32, 'name': 'run', 'state_dict': wrapped, 'optimizer': {'state': {}}}, path)
     else:
-        path = path / 'ViT.pt'
-        halved = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            torch.jit.script(_OpenAIArchive(halved)).save(str(path))
+        path = write_archive(state, path / 'ViT.pt')
     return str(path)
 
 
@@ -133,6 +109,15 @@ def test_weights_of_another_model_say_what_differs(state, tmp_path):
         TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / 'other.safetensors'))
 
 
+def test_weights_that_are_not_finite_are_named(state, tmp_path):
+    for name, number in {'nan': float('nan'), 'inf': float('inf')}.items():
+        poisoned = state['visual.proj'].clone()
+        poisoned[3, 2] = number
+        save_file({**state, 'visual.proj': poisoned}, tmp_path / f'{name}.safetensors')
+        with pytest.raises(ValueError, match=rf'{name}\.safetensors is damaged: NaN or infinite .* in visual\.proj'):
+            TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / f'{name}.safetensors'))
+
+
 def test_contrastive_scale_may_be_missing_or_shaped_otherwise(state, tmp_path):
     del state['logit_scale']
     save_file({**state, 'logit_bias': torch.zeros(1)}, tmp_path / 'a.safetensors')
@@ -144,6 +129,12 @@ def test_contrastive_scale_may_be_missing_or_shaped_otherwise(state, tmp_path):
 def test_unknown_tag_lists_the_tags():
     with pytest.raises(FileNotFoundError, match=r"'openai7' is neither a file nor a tag of 'ViT-B-16'.*openai, laion"):
         weights.read_pretrained('ViT-B-16', 'openai7')
+
+
+@pytest.mark.parametrize('name', ['', ' ', 'x' * 5000, 'a\0b'])
+def test_names_that_no_file_can_have_are_unknown(name):
+    with pytest.raises(FileNotFoundError, match='is neither a file nor a tag'):
+        weights.read_pretrained('ViT-B-16', name)
 
 
 def test_open_clip_tag_goes_through_open_clips_download_cache(state, tmp_path, monkeypatch):

@@ -97,6 +97,8 @@ def test_part_attention_takes_open_clips_own_vit(name):
 def test_checkpointing_that_open_clip_would_ignore_is_refused():
     with pytest.raises(ValueError, match="no gradient checkpointing for 'cmdg-small-resnet'"):
         TextAwareCLIP('cmdg-small-resnet', grad_checkpointing=True)
+    with pytest.raises(ValueError, match='an activation of its'):
+        TextAwareCLIP('cmdg-small-eva', quick_gelu=True)
 
 
 @pytest.mark.parametrize(('name', 'size'), [('cmdg-small-resnet', (100, 64)), ('cmdg-small-siglip', (50, 48))])
