@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Make the benchmark and say where each part of it lies."""
     args = parse_args()
-    from cmdg_plugin.datasets.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
+    from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
 
     root = build_islands(args.root, seed=args.seed)
     for kind, names in (('source', SOURCE_DOMAINS), ('target', TARGET_DOMAINS)):

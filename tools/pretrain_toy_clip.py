@@ -3,7 +3,7 @@
     python tools/pretrain_toy_clip.py
 
 It is trained contrastively on drawn people who are in none of the benchmark's domains, in styles that are none of its
-domains' (`cmdg_plugin.datasets.islands.elsewhere`); a picture is paired with its own captions, identities play no part.
+domains' (`pretraining.elsewhere`); a picture is paired with its own captions, identities play no part.
 Takes about 6 minutes on 2 CPU cores. The same seed and thread count give the same files on the same machine.
 """
 
@@ -16,12 +16,12 @@ import numpy as np
 import open_clip
 import torch
 from mmengine.logging import print_log
+from pretraining.byte_pairs import learn_merges, write_merges
+from pretraining.elsewhere import Pairs, sample_pairs
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmdg_plugin.datasets.islands.elsewhere import Pairs, sample_pairs
-from cmdg_plugin.models.backbones.byte_pairs import learn_merges, write_merges
 from cmdg_plugin.models.backbones.region_pooling import pool_stripes
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS
 from cmdg_plugin.models.backbones.text_tower import encode_embeddings, end_positions, text_module

@@ -52,7 +52,7 @@ def register_source(name: str, source: Mapping[str, Any], *, split: str | int = 
 
 def register_islands() -> None:
     """Make the six domains of Islands known to torchreid, by their names, in `<root>/islands`."""
-    from cmdg_plugin.datasets.islands import SOURCE_DOMAINS, TARGET_DOMAINS
+    from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS
 
     for domain in (*SOURCE_DOMAINS, *TARGET_DOMAINS):
         register_source(domain, {'type': 'IslandsSource', 'domain': domain, 'root': '{root}/islands'})

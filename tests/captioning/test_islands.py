@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from cmdg_plugin.datasets import load_captions
-from cmdg_plugin.datasets.islands import build_islands
+from cmdg_plugin.islands import build_islands
 
 REPOSITORY = Path(__file__).parents[2]
 

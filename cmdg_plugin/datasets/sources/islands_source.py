@@ -29,7 +29,7 @@ class IslandsSource:
             ValueError: If there is no such domain.
         """
         # Drawing needs more than reading does; nobody else should pay for its imports.
-        from cmdg_plugin.datasets.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
+        from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
 
         domains = (*SOURCE_DOMAINS, *TARGET_DOMAINS)
         if self.name not in domains:

@@ -16,9 +16,9 @@ def stand_in(monkeypatch, tmp_path, market_like):
         calls.append((root, seed))
         return root
 
-    module = types.ModuleType('cmdg_plugin.datasets.islands')
+    module = types.ModuleType('cmdg_plugin.islands')
     module.SOURCE_DOMAINS, module.TARGET_DOMAINS, module.build_islands = ('shop',), ('yard',), build_islands
-    monkeypatch.setitem(sys.modules, 'cmdg_plugin.datasets.islands', module)
+    monkeypatch.setitem(sys.modules, 'cmdg_plugin.islands', module)
     market_like('shop', [3, 4])
     return calls
 

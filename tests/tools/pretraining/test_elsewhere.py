@@ -1,9 +1,9 @@
 import numpy as np
+from pretraining.elsewhere import sample_pairs
 
-from cmdg_plugin.datasets.islands.backdrops import PRETRAINING_PLACES
-from cmdg_plugin.datasets.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS, get_domain, sample_domain
-from cmdg_plugin.datasets.islands.elsewhere import sample_pairs
-from cmdg_plugin.datasets.islands.planning import plan_domain
+from cmdg_plugin.islands.backdrops import PRETRAINING_PLACES
+from cmdg_plugin.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS, get_domain, sample_domain
+from cmdg_plugin.islands.planning import plan_domain
 
 
 def test_pairs_come_from_the_seed() -> None:

@@ -5,13 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from cmdg_plugin.islands.describing import describe
+from cmdg_plugin.islands.describing_scenes import describe_scene
+from cmdg_plugin.islands.domains import sample_domain
+from cmdg_plugin.islands.people import sample_person
+from cmdg_plugin.islands.pictures import draw
 from cmdg_plugin.progress import track
-
-from .describing import describe
-from .describing_scenes import describe_scene
-from .domains import sample_domain
-from .people import sample_person
-from .pictures import draw
 
 _STREAM = 1_000
 """Keeps these people apart from the benchmark's: its seeds are (seed, 0..6, ...)."""

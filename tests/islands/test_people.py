@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from cmdg_plugin.datasets.islands.people import COLORS, Person, sample_crowd, sample_person, vary_person
+from cmdg_plugin.islands.people import COLORS, Person, sample_crowd, sample_person, vary_person
 
 
 def _look(person: Person) -> tuple:

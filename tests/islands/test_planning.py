@@ -2,8 +2,8 @@ from collections import defaultdict
 
 import pytest
 
-from cmdg_plugin.datasets.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS
-from cmdg_plugin.datasets.islands.planning import GALLERY, QUERY, TRAIN, plan_domain
+from cmdg_plugin.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS
+from cmdg_plugin.islands.planning import GALLERY, QUERY, TRAIN, plan_domain
 
 
 @pytest.mark.parametrize('name', SOURCE_DOMAINS + TARGET_DOMAINS)

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import open_clip
 import pytest
-
-from cmdg_plugin.models.backbones.byte_pairs import learn_merges, write_merges
+from pretraining.byte_pairs import learn_merges, write_merges
 
 
 def test_the_most_frequent_neighbors_are_merged_first() -> None:

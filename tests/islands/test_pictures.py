@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmdg_plugin.datasets.islands.cameras import Camera
-from cmdg_plugin.datasets.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain
-from cmdg_plugin.datasets.islands.drawing import Part
-from cmdg_plugin.datasets.islands.people import sample_person
-from cmdg_plugin.datasets.islands.pictures import draw, draw_nobody
+from cmdg_plugin.islands.cameras import Camera
+from cmdg_plugin.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain
+from cmdg_plugin.islands.drawing import Part
+from cmdg_plugin.islands.people import sample_person
+from cmdg_plugin.islands.pictures import draw, draw_nobody
 
 
 @pytest.mark.parametrize('name', SOURCE_DOMAINS + TARGET_DOMAINS)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmdg_plugin.datasets.islands.describing import describe
-from cmdg_plugin.datasets.islands.drawing import Part
-from cmdg_plugin.datasets.islands.people import Person, sample_person
-from cmdg_plugin.datasets.islands.pictures import Picture
-from cmdg_plugin.datasets.islands.poses import Pose
+from cmdg_plugin.islands.describing import describe
+from cmdg_plugin.islands.drawing import Part
+from cmdg_plugin.islands.people import Person, sample_person
+from cmdg_plugin.islands.pictures import Picture
+from cmdg_plugin.islands.poses import Pose
 
 
 @pytest.fixture

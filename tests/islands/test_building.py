@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cmdg_plugin.datasets.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
-from cmdg_plugin.datasets.islands.building import MANIFEST
-from cmdg_plugin.datasets.islands.planning import plan_domain
+from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
+from cmdg_plugin.islands.building import MANIFEST
+from cmdg_plugin.islands.planning import plan_domain
 
 
 @pytest.fixture(scope='module')
@@ -70,9 +70,7 @@ def test_what_is_missing_is_made_again_and_the_same(root: Path, tmp_path: Path) 
 
 
 def test_two_processes_at_once_make_one_benchmark(root: Path, tmp_path: Path) -> None:
-    code = (
-        'import sys; from cmdg_plugin.datasets import islands; islands.build_islands(sys.argv[1], domains=["harbor"])'
-    )
+    code = 'import sys; from cmdg_plugin import islands; islands.build_islands(sys.argv[1], domains=["harbor"])'
     command = [sys.executable, '-c', code, str(tmp_path / 'both')]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(120) for process in processes] == [0, 0]

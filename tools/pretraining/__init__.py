@@ -1,0 +1,1 @@
+"""What only the pretraining of the toy CLIP needs."""
