@@ -40,6 +40,11 @@ def one_line(message: str, most: int = 300) -> str:
     return text if len(text) <= most else f'{text[:most]}...'
 
 
+def is_text(value: object) -> bool:
+    """Whether a value is a string that is not empty and that files can hold, without surrogates."""
+    return isinstance(value, str) and bool(value) and value.encode(errors='replace').decode() == value
+
+
 def is_plain(text: str) -> bool:
     """Whether a text is one printable line that is not empty, without space at its ends."""
     return bool(text) and text.isprintable() and text == text.strip()

@@ -105,7 +105,7 @@ class CaptionRunner:
             except UnreadableImage as error:
                 return {**entry, 'failure': one_line(f'unreadable image: {error}'), 'unreadable': True}
             except RequestFailed as error:
-                return {**entry, 'failure': one_line(str(error)), **_if_any(problems=problems)}
+                return {**entry, 'failure': one_line(str(error)) or 'no reason given', **_if_any(problems=problems)}
             # In a thread, the tokenizer would hold the interpreter just the same.
             clean = clean_caption(answer.text, self._length, answer.complete)
             secrets = self._backend.secrets

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,17 +35,34 @@ def region_asked(question: str) -> str:
     return next((region for words, region in names.items() if words in question), 'global')
 
 
+@dataclass
+class Reply:
+    """A whole answer of any kind."""
+
+    body: bytes = b''
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def completion(text: str, finish: str = 'stop') -> dict:
+    """What a chat server answers."""
+    return {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text}, 'finish_reason': finish}]}
+
+
+LOGIN_PAGE = b'<!DOCTYPE html><html><head><title>Sign in - Example</title></head><body>...</body></html>'
+
+
 class ChatServer:
     """A real HTTP server on loopback that speaks the chat-completions protocol, and breaks it on request.
 
     `fault(number, body)` names what to do with the n-th request: None or `delay:SECONDS` to answer, `busy` (429 with
     Retry-After), `error` (500, repeating the request's key), `reject` (400), `key` (401), `cut`, `garbage`, `odd`
-    (JSON of another shape), `silent` (never answers), `long` (stopped at the token limit), or the text to answer with
-    after `say:`.
+    (JSON of another shape), `silent` (never answers), `long` (stopped at the token limit), the text to answer with
+    after `say:`, or a `Reply` to send as it is.
     """
 
     def __init__(self) -> None:
-        self.fault: Callable[[int, dict], str | None] = lambda number, body: None
+        self.fault: Callable[[int, dict], str | Reply | None] = lambda number, body: None
         self.alive: Callable[[], bool] = lambda: True
         self.requests = 0
         self.bodies: list[dict] = []
@@ -93,12 +111,16 @@ class ChatServer:
         if not self.alive():
             return False
         if line.startswith('GET'):
+            if 'login' in line:
+                return await self._send(writer, 200, LOGIN_PAGE, {'content-type': 'text/html'})
             return await self._send(writer, 200, {'object': 'list', 'data': []})
         number, self.requests = self.requests, self.requests + 1
         request = json.loads(body)
         if self.keep_bodies:
             self.bodies.append(request)
         fault = self.fault(number, request) or ''
+        if isinstance(fault, Reply):
+            return await self._send(writer, fault.status, fault.body, fault.headers)
         kind, _, detail = fault.partition(':')
         if kind in ('busy', 'error', 'reject', 'key'):
             status = {'busy': 429, 'error': 500, 'reject': 400, 'key': 401}[kind]
@@ -116,7 +138,7 @@ class ChatServer:
         image, question = _parts(request)
         text = detail if kind == 'say' else sentence_for(image, region_asked(question))
         finish = 'length' if kind == 'long' else 'stop'
-        answer = {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text}, 'finish_reason': finish}]}
+        answer = completion(text, finish)
         if kind == 'cut':
             writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{"choi')
             await writer.drain()
@@ -126,8 +148,9 @@ class ChatServer:
     @staticmethod
     async def _send(writer: asyncio.StreamWriter, status: int, body: Any, headers: dict | None = None) -> bool:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        extra = ''.join(f'{key}: {value}\r\n' for key, value in (headers or {}).items())
-        head = f'HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n{extra}\r\n'
+        every = {'content-type': 'application/json', 'content-length': len(content), **(headers or {})}
+        extra = ''.join(f'{key}: {value}\r\n' for key, value in every.items())
+        head = f'HTTP/1.1 {status} X\r\n{extra}\r\n'
         writer.write(head.encode() + content)
         await writer.drain()
         return True
@@ -157,7 +180,7 @@ def make_images(tmp_path: Path) -> Callable[..., Path]:
         (root / 'bounding_box_train').mkdir(parents=True)
         rng = np.random.default_rng(0)
         for number in range(count):
-            pixels = rng.integers(0, 256, (12, 6, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (32, 28, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(
                 root / f'bounding_box_train/{number // 2:04d}_c{number % 2 + 1}s1_{number:06d}.png'
             )

@@ -16,7 +16,8 @@ _DECODED_HERE = ('gzip', 'x-gzip', 'deflate')
 
 def http_package(openai: ModuleType) -> ModuleType:
     """The HTTP client under the `openai` package: `httpx`, or `httpx2` under later ones."""
-    return importlib.import_module(openai.Timeout.__module__.partition('.')[0])
+    client = next(kind for kind in openai.DefaultAsyncHttpxClient.__mro__ if kind.__name__ == 'AsyncClient')
+    return importlib.import_module(client.__module__.partition('.')[0])
 
 
 def bound_bodies(openai: ModuleType, timeout: float) -> Callable[[Any], Awaitable[None]]:

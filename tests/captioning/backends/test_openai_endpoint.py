@@ -20,7 +20,7 @@ KEY = 'sk-very-secret-0123456789'
 
 @pytest.fixture
 def image(tmp_path):
-    Image.new('RGB', (6, 12), 'red').save(tmp_path / 'red.png')
+    Image.new('RGB', (28, 56), 'red').save(tmp_path / 'red.png')
     return tmp_path / 'red.png'
 
 
