@@ -133,11 +133,13 @@ def _clean_once(text: str, length: ClipLength, complete: bool, fixes: dict[str, 
         return '', 'suspicious'
     for name, step in _STEPS:
         text = _apply(step, text, name, fixes)
-    # Before half a sentence is dropped, as that may be all there is.
+    # Before half a sentence is dropped, as that may be all there is, and before the first letter becomes a capital.
     if has_turns(text) or has_instructions(text):
         return '', 'suspicious'
     if is_refusal(text):
         return '', 'refused'
+    if split_words(text) and (problem := find_debris(text)):
+        return '', problem
     text = _end_with_sentence(text, complete, fixes)
     problem = _find_problem(text)
     if problem is None and not length.fits(text):
@@ -241,8 +243,6 @@ def _find_problem(text: str) -> str | None:
     words = split_words(text)
     if not words:
         return 'empty'
-    if problem := find_debris(text):
-        return problem
     if not looks_english(text):
         return 'not_english'
     if _has_loop(words):

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 _ESCAPE_CODE = re.compile(
-    r'[\x1b\x9b\u241b](?:\[?[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)?)?'
+    r'[\x1b\x9b\u241b](?:\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|\[?[0-?]*[ -/]*[@-~])?'
     # What is left where the escape character itself was lost on the way.
     r'|\[(?:\d{1,3}(?:;\d{1,3}){0,5}[A-HJKSTfm]|\?\d{1,4}[hl])'
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
@@ -215,6 +216,16 @@ def report_tool() -> Callable[..., int]:
     """Run `tools/caption_report.py` in this process; gives its exit code."""
     tool = load_tool('caption_report')
     return lambda *arguments: tool.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What MMEngine's logger says."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level('INFO', logger=logger.name)
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture
