@@ -6,7 +6,6 @@ import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,20 +35,6 @@ def region_asked(question: str) -> str:
     return next((region for words, region in names.items() if words in question), 'global')
 
 
-@dataclass
-class Reply:
-    """A whole answer of any kind."""
-
-    body: bytes = b''
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def completion(text: str, finish: str = 'stop') -> dict:
-    """What a chat server answers."""
-    return {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text}, 'finish_reason': finish}]}
-
-
 LOGIN_PAGE = b'<!DOCTYPE html><html><head><title>Sign in - Example</title></head><body>...</body></html>'
 
 
@@ -59,11 +44,11 @@ class ChatServer:
     `fault(number, body)` names what to do with the n-th request: None or `delay:SECONDS` to answer, `busy` (429 with
     Retry-After), `error` (500, repeating the request's key), `reject` (400), `key` (401), `cut`, `garbage`, `odd`
     (JSON of another shape), `silent` (never answers), `long` (stopped at the token limit), the text to answer with
-    after `say:`, or a `Reply` to send as it is.
+    after `say:`, or a whole reply: status, body and headers.
     """
 
     def __init__(self) -> None:
-        self.fault: Callable[[int, dict], str | Reply | None] = lambda number, body: None
+        self.fault: Callable[[int, dict], str | tuple[int, bytes, dict[str, str]] | None] = lambda number, body: None
         self.alive: Callable[[], bool] = lambda: True
         self.requests = 0
         self.bodies: list[dict] = []
@@ -120,8 +105,8 @@ class ChatServer:
         if self.keep_bodies:
             self.bodies.append(request)
         fault = self.fault(number, request) or ''
-        if isinstance(fault, Reply):
-            return await self._send(writer, fault.status, fault.body, fault.headers)
+        if isinstance(fault, tuple):
+            return await self._send(writer, *fault)
         kind, _, detail = fault.partition(':')
         if kind in ('busy', 'error', 'reject', 'key'):
             status = {'busy': 429, 'error': 500, 'reject': 400, 'key': 401}[kind]
@@ -139,7 +124,7 @@ class ChatServer:
         image, question = _parts(request)
         text = detail if kind == 'say' else sentence_for(image, region_asked(question))
         finish = 'length' if kind == 'long' else 'stop'
-        answer = completion(text, finish)
+        answer = {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': text}, 'finish_reason': finish}]}
         if kind == 'cut':
             writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{"choi')
             await writer.drain()
