@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,6 @@ PROBLEMS = (
 _FEWEST_WORDS = 3
 _MOST_CHARACTERS = 5000
 _MOST_PASSES = 5
-_FEWEST_SECRET_LETTERS = 8
 
 _THINKING = re.compile(
     r'\A.*</think(?:ing)?>|<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)'
@@ -111,19 +110,6 @@ def clean_caption(answer: str, length: ClipLength, complete: bool = True) -> Cle
             return CleanCaption(text, None, tuple(fixes))
         text, complete = cleaned, True
     return CleanCaption('', 'markup', tuple(fixes))
-
-
-def holds_secret(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a text repeats a secret, whatever the case of its letters and what stands between them.
-
-    Secrets of fewer than eight letters and digits are placeholders, as servers without keys want them.
-    """
-    letters = _letters(text)
-    return any(len(secret) >= _FEWEST_SECRET_LETTERS and secret in letters for secret in map(_letters, secrets))
-
-
-def _letters(text: str) -> str:
-    return ''.join(filter(str.isalnum, text)).casefold()
 
 
 def _clean_once(text: str, length: ClipLength, complete: bool, fixes: dict[str, None]) -> tuple[str, str | None]:

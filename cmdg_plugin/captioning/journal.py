@@ -110,8 +110,8 @@ def read_settings(path: Path) -> dict[str, Any]:
 def read_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Go through a journal's entries after the header, with the position each starts at.
 
-    Half a last line is left out. So are lines that are not as this tool writes them; at the end, one warning counts them
-    and names the first few.
+    Half a last line is left out. So are lines that are not as this tool writes them; at the end, one warning counts
+    them and names the first few.
     """
     wrong: list[str] = []
     count = 0

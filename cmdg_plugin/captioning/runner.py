@@ -12,9 +12,10 @@ from cmdg_plugin.captioning.backends.base import (
     CaptionRequest,
     RequestFailed,
 )
-from cmdg_plugin.captioning.cleaning import clean_caption, holds_secret
+from cmdg_plugin.captioning.cleaning import clean_caption
 from cmdg_plugin.captioning.images import UnreadableImage
 from cmdg_plugin.captioning.items import CaptionItem
+from cmdg_plugin.captioning.leaks import holds_secret
 from cmdg_plugin.captioning.plain_text import one_line
 from cmdg_plugin.captioning.prompts import PromptBook
 from cmdg_plugin.captioning.settings import CaptionSettings

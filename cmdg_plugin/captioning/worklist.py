@@ -79,7 +79,7 @@ class WorkList:
             How many were named before.
 
         Raises:
-            ValueError: If two records of one path name different identities or cameras, or a value is outside its range.
+            ValueError: If two records of one path name different identities or cameras, or a value is out of range.
         """
         known = 0
         insert = 'INSERT OR IGNORE INTO items (file_path, identity, camera, split) VALUES (?, ?, ?, ?)'

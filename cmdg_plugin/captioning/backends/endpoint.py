@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import time
 from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
@@ -15,13 +14,13 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from cmdg_plugin.captioning.backends.base import BackendUnavailable, CaptionAnswer, CaptionRequest, RequestFailed
 from cmdg_plugin.captioning.backends.bounded_body import bound_bodies, http_package
+from cmdg_plugin.captioning.backends.responses import describe_page, read_completion, shown_url
 from cmdg_plugin.captioning.plain_text import one_line
 
 _BUSY = (429, 502, 503, 504)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _CONNECTIONS = 8
-_TITLE = re.compile(r'<title[^>]*>([^<]{1,100})', re.IGNORECASE)
 _CHECK = 'Check the key, the URL (it mostly ends in /v1) and the model name'
 
 
@@ -124,7 +123,7 @@ class Endpoint:
             return await next(self._turn).post('/chat/completions', cast_to=self._response_type, body=body)
         except openai.APIStatusError as error:
             retry_after = error.response.headers.get('retry-after', '')
-            said = _describe_page(error.response) or error.message
+            said = describe_page(error.response) or error.message
             # The causes are dropped as they hold headers, and so the key.
             raise self._judge(error.status_code, said, retry_after) from None
         except openai.APIConnectionError as error:
@@ -155,7 +154,7 @@ class Endpoint:
 
     def _read_answer(self, response: Any) -> CaptionAnswer:
         """Read a chat completion; anything else may have come."""
-        if page := _describe_page(response):
+        if page := describe_page(response):
             raise EndpointTrouble(Fault.PAGE, self._clean(f'{self.name} answered with {page}', f'. {_CHECK}'))
         try:
             content = json.loads(response.content)
@@ -165,7 +164,10 @@ class Endpoint:
             raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'{self.name} answered with {said}')) from None
         if isinstance(content, dict) and content.get('error') and not content.get('choices'):
             raise self._judge_error(content['error'])
-        return _read_completion(content)
+        try:
+            return read_completion(content)
+        except ValueError as error:
+            raise EndpointTrouble(Fault.UNCLEAR, str(error)) from None
 
     def _judge_error(self, error: object) -> Exception:
         """What an error says that came with the status of a success."""
@@ -185,7 +187,7 @@ class Endpoint:
             return False
         except (self._openai.OpenAIError, ValueError):
             return True
-        return _describe_page(response) is None
+        return describe_page(response) is None
 
     def rest(self, wait: float = 0.0) -> None:
         """Leave the server alone for a while, longer each time until it answers again.
@@ -212,13 +214,6 @@ class Endpoint:
         await asyncio.shield(asyncio.gather(*(client.close() for client in self._clients)))
 
 
-def shown_url(url: str) -> str:
-    """A URL without what may be secret in it: user, password, query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ''
-    return urlunsplit((parts.scheme, f'{host}:{parts.port}' if parts.port else host, parts.path, '', ''))
-
-
 def _seconds(retry_after: str) -> float:
     """What a `Retry-After` header asks for: seconds or a date; 0 where it is neither."""
     with suppress(ValueError):
@@ -240,31 +235,6 @@ def _messages(request: CaptionRequest, image_url: str) -> list[dict[str, Any]]:
         {'type': 'text', 'text': request.question},
     ]
     return [{'role': 'system', 'content': request.system}, {'role': 'user', 'content': content}]
-
-
-def _read_completion(content: Any) -> CaptionAnswer:
-    try:
-        choice = content['choices'][0]
-        text = choice['message']['content']
-        if text is None:
-            text = choice['message'].get('refusal') or ''
-        complete = choice.get('finish_reason') != 'length'
-    except (AttributeError, IndexError, TypeError, KeyError) as error:
-        raise EndpointTrouble(Fault.UNCLEAR, f'the answer is not a chat completion ({type(error).__name__})') from None
-    if not isinstance(text, str):
-        raise EndpointTrouble(Fault.UNCLEAR, f'expected text in the answer, got a {type(text).__name__}')
-    return CaptionAnswer(text, complete)
-
-
-def _describe_page(response: Any) -> str | None:
-    """What a page is called and where it is from; None where it is none."""
-    start = response.content[:4000].lstrip()
-    if not start.startswith(b'<'):
-        return None
-    title = _TITLE.search(start.decode('utf-8', 'replace'))
-    name = f' titled {title.group(1).strip()!r}' if title else ''
-    place = f' from {shown_url(str(response.url))}, where it was redirected' if response.history else ''
-    return f'a page (HTML){name}{place}, not a chat completion, as a proxy, a gateway or a login does'
 
 
 def _secrets(url: str, api_key: str) -> tuple[str, ...]:

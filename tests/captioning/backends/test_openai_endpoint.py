@@ -21,7 +21,7 @@ import openai
 
 from cmdg_plugin.captioning.backends import BackendUnavailable, CaptionRequest, OpenAIEndpoint, RequestFailed, endpoint
 from cmdg_plugin.captioning.backends.bounded_body import bound_bodies, http_package
-from cmdg_plugin.captioning.backends.endpoint import shown_url
+from cmdg_plugin.captioning.backends.responses import shown_url
 
 KEY = 'sk-very-secret-0123456789'
 
