@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmdg_plugin.captioning.backends.responses import read_completion
 from cmdg_plugin.captioning.cleaning import PROBLEMS, clean_caption
 from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.journal import Journal, read_entries
@@ -67,6 +68,9 @@ ENTRIES = st.builds(
     st.dictionaries(KEYS, JSON_VALUES, max_size=2) | st.fixed_dictionaries({'caption': ANSWERS}),
     st.lists(KEYS, max_size=1),
 )
+MESSAGES = st.dictionaries(st.sampled_from(('content', 'refusal')), JSON_VALUES) | JSON_VALUES
+CHOICES = st.dictionaries(st.sampled_from(('message', 'finish_reason')), MESSAGES) | JSON_VALUES
+COMPLETIONS = st.fixed_dictionaries({'choices': st.lists(CHOICES, max_size=2) | JSON_VALUES}) | JSON_VALUES
 # A damaged line may end early, or go on.
 DAMAGED = st.builds(lambda line, at, more: line[:at] + more, ENTRIES, st.integers(0, 150), st.binary(max_size=20))
 LINES = st.lists(
@@ -124,6 +128,17 @@ def check_journal(lines: list[bytes]) -> None:
 @given(ANSWERS, st.booleans())
 def test_any_answer(answer: str, complete: bool) -> None:
     check_answer(answer, complete)
+
+
+@QUICK
+@given(COMPLETIONS)
+def test_any_completion(content: object) -> None:
+    try:
+        answer = read_completion(content)
+    except ValueError as error:
+        assert str(error).isprintable()
+    else:
+        assert isinstance(answer.text, str)
 
 
 @QUICK
