@@ -105,7 +105,14 @@ def test_tool_under_the_other_layout(tiny_config: Config, tiny_clip_file: Path, 
     checkpoint = tmp_path / 'a.pth'
     weights = MODELS.build(copy.deepcopy(tiny_config.model)).state_dict()
     torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': weights}, checkpoint)
-    command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu', '--trust']
+    command = [
+        sys.executable,
+        str(REPOSITORY / 'tools/eval_torchreid.py'),
+        str(checkpoint),
+        '--device',
+        'cpu',
+        '--trust',
+    ]
     command += ['--data-root', str(tiny_data), '--targets', 'yard', '--out', str(tmp_path / 'scores.json')]
     path = f'{tmp_path / "checkout"}:{REPOSITORY}'
     run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': path, 'PATH': ''})
