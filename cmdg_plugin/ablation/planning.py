@@ -14,7 +14,6 @@ from mmengine.logging import MMLogger
 
 from cmdg_plugin.ablation.grid import Grid, Row
 from cmdg_plugin.apis.command_line import read_config
-from cmdg_plugin.apis.option_names import check_places
 from cmdg_plugin.engine.log_filters import without_repeated_lines
 
 _SHOWN_CHANGES = 5
@@ -139,7 +138,6 @@ def _spell(settings: Mapping[str, Any], key: str) -> str:
 def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:
     path, options = row.config or config, {**options, **row.options}
     try:
-        check_places({name: value for name, value in options.items() if '.' in name}, read_config(path).to_dict())
         return read_config(path, options)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'row {row.name!r}: {error}') from error

@@ -40,4 +40,6 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         # Too many open files or a lost mount would make any image look broken.
         if isinstance(error, OSError) and error.errno in _MACHINE_AT_FAULT:
             raise
-        raise UnreadableImage(f'The image {os.fspath(path)} cannot be read ({type(error).__name__}: {error}).') from error
+        raise UnreadableImage(
+            f'The image {os.fspath(path)} cannot be read ({type(error).__name__}: {error}).'
+        ) from error

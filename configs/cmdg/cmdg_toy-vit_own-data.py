@@ -9,7 +9,8 @@ _base_ = [
     '../_base_/protocols/islands.py',
     '../_base_/schedules/cmdg_toy.py',
 ]
-data_root = '{{$CMDG_DATA_ROOT:data}}'
+# From the environment, in one expression: MMEngine lets a config import nothing.
+data_root = __import__('os').environ.get('CMDG_DATA_ROOT') or 'data'
 
 # One entry a site whose people are nobody of the other sites: a folder, or an index (.csv, .json, .jsonl).
 sources = [

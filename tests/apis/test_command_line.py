@@ -56,6 +56,30 @@ def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
     assert not [name for name in os.environ if name in ('CMDG_SIZE', 'CMDG_LOG_LEVEL')]
 
 
+@pytest.mark.parametrize(
+    'option',
+    [
+        'train_cfg.val_interval=1',
+        'train_dataloader.prefetch_factor=4',
+        'optim_wrapper.clip_grad.max_norm=1.0',
+        'optim_wrapper.accumulative_counts=2',
+        'train_cfg.stages.warmup.optim_wrapper.optimizer.lr=1e-3',
+        'model.backbone.compile.mode=default',
+        'randomness.deterministic=True',
+        'env_cfg.dist_cfg.backend=gloo',
+        'val_cfg.fp16=True',
+        'default_hooks.logger.interval=1',
+        'custom_hooks.0.priority=LOW',
+        'visualizer.vis_backends.0.type=TensorboardVisBackend',
+        'val_dataloader=None',
+        'experiment_name=0012',
+        'optim_wrapper.optimizer.betas=(0.9,0.99)',
+    ],
+)
+def test_settings_that_something_reads_may_be_added(option: str):
+    load_config(parse('--cfg-options', option))
+
+
 def test_missing_config_is_named():
     arguments = parse()
     arguments.config = 'nowhere.py'
@@ -66,9 +90,23 @@ def test_missing_config_is_named():
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
-        ('trian_cfg.x=1', r'the config has no trian_cfg; did you mean train_cfg\?'),
+        ('trian_cfg.x=1', r'the config has no trian_cfg \(did you mean train_cfg\?\)'),
         ('image_size=96x96', 'so a change comes too late'),
-        ('auto_scale_lr.enabled=True', 'auto_scale_lr has enable, base_batch_size, and no enabled'),
+        ('auto_scale_lr.enabled=True', r'auto_scale_lr has no enabled \(did you mean enable\?\)'),
+        ('batch_size=8', r'no batch_size \(did you mean train_dataloader\.batch_size or'),
+        ('optimizer.tpye=Adam', r'no optimizer \(did you mean optim_wrapper\.optimizer or'),
+        ('optim_wrapper.optimizer.tpye=Adam', r'has no tpye \(did you mean type\?\)'),
+        ('optim_wrapper.optimizer.weightdecay=0', r'has no weightdecay \(did you mean weight_decay\?\)'),
+        ('optim_wrapper.optimizer.momentun=0', r'optimizer has no momentun'),
+        ('model.backbon.x=1', r'model has no backbon \(did you mean backbone\?\)'),
+        ('model.backbone.text_layers=1', r'no text_layers \(did you mean text_finetune_layers\?\); it takes'),
+        ('train_dataloader.batch_size=abc', r"train_dataloader\.batch_size: expected a number \(it is 64\), got 'abc'"),
+        ('train_dataloader.prefetch=4', r'train_dataloader has no prefetch \(did you mean prefetch_factor\?\)'),
+        ('train_cfg.val_intreval=1', r'no val_intreval \(did you mean val_interval\?\)'),
+        ('train_cfg.stages.prompt.optim_wrapper.optimizer.l=1', r'optimizer has no l '),
+        ('train_pipeline.0.type=X', 'so a change comes too late'),
+        ('randomness.sed=1', r'randomness has no sed \(did you mean seed\?\)'),
+        ('train_cfg=5', 'expected the name of one of its settings'),
         ('train_cfg.stages.7.epochs=1', r'train_cfg\.stages has no 7; it has 0, 1, 2'),
     ],
 )
