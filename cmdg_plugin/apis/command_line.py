@@ -1,6 +1,7 @@
 """Command-line arguments that the training and test tools share, with mmpretrain's meanings."""
 
 import argparse
+import copy
 import logging
 import os
 import re
@@ -36,6 +37,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and pictures; default: work_dirs/CONFIG_NAME')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
     add_config_options(parser)
+    parser.add_argument('--debug', action='store_true', help='show where in the code an error arose')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # torch.distributed.launch passes it; torchrun sets the environment variable instead.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -75,11 +77,12 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     top = {name.rstrip(':'): str(value) for name, value in options.items() if '.' not in name}
     config, used = read_file(path, top)
     changes: dict[str, Any] = {}
+    view = _with_types(config, options)
     for name, value in options.items():
         if name.rstrip(':') in used:
             continue
         check_is_read(name.rstrip(':'), config)
-        place = find_place(name.rstrip(':'), config.to_dict())
+        place = find_place(name.rstrip(':'), view)
         if isinstance(value, OptionText):
             value = read_value(name, value, place)
         changes['.'.join(place.path)] = value
@@ -130,3 +133,16 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
         print_log(f'No checkpoint in {work_dir}: starting from the beginning.', logger='current', level=logging.WARNING)
         return None
     return str(found[max(found)])
+
+
+def _with_types(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with the types that options change: what else is given must suit the new ones."""
+    view = copy.deepcopy(config.to_dict())
+    for name, value in options.items():
+        *path, last = name.split('.')
+        if last == 'type' and path:
+            node: Any = view
+            for part in find_place(name, view).path[:-1]:
+                node = node[int(part)] if isinstance(node, (list, tuple)) else node.setdefault(part, {})
+            node['type'] = str(value)
+    return view

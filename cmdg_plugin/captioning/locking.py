@@ -6,7 +6,6 @@ from pathlib import Path
 
 from cmdg_plugin.files.locking import InUse, hold
 
-
 OutputInUse = InUse
 
 
