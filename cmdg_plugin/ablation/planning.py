@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from cmdg_plugin.ablation.grid import Grid, Row
+from cmdg_plugin.ablation.results import read_scores
 from cmdg_plugin.apis.command_line import read_config
 from cmdg_plugin.engine.log_filters import without_repeated_lines
 
@@ -46,6 +47,11 @@ class Run:
     def results_file(self) -> Path:
         """What a finished run leaves."""
         return self.folder / 'results.json'
+
+    @property
+    def scores(self) -> dict[str, float] | None:
+        """Its scores after training, by name; None if it has not finished."""
+        return read_scores(self.results_file)
 
 
 def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapping[str, Any]) -> list[Run]:

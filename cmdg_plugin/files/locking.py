@@ -29,7 +29,7 @@ def hold(lock_file: str | os.PathLike[str], message: str) -> Iterator[None]:
         raise InUse(message) from None
     held = lock._context.lock_file_fd
     if held is not None and hasattr(os, 'register_at_fork'):
-        # Otherwise workers of a dataloader would hold on to it for seconds after the process that forked them was killed.
+        # Otherwise workers of a dataloader would hold it for seconds after the process that forked them was killed.
         os.register_at_fork(after_in_child=lambda: _close(held) if lock.is_locked else None)
     try:
         yield
