@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from cmdg_plugin.apis.one_line_errors import OneLineErrors
 from cmdg_plugin.files.locking import hold
 
 
@@ -36,10 +37,8 @@ def hold_work_dir(config: Config) -> Iterator[None]:
 @contextmanager
 def exit_on_wrong_input() -> Iterator[None]:
     """Context that ends the program with one line where a file or a setting that the user named is wrong."""
-    try:
+    with OneLineErrors(sys.argv[0]):
         yield
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'{Path(sys.argv[0]).name}: {error}')
 
 
 def check_checkpoint(path: str | Path) -> None:
