@@ -85,8 +85,11 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         place = find_place(name.rstrip(':'), view)
         if isinstance(value, OptionText):
             value = read_value(name, value, place)
-        changes['.'.join(place.path)] = value
-    config.merge_from_dict(changes)
+        _add_change(changes, place.path, value, config.to_dict())
+    try:
+        config.merge_from_dict(changes)
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ValueError(f'--cfg-options {" ".join(options)} cannot be laid over one another: {error}') from error
     return config
 
 
@@ -146,3 +149,29 @@ def _with_types(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
                 node = node[int(part)] if isinstance(node, (list, tuple)) else node.setdefault(part, {})
             node['type'] = str(value)
     return view
+
+
+def _add_change(changes: dict[str, Any], path: list[str], value: Any, config: dict[str, Any]) -> None:
+    """Add an option to those that MMEngine merges, which it cannot into tuples and single values of a list."""
+    node: Any = config
+    for depth, part in enumerate(path):
+        if isinstance(node, tuple) or (isinstance(node, list) and depth == len(path) - 1):
+            key = '.'.join(path[:depth])
+            changes[key] = _replace(changes.get(key, node), path[depth:], value)
+            return
+        if isinstance(node, list):
+            node = node[int(part)]
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
+    changes['.'.join(path)] = value
+
+
+def _replace(node: Any, path: list[str], value: Any) -> Any:
+    """A copy of nested settings with one of them replaced."""
+    if not path:
+        return value
+    if isinstance(node, (list, tuple)):
+        entries = list(node)
+        entries[int(path[0])] = _replace(entries[int(path[0])], path[1:], value)
+        return type(node)(entries)
+    return {**(node or {}), path[0]: _replace((node or {}).get(path[0]), path[1:], value)}

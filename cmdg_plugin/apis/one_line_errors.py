@@ -59,7 +59,7 @@ class OneLineErrors:
             raise SystemExit(INTERRUPTED) from None
         line = explain(error, self.config.to_dict() if self.config is not None else {})
         if line is not None:
-            file = _write_traceback(error)
+            file = _write_traceback(error) if self.config is not None else None
             where = f' (Traceback: {file})' if file else ''
             raise SystemExit(f'{self.program}: {line}{self._how_to_go_on(only_if_begun=True)}{where}') from None
 

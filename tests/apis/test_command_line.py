@@ -1,10 +1,15 @@
 import argparse
 import os
+import random
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config
+from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config, read_config
+from cmdg_plugin.apis.option_values import OptionText
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -78,6 +83,40 @@ def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
 )
 def test_settings_that_something_reads_may_be_added(option: str):
     load_config(parse('--cfg-options', option))
+
+
+def test_single_values_of_lists_and_tuples_are_replaced():
+    pipeline = 'train_dataloader.dataset.pipeline'
+    options = ('train_cfg.stages.warmup.trainable.0=a,b', f'{pipeline}.1.scale.0=7', f'{pipeline}.4.meta_keys.1=x')
+    config = load_config(parse('--cfg-options', *options))
+    assert config.train_cfg.stages[0].trainable[:2] == ['a,b', 'backbone.norm_width']
+    assert config.train_dataloader.dataset.pipeline[1].scale == (7, 96)
+    assert config.train_dataloader.dataset.pipeline[4].meta_keys == ('img_path', 'x')
+    with pytest.raises(ValueError, match='cannot be laid over one another'):
+        load_config(parse('--cfg-options', 'val_cfg=None', 'val_cfg.fp16=True'))
+
+
+def _keys(node: Any, place: str = '') -> Iterator[str]:
+    for name, inner in node.items() if isinstance(node, dict) else enumerate(node):
+        yield f'{place}{name}'
+        if isinstance(inner, (dict, list, tuple)):
+            yield from _keys(inner, f'{place}{name}.')
+
+
+def test_whatever_is_typed_is_taken_or_refused_in_words():
+    draw = random.Random(0)
+    keys = list(_keys(read_config(TOY).to_dict()))
+    taken = 0
+    for _ in range(150):
+        key = draw.choice(keys)
+        if draw.random() < 0.5:
+            at = draw.randrange(len(key))
+            key = key[:at] + draw.choice('abxyz.:1') + key[at + draw.randint(0, 1) :]
+        text = ''.join(draw.choices('abc019.,[](){}\'"\\= :-eNone', k=draw.randint(0, 8)))
+        with suppress(ValueError):
+            read_config(TOY, {key: OptionText(text)})
+            taken += 1
+    assert 10 < taken < 140
 
 
 def test_missing_config_is_named():
