@@ -159,10 +159,8 @@ def _add_change(changes: dict[str, Any], path: list[str], value: Any, config: di
             key = '.'.join(path[:depth])
             changes[key] = _replace(changes.get(key, node), path[depth:], value)
             return
-        if isinstance(node, list):
-            node = node[int(part)]
-        else:
-            node = node.get(part) if isinstance(node, dict) else None
+        inner = node if isinstance(node, dict) else dict(enumerate(node or ()))
+        node = inner.get(int(part) if isinstance(node, list) else part)
     changes['.'.join(path)] = value
 
 
