@@ -20,7 +20,7 @@ class _WordLengths(dict[str, int]):
         self._tokenizer = tokenizer
 
     def __missing__(self, word: str) -> int:
-        symbols = ''.join(self._tokenizer.byte_encoder[byte] for byte in word.encode())
+        symbols = ''.join(self._tokenizer.byte_encoder[byte] for byte in word.encode(errors='surrogatepass'))
         self[word] = length = len(self._tokenizer.bpe(symbols).split(' '))
         return length
 

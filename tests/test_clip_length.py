@@ -53,3 +53,7 @@ def test_shortens_at_a_sentence(length):
 
 def test_sentences():
     assert split_sentences('He runs. "Who?" She e.g. sits!  End') == ['He runs.', '"Who?', 'She e.g.', 'sits!', 'End']
+
+
+def test_surrogates_are_counted_rather_than_raised_at(length):
+    assert length.count('A \ud800 man.') > length.count('A man.')

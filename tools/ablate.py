@@ -37,18 +37,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Run the grid; returns the exit status."""
     args = parse_args()
-    from filelock import FileLock, Timeout
+    from cmdg_plugin.files.locking import InUse, hold
 
     work_dir = Path(args.work_dir or f'work_dirs/ablation_{Path(args.grid).stem}')
     work_dir.mkdir(parents=True, exist_ok=True)
     # A scheduler's request to end ends the trainings in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with FileLock(work_dir / '.lock', timeout=0):
+        message = f'Another process runs in {work_dir}; wait for it, or give another --work-dir.'
+        with hold(work_dir / '.lock', message):
             return run_grid(args, work_dir)
-    except Timeout:
-        print(f'Another process runs in {work_dir}; wait for it, or give another --work-dir.', file=sys.stderr)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, InUse) as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
         print('Interrupted; the same command goes on from here.', file=sys.stderr)
@@ -64,7 +63,7 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     check_unchanged(runs)
     if args.reference not in (None, *(run.name for run in runs)):
         raise ValueError(f'--reference: {args.grid} has no row {args.reference!r}.')
-    todo = [run for run in runs if not run.results_file.is_file()]
+    todo = [run for run in runs if run.scores is None]
     print(f'{len(runs)} runs, {len(runs) - len(todo)} of them done before', flush=True)
     failures: dict[str, list[str]] = {}
     with Trainings(Path(__file__).with_name('train.py'), args.jobs, args.keep_checkpoints) as trainings:
@@ -89,7 +88,7 @@ def report(runs: 'Sequence[Run]', args: argparse.Namespace, work_dir: Path) -> s
 
     try:
         return write_report(runs, args.metric, work_dir, args.reference)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr, flush=True)
         return None
 

@@ -31,12 +31,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--num-workers', type=int, default=threads, help=f'threads that open images (default: {threads})'
     )
-    default = os.environ.get('CMDG_DATA_ROOT', 'data')
+    default = os.environ.get('CMDG_DATA_ROOT') or 'data'
     parser.add_argument('data_root', type=Path, nargs='?', help=f'folder of all datasets (default: {default})')
     parser.add_argument('--protocol', help='p1, p2_TARGET or p3_TARGET; TARGET is market1501, msmt17 or cuhk03')
     parser.add_argument('--captions', type=Path, help='folder to look for caption files first (default: in DATA_ROOT)')
     for name, first in (('msmt17', 'MSMT17_V1'), ('cuhk03', 'labeled')):
-        value = os.environ.get(f'CMDG_{name.upper()}_VERSION', first)
+        value = os.environ.get(f'CMDG_{name.upper()}_VERSION') or first
         parser.add_argument(f'--{name}-version', default=value, help=f'version that counts (default: {value})')
     args = parser.parse_args(arguments)
     if args.config is None and (args.cfg_options or args.out):

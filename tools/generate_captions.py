@@ -27,6 +27,7 @@ _BACKEND_ARGUMENTS = {
     'endpoint': ('in_flight', 'timeout', 'max_retries', 'patience', 'max_side', 'api_key_variable'),
     'transformers': ('batch_size', 'device', 'dtype'),
 }
+_SHARED_ARGUMENTS = ('min_side',)
 SOME_FAILED, WRONG_ARGUMENTS, STOPPED, INTERRUPTED = 3, 2, 1, 130
 
 
@@ -68,6 +69,9 @@ def _add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--backend-options', nargs='+', action=DictAction, default={}, help='more options, as key=value'
     )
+    parser.add_argument(
+        '--min-side', type=int, help='scale images and thirds with a side of fewer pixels up to this (default: 28)'
+    )
     endpoint = parser.add_argument_group('endpoint')
     endpoint.add_argument('--endpoint', nargs='+', metavar='URL', help='base URLs of OpenAI-compatible servers')
     endpoint.add_argument('--in-flight', type=int, help='requests at once for each server (default: 16)')
@@ -96,6 +100,7 @@ def backend_config(args: argparse.Namespace) -> dict[str, Any]:
             wrong = ', '.join(f'--{name.replace("_", "-")}' for name in given)
             raise ValueError(f'{wrong} belong to the backend {owner}, but --backend is {kind}')
         config.update(given)
+    config.update({name: getattr(args, name) for name in _SHARED_ARGUMENTS if getattr(args, name) is not None})
     if kind == 'endpoint':
         config['endpoints'] = args.endpoint or []
     elif args.endpoint:
@@ -158,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     # Here, so that -h answers at once.
     from cmdg_plugin.captioning.backends import BackendUnavailable
-    from cmdg_plugin.captioning.locking import OutputInUse
+    from cmdg_plugin.files.locking import InUse
 
     try:
         run = prepare(args)
@@ -170,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_log('Interrupted; every finished sentence is on disk. The same command continues.', logger='current')
         return INTERRUPTED
-    except (BackendUnavailable, OutputInUse, ImportError, OSError, ValueError) as error:
+    except (BackendUnavailable, InUse, ImportError, OSError, ValueError) as error:
         print_log(f'{type(error).__name__}: {error}', logger='current', level=40)
         print_log(
             'Every finished sentence is on disk; once this is solved, the same command continues.', logger='current'

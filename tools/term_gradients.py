@@ -7,6 +7,7 @@ first batches of the next epoch, and changes nothing: neither weights nor checkp
 """
 
 import argparse
+import sys
 import tempfile
 
 
@@ -31,22 +32,24 @@ def main() -> None:
     """Measure, and print a table."""
     args = parse_args()
     from mmengine.logging import print_log
-    from mmengine.runner import Runner
 
     from cmdg_plugin.apis.command_line import read_config
-    from cmdg_plugin.apis.input_checks import check_checkpoint, exit_on_wrong_input
+    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data
+    from cmdg_plugin.apis.known_arguments import check_arguments
+    from cmdg_plugin.apis.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.hooks import MeasuredTerms, TermGradientHook
+    from cmdg_plugin.engine.quiet_runner import build_runner
 
-    with exit_on_wrong_input():
-        config = read_config(args.config, args.cfg_options)
+    hook = TermGradientHook(args.parameters, args.num_batches)
+    with OneLineErrors(sys.argv[0]) as errors, tempfile.TemporaryDirectory() as folder:
+        errors.config = config = read_config(args.config, args.cfg_options)
         if args.checkpoint is not None:
             check_checkpoint(args.checkpoint)
-    config.update(load_from=args.checkpoint, resume=args.checkpoint is not None)
-    config.val_cfg = config.val_dataloader = config.val_evaluator = None
-    hook = TermGradientHook(args.parameters, args.num_batches)
-    with tempfile.TemporaryDirectory() as folder:
-        config.work_dir = folder
-        runner = Runner.from_cfg(config)
+        config.update(load_from=args.checkpoint, resume=args.checkpoint is not None, work_dir=folder)
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+        check_data(config, 'train_dataloader')
+        check_arguments(config.to_dict())
+        runner = build_runner(config)
         runner.register_hook(hook)
         try:
             runner.train()

@@ -4,6 +4,11 @@ python tools/test.py configs/cmdg/cmdg_toy-vit_islands.py work_dirs/cmdg_toy-vit
 """
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,18 +42,31 @@ def main() -> None:
     args = parse_args()
     import mmengine
     from mmengine.evaluator import DumpResults
-    from mmengine.registry import RUNNERS
-    from mmengine.runner import Runner
 
     from cmdg_plugin.apis.command_line import load_config
-    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, exit_on_wrong_input
+    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data
+    from cmdg_plugin.apis.known_arguments import check_arguments
+    from cmdg_plugin.apis.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.launching import join_processes
+    from cmdg_plugin.engine.quiet_runner import build_runner
 
-    with exit_on_wrong_input():
-        config = load_config(args)
+    with OneLineErrors(sys.argv[0], args.debug) as errors:
+        errors.config = config = load_config(args)
         check_checkpoint(args.checkpoint)
         check_data(config, 'test_dataloader')
-    join_processes(args.launcher)
+        join_processes(args.launcher)
+        lay_over(config, args)
+        check_arguments(config.to_dict())
+        runner = build_runner(config)
+        if args.out and args.out_item in ('pred', None):
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        metrics = runner.test()
+        if args.out and args.out_item == 'metrics':
+            mmengine.dump(metrics, args.out)
+
+
+def lay_over(config: 'Config', args: argparse.Namespace) -> None:
+    """Lay the arguments of testing over a config."""
     config.load_from = args.checkpoint
     if args.rerank:
         evaluator = config.test_evaluator
@@ -58,13 +76,11 @@ def main() -> None:
     if args.amp:
         config.test_cfg.fp16 = True
     if args.show_dir is not None:
+        if 'results' not in config.get('default_hooks', {}):
+            raise ValueError(
+                "--show-dir needs default_hooks.results=dict(type='cmdg_plugin.ResultsHook') in the config."
+            )
         config.default_hooks.results.show_dir = args.show_dir
-    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
-    if args.out and args.out_item in ('pred', None):
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-    metrics = runner.test()
-    if args.out and args.out_item == 'metrics':
-        mmengine.dump(metrics, args.out)
 
 
 if __name__ == '__main__':

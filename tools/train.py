@@ -4,6 +4,11 @@ python tools/train.py configs/cmdg/cmdg_toy-vit_islands.py
 """
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,32 +36,43 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the runner from the config and train."""
     args = parse_args()
-    from mmengine.registry import RUNNERS
-    from mmengine.runner import Runner
-
-    from cmdg_plugin.apis.command_line import find_checkpoint, load_config
-    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, exit_on_wrong_input
+    from cmdg_plugin.apis.command_line import load_config
+    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, hold_work_dir
+    from cmdg_plugin.apis.known_arguments import check_arguments
+    from cmdg_plugin.apis.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.launching import join_processes
+    from cmdg_plugin.engine.quiet_runner import build_runner
 
-    with exit_on_wrong_input():
-        config = load_config(args)
-    join_processes(args.launcher)
+    with OneLineErrors(sys.argv[0], args.debug, resumable=True) as errors:
+        errors.config = config = load_config(args)
+        join_processes(args.launcher)
+        with hold_work_dir(config):
+            lay_over(config, args)
+            if config.get('load_from'):
+                check_checkpoint(config.load_from)
+            check_data(config, 'train_dataloader', 'val_dataloader')
+            check_arguments(config.to_dict())
+            build_runner(config).train()
+
+
+def lay_over(config: 'Config', args: argparse.Namespace) -> None:
+    """Lay the arguments of training over a config."""
+    from cmdg_plugin.apis.command_line import find_checkpoint
+
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.amp:
+        if config.get('optim_wrapper') is None:
+            raise ValueError('--amp changes optim_wrapper.type, and the config has no optim_wrapper.')
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume is not None:
         config.load_from = find_checkpoint(config.work_dir) if args.resume == 'auto' else args.resume
         config.resume = config.load_from is not None
-    with exit_on_wrong_input():
-        if config.get('load_from'):
-            check_checkpoint(config.load_from)
-        check_data(config, 'train_dataloader', 'val_dataloader')
     if args.auto_scale_lr:
+        if config.get('auto_scale_lr') is None:
+            raise ValueError('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config.')
         config.auto_scale_lr.enable = True
-    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
-    runner.train()
 
 
 if __name__ == '__main__':

@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from cmdg_plugin.ablation.grid import Grid, Row
+from cmdg_plugin.ablation.results import read_scores
 from cmdg_plugin.apis.command_line import read_config
-from cmdg_plugin.apis.option_names import check_places
 from cmdg_plugin.engine.log_filters import without_repeated_lines
 
 _SHOWN_CHANGES = 5
@@ -47,6 +47,11 @@ class Run:
     def results_file(self) -> Path:
         """What a finished run leaves."""
         return self.folder / 'results.json'
+
+    @property
+    def scores(self) -> dict[str, float] | None:
+        """Its scores after training, by name; None if it has not finished."""
+        return read_scores(self.results_file)
 
 
 def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapping[str, Any]) -> list[Run]:
@@ -139,7 +144,6 @@ def _spell(settings: Mapping[str, Any], key: str) -> str:
 def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:
     path, options = row.config or config, {**options, **row.options}
     try:
-        check_places({name: value for name, value in options.items() if '.' in name}, read_config(path).to_dict())
         return read_config(path, options)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'row {row.name!r}: {error}') from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from cmdg_plugin.ablation.planning import Run
 from cmdg_plugin.ablation.plot import draw_lines
 from cmdg_plugin.ablation.table import collect_lines, format_markdown, write_csv
+from cmdg_plugin.files.writing import write_whole
 
 
 def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path, reference: str | None = None) -> str:
@@ -25,7 +26,7 @@ def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path, re
     """
     lines = collect_lines(runs, metrics, reference)
     text = format_markdown(lines)
-    (work_dir / 'ablation.md').write_text(f'{text}\n', encoding='utf-8')
+    write_whole(work_dir / 'ablation.md', f'{text}\n')
     write_csv(lines, work_dir / 'ablation.csv')
     draw_lines(lines, work_dir / 'ablation.png')
     return text

@@ -106,7 +106,7 @@ class Trainings:
             yield future.result()
 
     def _train_beginning(self, run: Run) -> Outcome:
-        if run.results_file.is_file() and list_checkpoints(run.folder):
+        if run.scores is not None and list_checkpoints(run.folder):
             return Outcome(run)
         outcome = self._train(run)
         if outcome.failure is None:
@@ -124,14 +124,14 @@ class Trainings:
 
     def _train(self, run: Run) -> Outcome:
         run.folder.mkdir(parents=True, exist_ok=True)
-        run.config.dump(run.config_file)
+        write_whole(run.config_file, run.config.pretty_text)
         log = run.folder / 'train.log'
         code = self._call([str(run.config_file), '--work-dir', str(run.folder), *_resume(run)], run.folder, log)
-        if code == 0 and run.results_file.is_file():
+        if code == 0 and run.scores is not None:
             return Outcome(run)
         reason = f'killed by signal {-code}' if code < 0 else f'exit status {code}'
         if code == 0:
-            reason = 'no results.json: the config must evaluate, and have the ResultsHook'
+            reason = 'no scores in results.json: the config must evaluate, and have the ResultsHook'
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines() if log.is_file() else []
         return Outcome(run, '\n'.join([f'{reason}; the end of {log}:', *lines[-_TAIL_LINES:]]))
 
@@ -173,9 +173,12 @@ def _signal(process: subprocess.Popen, number: int) -> None:
 
 
 def read_seconds(folder: Path) -> float | None:
-    """Read how long a run's processes took together; None where it was not noted."""
+    """Read how long a run's processes took together; None where it was not noted, or not whole."""
     file = folder / 'seconds.json'
-    return json.loads(file.read_text()) if file.is_file() else None
+    try:
+        return float(json.loads(file.read_text())) if file.is_file() else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _resume(run: Run) -> list[str]:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.fileio import load
-
 from cmdg_plugin.ablation.planning import Run
 from cmdg_plugin.ablation.running import read_seconds
 from cmdg_plugin.ablation.statistics import Estimate, estimate_difference, estimate_mean
+from cmdg_plugin.files.writing import open_whole_text
 
 _CSV_COLUMNS = (
     *('row', 'metric', 'seeds', 'mean', 'low', 'high'),
@@ -100,7 +99,7 @@ def format_markdown(lines: Sequence[Line]) -> str:
 
 def write_csv(lines: Sequence[Line], path: Path) -> None:
     """Write lines with unrounded numbers; what is not known is left empty."""
-    with path.open('w', encoding='utf-8', newline='') as file:
+    with open_whole_text(path, newline='') as file:
         writer = csv.writer(file)
         writer.writerow(_CSV_COLUMNS)
         for line in lines:
@@ -146,12 +145,12 @@ def _number(value: float, sign: str) -> str:
 
 
 def _score(run: Run, metric: str) -> float | None:
-    if not run.results_file.is_file():
+    scores = run.scores
+    if scores is None:
         return None
-    scores = load(run.results_file)['after']
     if metric not in scores:
         raise ValueError(f'{run.results_file} has no {metric}; it has {", ".join(scores)}. Choose with --metric.')
-    return float(scores[metric])
+    return scores[metric]
 
 
 def _seconds(run: Run) -> float | None:

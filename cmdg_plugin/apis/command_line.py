@@ -1,38 +1,35 @@
 """Command-line arguments that the training and test tools share, with mmpretrain's meanings."""
 
 import argparse
-import difflib
-import inspect
+import copy
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import print_log
 
-from cmdg_plugin.apis.option_names import resolve_names
-
-_VARIABLE_PREFIX = 'CMDG_'
-_READ_FROM_WITHIN = {
-    'auto_scale_lr': ('enable', 'base_batch_size'),
-    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
-}
-_READ_BY_RUNNER = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn')
+from cmdg_plugin.apis.config_reading import read_file
+from cmdg_plugin.apis.option_names import find_place
+from cmdg_plugin.apis.option_values import OptionText, read_value
+from cmdg_plugin.apis.read_settings import check_is_read
 
 
-class _OptionAction(DictAction):
-    """MMEngine's action, with a message for what is no `key=value`."""
+class _OptionAction(argparse.Action):
+    """Collects `key=value` as text: what it means depends on the config, which MMEngine's own action does not know."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
-        """Read the options; see the base class."""
+        """Add the options to those before."""
+        options = dict(getattr(namespace, self.dest, None) or {})
         for value in values:
-            if '=' not in value:
+            key, separator, text = value.partition('=')
+            if not key.strip(':') or not separator:
                 parser.error(f'{option} takes key=value, got {value}')
-        super().__call__(parser, namespace, values, option)
+            options[key] = OptionText(text)
+        setattr(namespace, self.dest, options)
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +37,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and pictures; default: work_dirs/CONFIG_NAME')
     parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
     add_config_options(parser)
+    parser.add_argument('--debug', action='store_true', help='show where in the code an error arose')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # torch.distributed.launch passes it; torchrun sets the environment variable instead.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -51,7 +49,8 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         '--cfg-options',
         nargs='+',
         action=_OptionAction,
-        help='settings laid over the config, as key=value; nested keys as a.b.0.c=value, lists as key="[a,b]"',
+        help='settings laid over the config, as key=value; nested keys as a.b.0.c=value, lists as key="[a,b]"; where a '
+        'string stands the value is that text, and key:=VALUE is a Python literal anywhere',
     )
 
 
@@ -59,29 +58,39 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """Read a config and lay options over it.
 
     An option without a dot is also given to the config files while they are read, as the environment variable CMDG_
-    followed by its name in capitals (`data_root=DIR` as CMDG_DATA_ROOT): files that ask for it, as
-    `'{{$CMDG_DATA_ROOT:data}}'`, compute other values from it, such as every path below the data root.
+    followed by its name in capitals (`data_root=DIR` as CMDG_DATA_ROOT): files that ask for it compute other values
+    from it, such as every path below the data root. An empty one counts as not given.
 
     Args:
         path: The config file.
         options: Values by dotted key, as `--cfg-options` gives them; an entry of a list is called by its position, its
-            `name` or its `type`.
+            `name` or its `type`. What is `OptionText` is read by what stands in its place.
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If an option is one that nothing reads, or names no entry of a list.
+        ValueError: If the config cannot be read, or an option is one that nothing reads, has no place in the config, or
+            a value of the wrong kind.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'No config at {path}; the ones that ship with the plugin are in configs/.')
-    options = dict(options or {})
-    with _in_environment(options) as variables:
-        config = Config.fromfile(path)
-    for name, variable in variables.items():
-        if variable in config.env_variables:
-            del options[name]
-    _check_options(options, config)
-    config.merge_from_dict(resolve_names(options, config.to_dict()))
-    return _unformatted(config)
+    options = options or {}
+    top = {name.rstrip(':'): str(value) for name, value in options.items() if '.' not in name}
+    config, used = read_file(path, top)
+    changes: dict[str, Any] = {}
+    view = _with_types(config, options)
+    for name, value in options.items():
+        if name.rstrip(':') in used:
+            continue
+        check_is_read(name.rstrip(':'), config)
+        place = find_place(name.rstrip(':'), view)
+        if isinstance(value, OptionText):
+            value = read_value(name, value, place)
+        _add_change(changes, place.path, value, config.to_dict())
+    try:
+        config.merge_from_dict(changes)
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ValueError(f'--cfg-options {" ".join(options)} cannot be laid over one another: {error}') from error
+    return config
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -129,52 +138,38 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
     return str(found[max(found)])
 
 
-def _check_options(options: Mapping[str, Any], config: Config) -> None:
-    """Refuse options that nothing reads, which would be accepted and ignored."""
-    from mmengine.runner import Runner  # here, so that a tool's -h answers at once
-
-    known = {*inspect.signature(Runner.__init__).parameters, *_READ_BY_RUNNER} - {'self', 'cfg'}
-    for name in options:
-        top = name.split('.')[0]
-        if top not in known and top not in config:
-            close = difflib.get_close_matches(top, [*known, *config], n=1)
-            hint = f'; did you mean {close[0]}?' if close else ''
-            raise ValueError(f'--cfg-options {name}: the config has no {top}{hint}')
-        if '.' not in name and top not in known:
-            raise ValueError(
-                f'--cfg-options {name}: the config computes other values from {name} while it is read, so a change '
-                'comes too late; set those values themselves, or change the file'
-            )
-        inner = name.split('.')[1] if '.' in name else None
-        if inner is not None and inner not in _READ_FROM_WITHIN.get(top, (inner,)):
-            raise ValueError(f'--cfg-options {name}: {top} has {", ".join(_READ_FROM_WITHIN[top])}, and no {inner}')
+def _with_types(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with the types that options change: what else is given must suit the new ones."""
+    view = copy.deepcopy(config.to_dict())
+    for name, value in options.items():
+        *path, last = name.split('.')
+        if last == 'type' and path:
+            node: Any = view
+            for part in find_place(name, view).path[:-1]:
+                node = node[int(part)] if isinstance(node, (list, tuple)) else node.setdefault(part, {})
+            node['type'] = str(value)
+    return view
 
 
-def _unformatted(config: Config) -> Config:
-    """Make a config write itself without yapf.
+def _add_change(changes: dict[str, Any], path: list[str], value: Any, config: dict[str, Any]) -> None:
+    """Add an option to those that MMEngine merges, which it cannot into tuples and single values of a list."""
+    node: Any = config
+    for depth, part in enumerate(path):
+        if isinstance(node, tuple) or (isinstance(node, list) and depth == len(path) - 1):
+            key = '.'.join(path[:depth])
+            changes[key] = _replace(changes.get(key, node), path[depth:], value)
+            return
+        inner = node if isinstance(node, dict) else dict(enumerate(node or ()))
+        node = inner.get(int(part) if isinstance(node, list) else part)
+    changes['.'.join(path)] = value
 
-    Yapf takes a third of a second each time, and MMEngine writes the config at the start and in every checkpoint.
-    """
-    return Config(
-        config.to_dict(),
-        cfg_text=config.text,
-        filename=config.filename,
-        env_variables=config.env_variables,
-        format_python_code=False,
-    )
 
-
-@contextmanager
-def _in_environment(options: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Context in which options without a dot are environment variables; gives each one's variable."""
-    variables = {name: _VARIABLE_PREFIX + name.upper() for name in options if '.' not in name}
-    before = {variable: os.environ.get(variable) for variable in variables.values()}
-    os.environ.update({variable: str(options[name]) for name, variable in variables.items()})
-    try:
-        yield variables
-    finally:
-        for variable, value in before.items():
-            if value is None:
-                del os.environ[variable]
-            else:
-                os.environ[variable] = value
+def _replace(node: Any, path: list[str], value: Any) -> Any:
+    """A copy of nested settings with one of them replaced."""
+    if not path:
+        return value
+    if isinstance(node, (list, tuple)):
+        entries = list(node)
+        entries[int(path[0])] = _replace(entries[int(path[0])], path[1:], value)
+        return type(node)(entries)
+    return {**(node or {}), path[0]: _replace((node or {}).get(path[0]), path[1:], value)}

@@ -9,14 +9,36 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from cmdg_plugin.apis.one_line_errors import OneLineErrors
+from cmdg_plugin.files.locking import hold
+
+
+@contextmanager
+def hold_work_dir(config: Config) -> Iterator[None]:
+    """Context in which no other training writes into a run's folder; the first process of a job holds it for all.
+
+    Args:
+        config: The run's config, with `work_dir` and `launcher`.
+
+    Raises:
+        InUse: If another process trains there.
+    """
+    from cmdg_plugin.engine.launching import is_first_process
+
+    if not is_first_process(config.launcher):
+        yield
+        return
+    Path(config.work_dir).mkdir(parents=True, exist_ok=True)
+    message = f'Another training runs in {config.work_dir}; wait for it, or give another --work-dir.'
+    with hold(Path(config.work_dir) / '.lock', message):
+        yield
+
 
 @contextmanager
 def exit_on_wrong_input() -> Iterator[None]:
     """Context that ends the program with one line where a file or a setting that the user named is wrong."""
-    try:
+    with OneLineErrors(sys.argv[0]):
         yield
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'{Path(sys.argv[0]).name}: {error}')
 
 
 def check_checkpoint(path: str | Path) -> None:

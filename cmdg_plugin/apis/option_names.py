@@ -1,53 +1,74 @@
-"""Options that call an entry of a list by its name instead of its position."""
+"""Where in a config an option's key leads: entries of lists by name, places that are there, places that may be made."""
 
-import difflib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cmdg_plugin.apis.known_arguments import list_arguments, suggest
+
+_OVERLAYS = ('optim_wrapper', 'train_dataloader')
 
 
-def resolve_names(options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace names of list entries in dotted keys by their positions.
-
-    `model.losses.bridging.part.weight` becomes `model.losses.bridging.0.weight` where `part` is the `name` of the first
-    loss term; `custom_hooks.DomainBridgingHook.batch_size` finds a hook by its `type`, and
-    `train_dataloader.dataset.sources.harbor.root` a source by its `domain`.
+class Place(NamedTuple):
+    """Where an option's value belongs.
 
     Args:
-        options: Values by dotted key; of two keys for one place the later counts.
-        config: The config that they are laid over.
+        path: Keys and positions that lead there.
+        holds: What stands there; None for nothing.
+        annotation: How what is built from its neighbors annotates it, where nothing stands there yet; None if unknown.
+    """
+
+    path: list[str]
+    holds: Any = None
+    annotation: Any = None
+
+
+def find_place(name: str, config: Mapping[str, Any]) -> Place:
+    """Find where an option belongs, or may be added.
+
+    Entries of lists go by position or by name: `model.losses.bridging.part.weight` finds a loss term by its `name`,
+    `train_dataloader.dataset.sources.harbor.root` a source by its `domain`, and
+    `custom_hooks.DomainBridgingHook.batch_size` a hook by its `type`.
+
+    Something new may be added where what is built from its neighbors takes an argument of that name; whatever is built
+    in a way that is not known refuses arguments that it does not take by itself.
+
+    Args:
+        name: The dotted key.
+        config: The config.
 
     Returns:
-        The options, every list entry by position; keys that leave the config are left as they are from there on.
+        The place.
 
     Raises:
-        ValueError: If a list has no entry of a name or at a position, or several of a name.
+        ValueError: If there is no such place, or a list has several entries of a name; says where the key leaves the
+            config, and what is nearest.
     """
-    return {'.'.join(_resolve(name, config)): value for name, value in options.items()}
+    resolved = _resolve(name, config)
+    node: Any = config
+    for depth, part in enumerate(resolved):
+        if _has(node, part):
+            node = _child(node, part)
+            continue
+        if len(resolved) == 1:
+            return Place(resolved)
+        before = resolved[:depth]
+        if len(before) == 3 and before[:2] == ['train_cfg', 'stages'] and part in _OVERLAYS and resolved[depth + 1 :]:
+            # A stage's settings are laid over the run's.
+            return Place(resolved, *find_place('.'.join(resolved[depth:]), config)[1:])
+        return Place(resolved, None, _check_addition(name, node, before, part, config))
+    return Place(resolved, node)
 
 
-def check_places(options: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuse options with no place in a config, which MMEngine would make one for.
-
-    A key of its own may be new where something is built from its neighbors, that is, beside a `type` or a `name`:
-    whatever is built refuses arguments that it does not take.
-
-    Args:
-        options: Values by dotted key.
-        config: The config that they are to be laid over.
-
-    Raises:
-        ValueError: If there is no such place; says where the key leaves the config.
-    """
-    for name in options:
-        node: Any = config
-        *path, last = _resolve(name, config)
-        for depth, part in enumerate(path):
-            inner = _child(node, part)
-            if inner is None:
-                raise ValueError(_no_place(name, node, '.'.join(path[:depth]), part))
-            node = inner
-        if path and not _has(node, last) and not (isinstance(node, Mapping) and {'type', 'name'} & set(node)):
-            raise ValueError(_no_place(name, node, '.'.join(path), last))
+def _check_addition(option: str, node: Any, place: list[str], part: str, config: Mapping[str, Any]) -> Any:
+    """Refuse a key that does not belong beside its neighbors; returns its annotation."""
+    if not isinstance(node, Mapping) or not place or suggest(part, node, cutoff=0.8):
+        raise ValueError(_no_place(option, node, '.'.join(place), part))
+    known = list_arguments(place, node, config.get('default_scope'))
+    if known is None and not {'type', 'name'} & set(node):
+        raise ValueError(_no_place(option, node, '.'.join(place), part))
+    if known is not None and part not in known:
+        raise ValueError(_no_place(option, {**node, **known}, '.'.join(place), part, 'takes'))
+    return None if known is None else known[part]
 
 
 def _resolve(name: str, config: Mapping[str, Any]) -> list[str]:
@@ -73,20 +94,21 @@ def _find(entries: Sequence[Any], wanted: str, option: str, place: str) -> int:
             return known.index(wanted)
     names = [str(e.get('name', e.get('domain', e.get('type')))) for e in entries if isinstance(e, Mapping)]
     raise ValueError(
-        f'Option {option}: {place} has no entry named {wanted}{_hint(wanted, names)}; it has '
+        f'Option {option}: {place} has no entry named {wanted}{suggest(wanted, names)}; it has '
         f'{", ".join(names) or "none with a name"}.'
     )
 
 
-def _no_place(option: str, node: Any, place: str, part: str) -> str:
-    known = [str(key) for key in (node if isinstance(node, Mapping) else range(len(node)) if _is_list(node) else ())]
-    has = f'it has {", ".join(known)}' if known else 'it has nothing inside'
-    return f'Option {option}: {place or "the config"} has no {part}{_hint(part, known)}; {has}.'
+def _no_place(option: str, node: Any, place: str, part: str, verb: str = 'has') -> str:
+    known = list(_keys(node))
+    has = f'it {verb} {", ".join(known)}' if known else 'it has nothing inside'
+    return f'Option {option}: {place or "the config"} has no {part}{suggest(part, known)}; {has}.'
 
 
-def _hint(wanted: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(wanted, known, n=1)
-    return f' (did you mean {close[0]}?)' if close else ''
+def _keys(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        return (str(key) for key in node)
+    return map(str, range(len(node))) if _is_list(node) else iter(())
 
 
 def _is_list(node: Any) -> bool:

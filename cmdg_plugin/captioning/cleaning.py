@@ -1,23 +1,48 @@
 """From what a model answered to one caption, or to the reason why it must be asked again."""
 
 import html
+import json
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from cmdg_plugin.captioning.foreign_text import (
+    find_debris,
+    has_code,
+    has_instructions,
+    has_turns,
+    is_refusal,
+    strip_template,
+)
 from cmdg_plugin.captioning.language import looks_english, split_words
+from cmdg_plugin.captioning.plain_text import drop_escape_codes, drop_invisible
 from cmdg_plugin.clip_length import ClipLength, split_sentences
 
-PROBLEMS = ('empty', 'refused', 'markup', 'not_english', 'repeated', 'too_short', 'too_long', 'cut_off')
-"""Why an answer may not be used; each has a correction in the prompts file."""
+PROBLEMS = (
+    'empty',
+    'refused',
+    'suspicious',
+    'markup',
+    'not_english',
+    'repeated',
+    'too_short',
+    'too_long',
+    'cut_off',
+)
+"""Why an answer may not be used; `suspicious` ones hold instructions, code, turns of a chat or the API key."""
 
 _FEWEST_WORDS = 3
 _MOST_CHARACTERS = 5000
+_MOST_PASSES = 5
 
-_THINKING = re.compile(r'<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)', re.DOTALL | re.IGNORECASE)
+_THINKING = re.compile(
+    r'\A.*</think(?:ing)?>|<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)'
+    r'|\A.*\u25c1/think\u25b7|\u25c1think\u25b7.*\Z',
+    re.DOTALL | re.IGNORECASE,
+)
 _FENCE = re.compile(r'```\w*')
-_TAG = re.compile(r'</?[a-zA-Z][^<>]{0,200}>|<\|[^<>]{0,50}\|>')
+_TAG = re.compile(r'</?[a-zA-Z][^<>]{0,200}>')
 _EMPHASIS = re.compile(r'(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1')
 _LINE_MARK = re.compile(r'^\s*(?:#{1,6}\s+|[-*\u2022>]\s+|\d{1,2}[.)]\s+)', re.MULTILINE)
 _LABEL = re.compile(
@@ -30,6 +55,11 @@ _OPENING = re.compile(
     r"|here(?:\s+is|\s+are|['\u2019]s)\b[^.:!\n]{0,60}\b(?:description|caption|sentence|answer|summary)s?\b[^.:!\n]{0,60}[.:!]\s*)",
     re.IGNORECASE,
 )
+_CLOSING = re.compile(
+    r'(?<=[.!?])\s+(?:let me know|i hope (?:this|that)|feel free to|please let me|would you like'
+    r'|is there anything|if you (?:need|have|want|would))\b.*\Z',
+    re.IGNORECASE | re.DOTALL,
+)
 _PLACE = (
     r'(?:the|this)\s+(?:(?:upper|middle|lower|top|bottom|central|cropped|given|provided)\s+)*'
     r'(?:(?:third|part|portion|half|section)\s+of\s+(?:the|this)\s+)?(?:image|picture|photo|photograph|frame)'
@@ -39,14 +69,6 @@ _PREAMBLE = re.compile(
     rf'|(?:in|from|within)\s+{_PLACE},?\s*(?:(?:we|you|i|one)\s+(?:can\s+)?see\s+)?)',
     re.IGNORECASE,
 )
-_REFUSAL = re.compile(
-    r'^(?:(?:i\W?m|i am|we are)\s+(?:very\s+|so\s+)?(?:sorry|unable|not able|afraid)|sorry\b|my apologies'
-    r'|i apologi[sz]e|unfortunately'
-    r'|i\s+(?:can\s?not|can\W?t|could\s?n\W?t|could not|do not|don\W?t|will not|won\W?t|must decline)\b'
-    r'|as an ai\b|it is not possible to|no person\b|there is no (?:person|image))',
-    re.IGNORECASE,
-)
-_LEFT_MARKUP = re.compile(r'[<>{}|\\^~`]|&#?\w+;|\[[^\]]*\]\(|https?://|\*\*|\ufffd')
 _REPEATED_WORDS = 3
 
 
@@ -75,39 +97,67 @@ def clean_caption(answer: str, length: ClipLength, complete: bool = True) -> Cle
         complete: Whether the model ended by itself; where not, the last half sentence is dropped.
 
     Returns:
-        The caption with what was changed, or the problem that remained.
+        The caption, which is left unchanged when cleaned again, with what was changed; or the problem that remained.
     """
-    fixes: list[str] = []
+    fixes: dict[str, None] = {}
     # A model that never stops must not make the checks slow.
-    text = unicodedata.normalize('NFC', answer[:_MOST_CHARACTERS])
+    text, complete = answer[:_MOST_CHARACTERS], complete and len(answer) <= _MOST_CHARACTERS
+    for _ in range(_MOST_PASSES):
+        cleaned, problem = _clean_once(text, length, complete, fixes)
+        if problem is not None:
+            return CleanCaption('', problem, tuple(fixes))
+        if cleaned == text:
+            return CleanCaption(text, None, tuple(fixes))
+        text, complete = cleaned, True
+    return CleanCaption('', 'markup', tuple(fixes))
+
+
+def _clean_once(text: str, length: ClipLength, complete: bool, fixes: dict[str, None]) -> tuple[str, str | None]:
+    for name, step in _STEPS_ON_LINES:
+        text = _apply(step, text, name, fixes)
+    if has_turns(text) or has_code(text):
+        return '', 'suspicious'
     for name, step in _STEPS:
-        changed = step(text)
-        if changed != text and name is not None:
-            fixes.append(name)
-        text = changed
-    if _REFUSAL.match(text):
-        return CleanCaption('', 'refused', tuple(fixes))
-    complete = complete and len(answer) <= _MOST_CHARACTERS
+        text = _apply(step, text, name, fixes)
+    # Before half a sentence is dropped, as that may be all there is, and before the first letter becomes a capital.
+    if has_turns(text) or has_instructions(text):
+        return '', 'suspicious'
+    if is_refusal(text):
+        return '', 'refused'
+    if split_words(text) and (problem := find_debris(text)):
+        return '', problem
     text = _end_with_sentence(text, complete, fixes)
     problem = _find_problem(text)
     if problem is None and not length.fits(text):
         text = length.shorten(text)
-        fixes.append('shortened')
+        fixes['shortened'] = None
         problem = None if text else 'too_long'
-    if problem == 'empty' and 'cut_off' in fixes:
-        problem = 'cut_off'
-    return CleanCaption('' if problem else text, problem, tuple(fixes))
+    return text, 'cut_off' if problem == 'empty' and 'cut_off' in fixes else problem
 
 
-def _drop_controls(text: str) -> str:
-    if text.isprintable():
+def _apply(step: Callable[[str], str], text: str, name: str | None, fixes: dict[str, None]) -> str:
+    changed = step(text)
+    if changed != text and name is not None:
+        fixes[name] = None
+    return changed
+
+
+def _unwrap(text: str) -> str:
+    """The one sentence that JSON holds, as in `["..."]` or `{"caption": "..."}`; anything else as it is."""
+    text = _FENCE.sub('', text).strip()
+    if text[:1] not in ('[', '{'):
         return text
-    return ''.join(char for char in text if char in '\n\t\r' or unicodedata.category(char) not in ('Cc', 'Cf', 'Co'))
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    while isinstance(value, list | dict) and len(value) == 1:
+        value = value[0] if isinstance(value, list) else next(iter(value.values()))
+    return value if isinstance(value, str) else text
 
 
 def _drop_markup(text: str) -> str:
-    text = html.unescape(_LINE_MARK.sub('', _FENCE.sub('', text)))
-    text = _TAG.sub('', text)
+    text = _TAG.sub('', _LINE_MARK.sub('', text))
     while (plain := _EMPHASIS.sub(r'\2', text)) != text:
         text = plain
     return text
@@ -133,13 +183,23 @@ def _drop_preambles(text: str) -> str:
 def _drop_repeated_sentences(text: str) -> str:
     kept: dict[str, str] = {}
     for sentence in split_sentences(text):
-        kept.setdefault(' '.join(split_words(sentence)) or sentence, sentence)
+        # Marks without a letter are not a sentence.
+        if words := ''.join(filter(str.isalnum, sentence)).casefold():
+            kept.setdefault(words, sentence)
     return ' '.join(kept.values())
 
 
-_STEPS: tuple[tuple[str | None, Callable[[str], str]], ...] = (
+_Steps = tuple[tuple[str | None, Callable[[str], str]], ...]
+_STEPS_ON_LINES: _Steps = (
     ('thinking', lambda text: _THINKING.sub('', text)),
-    (None, _drop_controls),
+    (None, str.strip),
+    ('markup', _unwrap),
+    ('markup', html.unescape),
+    ('markup', drop_escape_codes),
+    (None, drop_invisible),
+    ('markup', strip_template),
+)
+_STEPS: _Steps = (
     (None, str.strip),
     ('markup', _drop_markup),
     (None, str.strip),
@@ -147,30 +207,28 @@ _STEPS: tuple[tuple[str | None, Callable[[str], str]], ...] = (
     (None, lambda text: ' '.join(text.split())),
     ('quotes', _drop_quotes),
     ('preamble', _drop_preambles),
+    ('preamble', lambda text: _CLOSING.sub('', text)),
     ('repeated', _drop_repeated_sentences),
 )
 
 
-def _end_with_sentence(text: str, complete: bool, fixes: list[str]) -> str:
+def _end_with_sentence(text: str, complete: bool, fixes: dict[str, None]) -> str:
     if not complete:
         sentences = split_sentences(text)
         if sentences and not sentences[-1].rstrip('"\')').endswith(('.', '!', '?')):
-            fixes.append('cut_off')
+            fixes['cut_off'] = None
             text = ' '.join(sentences[:-1])
+    text = text.rstrip(' ,;:-')
     if not text:
         return text
     text = text[0].upper() + text[1:]
-    if text[-1].isalnum():
-        return f'{text}.'
-    return f'{text[:-1].rstrip()}.' if text[-1] in ',;:-' else text
+    return f'{text}.' if text[-1].isalnum() else text
 
 
 def _find_problem(text: str) -> str | None:
     words = split_words(text)
     if not words:
         return 'empty'
-    if _LEFT_MARKUP.search(text):
-        return 'markup'
     if not looks_english(text):
         return 'not_english'
     if _has_loop(words):

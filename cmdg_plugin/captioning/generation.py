@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -10,8 +11,7 @@ from mmengine.logging import MMLogger
 from cmdg_plugin.captioning.backends.base import CaptionBackend
 from cmdg_plugin.captioning.interruption import run_until_stopped
 from cmdg_plugin.captioning.journal import Journal, read_entries
-from cmdg_plugin.captioning.locking import lock_output, prepare_output
-from cmdg_plugin.captioning.output import RunSummary, finish_outputs, journal_path
+from cmdg_plugin.captioning.output import RunSummary, finish_outputs, journal_path, lock_output, prepare_output
 from cmdg_plugin.captioning.progress_bar import caption_bar
 from cmdg_plugin.captioning.prompts import PromptBook
 from cmdg_plugin.captioning.runner import CaptionRunner, Entry
@@ -21,6 +21,7 @@ from cmdg_plugin.captioning.worklist import WorkList, list_images
 from cmdg_plugin.datasets.index_files import default_image_root
 
 _TRIED = 100
+_MOST_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class CaptionJob:
         attempts: How often a sentence is asked for in all, before it fails for good.
         fsync_seconds: The longest time between forced writes of the journal.
         retry_failed: Ask again for sentences that failed for good in an earlier run.
+
+    Raises:
+        ValueError: If a number is outside its range.
     """
 
     source: Path
@@ -44,6 +48,12 @@ class CaptionJob:
     attempts: int = 3
     fsync_seconds: float = 1.0
     retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.attempts <= _MOST_ATTEMPTS:
+            raise ValueError(f'attempts must be from 1 to {_MOST_ATTEMPTS}, got {self.attempts}')
+        if not 0 <= self.fsync_seconds < inf:
+            raise ValueError(f'fsync_seconds must be at least 0, got {self.fsync_seconds}')
 
 
 def generate_captions(
@@ -63,7 +73,7 @@ def generate_captions(
     Raises:
         FileNotFoundError: If there is no such source, or none of the first images to caption is there.
         ValueError: If there is nothing to caption, or the output belongs to something else.
-        OutputInUse: If another run writes to the same output.
+        InUse: If another run writes to the same output.
         BackendUnavailable: If the backend gives up; what was finished is on disk.
         KeyboardInterrupt: If the run is interrupted or terminated; the same.
     """

@@ -8,10 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cmdg_plugin.regions import CAPTION_FILE_ORDER
+from mmengine.logging import MMLogger
+
+from cmdg_plugin.captioning.journal_lines import LONGEST_LINE, parse_entry, parse_object
+from cmdg_plugin.files.writing import sync_folder
 
 FORMAT = 1
 """Version of the journal's lines."""
+
+_NAMED = 5
 
 
 class Journal:
@@ -85,15 +90,6 @@ class Journal:
         self.close()
 
 
-def sync_folder(folder: Path) -> None:
-    """Force a folder to the disk: the names of its files are kept apart from their contents."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings that a journal was begun with.
 
@@ -101,28 +97,52 @@ def read_settings(path: Path) -> dict[str, Any]:
         ValueError: If the file is no journal of this format.
     """
     with path.open('rb') as file:
-        header = _parse(file.readline(), path, 0)
+        line = file.readline(LONGEST_LINE)
+    try:
+        header = parse_object(line)
+    except ValueError as error:
+        raise ValueError(f'the first line of {path} is damaged: {error}; give another --out to start afresh') from None
     if header.get('journal') != FORMAT or not isinstance(header.get('settings'), dict):
         raise ValueError(f'{path} is no captioning journal of format {FORMAT}; its first line is not the header')
     return header['settings']
 
 
 def read_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Go through a journal's entries behind the header, with the position each starts at; half a last line is left out.
+    """Go through a journal's entries after the header, with the position each starts at.
 
-    Raises:
-        ValueError: If a whole line is damaged.
+    Half a last line is left out. So are lines that are not as this tool writes them; at the end, one warning counts
+    them and names the first few.
     """
+    wrong: list[str] = []
+    count = 0
+    for number, position, line in _lines(path):
+        try:
+            yield position, parse_entry(line)
+        except ValueError as error:
+            count += 1
+            if count <= _NAMED:
+                wrong.append(f'line {number} (byte {position}): {error}')
+    if count:
+        more = f'; and {count - _NAMED} more' if count > _NAMED else ''
+        MMLogger.get_current_instance().warning(
+            f'{count} lines of {path} are damaged and left out, so what they were about is asked again unless another '
+            f'line holds it: {"; ".join(wrong)}{more}'
+        )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Number, position and content of each whole line after the first; of one that is too long, the beginning."""
     with path.open('rb') as file:
-        position = len(file.readline())
-        for line in file:
-            if not line.endswith(b'\n'):
-                return
-            entry = _parse(line, path, position)
-            if entry.get('region') not in CAPTION_FILE_ORDER or not isinstance(entry.get('path'), str):
-                raise ValueError(f'{path} is damaged at byte {position}: {line[:60]!r} names no image and region')
-            yield position, entry
+        number = position = 0
+        while (line := file.readline(LONGEST_LINE)).endswith(b'\n') or len(line) == LONGEST_LINE:
+            number, start, beginning = number + 1, position, line
+            while not line.endswith(b'\n'):
+                position += len(line)
+                if not (line := file.readline(LONGEST_LINE)):
+                    return
             position += len(line)
+            if number > 1:
+                yield number, start, beginning
 
 
 def read_entry(path_descriptor: int, position: int) -> dict[str, Any]:
@@ -134,16 +154,6 @@ def read_entry(path_descriptor: int, position: int) -> dict[str, Any]:
             raise ValueError(f'the journal ends before position {position}; it was changed while being read')
         data += chunk
     return json.loads(data[: data.index(b'\n')])
-
-
-def _parse(line: bytes, path: Path, position: int) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f'{path} is damaged at byte {position}: {line[:60]!r} is no JSON ({error})') from error
-    if not isinstance(entry, dict):
-        raise ValueError(f'{path} is damaged at byte {position}: expected an object, got {line[:60]!r}')
-    return entry
 
 
 def _end_of_whole_lines(path: Path) -> int:

@@ -4,8 +4,14 @@ from glob import escape
 from pathlib import Path
 
 from cmdg_plugin.captioning.journal import read_entries, read_entry, read_settings
-from cmdg_plugin.captioning.locking import lock_output, prepare_output
-from cmdg_plugin.captioning.output import RunSummary, finish_outputs, journal_path, opened
+from cmdg_plugin.captioning.output import (
+    RunSummary,
+    finish_outputs,
+    journal_path,
+    lock_output,
+    opened,
+    prepare_output,
+)
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import WorkList, list_images
 
@@ -26,7 +32,7 @@ def merge_shards(source: Path, out: Path, journals: list[Path]) -> RunSummary:
     Raises:
         FileNotFoundError: If there are no such images or journals.
         ValueError: If settings differ, sentences are missing or have two captions.
-        OutputInUse: If another run writes to the same output.
+        InUse: If another run writes to the same output.
     """
     out = prepare_output(out)
     journals = journals or sorted(out.parent.glob(f'{escape(out.stem)}.*-of-*.journal.jsonl'))

@@ -4,16 +4,19 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any, TextIO
 
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.captioning.journal import read_entry, sync_folder
+from cmdg_plugin.captioning.journal import read_entry
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import ItemState, WorkList
+from cmdg_plugin.files.locking import hold
+from cmdg_plugin.files.writing import open_whole_text, write_whole
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 
@@ -44,6 +47,32 @@ class RunSummary:
             'asked_again': dict(self.asked_again.most_common()),
             'fixed': dict(self.fixed.most_common()),
         }
+
+
+def prepare_output(out: Path) -> Path:
+    """Make the folder of an output.
+
+    Raises:
+        ValueError: If it is to be no JSON file.
+    """
+    if out.suffix != '.json':
+        raise ValueError(f'the output must be a .json file, got {out}')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+@contextmanager
+def lock_output(out: Path) -> Iterator[None]:
+    """Hold an output; the lock goes with the process, however it ends. What killed runs left half written is removed.
+
+    Raises:
+        InUse: If another run holds it.
+    """
+    with hold(f'{out}.lock', f'another run writes to {out}; wait for it, or give another --out'):
+        for path in (out, failed_path(out), summary_path(out)):
+            for left in path.parent.glob(f'{escape(path.name)}.*.unfinished'):
+                left.unlink(missing_ok=True)
+        yield
 
 
 def journal_path(out: Path) -> Path:
@@ -88,8 +117,8 @@ def write_outputs(out: Path, worklist: WorkList, descriptors: list[int], setting
             else:
                 summary.captioned += 1
                 captions.add({**record, **facts})
-    with atomic_write(summary_path(out)) as file:
-        json.dump({**summary.as_dict(), 'settings': settings.as_dict()}, file, indent=2)
+    counts = {**summary.as_dict(), 'settings': settings.as_dict()}
+    write_whole(summary_path(out), json.dumps(counts, indent=2))
     return summary
 
 
@@ -156,24 +185,7 @@ class _ListWriter:
 
 @contextmanager
 def _atomic_list(path: Path) -> Iterator[_ListWriter]:
-    with atomic_write(path) as file:
+    with open_whole_text(path) as file:
         file.write('[')
         yield _ListWriter(file)
         file.write('\n]\n')
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[TextIO]:
-    """Open a text file that takes its name only when it is complete and on the disk."""
-    part = path.with_name(f'{path.name}.part')
-    try:
-        with part.open('w', encoding='utf-8') as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)

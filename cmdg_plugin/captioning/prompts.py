@@ -62,16 +62,24 @@ def load_prompts(path: Path = DEFAULT_PROMPTS) -> PromptBook:
     content = path.read_bytes()
     try:
         book = yaml.safe_load(content)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f'{path} is no YAML file: {error}') from error
     version = _entry(book, path, 'version')
-    corrections = {problem: _sentence(book, path, 'corrections', problem) for problem in PROBLEMS}
+    corrections = {problem: _correction(book, path, problem) for problem in PROBLEMS}
     return PromptBook(
         version=f'{version}-{hashlib.sha256(content).hexdigest()[:8]}',
         system=_sentence(book, path, 'system'),
         questions={view: _questions(book, path, view) for view in VIEWS},
         corrections=corrections,
     )
+
+
+def _correction(book: Any, path: Path, problem: str) -> str:
+    # Prompts files that are older than this problem have no words of their own for it.
+    corrections = _entry(book, path, 'corrections')
+    if problem == 'suspicious' and isinstance(corrections, dict) and problem not in corrections:
+        problem = 'markup'
+    return _sentence(book, path, 'corrections', problem)
 
 
 def _questions(book: Any, path: Path, view: str) -> dict[str, tuple[str, ...]]:

@@ -14,9 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from cmdg_plugin.captioning.caption_statistics import CaptionStatistics, describe_captions
 from cmdg_plugin.captioning.images import UnreadableImage, load_view
 from cmdg_plugin.captioning.items import iterate_items
-from cmdg_plugin.captioning.output import atomic_write
 from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 _TEMPLATE = 'report.html'
@@ -125,11 +125,9 @@ def write_report(reports: Sequence[FileReport], out: Path) -> Path:
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     page = environment.get_template(_TEMPLATE).render(reports=reports, regions=CAPTION_FILE_ORDER)
-    with atomic_write(out) as file:
-        file.write(page)
+    write_whole(out, page)
     numbers = out.with_suffix('.json')
-    with atomic_write(numbers) as file:
-        json.dump([report.as_dict() for report in reports], file, indent=2, ensure_ascii=False)
+    write_whole(numbers, json.dumps([report.as_dict() for report in reports], indent=2, ensure_ascii=False))
     return numbers
 
 

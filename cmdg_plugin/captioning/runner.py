@@ -15,6 +15,8 @@ from cmdg_plugin.captioning.backends.base import (
 from cmdg_plugin.captioning.cleaning import clean_caption
 from cmdg_plugin.captioning.images import UnreadableImage
 from cmdg_plugin.captioning.items import CaptionItem
+from cmdg_plugin.captioning.leaks import holds_secret
+from cmdg_plugin.captioning.plain_text import one_line
 from cmdg_plugin.captioning.prompts import PromptBook
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.clip_length import ClipLength
@@ -102,14 +104,17 @@ class CaptionRunner:
             try:
                 answer = await self._backend.answer(request)
             except UnreadableImage as error:
-                return {**entry, 'failure': f'unreadable image: {error}', 'unreadable': True}
+                return {**entry, 'failure': one_line(f'unreadable image: {error}'), 'unreadable': True}
             except RequestFailed as error:
-                return {**entry, 'failure': str(error), **_if_any(problems=problems)}
+                return {**entry, 'failure': one_line(str(error)) or 'no reason given', **_if_any(problems=problems)}
             # In a thread, the tokenizer would hold the interpreter just the same.
             clean = clean_caption(answer.text, self._length, answer.complete)
-            if clean.problem is None:
+            secrets = self._backend.secrets
+            leaked = holds_secret(answer.text, secrets) or holds_secret(clean.text, secrets)
+            problem = 'suspicious' if leaked else clean.problem
+            if problem is None:
                 return {**entry, 'caption': clean.text, **_if_any(fixes=list(clean.fixes), problems=problems)}
-            problems.append(clean.problem)
+            problems.append(problem)
         return {**entry, 'failure': f'no usable answer: {", ".join(problems)}', 'problems': problems}
 
     def _request(self, item: CaptionItem, region: str, attempt: int, problem: str | None) -> CaptionRequest:

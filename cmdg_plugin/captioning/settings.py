@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from cmdg_plugin.captioning.plain_text import is_text
+
 VIEWS = ('whole', 'crop')
 """How a third is shown: the whole image with the third named, or the third cut out."""
 
@@ -37,6 +39,16 @@ class CaptionSettings:
     max_tokens: int = 120
 
     def __post_init__(self) -> None:
+        for name in ('model', 'prompt_version', 'view', 'wording'):
+            value = getattr(self, name)
+            if value != '' and not is_text(value):
+                raise ValueError(f'{name} must be text, got {ascii(value)[:60]}')
+        for name in ('seed', 'max_tokens'):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
+                raise ValueError(f'{name} must be a whole number of at most 64 bits, got a {type(value).__name__}')
+        if not isinstance(self.temperature, int | float) or isinstance(self.temperature, bool):
+            raise ValueError(f'temperature must be a number, got {self.temperature!r}')
         if not self.model:
             raise ValueError('no model named; give the name that the server or the hub knows it by')
         for value, known, name in ((self.view, VIEWS, 'view'), (self.wording, WORDINGS, 'wording')):

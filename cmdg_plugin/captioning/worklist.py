@@ -14,6 +14,7 @@ from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 _BATCH = 1000
+_LONGEST_PATH = 4096
 _REGION_COLUMNS = ', '.join(f'at_{region} INTEGER' for region in CAPTION_FILE_ORDER)
 _REGION_NAMES = ', '.join(f'at_{region}' for region in CAPTION_FILE_ORDER)
 
@@ -78,11 +79,12 @@ class WorkList:
             How many were named before.
 
         Raises:
-            ValueError: If two records of one path name different identities or cameras.
+            ValueError: If two records of one path name different identities or cameras, or a value is out of range.
         """
         known = 0
         insert = 'INSERT OR IGNORE INTO items (file_path, identity, camera, split) VALUES (?, ?, ?, ?)'
         for item in items:
+            _check_range(item)
             row = (item.file_path, item.identity, item.camera, item.split)
             if self._database.execute(insert, row).rowcount == 0:
                 self._check_same(item)
@@ -150,6 +152,25 @@ class WorkList:
     def first_missing(self, limit: int) -> list[str]:
         """The first few sentences without an answer, as `path (region)`."""
         return [f'{item.file_path} ({region})' for item, region in islice(self.missing(), limit)]
+
+
+def _check_range(item: CaptionItem) -> None:
+    for name, value in (('identity', item.identity), ('camera', item.camera)):
+        if value is not None and not -(2**63) <= value < 2**63:
+            # Python does not write out numbers of thousands of digits.
+            raise ValueError(
+                f'{item.file_path[:200]!r}: its {name} is a number of {value.bit_length()} bits; expected one from '
+                '-2**63 to 2**63 - 1'
+            )
+    try:
+        size = len(item.file_path.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f'the path {item.file_path[:200]!r} holds surrogates, so no caption file can hold it ({error.reason}); '
+            'rename the file'
+        ) from None
+    if size > _LONGEST_PATH:
+        raise ValueError(f'expected a path of at most {_LONGEST_PATH} bytes, got {size}: {item.file_path[:200]!r}...')
 
 
 def _decode(code: int | None) -> tuple[int, int, bool] | None:

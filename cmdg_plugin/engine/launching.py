@@ -1,10 +1,21 @@
-"""Joining the processes of a distributed job that runs without GPUs."""
+"""The processes of a distributed job: joined where they run without GPUs, and told apart."""
 
 import os
 
 import torch
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
+
+_SET_BY = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+_STARTED_BY = {
+    'pytorch': 'torchrun started, and this is none of them: start with `bash tools/dist_train.sh CONFIG NUM_GPUS`',
+    'slurm': 'srun started, and this is none of them: start with `bash tools/slurm_train.sh PARTITION JOB CONFIG`',
+    'mpi': 'mpirun started, and this is none of them: start with `mpirun -n NUM_GPUS python tools/train.py CONFIG`',
+}
 
 
 def join_processes(launcher: str) -> None:
@@ -17,12 +28,23 @@ def join_processes(launcher: str) -> None:
         launcher: The launcher of the command line.
 
     Raises:
-        RuntimeError: If torchrun did not start this process.
+        RuntimeError: If the launcher did not start this process, or needs GPUs and there are none.
     """
-    if launcher == 'pytorch' and 'RANK' not in os.environ:
+    if launcher == 'none':
+        return
+    missing = [name for name in _SET_BY[launcher] if name not in os.environ]
+    if missing:
         raise RuntimeError(
-            '--launcher pytorch joins processes that torchrun started, and this is none of them: start with '
-            '`bash tools/dist_train.sh CONFIG NUM_GPUS`, or leave --launcher out.'
+            f'--launcher {launcher} joins processes that {_STARTED_BY[launcher]}, or leave --launcher out '
+            f'(not set: {", ".join(missing)}).'
         )
-    if launcher == 'pytorch' and get_device() == 'cpu' and not is_distributed():
-        torch.distributed.init_process_group('gloo')
+    if get_device() != 'cpu' or is_distributed():
+        return
+    if launcher != 'pytorch':
+        raise RuntimeError(f'--launcher {launcher} needs a GPU for each process, and this one sees none.')
+    torch.distributed.init_process_group('gloo')
+
+
+def is_first_process(launcher: str) -> bool:
+    """Whether this is the only process of a job, or the one of rank 0; known before the processes are joined."""
+    return launcher == 'none' or int(os.environ[_SET_BY[launcher][0]]) == 0

@@ -4,6 +4,17 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_PER_PARAMETER = ('requires_grad=False', 'paramwise_options')
+_NOT_FOR_THE_CONSOLE = (
+    *_PER_PARAMETER,
+    'System environment:',
+    'Config:\n',
+    'Hooks will be executed in the following order:',
+    'Distributed training is not used, all SyncBatchNorm',
+    '"FileClient" will be deprecated',
+    'Exp name: ',
+)
+
 
 @contextmanager
 def stage_name_in_log(logger: logging.Logger, current_stage: Callable[[], str]) -> Iterator[None]:
@@ -31,8 +42,7 @@ def without_lines_per_parameter(logger: logging.Logger) -> Iterator[None]:
 
     In a staged run most parameters are frozen at any time; a line for each, at each stage, buries the rest of the log.
     """
-    noise = ('requires_grad=False', 'paramwise_options')
-    with _filtered(logger, lambda record: not any(text in record.getMessage() for text in noise)):
+    with _filtered(logger, lambda record: not any(text in record.getMessage() for text in _PER_PARAMETER)):
         yield
 
 
@@ -58,3 +68,20 @@ def _filtered(logger: logging.Logger, accept: Callable[[logging.LogRecord], bool
         yield
     finally:
         logger.removeFilter(accept)
+
+
+def show_less_on_console(logger: logging.Logger) -> None:
+    """Keep what MMEngine lists before a run (environment, config, hooks) off the console; it stays in the log file.
+
+    At level DEBUG the console shows all of it.
+
+    Args:
+        logger: The run's logger.
+    """
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.FileHandler) and handler.level > logging.DEBUG:
+            handler.addFilter(_is_for_the_console)
+
+
+def _is_for_the_console(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or not any(text in record.getMessage() for text in _NOT_FOR_THE_CONSOLE)

@@ -1,10 +1,15 @@
 """Whether a run can go on from a checkpoint as if nothing had happened."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 
+from cmdg_plugin.checkpoints.stored_config import parse_stored_config
+from cmdg_plugin.engine.changed_settings import compare_settings
 from cmdg_plugin.engine.stages import Stage
 
 
@@ -57,6 +62,34 @@ def check_resume(checkpoint: Mapping[str, Any], stages: Sequence[Stage], fingerp
             'bank belong to the people and images in their order: resume with the same sources and splits, or start '
             'from the weights alone with load_from.'
         )
+
+
+def say_changes(checkpoint: Mapping[str, Any], now: Mapping[str, Any], origin: str) -> None:
+    """Say in the log, a line each, what a run changes of the one that it goes on from.
+
+    Args:
+        checkpoint: What the file holds.
+        now: Settings of this run.
+        origin: The checkpoint's file, for what to do.
+
+    Raises:
+        ValueError: If the run cannot go on with a change, such as another seed.
+    """
+    meta = checkpoint['meta']
+    try:
+        before = parse_stored_config(dict(checkpoint), origin)
+    except ValueError:
+        before = None
+    position = meta.get('stage_position') or {'stage': None, 'stages': []}
+    names = [name for name, _ in position['stages']]
+    stage = names.index(position['stage']) if position['stage'] in names else 0
+    changes = compare_settings(
+        before, now, meta.get('world_size'), get_world_size(), stage=stage, checkpoint=str(origin)
+    )
+    if changes.refused:
+        raise ValueError('\n'.join(changes.refused))
+    for line in changes.said:
+        print_log(line, logger='current', level=logging.WARNING)
 
 
 def check_optimizer(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> None:

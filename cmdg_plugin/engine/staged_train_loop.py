@@ -17,7 +17,7 @@ from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
-from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position
+from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position, say_changes
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
@@ -115,6 +115,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         resumes = bool(self.runner.cfg.get('resume'))
         if resumes:
             check_resume(checkpoint, self.stages, self.dataset.metainfo.get('fingerprints', {}))
+            say_changes(checkpoint, self.runner.cfg.to_dict(), self.runner.cfg.get('load_from'))
         meta = checkpoint.get('meta', {})
         self._loaded_position = meta.get('stage_position')
         epochs_done = meta.get('epoch', 0)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
@@ -27,7 +27,16 @@ def hold(lock_file: str | os.PathLike[str], message: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InUse(message) from None
+    held = lock._context.lock_file_fd
+    if held is not None and hasattr(os, 'register_at_fork'):
+        # Otherwise workers of a dataloader would hold it for seconds after the process that forked them was killed.
+        os.register_at_fork(after_in_child=lambda: _close(held) if lock.is_locked else None)
     try:
         yield
     finally:
         lock.release()
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):
+        os.close(descriptor)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from mmengine.logging import print_log
 
+from cmdg_plugin.files.writing import open_whole_bytes
 from cmdg_plugin.visualization.training_log import Series, StageSpan, TrainingLog, read_training_log
 
 _PALETTE = [*TABLEAU_COLORS.values(), 'gold', 'navy', 'teal', 'tan', 'crimson', 'darkgreen']
@@ -39,8 +40,8 @@ def draw_curves(files: str | Path | Sequence[str | Path], out: str | Path) -> Pa
         print_log(f'No losses or scores to draw in {files}.', logger='current', level=logging.WARNING)
         return None
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    with open_whole_bytes(out) as file:
+        figure.savefig(file, dpi=110, format=out.suffix.lstrip('.') or 'png')
     return out
 
 

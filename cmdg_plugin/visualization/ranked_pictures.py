@@ -8,11 +8,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.files.images import read_image
+from cmdg_plugin.files.writing import open_whole_bytes
 from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.visualization.canvas import FAINT, INK, MAT, PAPER, fit_image
 from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 
 _MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
+# File systems take 255 bytes, some 143, and an ending and a number stand there, too.
+_LONGEST_TARGET, _LONGEST_STEM, _CUT = 40, 80, '...'
 _QUERY, _RIGHT, _WRONG = '#2f5d9b', '#1a7f37', '#c62828'
 
 
@@ -74,6 +77,8 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
 def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> list[Path]:
     """Write a PNG per query, named `<target>_<number>_<query file>.png`; `worst_` or `best_` follows the number.
 
+    Long names are shortened in the middle.
+
     Args:
         queries: What to draw.
         folder: Where to write; made if it is missing.
@@ -85,12 +90,27 @@ def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> l
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number, query in enumerate(queries, start=1):
-        chosen_as = query.chosen_as and f'{query.chosen_as}_'
-        name = f'{query.target}_{number:02d}_{chosen_as}{PurePath(query.query_path).stem}'
-        file = folder / (re.sub(r'[^\w.-]+', '-', name) + '.png')
-        draw_ranked_query(query).save(file)
+        file = folder / (_name(query, number) + '.png')
+        with open_whole_bytes(file) as out:
+            draw_ranked_query(query).save(out, format='PNG')
         files.append(file)
     return files
+
+
+def _name(query: RankedQuery, number: int) -> str:
+    """Name of a query's picture; the number keeps those of one target apart, however alike their files are named."""
+    target, stem = (re.sub(r'[^\w.-]+', '-', text) for text in (query.target, PurePath(query.query_path).stem))
+    chosen_as = query.chosen_as and f'{query.chosen_as}_'
+    return f'{_shorten(target, _LONGEST_TARGET)}_{number:02d}_{chosen_as}{_shorten(stem, _LONGEST_STEM)}'
+
+
+def _shorten(text: str, limit: int) -> str:
+    """Cut the middle out of a text that takes more bytes than a name may; what is cut mid-character goes with it."""
+    encoded = text.encode('utf-8', errors='replace')
+    if len(encoded) <= limit:
+        return encoded.decode('utf-8')
+    half = (limit - len(_CUT)) // 2
+    return f'{encoded[:half].decode("utf-8", "ignore")}{_CUT}{encoded[-half:].decode("utf-8", "ignore")}'
 
 
 def _heading(query: RankedQuery) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ class TrainingLog:
 def read_training_log(files: str | Path | Sequence[str | Path]) -> TrainingLog:
     """Read `vis_data/scalars.json`, or several of a run that was resumed.
 
-    Scores stand at the iteration trained last before them. Where a resumed run repeats iterations, the later count.
+    Scores stand at the iteration trained last before them. What a file holds from the iteration on at which the next
+    one begins was trained again, and counts as the next one has it.
 
     Args:
         files: One file or several in the order of the runs; one JSON object per line.
@@ -59,11 +60,15 @@ def read_training_log(files: str | Path | Sequence[str | Path]) -> TrainingLog:
     scores: dict[str, dict[str, dict[int, float]]] = {}
     stages: dict[int, tuple[str, int | None]] = {}
     iteration = 0
-    for record in _records([files] if isinstance(files, (str, Path)) else files):
+    number = -1
+    for source, record in _records([files] if isinstance(files, (str, Path)) else files):
         values = {key: value for key, value in record.items() if isinstance(value, (int, float))}
         lost = {key: value for key, value in values.items() if key.rpartition('/')[2].startswith('loss')}
         if lost:
             iteration = int(record.get('step', iteration))
+            if source != number:
+                number = source
+                _forget_from(iteration, [*losses.values(), *rates.values(), stages, *_series_of(scores)])
             epoch = record.get('epoch')
             stages[iteration] = (next(iter(lost)).rpartition('/')[0], None if epoch is None else int(epoch))
             for key, value in lost.items():
@@ -83,8 +88,19 @@ def read_training_log(files: str | Path | Sequence[str | Path]) -> TrainingLog:
     )
 
 
-def _records(files: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
-    for file in map(Path, files):
+def _forget_from(iteration: int, series: Iterable[dict[int, Any]]) -> None:
+    for points in series:
+        for later in [step for step in points if step >= iteration]:
+            del points[later]
+
+
+def _series_of(scores: dict[str, dict[str, dict[int, float]]]) -> Iterator[dict[int, float]]:
+    return (points for targets in scores.values() for points in targets.values())
+
+
+def _records(files: Sequence[str | Path]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line with the number of its file."""
+    for source, file in enumerate(map(Path, files)):
         if not file.is_file():
             raise FileNotFoundError(
                 f'No training log at {file}; MMEngine writes vis_data/scalars.json in a work folder.'
@@ -98,11 +114,11 @@ def _records(files: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
                 raise ValueError(f'{file}, line {number} is no JSON: {error}') from error
             if not isinstance(record, dict):
                 raise ValueError(f'{file}, line {number} must be a JSON object, got {type(record).__name__}.')
-            yield record
+            yield source, record
 
 
 def _sorted(series: dict[str, dict[int, float]]) -> Series:
-    return {name: sorted(points.items()) for name, points in series.items()}
+    return {name: sorted(points.items()) for name, points in series.items() if points}
 
 
 def _spans(stages: dict[int, tuple[str, int | None]]) -> list[StageSpan]:

@@ -5,7 +5,8 @@ python tools/train.py configs/cmdg/cmdg_toy-vit_own-data.py --cfg-options data_r
 
 # What this file does not say, this config says, which lies in the installed package: a copy finds it from anywhere.
 _base_ = f'{__import__("cmdg_plugin").__path__[0]}/.mim/configs/cmdg/cmdg_toy-vit_islands.py'
-data_root = '{{$CMDG_DATA_ROOT:data}}'
+# From the environment, in one expression: MMEngine lets a config import nothing.
+data_root = __import__('os').environ.get('CMDG_DATA_ROOT') or 'data'
 
 # One entry a site whose people are nobody of the other sites: a folder, or an index (.csv, .json, .jsonl).
 sources = [

@@ -5,7 +5,8 @@ python tools/train.py configs/cmdg/cmdg_vit-base-p16_256x128_p1.py --cfg-options
 
 _base_ = ['./cmdg_vit-base-p16_p1.py']
 
-image_size = '{{$CMDG_IMAGE_SIZE:256x128}}'
+# From the environment, in one expression: MMEngine lets a config import nothing.
+image_size = __import__('os').environ.get('CMDG_IMAGE_SIZE') or '256x128'
 height, width = (int(side) for side in (image_size.split('x') * 2)[:2])
 train_pipeline, plain_pipeline = _base_.train_pipeline, _base_.plain_pipeline
 train_pipeline[1].scale = plain_pipeline[1].scale = (width, height)

@@ -65,7 +65,7 @@ def test_a_missing_config_is_named_with_its_row():
 
 def test_a_broken_config_is_named_with_its_row(tmp_path: Path):
     (tmp_path / 'broken.json').write_text('{')
-    with pytest.raises(ValueError, match=r"row 'x': Expecting property name"):
+    with pytest.raises(ValueError, match=r"row 'x': .*Expecting property name"):
         plan(Row('x', config=str(tmp_path / 'broken.json')))
 
 
@@ -145,14 +145,14 @@ def test_a_run_that_was_begun_with_other_settings_is_refused(tmp_path: Path):
     (before,) = plan(Row('x'), work_dir=tmp_path)
     before.folder.mkdir(parents=True)
     before.config.dump(before.config_file)
-    (now,) = plan(Row('x', {PART: 0, 'model.memory.more': 1}), work_dir=tmp_path)
+    (now,) = plan(Row('x', {PART: 0, 'model.memory.sharded': True}), work_dir=tmp_path)
     # It came to nothing, so nothing is lost.
     check_unchanged([now])
     for file in ('epoch_1.pth', 'results.json'):
         (before.folder / file).touch()
         check_unchanged([before])
         with pytest.raises(
-            ValueError, match=r'losses\.bridging\.0\.weight: 0\.8, now 0; .*memory\.more: absent, now 1\)'
+            ValueError, match=r'losses\.bridging\.0\.weight: 0\.8, now 0; .*memory\.sharded: absent, now True\)'
         ):
             check_unchanged([now])
         (before.folder / file).unlink()

@@ -1,10 +1,15 @@
 import argparse
 import os
+import random
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config
+from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config, read_config
+from cmdg_plugin.apis.option_values import OptionText
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -56,6 +61,64 @@ def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
     assert not [name for name in os.environ if name in ('CMDG_SIZE', 'CMDG_LOG_LEVEL')]
 
 
+@pytest.mark.parametrize(
+    'option',
+    [
+        'train_cfg.val_interval=1',
+        'train_dataloader.prefetch_factor=4',
+        'optim_wrapper.clip_grad.max_norm=1.0',
+        'optim_wrapper.accumulative_counts=2',
+        'train_cfg.stages.warmup.optim_wrapper.optimizer.lr=1e-3',
+        'model.backbone.compile.mode=default',
+        'randomness.deterministic=True',
+        'env_cfg.dist_cfg.backend=gloo',
+        'val_cfg.fp16=True',
+        'default_hooks.logger.interval=1',
+        'custom_hooks.0.priority=LOW',
+        'visualizer.vis_backends.0.type=TensorboardVisBackend',
+        'val_dataloader=None',
+        'experiment_name=0012',
+        'optim_wrapper.optimizer.betas=(0.9,0.99)',
+    ],
+)
+def test_settings_that_something_reads_may_be_added(option: str):
+    load_config(parse('--cfg-options', option))
+
+
+def test_single_values_of_lists_and_tuples_are_replaced():
+    pipeline = 'train_dataloader.dataset.pipeline'
+    options = ('train_cfg.stages.warmup.trainable.0=a,b', f'{pipeline}.1.scale.0=7', f'{pipeline}.4.meta_keys.1=x')
+    config = load_config(parse('--cfg-options', *options))
+    assert config.train_cfg.stages[0].trainable[:2] == ['a,b', 'backbone.norm_width']
+    assert config.train_dataloader.dataset.pipeline[1].scale == (7, 96)
+    assert config.train_dataloader.dataset.pipeline[4].meta_keys == ('img_path', 'x')
+    with pytest.raises(ValueError, match='cannot be laid over one another'):
+        load_config(parse('--cfg-options', 'val_cfg=None', 'val_cfg.fp16=True'))
+
+
+def _keys(node: Any, place: str = '') -> Iterator[str]:
+    for name, inner in node.items() if isinstance(node, dict) else enumerate(node):
+        yield f'{place}{name}'
+        if isinstance(inner, (dict, list, tuple)):
+            yield from _keys(inner, f'{place}{name}.')
+
+
+def test_whatever_is_typed_is_taken_or_refused_in_words():
+    draw = random.Random(0)
+    keys = list(_keys(read_config(TOY).to_dict()))
+    taken = 0
+    for _ in range(150):
+        key = draw.choice(keys)
+        if draw.random() < 0.5:
+            at = draw.randrange(len(key))
+            key = key[:at] + draw.choice('abxyz.:1') + key[at + draw.randint(0, 1) :]
+        text = ''.join(draw.choices('abc019.,[](){}\'"\\= :-eNone', k=draw.randint(0, 8)))
+        with suppress(ValueError):
+            read_config(TOY, {key: OptionText(text)})
+            taken += 1
+    assert 10 < taken < 140
+
+
 def test_missing_config_is_named():
     arguments = parse()
     arguments.config = 'nowhere.py'
@@ -66,9 +129,23 @@ def test_missing_config_is_named():
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
-        ('trian_cfg.x=1', r'the config has no trian_cfg; did you mean train_cfg\?'),
+        ('trian_cfg.x=1', r'the config has no trian_cfg \(did you mean train_cfg\?\)'),
         ('image_size=96x96', 'so a change comes too late'),
-        ('auto_scale_lr.enabled=True', 'auto_scale_lr has enable, base_batch_size, and no enabled'),
+        ('auto_scale_lr.enabled=True', r'auto_scale_lr has no enabled \(did you mean enable\?\)'),
+        ('batch_size=8', r'no batch_size \(did you mean train_dataloader\.batch_size or'),
+        ('optimizer.tpye=Adam', r'no optimizer \(did you mean optim_wrapper\.optimizer or'),
+        ('optim_wrapper.optimizer.tpye=Adam', r'has no tpye \(did you mean type\?\)'),
+        ('optim_wrapper.optimizer.weightdecay=0', r'has no weightdecay \(did you mean weight_decay\?\)'),
+        ('optim_wrapper.optimizer.momentun=0', r'optimizer has no momentun'),
+        ('model.backbon.x=1', r'model has no backbon \(did you mean backbone\?\)'),
+        ('model.backbone.text_layers=1', r'no text_layers \(did you mean text_finetune_layers\?\); it takes'),
+        ('train_dataloader.batch_size=abc', r"train_dataloader\.batch_size: expected a number \(it is 64\), got 'abc'"),
+        ('train_dataloader.prefetch=4', r'train_dataloader has no prefetch \(did you mean prefetch_factor\?\)'),
+        ('train_cfg.val_intreval=1', r'no val_intreval \(did you mean val_interval\?\)'),
+        ('train_cfg.stages.prompt.optim_wrapper.optimizer.l=1', r'optimizer has no l '),
+        ('train_pipeline.0.type=X', 'so a change comes too late'),
+        ('randomness.sed=1', r'randomness has no sed \(did you mean seed\?\)'),
+        ('train_cfg=5', 'expected the name of one of its settings'),
         ('train_cfg.stages.7.epochs=1', r'train_cfg\.stages has no 7; it has 0, 1, 2'),
     ],
 )

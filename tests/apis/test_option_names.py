@@ -1,6 +1,6 @@
 import pytest
 
-from cmdg_plugin.apis.option_names import check_places, resolve_names
+from cmdg_plugin.apis.option_names import find_place
 
 CONFIG = {
     'losses': {'last': [{'type': 'A', 'name': 'part'}, {'type': 'B', 'name': 'caption', 'weight': 1}]},
@@ -22,18 +22,11 @@ CONFIG = {
         ('hooks.EMAHook.momentum', 'hooks.0.momentum'),
         ('sources.harbor.root', 'sources.1.root'),
         ('loader.batch_size', 'loader.batch_size'),
-        ('loader.new.caption', 'loader.new.caption'),
         ('new', 'new'),
     ],
 )
 def test_entries_of_lists_are_found_by_name_or_type(option: str, resolved: str):
-    assert resolve_names({option: 3}, CONFIG) == {resolved: 3}
-
-
-def test_of_two_options_for_one_place_the_later_counts():
-    assert resolve_names({'losses.last.1.weight': 1, 'losses.last.caption.weight': 2}, CONFIG) == {
-        'losses.last.1.weight': 2
-    }
+    assert '.'.join(find_place(option, CONFIG).path) == resolved
 
 
 @pytest.mark.parametrize(
@@ -48,14 +41,14 @@ def test_of_two_options_for_one_place_the_later_counts():
 )
 def test_entries_that_are_not_there(option: str, message: str):
     with pytest.raises(ValueError, match=message):
-        resolve_names({option: 3}, CONFIG)
+        find_place(option, CONFIG)
 
 
 @pytest.mark.parametrize(
     'option', ['losses.last.part.weight', 'hooks.EMAHook.momentum', 'sizes.1', 'loader.batch_size', 'text', 'new']
 )
 def test_places_in_a_config(option: str):
-    check_places({option: 3}, CONFIG)
+    find_place(option, CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +64,4 @@ def test_places_in_a_config(option: str):
 )
 def test_places_that_a_config_lacks(option: str, message: str):
     with pytest.raises(ValueError, match=message):
-        check_places({option: 3}, CONFIG)
+        find_place(option, CONFIG)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,17 +35,20 @@ def region_asked(question: str) -> str:
     return next((region for words, region in names.items() if words in question), 'global')
 
 
+LOGIN_PAGE = b'<!DOCTYPE html><html><head><title>Sign in - Example</title></head><body>...</body></html>'
+
+
 class ChatServer:
     """A real HTTP server on loopback that speaks the chat-completions protocol, and breaks it on request.
 
     `fault(number, body)` names what to do with the n-th request: None or `delay:SECONDS` to answer, `busy` (429 with
     Retry-After), `error` (500, repeating the request's key), `reject` (400), `key` (401), `cut`, `garbage`, `odd`
-    (JSON of another shape), `silent` (never answers), `long` (stopped at the token limit), or the text to answer with
-    after `say:`.
+    (JSON of another shape), `silent` (never answers), `long` (stopped at the token limit), the text to answer with
+    after `say:`, or a whole reply: status, body and headers.
     """
 
     def __init__(self) -> None:
-        self.fault: Callable[[int, dict], str | None] = lambda number, body: None
+        self.fault: Callable[[int, dict], str | tuple[int, bytes, dict[str, str]] | None] = lambda number, body: None
         self.alive: Callable[[], bool] = lambda: True
         self.requests = 0
         self.bodies: list[dict] = []
@@ -93,12 +97,16 @@ class ChatServer:
         if not self.alive():
             return False
         if line.startswith('GET'):
+            if 'login' in line:
+                return await self._send(writer, 200, LOGIN_PAGE, {'content-type': 'text/html'})
             return await self._send(writer, 200, {'object': 'list', 'data': []})
         number, self.requests = self.requests, self.requests + 1
         request = json.loads(body)
         if self.keep_bodies:
             self.bodies.append(request)
         fault = self.fault(number, request) or ''
+        if isinstance(fault, tuple):
+            return await self._send(writer, *fault)
         kind, _, detail = fault.partition(':')
         if kind in ('busy', 'error', 'reject', 'key'):
             status = {'busy': 429, 'error': 500, 'reject': 400, 'key': 401}[kind]
@@ -126,8 +134,9 @@ class ChatServer:
     @staticmethod
     async def _send(writer: asyncio.StreamWriter, status: int, body: Any, headers: dict | None = None) -> bool:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        extra = ''.join(f'{key}: {value}\r\n' for key, value in (headers or {}).items())
-        head = f'HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n{extra}\r\n'
+        every = {'content-type': 'application/json', 'content-length': len(content), **(headers or {})}
+        extra = ''.join(f'{key}: {value}\r\n' for key, value in every.items())
+        head = f'HTTP/1.1 {status} X\r\n{extra}\r\n'
         writer.write(head.encode() + content)
         await writer.drain()
         return True
@@ -157,7 +166,7 @@ def make_images(tmp_path: Path) -> Callable[..., Path]:
         (root / 'bounding_box_train').mkdir(parents=True)
         rng = np.random.default_rng(0)
         for number in range(count):
-            pixels = rng.integers(0, 256, (12, 6, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (32, 28, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(
                 root / f'bounding_box_train/{number // 2:04d}_c{number % 2 + 1}s1_{number:06d}.png'
             )
@@ -192,6 +201,16 @@ def report_tool() -> Callable[..., int]:
     """Run `tools/caption_report.py` in this process; gives its exit code."""
     tool = load_tool('caption_report')
     return lambda *arguments: tool.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What MMEngine's logger says."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level('INFO', logger=logger.name)
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture

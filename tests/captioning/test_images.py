@@ -36,6 +36,33 @@ def test_a_small_upright_file_goes_as_it_is(striped):
     assert decode(encode_view(striped, None, 1280)) == ('data:image/png', striped.read_bytes())
 
 
+@pytest.mark.parametrize(
+    ('size', 'third', 'expected'),
+    [
+        ((10, 40), None, (28, 112)),
+        ((40, 10), None, (112, 28)),
+        ((32, 64), 'upper', (43, 28)),
+        ((32, 64), 'lower', (41, 28)),
+        ((28, 28), None, (28, 28)),
+        ((32, 83), 'middle', (33, 28)),
+        ((32, 84), 'middle', (32, 28)),
+        # As large as it may become, and widened.
+        ((1, 50), None, (28, 100)),
+        ((2, 1000), None, (28, 100)),
+    ],
+)
+def test_small_views_are_scaled_up(tmp_path, size, third, expected):
+    Image.new('RGB', size, 'red').save(tmp_path / 'a.png')
+    image = Image.open(io.BytesIO(decode(encode_view(tmp_path / 'a.png', third, 120 if size[0] > 9 else 100, 28))[1]))
+    assert image.size == expected
+    red, green, blue = np.asarray(image.convert('RGB'))[image.height // 2, image.width // 2]
+    # JPEG mixes the colors of lines of two pixels with their edges.
+    assert red > (240 if size[0] > 9 else 80)
+    assert max(green, blue) < red / 2
+    if size[0] > 9:
+        assert load_view(tmp_path / 'a.png', third, 28).size == expected
+
+
 def test_thirds_and_large_images_are_encoded_anew(striped, tmp_path):
     kind, content = decode(encode_view(striped, 'lower', 1280))
     image = Image.open(io.BytesIO(content))

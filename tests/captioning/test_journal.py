@@ -1,3 +1,4 @@
+import json
 import os
 import resource
 from contextlib import contextmanager
@@ -5,9 +6,10 @@ from contextlib import contextmanager
 import pytest
 
 from cmdg_plugin.captioning.journal import Journal, read_entries, read_entry, read_settings
+from cmdg_plugin.captioning.journal_lines import LONGEST_LINE
 
 SETTINGS = {'model': 'm', 'seed': 0}
-ENTRIES = [{'path': f'{number}.jpg', 'region': 'upper', 'caption': 'é' * number} for number in range(5)]
+ENTRIES = [{'path': f'{number}.jpg', 'region': 'upper', 'caption': 'é' * (number + 1)} for number in range(5)]
 
 
 def write(path, entries=ENTRIES):
@@ -59,22 +61,76 @@ def test_blocks_left_empty_by_a_power_failure_are_cut_off(tmp_path):
     assert [entry for _, entry in read_entries(path)] == ENTRIES
 
 
-def test_damage_in_the_middle_is_an_error(tmp_path):
+def test_damage_in_the_middle_is_left_out_and_named(tmp_path, log):
     path = tmp_path / 'a.journal.jsonl'
     positions = write(path)
     content = bytearray(path.read_bytes())
     content[positions[2]] = 0
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f'damaged at byte {positions[2]}'):
-        list(read_entries(path))
+    found = [entry for _, entry in read_entries(path)]
+    assert found == [*ENTRIES[:2], *ENTRIES[3:]]
+    assert f'1 lines of {path} are damaged' in log.text
+    assert f'line 4 (byte {positions[2]}): ' in log.text
+    assert 'asked again' in log.text
 
 
-@pytest.mark.parametrize('entry', [{'path': 'a'}, {'region': 'upper'}, {'path': 'a', 'region': 'hat'}])
-def test_a_line_without_image_or_region_is_damage(tmp_path, entry):
+GOOD = {'path': 'a', 'region': 'upper', 'caption': 'A red coat.'}
+FAILED = {'path': 'a', 'region': 'upper', 'failure': 'no'}
+
+
+@pytest.mark.parametrize(
+    ('line', 'said'),
+    [
+        ({'path': 'a'}, 'expected a region'),
+        ({'region': 'upper'}, 'expected the path of an image, got nothing'),
+        ({**GOOD, 'region': 'hat'}, 'expected a region'),
+        ({**GOOD, 'region': ['upper']}, 'got a list'),
+        ({**GOOD, 'path': 5}, 'got a int'),
+        ({**GOOD, 'path': ''}, 'expected the path'),
+        ({**GOOD, 'path': '\ud800'}, 'expected the path'),
+        ({'path': 'a', 'region': 'upper'}, 'either a caption or a failure'),
+        ({**GOOD, 'failure': 'no'}, 'either a caption or a failure'),
+        ({**GOOD, 'caption': None}, 'as caption, got a NoneType'),
+        ({**GOOD, 'caption': ['A red coat.']}, 'as caption, got a list'),
+        ({**GOOD, 'caption': ''}, 'as caption'),
+        ({**GOOD, 'caption': ' \n'}, 'as caption'),
+        ({**GOOD, 'caption': 'a\x1b[31m'}, 'as caption'),
+        ({**GOOD, 'caption': 'a\ud800'}, 'as caption'),
+        ({**GOOD, 'caption': 'a' * 5001}, 'as caption'),
+        ({**FAILED, 'failure': {}}, 'expected text as failure, got a dict'),
+        ({**GOOD, 'fixes': 'markup'}, 'list of names as fixes'),
+        ({**GOOD, 'problems': [1]}, 'list of names as problems'),
+        ({**FAILED, 'unreadable': 'yes'}, 'true or false'),
+        ({**GOOD, 'more': 1}, "unknown key 'more'"),
+        (b'[]', 'expected an object'),
+        (b'{"path":"a","path":"b","region":"upper","caption":"A red coat."}', "names the key 'path' twice"),
+        (b'{"path":' + b'[' * 100_000, 'not JSON'),
+        (b'{"path":' + b'9' * 5000 + b'}', 'not JSON'),
+        (b'{"path":"\xff"}', 'not JSON'),
+        (b'x' * (2 * LONGEST_LINE), f'longer than {LONGEST_LINE} bytes'),
+        (b'x' * (LONGEST_LINE - 1), 'not JSON'),
+        (b'', 'not JSON'),
+    ],
+)
+def test_a_wrong_line_costs_no_other(tmp_path, log, line, said):
     path = tmp_path / 'a.journal.jsonl'
-    write(path, [entry])
-    with pytest.raises(ValueError, match='names no image and region'):
-        list(read_entries(path))
+    write(path, [GOOD])
+    with path.open('ab') as file:
+        file.write((line if isinstance(line, bytes) else json.dumps(line).encode()) + b'\n')
+    write(path, [FAILED])
+    found = list(read_entries(path))
+    assert [entry for _, entry in found] == [GOOD, FAILED]
+    assert found[1][0] == path.read_bytes().rindex(b'{')
+    assert 'line 3 (byte ' in log.text
+    assert said in log.text
+
+
+def test_many_wrong_lines_are_counted(tmp_path, log):
+    path = tmp_path / 'a.journal.jsonl'
+    write(path, [{'odd': 1}] * 9)
+    assert list(read_entries(path)) == []
+    assert '9 lines of' in log.text
+    assert 'and 4 more' in log.text
 
 
 def test_other_settings_are_refused(tmp_path):
@@ -88,6 +144,9 @@ def test_another_file_is_refused(tmp_path):
     path = tmp_path / 'a.journal.jsonl'
     path.write_text('{"hello": 1}\n')
     with pytest.raises(ValueError, match='no captioning journal'):
+        Journal(path, SETTINGS)
+    path.write_text('[' * 100_000 + '\n')
+    with pytest.raises(ValueError, match=r'the first line of .* is damaged: .* give another --out'):
         Journal(path, SETTINGS)
 
 

@@ -119,7 +119,7 @@ def test_a_kill_while_the_caption_file_is_written(tool, chat_server, make_images
         # Only the writing is left to do; whenever it is killed, a whole file lies there.
         child = tool.start(*arguments)
         for _ in range(6000):
-            if list(tmp_path.glob('*.part')):
+            if list(tmp_path.glob('*.unfinished')):
                 break
             time.sleep(0.001)
         os.kill(child, signal.SIGKILL)
@@ -128,7 +128,7 @@ def test_a_kill_while_the_caption_file_is_written(tool, chat_server, make_images
     tool.start(*arguments)
     assert tool.wait() == 0
     assert out.read_bytes() == content
-    assert not list(tmp_path.glob('*.part'))
+    assert not list(tmp_path.glob('*.unfinished'))
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -187,4 +187,4 @@ def test_a_full_disk_loses_nothing(chat_server, make_images, tmp_path, read_jour
     entries = read_journal(tmp_path / 'captions.journal.jsonl')
     assert entries[: len(kept)] == kept
     assert len({(entry['path'], entry['region']) for entry in entries}) == len(entries) == 80
-    assert not list(tmp_path.glob('*.part'))
+    assert not list(tmp_path.glob('*.unfinished'))

@@ -4,9 +4,18 @@ import pytest
 
 from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.journal import Journal
-from cmdg_plugin.captioning.output import atomic_write, failed_path, journal_path, opened, summary_path, write_outputs
+from cmdg_plugin.captioning.output import (
+    failed_path,
+    journal_path,
+    lock_output,
+    opened,
+    prepare_output,
+    summary_path,
+    write_outputs,
+)
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import WorkList
+from cmdg_plugin.files.locking import InUse
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 SETTINGS = CaptionSettings('m', '1-x', seed=3)
@@ -19,30 +28,32 @@ def test_names_beside_the_output(tmp_path):
     assert summary_path(out).name == 'my.captions.summary.json'
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / 'a.json'
-    with atomic_write(path) as file:
-        file.write('old')
-        file.flush()
-        assert not path.exists()
-
-    def fail():
-        with atomic_write(path) as file:
-            file.write('new')
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert path.read_text() == 'old'
-    assert [each.name for each in tmp_path.iterdir()] == ['a.json']
+def test_prepare(tmp_path):
+    assert prepare_output(tmp_path / 'a' / 'b' / 'c.json').parent.is_dir()
+    with pytest.raises(ValueError, match=r'must be a \.json file'):
+        prepare_output(tmp_path / 'c.csv')
 
 
-def test_what_a_kill_left_behind_is_written_over(tmp_path):
-    (tmp_path / 'a.json.part').write_text('half of a longer file')
-    with atomic_write(tmp_path / 'a.json') as file:
-        file.write('new')
-    assert [each.name for each in tmp_path.iterdir()] == ['a.json']
-    assert (tmp_path / 'a.json').read_text() == 'new'
+def test_one_run_an_output(tmp_path, monkeypatch):
+    out = tmp_path / 'c.json'
+    with lock_output(out), lock_output(tmp_path / 'other.json'):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InUse, match=r'another run writes to .*c\.json'), lock_output(prepare_output(out)):
+            pass
+        (tmp_path / 'link').symlink_to(tmp_path)
+        with pytest.raises(InUse), lock_output(tmp_path / 'link' / 'c.json'):
+            pass
+    with lock_output(out):
+        pass
+
+
+def test_what_killed_runs_left_is_removed(tmp_path):
+    out = tmp_path / 'c.json'
+    for name in ('c.json.17.unfinished', 'c.failed.json.18.unfinished', 'c.summary.json.19.unfinished'):
+        (tmp_path / name).write_text('half')
+    (tmp_path / 'other.json.20.unfinished').write_text('not ours')
+    with lock_output(out):
+        assert [path.name for path in tmp_path.glob('*.unfinished')] == ['other.json.20.unfinished']
 
 
 def test_captions_failures_and_counts_go_to_their_files(tmp_path):
@@ -68,7 +79,7 @@ def test_captions_failures_and_counts_go_to_their_files(tmp_path):
     assert stored['asked_again'] == {'empty': 4, 'refused': 4}
     assert stored['fixed'] == {'markup': 4}
     assert stored['settings'] == SETTINGS.as_dict()
-    assert not list(tmp_path.glob('*.part'))
+    assert not list(tmp_path.glob('*.unfinished'))
 
 
 def test_an_unfinished_list_is_refused(tmp_path):

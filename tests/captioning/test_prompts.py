@@ -71,6 +71,8 @@ def test_every_view_names_its_third(book):
     [
         ('a: [', 'no YAML'),
         ('[]', 'has no entry version'),
+        ('[' * 5000, 'no YAML'),
+        ('{version: 1, corrections: 5}', 'has no entry corrections.empty'),
         ('{version: 1}', 'has no entry corrections'),
         ('{version: 1, corrections: {empty: ""}}', 'corrections.empty: expected a sentence'),
     ],
@@ -89,6 +91,15 @@ def test_a_region_without_wordings(tmp_path):
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ValueError, match=r'views.crop.lower: expected a list of one or more wordings'):
         load_prompts(path)
+
+
+def test_older_prompts_files_have_no_words_for_suspicious_answers(tmp_path):
+    content = yaml.safe_load(DEFAULT_PROMPTS.read_text())
+    assert load_prompts().corrections['suspicious'] == load_prompts().corrections['markup']
+    content['corrections']['suspicious'] = 'Only what can be seen.'
+    path = tmp_path / 'prompts.yaml'
+    path.write_text(yaml.safe_dump(content))
+    assert load_prompts(path).corrections['suspicious'] == 'Only what can be seen.'
 
 
 def test_no_file(tmp_path):

@@ -34,6 +34,14 @@ def test_round_trip():
         ({'temperature': -1}, 'temperature'),
         ({'max_tokens': 0}, 'max_tokens'),
         ({'model': ''}, 'no model named'),
+        ({'model': 5}, 'model must be text'),
+        ({'model': 'a\ud800'}, 'model must be text'),
+        ({'view': ['whole']}, 'view must be text'),
+        ({'temperature': '0'}, "temperature must be a number, got '0'"),
+        ({'temperature': float('nan')}, 'temperature must be between'),
+        ({'seed': 1.5}, 'seed must be a whole number of at most 64 bits, got a float'),
+        ({'seed': 10**5000}, 'seed must be a whole number of at most 64 bits'),
+        ({'max_tokens': True}, 'max_tokens must be a whole number'),
     ],
 )
 def test_wrong_values(change, message):

@@ -318,6 +318,23 @@ def test_files_that_nothing_can_be_resumed_from_are_refused_in_the_users_words(t
         make_runner(tiny_config, 'sgd').train()
 
 
+def test_a_resumed_run_says_what_it_changes(tiny_config: Config):
+    tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
+    make_runner(tiny_config).train()
+    tiny_config.update(resume=True, load_from=f'{tiny_config.work_dir}_run/epoch_1.pth')
+    tiny_config.optim_wrapper.optimizer.lr = 2e-3
+    tiny_config.train_dataloader.batch_size = 4
+    runner = make_runner(tiny_config, 'changed')
+    runner.train()
+    log = next(Path(runner.work_dir).rglob('*.log')).read_text()
+    assert 'optim_wrapper.optimizer.lr' in log
+    assert 'it counts from the next stage' in log
+    assert 'train_dataloader.batch_size' in log
+    tiny_config.randomness.seed = 5
+    with pytest.raises(ValueError, match='what a run draws follows from its seed'):
+        make_runner(tiny_config, 'reseeded').train()
+
+
 def test_built_dataloader_is_refused(tiny_config: Config):
     runner = make_runner(tiny_config)
     with pytest.raises(TypeError, match='needs train_dataloader as settings'):

@@ -24,3 +24,28 @@ def test_the_lock_goes_with_the_process(tmp_path: Path):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     with hold(tmp_path / '.lock', 'gone'):
         pass
+
+
+def test_a_child_that_outlives_the_process_does_not_hold_on(tmp_path: Path):
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        hold(tmp_path / '.lock', 'gone').__enter__()
+        if os.fork() == 0:
+            os.close(write_end)
+            os.read(read_end, 1)
+        os._exit(9)
+    os.waitpid(child, 0)
+    with hold(tmp_path / '.lock', 'a worker holds it'):
+        pass
+    os.write(write_end, b'x')
+
+
+def test_forking_leaves_the_lock_with_the_parent(tmp_path: Path):
+    with hold(tmp_path / '.lock', 'parent'):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        with pytest.raises(InUse, match='parent'), hold(tmp_path / '.lock', 'parent'):
+            pass

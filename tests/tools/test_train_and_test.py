@@ -22,6 +22,10 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path):
     assert first.returncode == 0, first.stderr[-2000:]
     for name in ('results.md', 'results.json', 'curves.png', 'epoch_7.pth', 'last_checkpoint'):
         assert (work / name).is_file(), name
+    # A screen on the console, and everything in the file.
+    assert first.stdout.partition('Epoch(train)')[0].count('\n') < 25
+    (log,) = work.glob('*/*.log')
+    assert all(words in log.read_text() for words in ('System environment:', 'Config:', 'Hooks will be executed'))
     scores = json.loads((work / 'results.json').read_text())
     assert set(scores['before']) == set(scores['after']) >= {'target/mAP', 'target/R1', 'average/mAP'}
 
@@ -71,6 +75,7 @@ P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
         (('train.py', 'configs/nothing.py'), 'train.py: No config at configs/nothing.py'),
         (('train.py', TOY, '--resume', 'nothing.pth'), 'train.py: No checkpoint at nothing.pth.'),
         (('train.py', P1, '--cfg-options', 'data_root=/nowhere'), 'market1501 was not found below /nowhere'),
+        (('train.py', TOY, '--launcher', 'slurm'), 'train.py: --launcher slurm joins processes that srun started'),
         (('test.py', TOY, 'README.md'), 'test.py: README.md is no checkpoint that torch has written.'),
         (('test.py', TOY, 'x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
     ],

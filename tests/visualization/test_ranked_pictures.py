@@ -121,3 +121,19 @@ def test_bad_queries_are_refused(query):
         draw_ranked_query(replace(query, distances=(0.5,)))
     with pytest.raises(UnreadableImage, match='nowhere'):
         draw_ranked_query(replace(query, query_path='/nowhere.png'))
+
+
+@pytest.mark.parametrize('stem', ['a' * 251, 'ä' * 120, '画' * 83, 'x' * 81, '\udcff' * 3 + 'y'])
+def test_long_names_are_shortened_in_the_middle(query, tmp_path, stem):
+    path = tmp_path / f'{stem}.png'
+    Image.open(query.query_path).save(path)
+    long = replace(query, query_path=str(path), target='yard ' * 60)
+    files = draw_ranked_queries([long, long], tmp_path / 'drawn')
+    assert len(set(files)) == 2
+    assert all(file.is_file() and len(file.name.encode()) < 143 for file in files)
+    assert all(f'_{number:02d}_' in file.name for number, file in enumerate(files, start=1))
+
+
+def test_names_that_fit_stay_as_they_are(query, tmp_path):
+    (file,) = draw_ranked_queries([query], tmp_path / 'drawn')
+    assert file.name == 'yard_01_query_c1s1_0000.png'

@@ -59,6 +59,14 @@ def test_later_file_of_a_resumed_run_wins(tmp_path):
     assert log.stages[-1].stop == 10
 
 
+def test_what_was_trained_again_counts_as_the_later_file_has_it(tmp_path):
+    first = [{'loss': 3.0, 'step': step} for step in (2, 4, 6)] + [{'target/mAP': 5.0, 'step': 1}]
+    second = [{'loss': 1.0, 'step': step} for step in (5, 7)]
+    log = read_training_log([write(tmp_path / 'a.json', first), write(tmp_path / 'b.json', second)])
+    assert log.losses['loss'] == [(2, 3.0), (4, 3.0), (5, 1.0), (7, 1.0)]
+    assert log.scores == {'mAP': {}}
+
+
 def test_bad_logs_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'No training log at .*missing.json'):
         read_training_log(tmp_path / 'missing.json')

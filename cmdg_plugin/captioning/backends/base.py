@@ -64,6 +64,11 @@ class CaptionBackend(ABC):
     def max_in_flight(self) -> int:
         """How many requests to keep waiting for an answer at any time."""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no caption, file or message may hold, such as the key of a server; none by default."""
+        return ()
+
     @abstractmethod
     async def answer(self, request: CaptionRequest) -> CaptionAnswer:
         """Answer one question.

@@ -17,7 +17,7 @@ from cmdg_plugin.captioning.backends.base import (
     import_extra,
 )
 from cmdg_plugin.captioning.backends.endpoint import Endpoint, EndpointTrouble, Fault
-from cmdg_plugin.captioning.images import encode_view
+from cmdg_plugin.captioning.images import MIN_SIDE, encode_view
 
 
 @CAPTION_BACKENDS.register_module(name='endpoint')
@@ -37,11 +37,12 @@ class OpenAIEndpoint(CaptionBackend):
             them up to a minute, by leaving the server alone beyond that.
         patience: Seconds without any answer after which the servers count as dead.
         max_side: Larger images are scaled down to this many pixels.
+        min_side: Images with a side of fewer pixels are scaled up.
         api_key_variable: Environment variable that holds the key; servers without keys need none.
 
     Raises:
         ImportError: If the client is not installed.
-        ValueError: If there is no endpoint, or a URL is none.
+        ValueError: If there is no endpoint, a URL is none, or a number is outside its range.
     """
 
     _TRIES = 3
@@ -56,12 +57,20 @@ class OpenAIEndpoint(CaptionBackend):
         max_retries: int = 4,
         patience: float = 600.0,
         max_side: int = 1280,
+        min_side: int = MIN_SIDE,
         api_key_variable: str = 'OPENAI_API_KEY',
     ) -> None:
         if not endpoints:
             raise ValueError('no endpoint; give the URL of a server, such as http://127.0.0.1:8000/v1')
         if in_flight < 1:
             raise ValueError(f'in_flight must be at least 1, got {in_flight}')
+        if not (timeout > 0 and patience > 0 and max_retries >= 0):
+            raise ValueError(
+                f'expected timeout and patience above 0 and max_retries of at least 0, got {timeout}, {patience} and '
+                f'{max_retries}'
+            )
+        if not 1 <= min_side <= max_side:
+            raise ValueError(f'expected 1 <= min_side <= max_side, got {min_side} and {max_side} pixels')
         openai = import_extra('openai', 'captions')
         key = os.environ.get(api_key_variable) or 'no-key'
         self._endpoints = [
@@ -70,7 +79,7 @@ class OpenAIEndpoint(CaptionBackend):
         ]
         self._in_flight = in_flight
         self._patience = patience
-        self._max_side = max_side
+        self._sides = (min_side, max_side)
         self._last_answer = time.monotonic()
         self._warned: set[str] = set()
 
@@ -79,9 +88,15 @@ class OpenAIEndpoint(CaptionBackend):
         """How many requests to keep waiting for an answer at any time."""
         return self._in_flight * len(self._endpoints)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, and what else is secret in the URLs."""
+        return tuple({secret for endpoint in self._endpoints for secret in endpoint.secrets})
+
     async def answer(self, request: CaptionRequest) -> CaptionAnswer:
         """Answer one question; see `CaptionBackend.answer`."""
-        image_url = await asyncio.to_thread(encode_view, request.image, request.third, self._max_side)
+        min_side, max_side = self._sides
+        image_url = await asyncio.to_thread(encode_view, request.image, request.third, max_side, min_side)
         tries = 0
         while True:
             endpoint = await self._pick()
@@ -89,9 +104,15 @@ class OpenAIEndpoint(CaptionBackend):
             try:
                 answer = await endpoint.ask(request, image_url)
             except EndpointTrouble as trouble:
-                if await self._is_dead(endpoint, trouble, answered):
+                stranger = trouble.fault is Fault.PAGE and not endpoint.answered
+                if await self._is_dead(endpoint, trouble, answered) and not stranger:
                     continue
                 tries += 1
+                if stranger and tries >= self._TRIES:
+                    # A server that has never been one: waiting for it would not help.
+                    raise BackendUnavailable(str(trouble)) from None
+                if stranger:
+                    continue
                 if tries >= self._TRIES:
                     raise RequestFailed(f'no usable answer in {tries} tries: {trouble}') from None
             else:
@@ -101,7 +122,7 @@ class OpenAIEndpoint(CaptionBackend):
     async def _is_dead(self, endpoint: Endpoint, trouble: EndpointTrouble, answered: int) -> bool:
         """Whether the server rather than the request is to blame; where so, it gets a rest."""
         served_others = endpoint.answered > answered
-        dead = trouble.fault is Fault.BUSY or not (served_others or await endpoint.is_alive())
+        dead = trouble.fault in (Fault.BUSY, Fault.PAGE) or not (served_others or await endpoint.is_alive())
         if dead:
             if endpoint.name not in self._warned:
                 self._warned.add(endpoint.name)

@@ -16,7 +16,7 @@ from cmdg_plugin.captioning.backends.base import (
     RequestFailed,
     import_extra,
 )
-from cmdg_plugin.captioning.images import load_view
+from cmdg_plugin.captioning.images import MIN_SIDE, load_view
 
 _DTYPES = ('auto', 'bfloat16', 'float16', 'float32')
 _Waiting = tuple[CaptionRequest, Any, 'asyncio.Future[CaptionAnswer]']
@@ -34,6 +34,7 @@ class TransformersLocal(CaptionBackend):
         batch_size: Requests at once.
         device: Such as `cuda` or `cpu`; by default a GPU if there is one.
         dtype: `auto` (as saved), `bfloat16`, `float16` or `float32`.
+        min_side: Images with a side of fewer pixels are scaled up.
 
     Raises:
         ImportError: If transformers is not installed.
@@ -41,13 +42,24 @@ class TransformersLocal(CaptionBackend):
         OSError: If there is no such model.
     """
 
-    def __init__(self, model: str, *, batch_size: int = 8, device: str | None = None, dtype: str = 'auto') -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        batch_size: int = 8,
+        device: str | None = None,
+        dtype: str = 'auto',
+        min_side: int = MIN_SIDE,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         if dtype not in _DTYPES:
             raise ValueError(f'unknown dtype {dtype!r}; expected one of {", ".join(_DTYPES)}')
         transformers = import_extra('transformers', 'captions-local')
+        if min_side < 1:
+            raise ValueError(f'min_side must be at least 1, got {min_side}')
         self._batch_size = batch_size
+        self._min_side = min_side
         self._device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self._processor = transformers.AutoProcessor.from_pretrained(model)
         # Generation goes on at the right end, so shorter questions are filled up on the left.
@@ -66,7 +78,7 @@ class TransformersLocal(CaptionBackend):
 
     async def answer(self, request: CaptionRequest) -> CaptionAnswer:
         """Answer one question; see `CaptionBackend.answer`."""
-        image = await asyncio.to_thread(load_view, request.image, request.third)
+        image = await asyncio.to_thread(load_view, request.image, request.third, self._min_side)
         if self._waiting is None or self._server is None:
             self._waiting = asyncio.Queue()
             self._server = asyncio.create_task(self._serve(self._waiting))

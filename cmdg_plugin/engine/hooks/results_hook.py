@@ -1,6 +1,8 @@
 """Ends a run with a table of scores, ranked pictures and curves."""
 
-from collections.abc import Iterable
+import logging
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.evaluation.score_table import format_score_table
+from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.registry import HOOKS
 from cmdg_plugin.visualization import draw_curves, draw_ranked_queries
 
 _BEFORE = 'scores_before_training'
+_LOGS = 'training_logs'
+# What a full disk, an image that is gone, a font or a figure may raise.
+_FAILURES = (OSError, ValueError, TypeError, RuntimeError, LookupError, ArithmeticError, MemoryError)
 
 
 @HOOKS.register_module()
@@ -22,7 +28,8 @@ class ResultsHook(Hook):
 
     After training: the last scores, beside those before the first epoch where they were taken, as a table in the log
     and in `results.md`, as numbers in `results.json`; pictures of ranked queries in `ranked/`; `curves.png`. After a
-    test: the table, and pictures if `show_dir` is given.
+    test: the table, and pictures if `show_dir` is given. What of these cannot be written is an error in the log and
+    leaves the others, and the training, as they are.
 
     Args:
         show_dir: Folder for pictures after a test; set by `tools/test.py --show-dir`.
@@ -34,6 +41,11 @@ class ResultsHook(Hook):
     def __init__(self, show_dir: str | None = None) -> None:
         self.show_dir = show_dir
         self._last: dict[str, float] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Note this run's log beside those of the runs that it goes on from, for curves of the whole."""
+        earlier = runner.message_hub.get_info(_LOGS) or []
+        runner.message_hub.update_info(_LOGS, [*earlier, str(_log_of(runner).resolve())])
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Keep the scores, and those before training also across a resume."""
@@ -47,15 +59,14 @@ class ResultsHook(Hook):
         folder = Path(runner.work_dir)
         if self._last:
             before = runner.message_hub.get_info(_BEFORE)
-            runner.logger.info(f'Scores (percent)\n{format_score_table(self._last, before=before)}')
-            text = format_score_table(self._last, before=before, style='markdown')
-            (folder / 'results.md').write_text(text + '\n', encoding='utf-8')
-            dump({'before': before, 'after': self._last}, folder / 'results.json')
-            self._draw_ranked(runner, runner.val_evaluator.metrics, folder / 'ranked')
-        log = Path(runner.log_dir) / 'vis_data' / 'scalars.json'
-        if log.is_file():
-            draw_curves(log, folder / 'curves.png')
-            runner.logger.info(f'Curves of losses and scores: {folder / "curves.png"}')
+            _try(runner, 'results.json', lambda: _write_numbers(before, self._last, folder))
+            _try(runner, 'results.md', lambda: _write_table(runner, before, self._last, folder))
+            _try(
+                runner,
+                'pictures of ranked queries',
+                lambda: _draw_ranked(runner, runner.val_evaluator.metrics, folder / 'ranked'),
+            )
+        _try(runner, 'curves.png', lambda: _draw_curves(runner, folder))
 
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -63,11 +74,50 @@ class ResultsHook(Hook):
         if metrics:
             runner.logger.info(f'Scores (percent)\n{format_score_table(metrics)}')
         if self.show_dir is not None:
-            self._draw_ranked(runner, runner.test_evaluator.metrics, Path(self.show_dir))
+            _draw_ranked(runner, runner.test_evaluator.metrics, Path(self.show_dir))
 
-    def _draw_ranked(self, runner: Runner, metrics: Iterable[Any], folder: Path) -> None:
-        for metric in metrics:
-            for queries in getattr(metric, 'ranked', {}).values():
-                draw_ranked_queries(queries, folder)
-        if folder.is_dir():
-            runner.logger.info(f'Pictures of ranked queries: {folder}')
+
+def _try(runner: Runner, what: str, make: Callable[[], None]) -> None:
+    """Make something that the training does not depend on."""
+    try:
+        make()
+    except _FAILURES as error:
+        runner.logger.error(
+            f'{what} could not be made ({type(error).__name__}: {error}). The training is done, its checkpoint saved.'
+        )
+        runner.logger.log(logging.DEBUG, traceback.format_exc())
+
+
+def _write_numbers(before: dict[str, float] | None, after: dict[str, float], folder: Path) -> None:
+    write_whole(folder / 'results.json', dump({'before': before, 'after': after}, file_format='json'))
+
+
+def _write_table(runner: Runner, before: dict[str, float] | None, after: dict[str, float], folder: Path) -> None:
+    runner.logger.info(f'Scores (percent)\n{format_score_table(after, before=before)}')
+    write_whole(folder / 'results.md', format_score_table(after, before=before, style='markdown') + '\n')
+
+
+def _draw_ranked(runner: Runner, metrics: Iterable[Any], folder: Path) -> None:
+    for metric in metrics:
+        for queries in getattr(metric, 'ranked', {}).values():
+            draw_ranked_queries(queries, folder)
+    if folder.is_dir():
+        runner.logger.info(f'Pictures of ranked queries: {folder}')
+
+
+def _draw_curves(runner: Runner, folder: Path) -> None:
+    # A folder that was moved holds the logs of its own runs under another name.
+    logs = [Path(log) for log in runner.message_hub.get_info(_LOGS) or [_log_of(runner)]]
+    logs = [log if log.is_file() else folder.joinpath(*log.parts[-3:]) for log in logs]
+    found = [log for log in logs if log.is_file()]
+    if len(found) < len(logs):
+        runner.logger.warning(
+            f'curves.png lacks what {len(logs) - len(found)} earlier runs logged: their files are gone.'
+        )
+    if found:
+        draw_curves(found, folder / 'curves.png')
+        runner.logger.info(f'Curves of losses and scores: {folder / "curves.png"}')
+
+
+def _log_of(runner: Runner) -> Path:
+    return Path(runner.log_dir) / 'vis_data' / 'scalars.json'

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -29,6 +30,7 @@ class StageResumeHook(Hook):
         except ValueError as error:
             raise FloatingPointError(str(error)) from None
         meta = checkpoint['meta']
+        meta['world_size'] = get_world_size()
         meta['stage_position'] = runner.train_loop.describe_position(meta['epoch'])
         checkpoint.update(plain_model(runner.model).stage_state())
 

@@ -5,7 +5,8 @@ Without network, fetch the weights elsewhere: --cfg-options model.backbone.pretr
 
 _base_ = ['./cmdg_shared.py']
 
-size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width or one number, as the protocols' option image_size says
+# Height x width or one number, as the protocols' option image_size says.
+size = __import__('os').environ.get('CMDG_IMAGE_SIZE') or '224x224'
 model = dict(
     backbone=dict(
         type='TextAwareCLIP',

@@ -3,15 +3,21 @@
 Each option is given by `--cfg-options name=value`, or by the environment variable in its line.
 """
 
+
+def given(variable, default):
+    """Return what the environment says; MMEngine lets a config import nothing."""
+    return __import__('os').environ.get(variable) or default
+
+
 # Folder of all datasets, with the released caption files in captions/.
-data_root = '{{$CMDG_DATA_ROOT:data}}'
+data_root = given('CMDG_DATA_ROOT', 'data')
 # MSMT17_V1 or MSMT17_V2 (faces blurred); labeled or detected boxes (the released captions are of the labeled ones).
-msmt17_version = '{{$CMDG_MSMT17_VERSION:MSMT17_V1}}'
-cuhk03_version = '{{$CMDG_CUHK03_VERSION:labeled}}'
+msmt17_version = given('CMDG_MSMT17_VERSION', 'MSMT17_V1')
+cuhk03_version = given('CMDG_CUHK03_VERSION', 'labeled')
 # PRID, GRID, VIPeR, iLIDS: `all` is the mean of ten splits with the released one beside it; `released` is that alone.
-split = '{{$CMDG_SPLIT:all}}'
-image_size = '{{$CMDG_IMAGE_SIZE:224x224}}'  # height x width, or one number for a square
-num_workers = int('{{$CMDG_NUM_WORKERS:8}}')
+split = given('CMDG_SPLIT', 'all')
+image_size = given('CMDG_IMAGE_SIZE', '224x224')  # height x width, or one number for a square
+num_workers = int(given('CMDG_NUM_WORKERS', 8))
 
 height, width = (int(side) for side in (image_size.split('x') * 2)[:2])
 plain_pipeline = [

@@ -4,8 +4,9 @@ To choose settings without a look at the targets: CMDG_HELD_OUT=station trains o
 on all people of that one.
 """
 
-data_root = '{{$CMDG_DATA_ROOT:data}}/islands'
-held_out = '{{$CMDG_HELD_OUT:nothing}}'
+# From the environment, in one expression: MMEngine lets a config import nothing.
+data_root = (__import__('os').environ.get('CMDG_DATA_ROOT') or 'data') + '/islands'
+held_out = __import__('os').environ.get('CMDG_HELD_OUT') or 'nothing'
 islands = {
     domain: dict(type='IslandsSource', domain=domain, root=data_root)
     for domain in ('harbor', 'market', 'campus', 'station', 'metro', 'alpine')

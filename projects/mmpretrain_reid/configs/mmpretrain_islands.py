@@ -1,7 +1,8 @@
 """Data, sampler and metric of this plugin in mmpretrain's scope; every piece is found by its prefix."""
 
 default_scope = 'mmpretrain'
-data_root = '{{$CMDG_DATA_ROOT:data}}/islands'
+# From the environment, in one expression: MMEngine lets a config import nothing.
+data_root = (__import__('os').environ.get('CMDG_DATA_ROOT') or 'data') + '/islands'
 image_size = (48, 96)  # width, height
 
 test_pipeline = [

@@ -1,10 +1,15 @@
 import asyncio
+import gzip
+import json
 import logging
 import os
+import re
+import resource
 import socket
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,15 +17,18 @@ from PIL import Image
 
 pytest.importorskip('openai')
 
+import openai
+
 from cmdg_plugin.captioning.backends import BackendUnavailable, CaptionRequest, OpenAIEndpoint, RequestFailed, endpoint
-from cmdg_plugin.captioning.backends.endpoint import shown_url
+from cmdg_plugin.captioning.backends.bounded_body import bound_bodies, http_package
+from cmdg_plugin.captioning.backends.responses import shown_url
 
 KEY = 'sk-very-secret-0123456789'
 
 
 @pytest.fixture
 def image(tmp_path):
-    Image.new('RGB', (6, 12), 'red').save(tmp_path / 'red.png')
+    Image.new('RGB', (28, 56), 'red').save(tmp_path / 'red.png')
     return tmp_path / 'red.png'
 
 
@@ -168,6 +176,166 @@ def test_many_are_in_flight(chat_server, image):
     assert time.monotonic() - start < 4
 
 
+LOGIN_PAGE = b'<!DOCTYPE html><html><head><title>Sign in - Example</title></head><body>...</body></html>'
+HTML = {'content-type': 'text/html'}
+
+
+def reply(content, **headers):
+    """JSON, or bytes as they are, sent with status 200."""
+    return 200, content if isinstance(content, bytes) else json.dumps(content).encode(), headers
+
+
+def gzip_bomb():
+    """A completion of two gigabytes in two megabytes."""
+    packer = zlib.compressobj(9, wbits=31)
+    pieces = [packer.compress(b'{"choices": [{"message": {"content": "')]
+    pieces += [packer.compress(b'a ' * 2**20) for _ in range(1024)]
+    return b''.join([*pieces, packer.flush()])
+
+
+BRACKETS = b'{"choices": [{"message": {"content": ' + b'[' * 200_000
+TROUBLES = {
+    'brackets': (reply(BRACKETS), r'no JSON but 200037 bytes of application/json \(RecursionError\)'),
+    'empty body': (reply(b''), 'no JSON but 0 bytes'),
+    'half JSON': (reply(b'{"choi'), 'no JSON but 6 bytes'),
+    'wrong encoding': (reply(b'{"choices": "\xff\xfe"}'), 'UnicodeDecodeError'),
+    'text': (reply(b'OK', **{'content-type': 'text/plain'}), 'no JSON but 2 bytes of text/plain'),
+    'number of many digits': (reply(b'{"choices": ' + b'9' * 5000 + b'}'), 'ValueError'),
+    'an error': (reply({'error': {'message': 'model \x1b[31m overloaded'}}), 'with an error: model overloaded'),
+    'an error in words': (reply({'error': 'out of memory'}), 'with an error: out of memory'),
+    'no choices': (reply({'choices': []}), 'not a chat completion'),
+    'a list': (reply([1]), 'not a chat completion'),
+    'content of another type': (reply({'choices': [{'message': {'content': [1]}}]}), 'expected text in the answer'),
+    'too large': (reply(b'"' + b'a' * 2**21 + b'"'), 'the answer is larger than 1048576 bytes'),
+    'too large an error': ((500, b'x' * 2**21, {}), 'the answer is larger than'),
+    'unknown compression': (reply(b'x', **{'content-encoding': 'br'}), "compressed with 'br'"),
+    'broken compression': (reply(b'no gzip at all', **{'content-encoding': 'gzip'}), 'cannot be decompressed'),
+}
+
+
+@pytest.mark.parametrize('name', TROUBLES)
+def test_an_answer_of_any_kind_is_told_in_words_and_asked_for_again(chat_server, image, name):
+    answer, said = TROUBLES[name]
+    chat_server.fault = faults(answer)
+    (answered,) = ask([chat_server.url], request(image))
+    assert answered.text.endswith('global view.')
+    chat_server.fault = lambda number, body: answer
+    (failed,) = ask([chat_server.url], request(image))
+    assert isinstance(failed, RequestFailed)
+    assert re.search(said, str(failed))
+    assert len(str(failed)) < 400
+    assert str(failed).isprintable()
+
+
+def test_lone_surrogates_come_through_to_the_cleaning(chat_server, image):
+    chat_server.fault = faults(reply(b'{"choices": [{"message": {"content": "A \\ud800 man."}}]}'))
+    (answer,) = ask([chat_server.url], request(image))
+    assert answer.text == 'A \ud800 man.'
+
+
+def test_compressed_answers_are_read(chat_server, image):
+    content = gzip.compress(json.dumps({'choices': [{'message': {'content': 'A man.'}}]}).encode())
+    chat_server.fault = faults(reply(content, **{'content-encoding': 'gzip'}))
+    (answer,) = ask([chat_server.url], request(image))
+    assert answer.text == 'A man.'
+
+
+def test_a_gzip_bomb_takes_no_memory(chat_server, image):
+    bomb = reply(gzip_bomb(), **{'content-encoding': 'gzip'})
+    chat_server.fault = lambda number, body: bomb
+    ask([chat_server.url], request(image))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answers = ask([chat_server.url], *(request(image) for _ in range(4)), timeout=20)
+    assert {type(answer) for answer in answers} == {RequestFailed}
+    assert 'the answer is larger than 1048576 bytes' in str(answers[0])
+    # Kilobytes: unpacked they would be eight gigabytes.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_an_answer_that_drips_is_given_up():
+    class Dripping:
+        async def __aiter__(self):
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                yield b' '
+
+        async def aclose(self):
+            return
+
+    async def read():
+        response = http_package(openai).Response(200)
+        response.stream = Dripping()
+        await bound_bodies(openai, 0.2)(response)
+        return [piece async for piece in response.stream]
+
+    with pytest.raises(openai.OpenAIError, match='not complete after 0 s'):
+        asyncio.run(read())
+
+
+@pytest.mark.parametrize('status', [200, 502])
+def test_a_page_in_between_is_waited_for(chat_server, image, status, monkeypatch):
+    """A gateway that says in HTML that the server restarts does not blame the images."""
+    monkeypatch.setattr(endpoint, '_FIRST_PAUSE', 0.02)
+    page = (status, LOGIN_PAGE, HTML)
+    chat_server.fault = lambda number, body: page if 1 <= number < 6 else None
+
+    async def run():
+        backend = OpenAIEndpoint([chat_server.url], 'm', max_retries=0)
+        try:
+            return [await backend.answer(request(image)) for _ in range(2)]
+        finally:
+            await backend.close()
+
+    assert len({answer.text for answer in asyncio.run(run())}) == 1
+    assert chat_server.requests == 7
+
+
+@pytest.mark.parametrize(
+    ('answer', 'place'),
+    [
+        ((200, LOGIN_PAGE, HTML), ''),
+        (
+            (302, b'', {'location': f'/login?token={KEY}'}),
+            r' from http://127\.0\.0\.1:\d+/login, where it was redirected',
+        ),
+    ],
+)
+def test_a_page_from_the_start_ends_the_run(chat_server, image, answer, place, monkeypatch):
+    monkeypatch.setattr(endpoint, '_FIRST_PAUSE', 0.02)
+    monkeypatch.setenv('OPENAI_API_KEY', KEY)
+    chat_server.fault = lambda number, body: answer
+    (failed,) = ask([chat_server.url], request(image))
+    assert isinstance(failed, BackendUnavailable)
+    assert re.search(rf"answered with a page \(HTML\) titled 'Sign in - Example'{place}", str(failed))
+    assert 'Check the key, the URL' in str(failed)
+    assert KEY not in str(failed)
+
+
+def test_a_page_with_a_status_is_told_by_its_title(chat_server, image):
+    chat_server.fault = lambda number, body: (403, LOGIN_PAGE, HTML)
+    (failed,) = ask([chat_server.url], request(image))
+    assert isinstance(failed, BackendUnavailable)
+    assert "answered 403: a page (HTML) titled 'Sign in - Example'" in str(failed)
+    assert '<' not in str(failed)
+
+
+def test_a_status_inside_a_success_counts(chat_server, image):
+    """As some gateways pass their providers' errors on."""
+    chat_server.fault = faults(*[reply({'error': {'code': 429, 'message': 'slow down'}})] * 5)
+    (answer,) = ask([chat_server.url], request(image))
+    assert answer.complete
+    chat_server.fault = lambda number, body: reply({'error': {'code': 401, 'message': 'no key'}})
+    (failed,) = ask([chat_server.url], request(image))
+    assert isinstance(failed, BackendUnavailable)
+
+
+def test_secrets_of_a_url_are_not_shown(chat_server, image):
+    url = chat_server.url.replace('http://', f'http://user:{KEY}@') + '?token=another-secret'
+    chat_server.fault = lambda number, body: reply({'error': f'{KEY} and another-secret'})
+    (failed,) = ask([url], request(image))
+    assert '*** and ***' in str(failed)
+
+
 def test_the_token_limit_shows(chat_server, image):
     chat_server.fault = faults('long')
     (answer,) = ask([chat_server.url], request(image))
@@ -179,8 +347,12 @@ def test_wrong_arguments():
         OpenAIEndpoint([], 'm')
     with pytest.raises(ValueError, match='expected an endpoint like http'):
         OpenAIEndpoint(['localhost:8000'], 'm')
-    with pytest.raises(ValueError, match='in_flight'):
-        OpenAIEndpoint(['http://127.0.0.1:1'], 'm', in_flight=0)
+    for changes in ({'in_flight': 0}, {'timeout': 0}, {'timeout': float('nan')}, {'patience': -1}, {'max_retries': -1}):
+        with pytest.raises(ValueError, match=next(iter(changes))):
+            OpenAIEndpoint(['http://127.0.0.1:1'], 'm', **changes)
+    for changes in ({'min_side': 0}, {'min_side': 100, 'max_side': 50}):
+        with pytest.raises(ValueError, match='min_side <= max_side'):
+            OpenAIEndpoint(['http://127.0.0.1:1'], 'm', **changes)
 
 
 def test_urls_are_shown_without_secrets():

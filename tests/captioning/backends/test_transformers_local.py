@@ -51,6 +51,12 @@ def test_a_random_model_fails_honestly(images, tiny_vlm, tmp_path, caption_tool)
     assert json.loads((tmp_path / 'captions.summary.json').read_text())['failed'] == 5
 
 
+def test_small_images_are_scaled_up(tiny_vlm, tmp_path):
+    Image.new('RGB', (7, 14), 'blue').save(tmp_path / 'small.png')
+    request = CaptionRequest(tmp_path / 'small.png', None, 'Short.', 'Whole?', 0.0, 0, 60)
+    assert answers_of(tiny_vlm[1], [request])[0].text == 'A person in blue clothes walks.'
+
+
 def answers_of(model, requests, **options):
     async def run():
         backend = TransformersLocal(str(model), device='cpu', **options)
@@ -118,5 +124,7 @@ def test_wrong_arguments(tmp_path, caption_tool, images):
         TransformersLocal('m', dtype='int3')
     with pytest.raises(ValueError, match='batch_size'):
         TransformersLocal('m', batch_size=0)
+    with pytest.raises(ValueError, match='min_side'):
+        TransformersLocal('m', min_side=0)
     arguments = ('--out', tmp_path / 'c.json', '--backend', 'transformers', '--model', tmp_path / 'nowhere')
     assert caption_tool(images, *arguments) == 1

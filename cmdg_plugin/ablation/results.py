@@ -1,0 +1,33 @@
+"""The scores that a finished run has left, and whether it has finished at all."""
+
+import json
+import logging
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+
+def read_scores(file: Path) -> dict[str, float] | None:
+    """Read the scores after training from a run's `results.json`.
+
+    A file that is not whole, as a killed process or a full disk leaves it, counts as none and is said in the log: the
+    run goes on from its last checkpoint and writes it anew.
+
+    Args:
+        file: Where they are looked for.
+
+    Returns:
+        Score by name; None if the run has not finished.
+    """
+    if not file.is_file():
+        return None
+    try:
+        after = json.loads(file.read_text(encoding='utf-8'))['after']
+        return {str(name): float(score) for name, score in after.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        print_log(
+            f'{file} holds no scores ({type(error).__name__}: {error}): its run counts as not finished.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return None

@@ -1,0 +1,123 @@
+"""What a resumed run changes of the run that it goes on from, in one line each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+_ABSENT = object()
+_READ = (
+    *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'train_cfg', 'randomness', 'custom_hooks'),
+    'auto_scale_lr',
+)
+# Inside of these, what changes how fast a run is or how much it says, and nothing that is learned.
+_UNSAID = (
+    *(f'train_dataloader.{name}' for name in ('num_workers', 'pin_memory', 'persistent_workers', 'prefetch_factor')),
+    *('train_cfg.val_interval', 'train_cfg.val_before_training'),
+)
+_AT_NEXT_STAGE = (
+    'the current stage goes on with the optimizer and the schedule in the checkpoint, so it counts from the next stage '
+    'on; to have it at once, start from the weights alone with load_from={checkpoint} and without --resume'
+)
+_SEED = 'randomness.seed'
+_WRONG_SEED = (
+    'what a run draws follows from its seed. Resume with the seed that it was begun with, or start from the weights '
+    'alone with load_from.'
+)
+_MAX_LINES = 12
+
+
+class Changes(NamedTuple):
+    """What differs.
+
+    Args:
+        refused: Lines on what no run can go on with.
+        said: Lines on what counts, or does not, from here on.
+    """
+
+    refused: list[str]
+    said: list[str]
+
+
+def compare_settings(
+    before: Mapping[str, Any] | None,
+    now: Mapping[str, Any],
+    world_size_before: int | None = None,
+    world_size_now: int = 1,
+    *,
+    stage: int = 0,
+    checkpoint: str = 'CHECKPOINT',
+) -> Changes:
+    """Compare the settings of two runs, as far as they decide what is learned.
+
+    Args:
+        before: Config of the run that saved the checkpoint, as a plain dict; None if it is not known.
+        now: Config of the run that goes on from it, likewise.
+        world_size_before: Processes of the first run; None if it is not known.
+        world_size_now: Processes of this run.
+        stage: Position in `train_cfg.stages` of the stage that the checkpoint stands in.
+        checkpoint: Name of the checkpoint, for what to do.
+
+    Returns:
+        One line a setting.
+    """
+    said = []
+    if world_size_before is not None and world_size_before != world_size_now:
+        batch = (now.get('train_dataloader') or {}).get('batch_size')
+        said.append(
+            f'The run was begun with {world_size_before} processes and goes on with {world_size_now}: a step now takes '
+            f'{world_size_now} x {batch} images, at unchanged learning rates.'
+        )
+    if before is None:
+        return Changes([], said)
+    old, new = _flatten(_restrict(before)), _flatten(_restrict(now))
+    changed = [key for key in {**old, **new} if not _same(old.get(key, _ABSENT), new.get(key, _ABSENT))]
+    refused = [f'{_spell(key, old, new)}: {_WRONG_SEED}' for key in changed if key == _SEED]
+    lines = [f'{_spell(key, old, new)}: {_effect(key, stage, checkpoint)}.' for key in changed if key != _SEED]
+    if len(lines) > _MAX_LINES:
+        lines[_MAX_LINES - 1 :] = [f'{len(lines) - _MAX_LINES + 1} more settings have changed: compare the configs.']
+    return Changes(refused, said + lines)
+
+
+def _effect(key: str, stage: int, checkpoint: str) -> str:
+    """From when on a changed setting counts."""
+    place = key.split('.')
+    if place[:2] == ['train_cfg', 'stages'] and len(place) > 2 and int(place[2]) != stage:
+        return (
+            'that stage is over, so it changes nothing' if int(place[2]) < stage else 'it counts when that stage begins'
+        )
+    if _belongs_to_optimizer(place):
+        return _AT_NEXT_STAGE.format(checkpoint=checkpoint)
+    if place[-1] == 'batch_size' and 'train_dataloader' in place:
+        return 'from here on epochs have another number of steps, at unchanged learning rates'
+    return 'it counts from here on'
+
+
+def _belongs_to_optimizer(place: Sequence[str]) -> bool:
+    """Whether the optimizer's or a schedule's saved state decides over a setting until the stage ends."""
+    return bool({'optimizer', 'param_scheduler', 'paramwise_cfg', 'auto_scale_lr'} & set(place))
+
+
+def _spell(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    was, now = (repr(settings[key]) if key in settings else 'not set' for settings in (old, new))
+    return f'{key} was {was} and is {now}'
+
+
+def _restrict(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: config[name] for name in _READ if name in config}
+
+
+def _flatten(settings: Any, place: str = '') -> dict[str, Any]:
+    """Settings by dotted key, without those that change nothing that is learned."""
+    if place in _UNSAID:
+        return {}
+    if isinstance(settings, Mapping) and settings:
+        items = list(settings.items())
+    elif isinstance(settings, (list, tuple)) and settings:
+        items = list(enumerate(settings))
+    else:
+        return {place: settings}
+    return {key: leaf for name, inner in items for key, leaf in _flatten(inner, f'{place}.{name}'.lstrip('.')).items()}
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Whether two values are one: absent, None and what is empty are."""
+    return old == new or all(value is _ABSENT or value in (None, [], (), {}) for value in (old, new))

@@ -1,0 +1,82 @@
+"""Which errors of a run end in one line, and which keep their traceback."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+
+from cmdg_plugin.apis.one_line_errors import INTERRUPTED, OneLineErrors, explain
+from cmdg_plugin.engine.stages import parse_stages
+from cmdg_plugin.files.images import UnreadableImage, read_image
+from cmdg_plugin.registry import HOOKS, MODELS
+
+
+def catch(work: Any) -> BaseException:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (which ones is what the tests are about)
+        work()
+    return caught.value
+
+
+def test_a_type_that_is_not_registered_is_named_with_its_place():
+    config = {'model': {'backbone': {'type': 'TextAwareClipp'}}}
+    line = explain(catch(lambda: MODELS.build({'type': 'TextAwareClipp'})), config)
+    assert line == (
+        "The config has model.backbone.type='TextAwareClipp': 'TextAwareClipp' is no known model "
+        '(did you mean TextAwareCLIP?).'
+    )
+
+
+def test_arguments_that_a_class_does_not_take_or_lacks():
+    settings = {'type': 'PromptLearningHook', 'pipelin': []}
+    config = {'default_scope': 'cmdg_plugin', 'custom_hooks': [settings]}
+    assert explain(catch(lambda: HOOKS.build(dict(settings))), config) == (
+        'The config has custom_hooks.0.pipelin: PromptLearningHook takes no pipelin (did you mean pipeline?).'
+    )
+    line = explain(catch(lambda: HOOKS.build({'type': 'PromptLearningHook'})), {'custom_hooks': [{'type': 'X'}]})
+    assert line is not None
+    assert "missing 1 required positional argument: 'pipeline'" in line
+
+
+def test_what_the_package_says_is_one_line(tmp_path: Path):
+    line = explain(catch(lambda: parse_stages([{'name': 'x'}], ['warmup'])), {})
+    assert line == "train_cfg.stages.0 is stage 'x', which the model does not know; it knows warmup."
+    (tmp_path / 'x.jpg').write_text('no image')
+    assert str(tmp_path / 'x.jpg') in str(explain(catch(lambda: read_image(tmp_path / 'x.jpg')), {}))
+    assert 'nowhere' in str(explain(catch(lambda: (tmp_path / 'nowhere').read_text()), {}))
+
+
+def test_what_a_worker_of_a_dataloader_met_is_one_line():
+    text = 'Caught UnreadableImage in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  x\n'
+    error = UnreadableImage(f'{text}cmdg_plugin.files.images.UnreadableImage: The image a.jpg cannot be read.\n')
+    assert explain(error, {}) == 'The image a.jpg cannot be read.'
+
+
+@pytest.mark.parametrize('work', [lambda: int('abc'), lambda: {}['x'], lambda: None + 1, lambda: [][1]])
+def test_faults_of_the_program_keep_their_traceback(work: Any):
+    error = catch(work)
+    assert explain(error, {}) is None
+    with pytest.raises(type(error)), OneLineErrors('train.py'):
+        raise error
+
+
+def test_nothing_is_hidden_from_who_asks():
+    with pytest.raises(KeyError), OneLineErrors('train.py', debug=True):
+        MODELS.build({'type': 'Nothing'})
+    errors = OneLineErrors('train.py')
+    errors.config = Config({'log_level': 'DEBUG'})
+    with pytest.raises(KeyError), errors:
+        MODELS.build({'type': 'Nothing'})
+    with pytest.raises(SystemExit, match=r"^train\.py: 'Nothing' is no known model"), OneLineErrors('/x/train.py'):
+        MODELS.build({'type': 'Nothing'})
+
+
+def test_interrupting_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    errors = OneLineErrors('train.py', resumable=True)
+    errors.config = Config({'work_dir': str(tmp_path)})
+    for words in ('No checkpoint is saved yet', f'--resume goes on from {tmp_path}/epoch_2.pth.'):
+        with pytest.raises(SystemExit) as end, errors:
+            raise KeyboardInterrupt
+        assert end.value.code == INTERRUPTED
+        assert words in capsys.readouterr().err
+        (tmp_path / 'epoch_2.pth').touch()

@@ -1,0 +1,94 @@
+"""A training as it meets mistakes, another training and Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cmdg_plugin.files.locking import hold
+
+REPOSITORY = Path(__file__).parents[2]
+TRAIN = [sys.executable, str(REPOSITORY / 'tools/train.py')]
+
+
+def train(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run([*TRAIN, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+
+
+def test_two_trainings_do_not_share_a_folder(config_file: Path, tmp_path: Path):
+    work = tmp_path / 'out'
+    work.mkdir()
+    with hold(work / '.lock', 'this test'):
+        result = train(config_file, '--work-dir', work, '--resume')
+        assert result.returncode == 1
+        assert f'train.py: Another training runs in {work}; wait for it' in result.stderr
+        torchrun = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port']
+        command = [*torchrun, str(29500 + os.getpid() % 1000), TRAIN[1], str(config_file), '--work-dir', str(work)]
+        result = subprocess.run(
+            [*command, '--launcher', 'pytorch'], capture_output=True, text=True, check=False, cwd=REPOSITORY
+        )
+        assert result.returncode != 0
+        assert f'Another training runs in {work}' in result.stderr
+    assert os.listdir(work) == ['.lock']
+
+
+def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, tmp_path: Path):
+    work = tmp_path / 'out'
+    arguments = [str(config_file), '--work-dir', str(work), '--cfg-options', 'train_cfg.stages.0.epochs=1000']
+    for number, how in ((2, signal.SIGINT), (4, signal.SIGKILL)):
+        resume = ['--resume'] if how == signal.SIGKILL else []
+        process = subprocess.Popen(
+            [*TRAIN, *arguments, *resume], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
+        )
+        deadline = time.monotonic() + 120
+        while not (work / f'epoch_{number}.pth').exists() and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+            if any(int(path.stem[6:]) > number for path in work.glob('epoch_*.pth')):
+                break
+        process.send_signal(how)
+        _, words = process.communicate(timeout=60)
+        if how == signal.SIGINT:
+            assert process.returncode == 130
+            assert 'train.py: interrupted. The same command with --resume goes on from' in words
+            assert 'Traceback' not in words
+    with hold(work / '.lock', 'still held'):
+        pass
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (('model.backbon.x=1',), 'model has no backbon (did you mean backbone?)'),
+        (('optim_wrapper.optimizer.tpye=Adam',), 'optim_wrapper.optimizer has no tpye (did you mean type?)'),
+        (('train_dataloader.batch_size=abc',), "expected a number (it is 8), got 'abc'"),
+        (('optim_wrapper.optimizer.type=Adma',), "optimizer.type='Adma': there is no such optimizer (did you mean"),
+    ],
+)
+def test_typos_in_options(config_file: Path, tmp_path: Path, changes: tuple[str, ...], message: str):
+    result = train(config_file, '--work-dir', tmp_path / 'out', '--cfg-options', *changes)
+    assert result.returncode == 1
+    assert result.stderr.startswith('train.py: ')
+    assert message in result.stderr
+    assert result.stderr.count('\n') == 1
+
+
+def test_data_errors_while_the_run_is_built_are_one_line_with_the_traceback_in_the_log(
+    config_file: Path, tmp_path: Path
+):
+    captions = tmp_path / 'broken.json'
+    captions.write_text(json.dumps([{'id': 1, 'file_path': 'x.jpg'}]))
+    options = ('--cfg-options', f'train_dataloader.dataset.sources.0.caption_file={captions}')
+    result = train(config_file, '--work-dir', tmp_path / 'out', *options)
+    assert result.returncode == 1
+    assert 'Traceback (most' not in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith('train.py: ')]
+    assert 'broken.json' in line
+    (log,) = (tmp_path / 'out').glob('*/*.log')
+    assert f'(Traceback: {log})' in line
+    assert 'Traceback (most recent call last)' in log.read_text()
