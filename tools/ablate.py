@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.apis.command_line import add_config_options
+    from cmdg_plugin.cli.command_line import add_config_options
 
     parser = argparse.ArgumentParser(description='Train variations of a config over seeds and compare them.')
     parser.add_argument('config', help='config file of the rows that name none')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.apis.command_line import add_config_options
+    from cmdg_plugin.cli.command_line import add_config_options
 
     parser = argparse.ArgumentParser(description='Draw augmented training images with their captions.')
     parser.add_argument('config', help='config file')
@@ -26,8 +26,8 @@ def main() -> None:
     from mmengine.logging import print_log
     from mmengine.registry import init_default_scope
 
-    from cmdg_plugin.apis.command_line import read_config
-    from cmdg_plugin.apis.input_checks import exit_on_wrong_input
+    from cmdg_plugin.cli.command_line import read_config
+    from cmdg_plugin.cli.input_checks import exit_on_wrong_input
     from cmdg_plugin.registry import DATASETS
     from cmdg_plugin.visualization import draw_training_grid, take_training_pictures
 

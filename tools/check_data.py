@@ -19,7 +19,7 @@ from pathlib import Path
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.apis.command_line import add_config_options
+    from cmdg_plugin.cli.command_line import add_config_options
 
     parser = argparse.ArgumentParser(
         description='Check the data of a config, also your own, or the nine public datasets and the protocols'
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check_config(args: argparse.Namespace) -> int:
-    from cmdg_plugin.apis.command_line import read_config
+    from cmdg_plugin.cli.command_line import read_config
     from cmdg_plugin.datasets.checking import check_config, draw_config_check
     from cmdg_plugin.files.writing import write_whole
 

@@ -41,7 +41,7 @@ def main() -> None:
     from mmengine.logging import print_log
 
     from cmdg_plugin.apis import init_model
-    from cmdg_plugin.apis.input_checks import exit_on_wrong_input
+    from cmdg_plugin.cli.input_checks import exit_on_wrong_input
     from cmdg_plugin.evaluation import format_score_table
     from cmdg_plugin.toolboxes import evaluate_with_torchreid
 

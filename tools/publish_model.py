@@ -21,8 +21,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Write the stripped checkpoint and print both sizes."""
     args = parse_args()
-    from cmdg_plugin.apis.input_checks import check_checkpoint, exit_on_wrong_input
     from cmdg_plugin.checkpoints.publishing import publish_model
+    from cmdg_plugin.cli.input_checks import check_checkpoint, exit_on_wrong_input
 
     with exit_on_wrong_input():
         check_checkpoint(args.checkpoint)

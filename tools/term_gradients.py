@@ -13,7 +13,7 @@ import tempfile
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.apis.command_line import add_config_options
+    from cmdg_plugin.cli.command_line import add_config_options
 
     parser = argparse.ArgumentParser(description='Measure the gradient of each loss term.')
     parser.add_argument('config', help='config file')
@@ -33,10 +33,10 @@ def main() -> None:
     args = parse_args()
     from mmengine.logging import print_log
 
-    from cmdg_plugin.apis.command_line import read_config
-    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data
-    from cmdg_plugin.apis.known_arguments import check_arguments
-    from cmdg_plugin.apis.one_line_errors import OneLineErrors
+    from cmdg_plugin.cli.command_line import read_config
+    from cmdg_plugin.cli.input_checks import check_checkpoint, check_data
+    from cmdg_plugin.cli.known_arguments import check_arguments
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.hooks import MeasuredTerms, TermGradientHook
     from cmdg_plugin.engine.quiet_runner import build_runner
 

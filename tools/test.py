@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.apis.command_line import add_shared_arguments
+    from cmdg_plugin.cli.command_line import add_shared_arguments
 
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint on unseen domains.')
     parser.add_argument('config', help='config file')
@@ -43,10 +43,10 @@ def main() -> None:
     import mmengine
     from mmengine.evaluator import DumpResults
 
-    from cmdg_plugin.apis.command_line import load_config
-    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data
-    from cmdg_plugin.apis.known_arguments import check_arguments
-    from cmdg_plugin.apis.one_line_errors import OneLineErrors
+    from cmdg_plugin.cli.command_line import load_config
+    from cmdg_plugin.cli.input_checks import check_checkpoint, check_data
+    from cmdg_plugin.cli.known_arguments import check_arguments
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.launching import join_processes
     from cmdg_plugin.engine.quiet_runner import build_runner
 

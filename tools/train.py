@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.apis.command_line import add_shared_arguments
+    from cmdg_plugin.cli.command_line import add_shared_arguments
 
     parser = argparse.ArgumentParser(description='Train a model through all its stages.')
     parser.add_argument('config', help='config file')
@@ -36,10 +36,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the runner from the config and train."""
     args = parse_args()
-    from cmdg_plugin.apis.command_line import load_config
-    from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, hold_work_dir
-    from cmdg_plugin.apis.known_arguments import check_arguments
-    from cmdg_plugin.apis.one_line_errors import OneLineErrors
+    from cmdg_plugin.cli.command_line import load_config
+    from cmdg_plugin.cli.input_checks import check_checkpoint, check_data, hold_work_dir
+    from cmdg_plugin.cli.known_arguments import check_arguments
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.launching import join_processes
     from cmdg_plugin.engine.quiet_runner import build_runner
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 def lay_over(config: 'Config', args: argparse.Namespace) -> None:
     """Lay the arguments of training over a config."""
-    from cmdg_plugin.apis.command_line import find_checkpoint
+    from cmdg_plugin.checkpoints.finding import find_checkpoint
 
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None

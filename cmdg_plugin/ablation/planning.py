@@ -14,7 +14,8 @@ from mmengine.logging import MMLogger
 
 from cmdg_plugin.ablation.grid import Grid, Row
 from cmdg_plugin.ablation.results import read_scores
-from cmdg_plugin.apis.command_line import read_config
+from cmdg_plugin.checkpoints.finding import list_checkpoints
+from cmdg_plugin.cli.command_line import read_config
 from cmdg_plugin.engine.log_filters import without_repeated_lines
 
 _SHOWN_CHANGES = 5
@@ -107,11 +108,6 @@ def check_unchanged(runs: Sequence[Run]) -> None:
                 f'{run.folder} was begun with other settings ({changes}). Delete the folder, rename the row, or choose '
                 'another --work-dir.'
             )
-
-
-def list_checkpoints(folder: Path) -> list[Path]:
-    """List the checkpoints that a run has left so far."""
-    return list(folder.glob('epoch_*.pth'))
 
 
 def flatten(settings: Any, place: str = '') -> dict[str, Any]:

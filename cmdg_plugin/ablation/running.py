@@ -15,8 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 
-from cmdg_plugin.ablation.planning import Run, list_checkpoints
-from cmdg_plugin.apis.command_line import find_checkpoint
+from cmdg_plugin.ablation.planning import Run
+from cmdg_plugin.checkpoints.finding import find_checkpoint, list_checkpoints
 from cmdg_plugin.files.writing import write_whole
 
 _TAIL_LINES = 15

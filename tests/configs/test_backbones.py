@@ -11,7 +11,7 @@ from helpers.small_clips import register_small_clips, write_tokenizer
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from cmdg_plugin.apis.command_line import read_config
+from cmdg_plugin.cli.command_line import read_config
 from cmdg_plugin.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from cmdg_plugin.apis.command_line import read_config
+from cmdg_plugin.cli.command_line import read_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from cmdg_plugin.apis.command_line import add_shared_arguments, load_config
+from cmdg_plugin.cli.command_line import add_shared_arguments, load_config
 
 REPOSITORY = Path(__file__).parents[2]
 # The tower of the toy, and an image size that takes no time.

@@ -68,7 +68,7 @@ def test_tools_and_options_in_running_text_exist(page: Path):
     for tool, rest in re.findall(r'`(?:python|bash) (tools/[\w/]+\.(?:py|sh))([^`]*)`', text):
         source = (REPOSITORY / tool).read_text()
         if tool in ('tools/train.py', 'tools/test.py'):
-            source += (REPOSITORY / 'cmdg_plugin/apis/command_line.py').read_text()
+            source += (REPOSITORY / 'cmdg_plugin/cli/command_line.py').read_text()
         for option in re.findall(r'--[a-z][a-z-]+', rest):
             assert f"'{option}'" in source or '$@' in source, f'{tool} has no {option}'
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cmdg_plugin.apis.command_line import read_config
+from cmdg_plugin.cli.command_line import read_config
 from cmdg_plugin.engine.changed_settings import compare_settings
 
 TOY = str(Path(__file__).parents[2] / 'configs/cmdg/cmdg_toy-vit_islands.py')

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from cmdg_plugin.apis.known_arguments import suggest
+from cmdg_plugin.cli.known_arguments import suggest
 
 _BESIDE_ARGUMENTS = (
     'compile',

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cmdg_plugin.apis.command_line import add_shared_arguments, find_checkpoint, load_config, read_config
-from cmdg_plugin.apis.option_values import OptionText
+from cmdg_plugin.cli.command_line import add_shared_arguments, load_config, read_config
+from cmdg_plugin.cli.option_values import OptionText
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -152,13 +152,6 @@ def test_missing_config_is_named():
 def test_options_that_nothing_reads_are_refused(option: str, message: str):
     with pytest.raises(ValueError, match=message):
         load_config(parse('--cfg-options', option))
-
-
-def test_latest_epoch_is_found_without_the_file_that_names_it(tmp_path: Path):
-    assert find_checkpoint(tmp_path) is None
-    for name in ('epoch_9.pth', 'epoch_10.pth', 'epoch_11.pth.unfinished', 'best_epoch_12.pth'):
-        (tmp_path / name).touch()
-    assert find_checkpoint(tmp_path) == str(tmp_path / 'epoch_10.pth')
 
 
 def test_what_is_no_option_is_refused_by_the_parser(capsys: pytest.CaptureFixture[str]):

@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.apis.known_arguments import list_arguments, registered_names, suggest
+from cmdg_plugin.cli.known_arguments import list_arguments, registered_names, suggest
 
 INTERRUPTED = 130
 _UNREGISTERED = re.compile(r'(\S+) is not in the (\S+?)::(.+?) registry')

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cmdg_plugin.apis.known_arguments import list_arguments, suggest
+from cmdg_plugin.cli.known_arguments import list_arguments, suggest
 
 _OVERLAYS = ('optim_wrapper', 'train_dataloader')
 

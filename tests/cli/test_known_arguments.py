@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from cmdg_plugin.apis.known_arguments import check_arguments, list_arguments
+from cmdg_plugin.cli.known_arguments import check_arguments, list_arguments
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 TOY = CONFIGS / 'cmdg/cmdg_toy-vit_islands.py'

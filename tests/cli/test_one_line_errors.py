@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from cmdg_plugin.apis.one_line_errors import INTERRUPTED, OneLineErrors, explain
+from cmdg_plugin.cli.one_line_errors import INTERRUPTED, OneLineErrors, explain
 from cmdg_plugin.engine.stages import parse_stages
 from cmdg_plugin.files.images import UnreadableImage, read_image
 from cmdg_plugin.registry import HOOKS, MODELS

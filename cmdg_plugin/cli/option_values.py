@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmdg_plugin.apis.option_names import Place
+from cmdg_plugin.cli.option_names import Place
 
 _NUMBER = re.compile(r'[+-]?(0|[1-9]\d*|(\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?|inf|nan)', re.IGNORECASE)
 _WORDS = {'true': True, 'false': False, 'none': None}

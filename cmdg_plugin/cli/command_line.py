@@ -2,20 +2,17 @@
 
 import argparse
 import copy
-import logging
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
-from cmdg_plugin.apis.config_reading import read_file
-from cmdg_plugin.apis.option_names import find_place
-from cmdg_plugin.apis.option_values import OptionText, read_value
-from cmdg_plugin.apis.read_settings import check_is_read
+from cmdg_plugin.cli.config_reading import read_file
+from cmdg_plugin.cli.option_names import find_place
+from cmdg_plugin.cli.option_values import OptionText, read_value
+from cmdg_plugin.cli.read_settings import check_is_read
 
 
 class _OptionAction(argparse.Action):
@@ -114,28 +111,6 @@ def load_config(args: argparse.Namespace) -> Config:
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return config
-
-
-def find_checkpoint(work_dir: str | Path) -> str | None:
-    """Find the checkpoint that a run goes on from: the one of the latest epoch.
-
-    MMEngine asks a file that names the latest one, and starts over without a word where that file is lost.
-
-    Args:
-        work_dir: The run's folder.
-
-    Returns:
-        Its path; None, said in the log, if there is none.
-    """
-    found = {
-        int(match.group(1)): path
-        for path in Path(work_dir).glob('epoch_*.pth')
-        if (match := re.fullmatch(r'epoch_(\d+)\.pth', path.name))
-    }
-    if not found:
-        print_log(f'No checkpoint in {work_dir}: starting from the beginning.', logger='current', level=logging.WARNING)
-        return None
-    return str(found[max(found)])
 
 
 def _with_types(config: Config, options: Mapping[str, Any]) -> dict[str, Any]:

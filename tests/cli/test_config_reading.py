@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from cmdg_plugin.apis.command_line import add_config_options, read_config
-from cmdg_plugin.apis.config_reading import read_file
+from cmdg_plugin.cli.command_line import add_config_options, read_config
+from cmdg_plugin.cli.config_reading import read_file
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 TOY = str(CONFIGS / 'cmdg/cmdg_toy-vit_islands.py')

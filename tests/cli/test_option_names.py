@@ -1,6 +1,6 @@
 import pytest
 
-from cmdg_plugin.apis.option_names import find_place
+from cmdg_plugin.cli.option_names import find_place
 
 CONFIG = {
     'losses': {'last': [{'type': 'A', 'name': 'part'}, {'type': 'B', 'name': 'caption', 'weight': 1}]},

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmdg_plugin.apis.option_names import Place
-from cmdg_plugin.apis.option_values import read_value
+from cmdg_plugin.cli.option_names import Place
+from cmdg_plugin.cli.option_values import read_value
 
 
 @given(st.text())

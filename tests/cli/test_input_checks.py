@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cmdg_plugin.apis.input_checks import check_checkpoint, check_data, exit_on_wrong_input
+from cmdg_plugin.cli.input_checks import check_checkpoint, check_data, exit_on_wrong_input
 
 
 def test_wrong_input_ends_the_program_with_one_line():

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
-from cmdg_plugin.apis.one_line_errors import OneLineErrors
+from cmdg_plugin.cli.one_line_errors import OneLineErrors
 from cmdg_plugin.files.locking import hold
 
 

@@ -1,0 +1,35 @@
+"""Which checkpoints a run's folder holds."""
+
+import logging
+import re
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+
+def list_checkpoints(folder: str | Path) -> list[Path]:
+    """List the checkpoints that a run has left so far, by epoch."""
+    found = {
+        int(match.group(1)): path
+        for path in Path(folder).glob('epoch_*.pth')
+        if (match := re.fullmatch(r'epoch_(\d+)\.pth', path.name))
+    }
+    return [found[epoch] for epoch in sorted(found)]
+
+
+def find_checkpoint(work_dir: str | Path) -> str | None:
+    """Find the checkpoint that a run goes on from: the one of the latest epoch.
+
+    MMEngine asks a file that names the latest one, and starts over without a word where that file is lost.
+
+    Args:
+        work_dir: The run's folder.
+
+    Returns:
+        Its path; None, said in the log, if there is none.
+    """
+    found = list_checkpoints(work_dir)
+    if not found:
+        print_log(f'No checkpoint in {work_dir}: starting from the beginning.', logger='current', level=logging.WARNING)
+        return None
+    return str(found[-1])

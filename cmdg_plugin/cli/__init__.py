@@ -1,0 +1,1 @@
+"""Command lines: options laid over configs, checks before anything is built, errors in one line."""
