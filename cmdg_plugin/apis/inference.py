@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, spell_out
+from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, as_image_list
 from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 from cmdg_plugin.progress import track
 from cmdg_plugin.regions import REGIONS
@@ -111,7 +111,7 @@ def extract_features(
     """
     if space not in _SPACES:
         raise ValueError(f'space must be one of {", ".join(_SPACES)}, got {space!r}.')
-    prepared = PreparedImages(spell_out(images), ImagePreparation(model._config))
+    prepared = PreparedImages(as_image_list(images), ImagePreparation(model._config))
     loader = DataLoader(prepared, batch_size=batch_size, num_workers=num_workers)
     batches = track(loader, 'Extracting features') if progress else loader
     encode = _encode_retrieval if space == 'retrieval' else _encode_shared

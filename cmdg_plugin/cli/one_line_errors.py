@@ -105,7 +105,7 @@ def _explain_type(name: str, kind: str, config: Mapping[str, Any]) -> str:
     from cmdg_plugin import registry as own
 
     names = [known for r in vars(own).values() if isinstance(r, Registry) for known in registered_names(r)]
-    return f'{_place_of(name, config)}{name!r} is no known {kind}{suggest(name.rpartition(".")[2], names)}.'
+    return f'{_place_of(name, config)}{name!r} is not a known {kind}{suggest(name.rpartition(".")[2], names)}.'
 
 
 def _explain_argument(built: str, argument: str, config: Mapping[str, Any]) -> str:

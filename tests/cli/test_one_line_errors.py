@@ -22,7 +22,7 @@ def test_a_type_that_is_not_registered_is_named_with_its_place():
     config = {'model': {'backbone': {'type': 'TextAwareClipp'}}}
     line = explain(catch(lambda: MODELS.build({'type': 'TextAwareClipp'})), config)
     assert line == (
-        "The config has model.backbone.type='TextAwareClipp': 'TextAwareClipp' is no known model "
+        "The config has model.backbone.type='TextAwareClipp': 'TextAwareClipp' is not a known model "
         '(did you mean TextAwareCLIP?).'
     )
 
@@ -67,7 +67,7 @@ def test_nothing_is_hidden_from_who_asks():
     errors.config = Config({'log_level': 'DEBUG'})
     with pytest.raises(KeyError), errors:
         MODELS.build({'type': 'Nothing'})
-    with pytest.raises(SystemExit, match=r"^train\.py: 'Nothing' is no known model"), OneLineErrors('/x/train.py'):
+    with pytest.raises(SystemExit, match=r"^train\.py: 'Nothing' is not a known model"), OneLineErrors('/x/train.py'):
         MODELS.build({'type': 'Nothing'})
 
 
