@@ -59,8 +59,8 @@ def restrict_to_harmless(settings: Mapping[str, Any], origin: str) -> dict[str, 
         origin: Where it comes from, for messages.
 
     Returns:
-        `default_scope`, `model`, and `test_dataloader` with its pipeline, without options of `torch.compile` and without
-        what tells how weights begin.
+        `default_scope`, `model`, and `test_dataloader` with its pipeline, without options of `torch.compile` and
+        without what tells how weights begin.
 
     Raises:
         ValueError: If anything in them names what is not registered, or what does more than calculate; says where.
