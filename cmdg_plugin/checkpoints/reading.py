@@ -17,8 +17,8 @@ from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 
 _SHOWN = 3
 _EXECUTED_BY_MMENGINE = 'config'
-# What an averaging hook keeps, and the averages of an optimizer, poison a run as weights do, only later.
-_STATES = ('state_dict', 'ema_state_dict', 'optimizer')
+# All else poisons a run as weights do, only later: averages, an optimizer's state, what a stage keeps.
+_LOGGED = 'message_hub'
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
@@ -53,7 +53,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
             f'{path} holds a {type(content).__name__}; a checkpoint is a dictionary with the weights in `state_dict`.'
         )
     _drop_what_mmengine_executes(content)
-    parts = {name: content[name] for name in _STATES if name in content} if 'state_dict' in content else content
+    parts = {name: part for name, part in content.items() if name != _LOGGED}
     check_finite(dict(_tensors(parts)), f'{path} holds weights that are not numbers')
     return content
 
