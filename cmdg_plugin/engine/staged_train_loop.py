@@ -41,6 +41,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         val_interval: Evaluate every so many epochs; `None` evaluates after the last one only.
         val_before_training: Whether to evaluate once before the first epoch.
 
+    Attributes:
+        resumed_run: Name of the run whose checkpoint was loaded, as that says.
+
     Raises:
         ValueError: If a stage is unknown to the model, or trains parameters that do not exist, or the interval is no
             number of epochs.
@@ -70,6 +73,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         runner.optim_wrapper = self._optim_wrapper_cfg
         self._prepared: Stage | None = None
         self._loaded_position: dict[str, Any] | None = None
+        self.resumed_run: str | None = None
         self._check_stages()
         runner.register_hook(StageResumeHook())
 
@@ -118,6 +122,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             say_changes(checkpoint, self.runner.cfg.to_dict(), self.runner.cfg.get('load_from'))
         meta = checkpoint.get('meta', {})
         self._loaded_position = meta.get('stage_position')
+        self.resumed_run = meta.get('experiment_name')
         epochs_done = meta.get('epoch', 0)
         if 0 < epochs_done <= self._max_epochs:
             saved_in = self.describe_position(epochs_done)['stage']

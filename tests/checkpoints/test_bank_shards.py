@@ -51,6 +51,7 @@ def _keeping(rank: int, ranks: int, folder: Path) -> None:
         runner = SimpleNamespace(
             hooks=[hook], epoch=0, max_epochs=epochs, train_loop=SimpleNamespace(max_epochs=epochs)
         )
+        runner.experiment_name = 'a run'
         hook.out_dir = str(folder)
         for runner.epoch in range(epochs):
             keep_shard(runner, memory)
@@ -82,3 +83,57 @@ def _keeping(rank: int, ranks: int, folder: Path) -> None:
 
 def test_rows_live_as_long_as_their_checkpoint(tmp_path):
     run_on_ranks(_keeping, tmp_path)
+
+
+def _swapped(rank: int, ranks: int, folder: Path) -> None:
+    import shutil
+
+    from cmdg_plugin.checkpoints.bank_shards import load_shard, save_shard
+    from cmdg_plugin.models.memory import CaptionMemoryBank
+
+    def refused(message, *arguments):
+        with pytest.raises(ValueError, match=message):
+            load_shard(*arguments)
+        torch.distributed.barrier()
+
+    memory = CaptionMemoryBank(8, 2, 3, sharded=True)
+    (folder / 'epoch_3.pth').touch()
+    for epoch in (3, 4):
+        save_shard(memory, folder, epoch, 'a run')
+        torch.distributed.barrier()
+    load_shard(memory, folder, 4, 'a run')
+    load_shard(memory, folder, 4)
+    torch.distributed.barrier()
+    refused('run a run, not of run another', memory, folder, 4, 'another')
+    refused('as image, and the bank of this run', CaptionMemoryBank(16, 2, 3, sharded=True), folder, 4, 'a run')
+    rows = folder / 'bank_shards' / 'epoch_4'
+    if rank == 0:
+        shutil.copy(folder / 'bank_shards' / 'epoch_3' / 'rank_0_of_2.pth', rows)
+        shutil.copy(rows / 'rank_0_of_2.pth', rows / 'rank_1_of_2.pth')
+    torch.distributed.barrier()
+    refused(
+        'holds the rows of epoch 3' + (', rank 0, not of epoch 4, rank 1' if rank else ', not of epoch 4'),
+        memory,
+        folder,
+        4,
+        'a run',
+    )
+
+
+def test_rows_of_another_rank_epoch_or_run_are_refused(tmp_path):
+    run_on_ranks(_swapped, tmp_path)
+
+
+def _full_disk(rank: int, ranks: int, folder: Path) -> None:
+    import resource
+
+    from cmdg_plugin.checkpoints.bank_shards import save_shard
+    from cmdg_plugin.models.memory import CaptionMemoryBank
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    with pytest.raises(OSError, match='too large'):
+        save_shard(CaptionMemoryBank(4000, 2, 3, sharded=True), folder, 3, 'a run')
+
+
+def test_a_full_disk_is_said(tmp_path):
+    run_on_ranks(_full_disk, tmp_path)

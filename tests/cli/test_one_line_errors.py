@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from cmdg_plugin.cli.one_line_errors import INTERRUPTED, OneLineErrors, explain
@@ -44,6 +45,18 @@ def test_what_the_package_says_is_one_line(tmp_path: Path):
     (tmp_path / 'x.jpg').write_text('no image')
     assert str(tmp_path / 'x.jpg') in str(explain(catch(lambda: read_image(tmp_path / 'x.jpg')), {}))
     assert 'nowhere' in str(explain(catch(lambda: (tmp_path / 'nowhere').read_text()), {}))
+
+
+@pytest.mark.parametrize(
+    ('work', 'words'),
+    [
+        (lambda: torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], lr=-1.0), 'Invalid learning rate: -1.0'),
+        (lambda: torch.utils.data.DataLoader([1], num_workers=-1), 'num_workers option should be non-negative'),
+        (lambda: torch.utils.data.DataLoader([1], batch_size=0), 'batch_size should be a positive integer'),
+    ],
+)
+def test_settings_that_torch_refuses_are_one_line(work: Any, words: str):
+    assert words in str(explain(catch(work), {}))
 
 
 def test_what_a_worker_of_a_dataloader_met_is_one_line():
