@@ -117,7 +117,7 @@ AROUND = [*(REPOSITORY / name for name in ('README.md', 'CHANGELOG.md', 'CONTRIB
 
 @pytest.mark.parametrize('page', AROUND, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page: Path):
-    for target, anchor in re.findall(r'\]\(([^)#]*)#?([^)]*)\)', page.read_text(encoding='utf-8')):
+    for target, anchor in re.findall(r'(?:\]\(|src=")([^)#"]*)#?([^)"]*)[)"]', page.read_text(encoding='utf-8')):
         if target.startswith('http'):
             continue
         file = page.parent / target if target else page
