@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, clean_captions, clean_path, read_facts, show
+from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.repeats import Repeats
@@ -39,6 +40,7 @@ class CaptionRecord:
 
 
 _FileState = tuple[int, int]
+_Entry = tuple[str, object, str | None, int | None]
 _cache: dict[Path, tuple[_FileState, tuple[CaptionRecord, ...]]] = {}
 _cache_lock = threading.Lock()
 
@@ -86,12 +88,15 @@ def _read(path: Path) -> list[CaptionRecord]:
     if any(splits) and not all(splits):
         raise _nesting_error(path, f'entry {splits.index(False)} is no split, though others are')
     repeats = Repeats()
-    parsed = _parse_splits(path, content) if any(splits) else _parse_records(path, content)
-    records = []
-    for where, record in parsed:
+    entries = _list_splits(path, content) if any(splits) else _list_records(content)
+
+    def read(entry: _Entry) -> CaptionRecord:
+        record = _parse(path, *entry)
         said = (record.identity, record.camera, record.split, record.captions)
-        repeats.is_new((record.split_index, record.file_path), record.file_path, said, f'{path}, {where}')
-        records.append(record)
+        repeats.is_new((record.split_index, record.file_path), record.file_path, said, f'{path}, {entry[0]}')
+        return record
+
+    records = read_all(entries, read)
     if not records:
         raise _nesting_error(path, 'its splits are empty')
     if repeats.count:
@@ -110,13 +115,12 @@ def _is_split(entry: Mapping[str, object]) -> bool:
     return any(key in entry for key in _SPLIT_KEYS)
 
 
-def _parse_records(path: Path, content: list[object]) -> Iterator[tuple[str, CaptionRecord]]:
+def _list_records(content: list[object]) -> Iterator[_Entry]:
     for number, entry in enumerate(content):
-        where = f'record {number}'
-        yield where, _parse(path, where, entry, None, None)
+        yield f'record {number}', entry, None, None
 
 
-def _parse_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[tuple[str, CaptionRecord]]:
+def _list_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[_Entry]:
     for index, split in enumerate(content):
         if isinstance(split, RepeatedKey):
             raise _nesting_error(path, f'split {index} has the key {split.key!r} twice')
@@ -129,8 +133,7 @@ def _parse_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[t
                 found = f'a {type(records).__name__}' if key in split else 'nothing'
                 raise _nesting_error(path, f'split {index}, key {key!r}: expected a list of records, got {found}')
             for number, record in enumerate(records):
-                where = f'split {index}, {key}, record {number}'
-                yield where, _parse(path, where, record, key, index)
+                yield f'split {index}, {key}, record {number}', record, key, index
 
 
 def _parse(path: Path, where: str, record: object, split: str | None, split_index: int | None) -> CaptionRecord:
