@@ -1,5 +1,6 @@
 """A trained model in Python: features of images, features of sentences."""
 
+import copy
 import logging
 import os
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, as_image_list
+from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.progress import track
@@ -65,6 +67,8 @@ def init_model(
         if isinstance(path, (str, os.PathLike)) and not os.path.isfile(path):
             raise FileNotFoundError(f'There is no {what} at {path}.')
     settings = _find_config(config, checkpoint, trust)
+    if checkpoint is not None:
+        settings = _without_first_weights(settings, checkpoint)
     with DefaultScope.overwrite_default_scope(settings.get('default_scope') or 'cmdg_plugin'):
         model = MODELS.build(settings.model)
     if checkpoint is not None:
@@ -188,6 +192,17 @@ def _find_config(
     if checkpoint is None:
         raise ValueError('init_model needs a config, or a checkpoint that carries one.')
     return read_checkpoint_config(checkpoint, trust)
+
+
+def _without_first_weights(settings: Config, checkpoint: str | os.PathLike[str]) -> Config:
+    """Leave out the weights that training began with: the checkpoint has others, and says which activation it runs."""
+    quick_gelu = read_checkpoint(checkpoint).get('meta', {}).get('quick_gelu')
+    backbone = settings.model.get('backbone') or {}
+    if not isinstance(quick_gelu, bool) or not backbone.get('pretrained'):
+        return settings
+    settings = copy.deepcopy(settings)
+    settings.model.backbone.update(pretrained=None, quick_gelu=quick_gelu)
+    return settings
 
 
 def _encode_retrieval(model: Any, batch: Tensor) -> Tensor:

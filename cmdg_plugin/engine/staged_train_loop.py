@@ -21,6 +21,7 @@ from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
+from cmdg_plugin.models.stages import TrainingStage
 from cmdg_plugin.registry import DATASETS, LOOPS
 
 
@@ -200,6 +201,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         model = plain_model(self.runner.model)
         for stage in self.stages:
             model.check_stage(stage.name, stage.trainable, self.dataset)
+            self._check_preparation(stage, model)
             for term in model.losses[stage.name].starting_after(stage.epochs):
                 print_log(
                     f"Stage '{stage.name}' has {stage.epochs} epochs, and its term '{term}' starts after the last of "
@@ -208,6 +210,17 @@ class StagedTrainLoop(EpochBasedTrainLoop):
                     level=logging.WARNING,
                 )
             self._build_optimizer(stage)
+
+    def _check_preparation(self, stage: Stage, model: Any) -> None:
+        prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
+        if prepares and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
+            own = {'prompt': "type='PromptLearningHook'", 'bridging': "type='DomainBridgingHook'"}
+            settings = own.get(stage.name, f"type='StagePreparationHook', stage={stage.name!r}")
+            raise ValueError(
+                f"Stage '{stage.name}' computes what its batches need when it begins, and no hook lets it: add "
+                f'dict({settings}, pipeline=...) to custom_hooks. A list in a config or option replaces the one before, '
+                'with the hooks in it.'
+            )
 
     def _build_optimizer(self, stage: Stage) -> OptimWrapper:
         with without_lines_per_parameter(self.runner.logger):

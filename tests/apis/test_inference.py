@@ -1,3 +1,4 @@
+import copy
 import doctest
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from cmdg_plugin.apis import encode_text, extract_features, inference, init_model
+from cmdg_plugin.checkpoints.publishing import publish_model
 from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -72,6 +75,23 @@ def test_config_from_the_checkpoint(tiny_config: Config):
     assert pipelines[0] == pipelines[1]
     for name, weight in with_config.state_dict().items():
         assert torch.equal(weight, alone.state_dict()[name]), name
+
+
+def test_the_weights_that_training_began_with_are_not_needed(tiny_config: Config, people: Path, tmp_path: Path):
+    """They may be on the author's machine alone, or a download; the activation they ran with is in no weight."""
+    first = tmp_path / 'first.pt'
+    torch.save(MODELS.build(copy.deepcopy(tiny_config.model)).backbone.clip.state_dict(), first)
+    tiny_config.model.backbone.update(pretrained=str(first), quick_gelu=True)
+    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
+    checkpoint = Path(tiny_config.work_dir) / 'epoch_7.pth'
+    expected = extract_features(init_model(tiny_config, checkpoint, 'cpu'), people, progress=False)
+    published = publish_model(checkpoint, tmp_path / 'published.pth')
+    first.unlink()
+    for config in (None, tiny_config):
+        model = init_model(config, published, 'cpu')
+        assert model.backbone.quick_gelu
+        assert torch.equal(extract_features(model, people, progress=False), expected)
+    assert tiny_config.model.backbone.pretrained == str(first)
 
 
 def test_files_arrays_pictures_and_folders_agree(toy, people: Path):

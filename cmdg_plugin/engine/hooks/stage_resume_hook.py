@@ -31,6 +31,8 @@ class StageResumeHook(Hook):
             raise FloatingPointError(str(error)) from None
         meta = checkpoint['meta']
         meta['world_size'] = get_world_size()
+        # No weight tells it, and who builds the model again need not fetch the weights that it began with.
+        meta['quick_gelu'] = plain_model(runner.model).backbone.quick_gelu
         meta['stage_position'] = runner.train_loop.describe_position(meta['epoch'])
         checkpoint.update(plain_model(runner.model).stage_state())
 

@@ -97,7 +97,8 @@ class TextAwareCLIP(BaseModule):
         self.model_name = model_name
         self.grid_size = token_grid(config, size)
         weights = None if pretrained is None else read_pretrained(model_name, pretrained)
-        self.clip = build_clip(config, size, choose_activation(model_name, config, weights, quick_gelu))
+        self.quick_gelu = choose_activation(model_name, config, weights, quick_gelu)
+        self.clip = build_clip(config, size, self.quick_gelu)
         self.image_tower = family(self.clip.visual, self.grid_size, config['embed_dim'])
         if weights is not None:
             load_weights(self.clip, weights, self.image_tower, token_grid(config))

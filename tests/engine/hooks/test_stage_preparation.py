@@ -87,8 +87,9 @@ def test_bridging_alone_encodes_the_images_itself(tiny_config: Config):
 @pytest.mark.parametrize('hook', ['PromptLearningHook', 'DomainBridgingHook'])
 def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str):
     tiny_config.custom_hooks = [one for one in tiny_config.custom_hooks if one['type'] != hook]
-    with pytest.raises(RuntimeError, match=f'add {hook} to custom_hooks'):
+    with pytest.raises(ValueError, match=rf"lets it: add dict\(type='{hook}', pipeline=\.\.\.\) to custom_hooks"):
         Runner.from_cfg(tiny_config).train()
+    assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
 
 
 def test_images_without_captions_are_refused_before_training_where_captions_guide(tiny_config: Config, tmp_path: Path):
