@@ -15,7 +15,7 @@ _HELP = r'(?:provide|assist|help|comply|fulfil|generate)'
 # These three are matched on lower case, and begin with plain letters, as that is ten times as fast.
 _REFUSED_AT_START = re.compile(
     r'sorry\b|my apologies|unfortunately|no person\b|too\s+\w+\s+to\b|none\b|not applicable\b|error\s*:|insufficient\b'
-    r'|no\s+(?:visible\s+)?(?:details?|information|content)\b|nothing\s+(?:is|can\s+be|to)\b|rate\s+limit\b|your\s+request\b'
+    r'|no\s+visible\s+details?\b|nothing\s+(?:is|can\s+be|to)\b|rate\s+limit\b|your\s+request\b'
     # The question, as models echo it.
     r'|(?:please\s+)?(?:in\s+(?:one|a\s+single)\s+sentence,?\s+)?describe\b|(?:what|which|who|how|could|can|would|is|are|does)\b[^.!]*\?\W*$'
     r'|it(?:\W?s|\s+is)\s+(?:too\s+\w+|not\s+possible|impossible|difficult|hard)\s+to\b'

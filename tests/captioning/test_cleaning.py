@@ -261,6 +261,8 @@ def test_what_comes_in_place_of_a_caption(length, answer, problem):
         ('Final answer: a man in a red coat.', 'A man in a red coat.'),
         ('Image: A man in a red coat.', 'A man in a red coat.'),
         ('A man in jersey No. 10. He wears shorts.', 'A man in jersey No. 10. He wears shorts.'),
+        # As captions of the method's own style say of a third that is empty.
+        ('The lower third of the image shows no details of a person.', 'No details of a person.'),
         ("The man's face is not visible.", "The man's face is not visible."),
         ('A shirt of 100% cotton that is not visible.', 'A shirt of 100% cotton that is not visible.'),
     ],
