@@ -218,8 +218,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             settings = own.get(stage.name, f"type='StagePreparationHook', stage={stage.name!r}")
             raise ValueError(
                 f"Stage '{stage.name}' computes what its batches need when it begins, and no hook lets it: add "
-                f'dict({settings}, pipeline=...) to custom_hooks. A list in a config or option replaces the one before, '
-                'with the hooks in it.'
+                f'dict({settings}, pipeline=...) to custom_hooks. A list in a config or option replaces the one '
+                'before, with the hooks in it.'
             )
 
     def _build_optimizer(self, stage: Stage) -> OptimWrapper:

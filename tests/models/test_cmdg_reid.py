@@ -217,6 +217,16 @@ def text_model(tiny_config: Config) -> CMDGReID:
 TEXT_SIDE = ['backbone.clip.transformer', 'backbone.clip.ln_final', 'backbone.clip.text_projection']
 
 
+def test_the_words_of_trainable_name_what_dotted_names_do(text_model: CMDGReID):
+    dotted = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head', *TEXT_SIDE]
+    trained = []
+    for words in (dotted, ['image', 'head', 'text']):
+        text_model.start_stage('warmup', words)
+        trained.append({name for name, value in text_model.named_parameters() if value.requires_grad})
+    assert trained[0] == trained[1]
+    assert 'backbone.clip.text_projection' in trained[0]
+
+
 def captioned_batch(rows: list[int]) -> dict:
     made = batch(rows)
     for row, sample in zip(rows, made['data_samples'], strict=True):

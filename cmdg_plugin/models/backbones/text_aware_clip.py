@@ -141,9 +141,11 @@ class TextAwareCLIP(BaseModule):
             yield from module.parameters()
 
     def text_parameters(self) -> Iterator[nn.Parameter]:
-        """Go through the parameters of the text tower."""
-        for module in text_tower_modules(self.clip):
-            yield from module.parameters()
+        """Go through the parameters of the text tower, its projection included."""
+        others = {id(parameter) for parameter in self.clip.visual.parameters()}
+        for name, parameter in self.clip.named_parameters():
+            if id(parameter) not in others and name not in ('logit_scale', 'logit_bias'):
+                yield parameter
 
     def train(self, mode: bool = True) -> 'TextAwareCLIP':
         """Switch between training and evaluation mode; a frozen text tower stays in evaluation mode."""
