@@ -42,7 +42,7 @@ def test_a_folder_within_a_folder(tmp_path):
     (tmp_path / 'query' / 'list.txt').touch()
     (row,) = iterate_rows(tmp_path)
     path, facts = row.read()
-    assert (path, facts.identity, facts.camera, facts.split) == ('query/0001_c1.JPG', 1, 1, 'query')
+    assert (path, facts) == ('query/0001_c1.JPG', (1, 1, 'query'))
 
 
 def test_another_encoding_is_named(tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
+from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.index_files import make_relative
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.record_indexing import (

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.caption_fields import SPLITS
-from cmdg_plugin.datasets.captions import CaptionRecord
+from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.sources.benchmark import Benchmark
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.caption_fields import SPLITS, read_facts
-from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord, read_facts
+from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.sources.benchmarks import get_benchmark
 from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
@@ -112,7 +112,7 @@ class TorchreidSource:
             identity = int(match.group(1)) if match else label
             if identity < 0:
                 continue
-            named = read_facts({}, path).camera
+            _, named, _ = read_facts({}, path)
             caption = captions.get(self._join_key(path))
             records.append(
                 SourceRecord(
