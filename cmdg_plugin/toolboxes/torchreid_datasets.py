@@ -5,11 +5,10 @@ from typing import Any
 
 from cmdg_plugin.datasets.evaluation_set import make_target
 from cmdg_plugin.datasets.sources import BENCHMARKS
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, build_source
 from cmdg_plugin.evaluation.target_scores import effective_cameras, split_rows
 from cmdg_plugin.files.images import read_image
 from cmdg_plugin.regions import to_region_order
-from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.torchreid_import import import_torchreid
 
 Items = list[tuple[str, int, int]]
@@ -71,7 +70,7 @@ def _make_dataset_class(name: str, source: Mapping[str, Any], split: str | int) 
         """A source of ours; `captions` has the four sentences (region order) of an image by its path."""
 
         def __init__(self, root: str = '', **kwargs: Any) -> None:
-            index = SOURCES.build({'_scope_': 'cmdg_plugin', **_fill(source, root)}).load()
+            index = build_source(_fill(source, root)).load()
             which = split if len(index.splits) > 1 else 'released'
             records = index.select(('train',), which)
             train = _list_training(index, records)
