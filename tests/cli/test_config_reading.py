@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cmdg_plugin.apis.checkpoint_config import parse_literal_config
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
+from cmdg_plugin.checkpoints.stored_config import parse_literal_config
 from cmdg_plugin.cli.command_line import add_config_options, read_config
 from cmdg_plugin.cli.config_reading import read_file
 
