@@ -22,6 +22,7 @@ from cmdg_plugin.captioning import iterate_items
 from cmdg_plugin.datasets import load_captions
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources import CaptionFileSource, OwnSource
+from cmdg_plugin.datasets.sources.image_files import MissingImages
 
 pytestmark = pytest.mark.filterwarnings('ignore:Generating overly large repr')
 
@@ -166,7 +167,7 @@ def only_our_errors(path):
     except (ValueError, FileNotFoundError) as error:
         errors.append(error)
     for error in errors:
-        assert type(error) in (ValueError, FileNotFoundError), error
+        assert type(error) in (ValueError, FileNotFoundError, MissingImages), error
         assert path.name in str(error)
         # It can be printed.
         assert str(error).encode()
