@@ -1,3 +1,3 @@
 """CMDG plugin: cross-modal domain generalization for person re-identification."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

@@ -33,12 +33,12 @@ def main() -> None:
 
     with exit_on_wrong_input():
         config = read_config(args.config, args.cfg_options)
-    init_default_scope(config.get('default_scope', 'cmdg_plugin'))
-    dataset = DATASETS.build(config.train_dataloader.dataset)
-    bgr = config.model.get('data_preprocessor', {}).get('to_rgb', True)
-    pictures = take_training_pictures(dataset, args.num, seed=args.seed, bgr=bgr)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    draw_training_grid(pictures).save(args.out)
+        init_default_scope(config.get('default_scope', 'cmdg_plugin'))
+        dataset = DATASETS.build(config.train_dataloader.dataset)
+        bgr = config.model.get('data_preprocessor', {}).get('to_rgb', True)
+        pictures = take_training_pictures(dataset, args.num, seed=args.seed, bgr=bgr)
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        draw_training_grid(pictures).save(args.out)
     print_log(f'{len(pictures)} of {len(dataset):,} training images: {args.out}', logger='current')
 
 

@@ -69,7 +69,7 @@ def read_grid(path: str | Path) -> Grid:
         path: The file.
 
     Returns:
-        Its rows, those of `grid` behind those of `rows`.
+        Its rows, those of `grid` after those of `rows`.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -97,8 +97,8 @@ class Trainings:
             for _, beginning in needs:
                 if beginning is not None and beginning.folder not in begun:
                     begun[beginning.folder] = self._pool.submit(self._train_beginning, beginning)
-            # Whoever waits for a beginning stands behind it in the queue, so that waiting never keeps it from being
-            # run; and behind those that wait for nothing, so that few processes are kept by waiting.
+            # Whoever waits for a beginning stands after it in the queue, so that waiting never keeps it from being
+            # run; and after those that wait for nothing, so that few processes are kept by waiting.
             for run, beginning in sorted(needs, key=lambda need: need[1] is not None):
                 before = None if beginning is None else begun[beginning.folder]
                 futures.append(self._pool.submit(self._train_row, run, before))

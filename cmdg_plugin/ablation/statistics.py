@@ -33,32 +33,28 @@ class Estimate:
         return self.mean + self.margin
 
 
-def estimate_mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+_CONFIDENCE = 0.95
+"""Share of such intervals that hold the mean."""
+
+
+def estimate_mean(values: Sequence[float]) -> Estimate:
     """Estimate the mean that values were drawn around, by Student's t.
 
     Args:
         values: Independent values, such as one score a seed.
-        confidence: Share of such intervals that hold the mean, in (0, 1).
 
     Returns:
-        The mean and its interval.
-
-    Raises:
-        ValueError: If the confidence is no such share.
+        The mean and its 95% interval.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f'confidence must lie between 0 and 1, got {confidence}.')
     count = len(values)
     mean = float(np.mean(values)) if count else math.nan
     if count < 2:
         return Estimate(mean, math.nan, count)
     error = float(np.std(values, ddof=1)) / math.sqrt(count)
-    return Estimate(mean, float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error, count)
+    return Estimate(mean, float(stats.t.ppf((1 + _CONFIDENCE) / 2, count - 1)) * error, count)
 
 
-def estimate_difference(
-    values: Mapping[int, float], reference: Mapping[int, float], confidence: float = 0.95
-) -> Estimate:
+def estimate_difference(values: Mapping[int, float], reference: Mapping[int, float]) -> Estimate:
     """Estimate how much higher values are than a reference, seed by seed.
 
     What a seed does to both (the order of the images, say) falls out, which an interval around each mean keeps.
@@ -66,10 +62,9 @@ def estimate_difference(
     Args:
         values: Score by seed.
         reference: The same of what they are compared with; seeds that only one of the two has are left out.
-        confidence: As in `estimate_mean`.
 
     Returns:
-        The mean difference and its interval.
+        The mean difference and its 95% interval.
     """
     seeds = sorted(values.keys() & reference.keys())
-    return estimate_mean([values[seed] - reference[seed] for seed in seeds], confidence)
+    return estimate_mean([values[seed] - reference[seed] for seed in seeds])

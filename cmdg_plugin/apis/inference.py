@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, spell_out
+from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, as_image_list
 from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
+from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.progress import track
 from cmdg_plugin.regions import REGIONS
 
@@ -111,7 +112,7 @@ def extract_features(
     """
     if space not in _SPACES:
         raise ValueError(f'space must be one of {", ".join(_SPACES)}, got {space!r}.')
-    prepared = PreparedImages(spell_out(images), ImagePreparation(model._config))
+    prepared = PreparedImages(as_image_list(images), ImagePreparation(model._config))
     loader = DataLoader(prepared, batch_size=batch_size, num_workers=num_workers)
     batches = track(loader, 'Extracting features') if progress else loader
     encode = _encode_retrieval if space == 'retrieval' else _encode_shared
@@ -133,13 +134,15 @@ def encode_text(model: Any, sentences: str | Iterable[str], *, batch_size: int =
 
     Raises:
         TypeError: If one is not a string.
-        ValueError: If it is empty.
+        ValueError: If there is none, one is empty or holds half a character, or `batch_size` is below 1.
 
     Example:
         >>> texts = encode_text(model, ['A woman in a red coat.', 'A man with a backpack.'])
         >>> (extract_features(model, 'person_1.jpg', space='shared', progress=False) @ texts.T).shape
         torch.Size([1, 2])
     """
+    if batch_size < 1:
+        raise ValueError(f'batch_size must be at least 1, got {batch_size}.')
     listed = _list_sentences(sentences)
     features, num_cut = [], 0
     for start in range(0, len(listed), batch_size):
@@ -169,6 +172,9 @@ def _list_sentences(sentences: str | Iterable[str]) -> list[str]:
                 f'encode_text takes sentences, but number {position} (from 0) is {sentence!r}, a '
                 f'{type(sentence).__name__}.'
             )
+        if not sentence.strip() or not is_writable(sentence):
+            what = 'holds half a character (a lone surrogate)' if sentence.strip() else 'is empty'
+            raise ValueError(f'Sentence number {position} (from 0) {what}.')
     return listed
 
 

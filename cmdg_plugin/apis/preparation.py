@@ -24,7 +24,7 @@ ImageLike: TypeAlias = str | os.PathLike[str] | np.ndarray | Image.Image
 class ImagePreparation:
     """The test pipeline of a config, for images from anywhere.
 
-    Files go through the pipeline's own loading transform; arrays and PIL images enter behind it.
+    Files go through the pipeline's own loading transform; arrays and PIL images enter after it.
 
     Args:
         config: Has `test_dataloader.dataset.pipeline`.
@@ -92,7 +92,7 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
     return paths
 
 
-def spell_out(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
+def as_image_list(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
     """Make a list of what a caller gave: one image, several (also as an array of paths or of pixels), or a folder.
 
     Raises:

@@ -42,11 +42,13 @@ _THINKING = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _FENCE = re.compile(r'```\w*')
+_BREAK = re.compile(r'<\s*(?:/?\s*(?:br|p|div|li|ul|ol|tr|td|h[1-6]))\s*/?>', re.IGNORECASE)
 _TAG = re.compile(r'</?[a-zA-Z][^<>]{0,200}>')
 _EMPHASIS = re.compile(r'(\*\*|__|\*|`)(?=\S)(.+?)(?<=\S)\1')
 _LINE_MARK = re.compile(r'^\s*(?:#{1,6}\s+|[-*\u2022>]\s+|\d{1,2}[.)]\s+)', re.MULTILINE)
 _LABEL = re.compile(
-    r'^(?:caption|description|answer|response|output|global|(?:upper|middle|lower|top|bottom)(?: third| part| body)?)'
+    r'^(?:caption(?:\s+1)?|description|(?:final\s+)?answer|response|output|image|option\s+a|global'
+    r'|(?:upper|middle|lower|top|bottom)(?: third| part| body)?)'
     r'\s*:\s*',
     re.IGNORECASE,
 )
@@ -157,7 +159,7 @@ def _unwrap(text: str) -> str:
 
 
 def _drop_markup(text: str) -> str:
-    text = _TAG.sub('', _LINE_MARK.sub('', text))
+    text = _TAG.sub('', _BREAK.sub(' ', _LINE_MARK.sub('', text)))
     while (plain := _EMPHASIS.sub(r'\2', text)) != text:
         text = plain
     return text

@@ -14,7 +14,10 @@ _HELP = r'(?:provide|assist|help|comply|fulfil|generate)'
 
 # These three are matched on lower case, and begin with plain letters, as that is ten times as fast.
 _REFUSED_AT_START = re.compile(
-    r'sorry\b|my apologies|unfortunately|no person\b|too\s+\w+\s+to\b'
+    r'sorry\b|my apologies|unfortunately|no person\b|too\s+\w+\s+to\b|none\b|not applicable\b|error\s*:|insufficient\b'
+    r'|no\s+(?:visible\s+)?(?:details?|information|content)\b|nothing\s+(?:is|can\s+be|to)\b|rate\s+limit\b|your\s+request\b'
+    # The question, as models echo it.
+    r'|(?:please\s+)?(?:in\s+(?:one|a\s+single)\s+sentence,?\s+)?describe\b|(?:what|which|who|how|could|can|would|is|are|does)\b[^.!]*\?\W*$'
     r'|it(?:\W?s|\s+is)\s+(?:too\s+\w+|not\s+possible|impossible|difficult|hard)\s+to\b'
 )
 _REFUSED = re.compile(
@@ -28,6 +31,9 @@ _REFUSED = re.compile(
     r'|too\s+[\w -]{1,40}?\s+to\s+(?:be\s+)?(?:describe|provide|give|caption|answer|analy[sz]e)'
     r'|blank\s+(?:and|or)\s+(?:white|black)\b|white\s+and\s+blank\b|black\s+and\s+blank\b'
     rf'|blank\s+{_IMAGE}\b|no\s+{_IMAGE}\s+{_IS}(?:provided|attached|uploaded|given|included)\b|no\s+{_IMAGE}\s+to\b'
+    rf'|(?:third|part|half|region|section)(?:\s+of\s+(?:the|this)\s+(?:{_IMAGE}|person))?\s+(?:is|are)\s+not\s+visible\b'
+    r'|no\s+(?:further\s+)?details\s+(?:is|are|can\s+be)\b|nothing\s+(?:is\s+)?visible\b'
+    r'|(?:description|caption)\s+is\s+not\s+available\b|safety\s+system\b|usage\s+polic|exceeded\s+your\b|timed\s+out\b'
     r'|please\s+(?:provide|upload|share|attach|send|try)\b'
     r'|can\s?not\s+{_HELP}|can\W?t\s+{_HELP}|unable\s+to\s+{_HELP})'.replace('{_HELP}', _HELP)
 )
@@ -45,7 +51,8 @@ _INSTRUCTION = re.compile(
     r'|ignore\s+{above}|disregard\s+{above}|forget\s+{above}|previous\s+{told}|prior\s+{told}|above\s+{told}'
     r'|earlier\s+{told}|initial\s+{told}|new\s+{told}|hidden\s+{told}|your\s+{told}|your\s+guidelines?\b'
     r'|system\s+(?:prompt|message)\b|developer\s+(?:prompt|message|mode)\b|you\s+are\s+(?:now|no\s+longer|a\s+helpful)\b'
-    r'|pretend\s+(?:to\s+be|you)\b|jailbreak|do\s+anything\s+now\b|api[\s_-]?keys?\b)'.replace(
+    r'|the\s+user\s+(?:wants?|asks?|asked|is\s+asking|needs|requested|provided)\b|let\s+me\s+(?:think|see|look|describe|analyze)\b'
+    r'|step\s+by\s+step\b|helpful\s+assistant\b|pretend\s+(?:to\s+be|you)\b|jailbreak|do\s+anything\s+now\b|api[\s_-]?keys?\b)'.replace(
         '{_}', r'\s+(?:\w+\W+){0,5}?(?:instruction|prompt|guideline|directive|previous|prior\b|everything)'
     )
     .replace('{above}', r'(?:all\s+)?(?:the\s+)?(?:above|earlier)\b')
@@ -84,6 +91,10 @@ _START = re.compile(
 _DEBRIS = re.compile(
     # Calls, coordinates, words as a tokenizer spells them, and UTF-8 read as another encoding.
     r'\.\w+\(|\(\s*\d+\s*,\s*\d+\s*\)|[\u0120\u010a\u2581]|[\u00c3\u00c2][\u0080-\u00bf]|\u00e2\u20ac'
+    # Cells that a spreadsheet computes, letters of an address, a list on one line, and labels.
+    r'|^[=@+$]|%[2-7][0-9A-F]\w|(?<![Nn]o)[.!?]\s+\d{1,2}[.)]\s+[A-Z]'
+    r'|(?:^|[.!?]\s+)(?:Thought|Answer|Final\s+answer|Caption(?:\s+\d+)?|Option\s+[A-D\d]|Note|Observation|Action'
+    r'|Confidence|Score)\s*:'
     r'|[<>{}|\\^~`_\ufffd]|&#?\w+;|https?://|www\.|\*\*|^\s*\[|\]\W*$|\[(?![a-z][a-z ]{0,30}\])'
 )
 # Names of programs, as addCriterion; iPhone and YouTube stay.

@@ -120,10 +120,6 @@ class WorkList:
         """How many sentences have neither a caption nor a failure."""
         return sum(self._count(f'at_{region} IS NULL') for region in CAPTION_FILE_ORDER)
 
-    def count_failed(self) -> int:
-        """How many sentences have failed for good."""
-        return sum(self._count(f'at_{region} & 1') for region in CAPTION_FILE_ORDER)
-
     def _count(self, condition: str) -> int:
         return int(self._database.execute(f'SELECT COUNT(*) FROM items WHERE {condition}').fetchone()[0])
 

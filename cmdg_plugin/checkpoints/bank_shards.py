@@ -7,6 +7,7 @@ is gone.
 import io
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.files.writing import write_whole
 
 _FOLDER = 'bank_shards'
+_ORIGIN = 'origin'
 _EPOCH = re.compile(r'epoch_(\d+)\.pth$')
 
 
@@ -31,7 +33,7 @@ def keep_shard(runner: Runner, memory: Any) -> None:
     """
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook) and hook.by_epoch and _is_due(hook, runner):
-            save_shard(memory, Path(hook.out_dir), runner.epoch + 1)
+            save_shard(memory, Path(hook.out_dir), runner.epoch + 1, runner.experiment_name)
 
 
 def _is_due(hook: CheckpointHook, runner: Runner) -> bool:
@@ -41,34 +43,39 @@ def _is_due(hook: CheckpointHook, runner: Runner) -> bool:
     return best or last or hook.every_n_epochs(runner, hook.interval, hook.save_begin)
 
 
-def save_shard(memory: Any, folder: Path, epochs_done: int) -> None:
+def save_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = None) -> None:
     """Write the rows that this rank holds, and remove those whose checkpoint is gone.
 
     Args:
         memory: A sharded `CaptionMemoryBank`.
         folder: Folder of the checkpoints.
         epochs_done: Epochs of the whole run that are done.
+        run: Name of the run, as its checkpoint has it.
     """
-    with io.BytesIO() as file:
-        torch.save({name: getattr(memory, name).cpu() for name in _saved(memory)}, file)
-        write_whole(_path(folder, epochs_done), file.getbuffer())
+    # Not as a context: its end would hide what goes wrong while its memory is written.
+    file = io.BytesIO()
+    rows = {name: getattr(memory, name).cpu() for name in _saved(memory)}
+    torch.save({**rows, _ORIGIN: _origin(epochs_done, run)}, file)
+    write_whole(_path(folder, epochs_done), file.getbuffer())
     # Older rows go once every rank has written its new ones.
     barrier()
     if is_main_process():
         _remove_orphans(folder, epochs_done)
 
 
-def load_shard(memory: Any, folder: Path, epochs_done: int) -> None:
+def load_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = None) -> None:
     """Read the rows that this rank held.
 
     Args:
         memory: A sharded `CaptionMemoryBank`.
         folder: Folder of the checkpoints.
         epochs_done: Epochs of the whole run that are done.
+        run: Name of the run that the checkpoint is from; None where it does not say.
 
     Raises:
         FileNotFoundError: If they are not there; says which epochs' are.
-        ValueError: If they are damaged, or lack the captions that this run needs, whose text tower trains.
+        ValueError: If they are damaged, are of another rank, epoch or run, or lack the captions that this run needs,
+            whose text tower trains.
     """
     path = _path(folder, epochs_done)
     if not path.is_file():
@@ -83,6 +90,8 @@ def load_shard(memory: Any, folder: Path, epochs_done: int) -> None:
             f'{advice}'
         )
     rows = read_checkpoint(path, map_location=memory.image.device)
+    # Older versions did not write where the rows are from.
+    _check_origin(path, rows.pop(_ORIGIN, {}), _origin(epochs_done, run))
     missing = [name for name in _saved(memory) if name not in rows]
     if missing:
         raise ValueError(
@@ -90,8 +99,30 @@ def load_shard(memory: Any, folder: Path, epochs_done: int) -> None:
             'with the text_finetune_layers of that run.'
         )
     for name in _saved(memory):
+        if rows[name].shape != getattr(memory, name).shape:
+            raise ValueError(
+                f'{path} holds {tuple(rows[name].shape)} as {name}, and the bank of this run '
+                f'{tuple(getattr(memory, name).shape)}: resume with the images and the model of that run.'
+            )
+    for name in _saved(memory):
         getattr(memory, name).copy_(rows[name])
     memory.refresh_norms()
+
+
+def _origin(epochs_done: int, run: str | None) -> dict[str, Any]:
+    return {'run': run, 'epoch': epochs_done, 'rank': get_rank(), 'of': get_world_size()}
+
+
+def _check_origin(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse rows that were copied from elsewhere: they have the right shape and are of other images."""
+    other = [name for name, value in wanted.items() if None not in (value, there.get(name)) and there[name] != value]
+    if other:
+        raise ValueError(
+            f'{path} does not belong to its checkpoint: it holds the rows of '
+            f'{", ".join(f"{name} {there[name]}" for name in other)}, not of '
+            f'{", ".join(f"{name} {wanted[name]}" for name in other)}. Copy the folder {_FOLDER} together with the '
+            'checkpoints.'
+        )
 
 
 def _remove_orphans(folder: Path, newest: int) -> None:

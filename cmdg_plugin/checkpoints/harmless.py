@@ -1,4 +1,4 @@
-"""What a config that came with a file may ask for: registered parts, and none that fetch or compile something else.
+"""What a config that came with a file may ask for: registered parts, and only such as do nothing but calculate.
 
 MMEngine's registry builds `type='os.system'` by importing `os` and calling `system`; a name without a dot that is not
 registered is imported as a module, also from the current folder. So each `type` is looked up here first, by the same
@@ -21,17 +21,31 @@ _SCOPES: dict[str, ModuleType] = {
     'mmengine': mmengine_registry,
     'mmpretrain': mmpretrain.registry,
 }
-_KIND_BELOW = {'init_cfg': 'WEIGHT_INITIALIZERS', 'augments': 'BATCH_AUGMENTS'}
-# Registered, but what they build is decided elsewhere: a hub, another file, a package of that name.
-_FETCHES = (
-    'mmpretrain.models.multimodal',
-    'mmpretrain.models.utils.huggingface',
-    'mmpretrain.models.classifiers.hugging_face',
-    'mmpretrain.models.classifiers.timm',
-    'mmpretrain.models.backbones.timm_backbone',
-    'mmpretrain.utils.dependency',
-    'transformers',
+_KIND_BELOW = {'augments': 'BATCH_AUGMENTS'}
+# What is registered and may be built: layers and transforms that were read and do no more than calculate. Not the rest,
+# a part of which unpickles files, asks hubs, or builds things of other kinds out of its arguments.
+_HEADS = 'cls conformer deit efficientformer levit linear margin multi_label multi_task stacked vig vision_transformer'
+_BUILT = (
+    'cmdg_plugin.models',
+    'cmdg_plugin.datasets.transforms',
+    'mmengine.model.base_m',
+    'mmcv.cnn.bricks',
+    'mmcv.transforms',
+    'torch.nn',
+    'mmpretrain.datasets.transforms',
+    'mmpretrain.models.backbones',
+    'mmpretrain.models.classifiers.image',
+    *(f'mmpretrain.models.heads.{head}_' for head in _HEADS.split()),
+    'mmpretrain.models.losses',
+    'mmpretrain.models.necks',
+    'mmpretrain.models.utils',
 )
+_NOT_BUILT = ('mmpretrain.models.backbones.timm_backbone', 'mmpretrain.models.utils.huggingface')
+# Weights are those of the checkpoint, so how others began does not matter; the compiler's options name programs that
+# are run, and change nothing about the features.
+_LEFT_OUT = ('compile', 'init_cfg')
+_STORES = ('backend_args', 'file_client_args')
+_HARMLESS_STORES = ({}, *({'backend': name} for name in ('local', 'disk', 'http')))
 _TRUST = (
     'If you trust its author as you trust a program, use init_model(..., trust=True), or give the config as a file.'
 )
@@ -45,11 +59,11 @@ def restrict_to_harmless(settings: Mapping[str, Any], origin: str) -> dict[str, 
         origin: Where it comes from, for messages.
 
     Returns:
-        `default_scope`, `model`, and `test_dataloader` with its pipeline. Options of `torch.compile` are left out: they
-        name programs that are run, and change nothing about the features.
+        `default_scope`, `model`, and `test_dataloader` with its pipeline, without options of `torch.compile` and
+        without what tells how weights begin.
 
     Raises:
-        ValueError: If anything in them names what is not registered; says where.
+        ValueError: If anything in them names what is not registered, or what does more than calculate; says where.
     """
     scope = settings.get('default_scope') or 'cmdg_plugin'
     if scope not in _SCOPES:
@@ -85,7 +99,7 @@ class _Guard:
             return {
                 key: self.harmless(value, _KIND_BELOW.get(str(key), kind), scope, f'{place}.{key}')
                 for key, value in node.items()
-                if key != 'compile'
+                if key not in _LEFT_OUT
             }
         if isinstance(node, (list, tuple)):
             return type(node)(self.harmless(each, kind, scope, f'{place}.{at}') for at, each in enumerate(node))
@@ -93,8 +107,7 @@ class _Guard:
 
     def _check(self, node: Mapping[Any, Any], kind: str, scope: str, place: str) -> str:
         """Refuse a node that names something harmful; returns the scope that what is inside it is built in."""
-        if node.get('trust_remote_code'):
-            raise self._refusal(f'{place} asks for trust_remote_code')
+        self._check_arguments(node, place)
         scope = node.get('_scope_') or scope
         if scope not in _SCOPES:
             raise self._refusal(f'{place} wants the scope {scope!r}')
@@ -104,15 +117,35 @@ class _Guard:
         built = _look_up(name, kind, scope) if isinstance(name, str) else None
         if built is None:
             raise self._refusal(f'{place}.type is {name!r}, which is not registered in the scopes {", ".join(_SCOPES)}')
-        if getattr(built, '__module__', '').startswith(_FETCHES):
-            raise self._refusal(f'{place}.type is {name!r}, which loads a model from elsewhere')
+        if not _only_calculates(built):
+            raise self._refusal(
+                f'{place}.type is {name!r}, which is not among the layers and transforms that are known to do nothing '
+                'but calculate'
+            )
         # These build their parts in the plugin's scope, whatever the config's own is.
         return 'cmdg_plugin' if isinstance(built, type) and issubclass(built, CMDGReID) else scope
+
+    def _check_arguments(self, node: Mapping[Any, Any], place: str) -> None:
+        """Refuse plain arguments that what is allowed to be built would evaluate, import or open."""
+        for store in _STORES:
+            if node.get(store) and node[store] not in _HARMLESS_STORES:
+                raise self._refusal(f'{place}.{store} is {node[store]!r}, for which programs are imported')
+        if isinstance(node.get('dtype'), str) and not node['dtype'].isidentifier():
+            # mmpretrain evaluates it as Python.
+            raise self._refusal(f'{place}.dtype is {node["dtype"]!r}, which is no type of numbers')
+        if isinstance(node.get('margins'), str):
+            raise self._refusal(f'{place}.margins is {node["margins"]!r}, a file')
 
     def _refusal(self, what: str) -> ValueError:
         return ValueError(
             f'{self.origin} comes with a config that could run code of its author: {what}. Nothing was built. {_TRUST}'
         )
+
+
+def _only_calculates(built: Any) -> bool:
+    # torchvision's transforms are registered as partial calls of a wrapper.
+    module = getattr(getattr(built, 'func', built), '__module__', '')
+    return module.startswith(_BUILT) and not module.startswith(_NOT_BUILT)
 
 
 def _look_up(name: str, kind: str, scope: str) -> Any:

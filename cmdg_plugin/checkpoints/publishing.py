@@ -29,7 +29,7 @@ def strip_checkpoint(checkpoint: Mapping[str, Any], half: bool = False) -> dict[
         A checkpoint that `tools/test.py` and `init_model` load.
 
     Raises:
-        ValueError: If it is no checkpoint of a training run of this plugin.
+        ValueError: If it is not a checkpoint of a training run of this plugin.
     """
     weights = checkpoint.get('state_dict')
     if not isinstance(weights, Mapping) or not any(name.startswith('backbone.') for name in weights):

@@ -4,7 +4,7 @@ import os
 import pickle
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,16 @@ from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 
 _SHOWN = 3
 _EXECUTED_BY_MMENGINE = 'config'
+# All else poisons a run as weights do, only later: averages, an optimizer's state, what a stage keeps.
+_LOGGED = 'message_hub'
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
     """Read a checkpoint without running anything from it, and only if it is whole.
 
     Tensors and plain values are unpickled, and the log history that MMEngine keeps; everything else is refused. The
-    checksum of every part of the archive is compared first, and the weights must be numbers: a file that lost bits on
-    its way would otherwise load, with other weights.
+    checksum of every part of the archive is compared first, and the weights and averages must be numbers: a file that
+    lost bits on its way would otherwise load, with other weights.
 
     Args:
         path: The file.
@@ -51,8 +53,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
             f'{path} holds a {type(content).__name__}; a checkpoint is a dictionary with the weights in `state_dict`.'
         )
     _drop_what_mmengine_executes(content)
-    weights = content.get('state_dict', content)
-    check_finite(weights if isinstance(weights, Mapping) else {}, f'{path} holds weights that are not numbers')
+    parts = {name: part for name, part in content.items() if name != _LOGGED}
+    check_finite(dict(_tensors(parts)), f'{path} holds weights that are not numbers')
     return content
 
 
@@ -156,6 +158,17 @@ def _drop_what_mmengine_executes(content: dict[str, Any]) -> None:
         content['meta'].pop(_EXECUTED_BY_MMENGINE, None)
 
 
+def _tensors(node: Any, place: str = '') -> Iterator[tuple[str, Tensor]]:
+    """All tensors in a state, each with its dotted name; that of a weight is its own."""
+    if isinstance(node, Tensor):
+        yield place, node
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, (list, tuple)) else ()
+    for name, inner in items:
+        yield from _tensors(inner, '' if name == 'state_dict' and not place else f'{place}.{name}'.lstrip('.'))
+
+
 def _is_finite(value: Tensor) -> bool:
-    # Masks may hold -inf; a weight that overflowed or was never a number does not.
-    return not value.is_floating_point() or not bool(value.isnan().any() or value.isposinf().any())
+    if not value.is_floating_point() or bool(value.isfinite().all()):
+        return True
+    # A mask of attention is 0 and -inf, and nothing else; a weight that overflowed is not.
+    return bool(((value == 0) | value.isneginf()).all() and (value == 0).any())

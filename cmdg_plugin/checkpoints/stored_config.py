@@ -94,7 +94,7 @@ def parse_literal_config(text: str) -> dict[str, Any]:
     settings = {}
     for statement in ast.parse(text).body:
         if not isinstance(statement, ast.Assign) or not all(isinstance(name, ast.Name) for name in statement.targets):
-            raise ValueError(f'line {statement.lineno} is not an assignment')
+            raise ValueError(f'line {statement.lineno} is not an assignment.')
         for name in statement.targets:
             settings[ast.unparse(name)] = _evaluate(statement.value)
     return settings

@@ -49,7 +49,7 @@ def check_checkpoint(path: str | Path) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no checkpoint.
+        ValueError: If it is not a checkpoint.
     """
     if re.match(r'[\w-]{2,}:', str(path)):
         return
@@ -59,7 +59,7 @@ def check_checkpoint(path: str | Path) -> None:
         beginning = file.read(2)
     # A ZIP archive, or the pickle that torch wrote before version 1.6.
     if beginning != b'PK' and not beginning.startswith(b'\x80'):
-        raise ValueError(f'{path} is no checkpoint that torch has written.')
+        raise ValueError(f'{path} is not a checkpoint that torch has written.')
 
 
 def check_data(config: Config, *dataloaders: str) -> None:

@@ -21,6 +21,8 @@ _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argumen
 _MISSING = re.compile(r'(\w+)\.__init__\(\) missing \d+ required .*argument')
 # Where a `raise` speaks to the user. What other libraries raise, or an operation of ours, is a fault of the program.
 _SPOKEN_BY = ('cmdg_plugin', 'mmengine', 'mmpretrain')
+# torch names the setting that it refuses in its own classes for users, such as a negative rate or number of workers.
+_REFUSED_BY = ('torch/optim/', 'torch/utils/data/')
 _SPOKEN = (ValueError, TypeError, LookupError, OSError, RuntimeError, ImportError)
 
 
@@ -105,7 +107,7 @@ def _explain_type(name: str, kind: str, config: Mapping[str, Any]) -> str:
     from cmdg_plugin import registry as own
 
     names = [known for r in vars(own).values() if isinstance(r, Registry) for known in registered_names(r)]
-    return f'{_place_of(name, config)}{name!r} is no known {kind}{suggest(name.rpartition(".")[2], names)}.'
+    return f'{_place_of(name, config)}{name!r} is not a known {kind}{suggest(name.rpartition(".")[2], names)}.'
 
 
 def _explain_argument(built: str, argument: str, config: Mapping[str, Any]) -> str:
@@ -143,7 +145,9 @@ def _is_spoken(error: BaseException) -> bool:
     if not frames:
         return False
     last = frames[-1]
-    by = any(f'/{package}/' in Path(last.filename).as_posix() for package in _SPOKEN_BY)
+    file = Path(last.filename).as_posix()
+    by = any(f'/{package}/' in file for package in _SPOKEN_BY)
+    by = by or (type(error) is ValueError and any(f'/{folder}' in file for folder in _REFUSED_BY))
     return by and linecache.getline(last.filename, last.lineno or 0).strip().startswith('raise')
 
 

@@ -26,7 +26,7 @@ def read_value(option: str, text: str, place: Place) -> Any:
     Args:
         option: The dotted key, for messages; one that ends in a colon (`key:=value`) has a Python literal as its value,
             whatever stands there.
-        text: What was typed behind the first `=`.
+        text: What was typed after the first `=`.
         place: Where it belongs, with what stands there.
 
     Returns:

@@ -138,7 +138,7 @@ def clean_path(value: object, key: str = 'file_path') -> str:
         raise FieldError(key, f'expected the path of an image, got {show(value)}')
     if path == '..' or path.startswith('../') or _DRIVE.match(path):
         raise FieldError(key, f'{show(value)} leaves the root of the dataset; paths are relative to it')
-    if '\0' in path or not _is_text(path):
+    if '\0' in path or not is_writable(path):
         raise FieldError(key, f'no file can be called {show(value)}: it holds a character that is not text')
     # A character takes four bytes at most.
     if 4 * len(path) > _LONGEST_NAME:
@@ -167,12 +167,13 @@ def clean_captions(value: object) -> tuple[str, str, str, str]:
             raise FieldError('captions', f'{wanted}, but entry {position} is {show(caption)}, not a string')
         if not caption.strip():
             raise FieldError('captions', f'{wanted}, but entry {position} is empty')
-        if not _is_text(caption):
+        if not is_writable(caption):
             raise FieldError('captions', f'entry {position} holds half a character (a lone surrogate): {show(caption)}')
     return value[0], value[1], value[2], value[3]
 
 
-def _is_text(value: str) -> bool:
+def is_writable(value: str) -> bool:
+    """Whether files can hold a text: it has no lone surrogates."""
     try:
         value.isascii() or value.encode()
     except UnicodeEncodeError:

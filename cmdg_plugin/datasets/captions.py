@@ -8,13 +8,13 @@ from typing import Any
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import CaptionRecord, FieldError, clean_captions
+from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.index_files import IndexRow, NestingError, iterate_entries
 from cmdg_plugin.datasets.json_stream import decode_json
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.repeats import Repeats
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
-
 
 _FileState = tuple[int, int]
 _cache: dict[Path, tuple[_FileState, tuple[CaptionRecord, ...]]] = {}
@@ -61,14 +61,18 @@ def _read(path: Path) -> list[CaptionRecord]:
     if not content:
         raise _nesting_error(path, 'the list is empty')
     repeats = Repeats()
+
+    def read(row: IndexRow | NestingError) -> CaptionRecord:
+        record = _parse(path, row)
+        repeats.is_new(record)
+        return record
+
     try:
-        records = [_parse(row) for row in iterate_entries(path, content, _SPLIT_KEYS)]
+        records = read_all(iterate_entries(path, content, _SPLIT_KEYS), read)
     except NestingError as error:
         raise _nesting_error(path, str(error)) from error
     if not records:
         raise _nesting_error(path, 'its splits are empty')
-    for record in records:
-        repeats.is_new(record)
     if repeats.count:
         print_log(f'{path}: {repeats.count:,} records repeat another one', logger='current', level=logging.WARNING)
     return records
@@ -81,7 +85,9 @@ def _decode(path: Path) -> Any:
         raise ValueError(f'{path} is no JSON file: {error}') from error
 
 
-def _parse(row: IndexRow) -> CaptionRecord:
+def _parse(path: Path, row: IndexRow | NestingError) -> CaptionRecord:
+    if isinstance(row, NestingError):
+        raise _nesting_error(path, str(row))
     try:
         file_path, (identity, camera, split) = row.parse()
         captions = clean_captions(row.record.get('captions'))

@@ -18,7 +18,7 @@ def iterate_csv(path: Path, path_columns: Collection[str]) -> Iterator[tuple[int
     """Yield the line on which each row ends, and its cells by column; an empty cell is absent.
 
     Cells are separated by commas, semicolons or tabs, as the header line shows. Names of columns are taken in lower
-    case and without spaces around them.
+    case and without spaces around them; what stands below no name comes under ''.
 
     Args:
         path: The file, in UTF-8.
@@ -34,16 +34,15 @@ def iterate_csv(path: Path, path_columns: Collection[str]) -> Iterator[tuple[int
         rows = _Rows(path, file, columns, delimiter)
         for cells in rows:
             _check_swallowed(path, rows, cells, delimiter, place)
+            while len(cells) > len(columns) and not cells[-1].strip():
+                cells.pop()  # spreadsheets go on writing what was a column once
             if len(cells) != len(columns):
                 more = len(cells) > len(columns)
                 raise ValueError(
                     f'{path}, line {rows.last} has {"more" if more else "fewer"} cells ({len(cells)}) than the first '
                     f'line has columns ({len(columns)}); {"quote commas in sentences" if more else "is it cut off?"}'
                 )
-            yield (
-                rows.last,
-                {column: cell for column, cell in zip(columns, cells, strict=True) if column and cell.strip()},
-            )
+            yield rows.last, {column: cell for column, cell in zip(columns, cells, strict=True) if cell.strip()}
 
 
 def _read_header(path: Path, line: str, path_columns: Collection[str]) -> tuple[list[str], str]:

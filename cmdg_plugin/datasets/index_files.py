@@ -81,16 +81,23 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
         return _folder_rows(source)
     if not source.is_file():
         raise FileNotFoundError(f'no images at {source}; give a folder of images, or an index (.json, .jsonl, .csv)')
-    readers = {'.json': _json_rows, '.jsonl': _json_lines, '.csv': _csv_rows}
+    readers: Mapping[str, Callable[[Path], Iterator[IndexRow | NestingError]]] = {
+        '.json': _json_rows,
+        '.jsonl': _json_lines,
+        '.csv': _csv_rows,
+    }
     reader = readers.get(source.suffix.lower())
     if reader is None:
         raise ValueError(f'{source} is no index that can be read; expected one of {", ".join(readers)}')
     return _decoded(reader(source), source)
 
 
-def _decoded(rows: Iterator[IndexRow], source: Path) -> Iterator[IndexRow]:
+def _decoded(rows: Iterator[IndexRow | NestingError], source: Path) -> Iterator[IndexRow]:
     try:
-        yield from rows
+        for row in rows:
+            if isinstance(row, NestingError):
+                raise row
+            yield row
     except UnicodeDecodeError as error:
         raise ValueError(f'{source} is not written in UTF-8 ({error}); save it in that encoding') from error
     except NestingError as error:
@@ -139,12 +146,16 @@ def _checked_name(name: str, where: str) -> str:
     return name
 
 
-def _json_rows(path: Path) -> Iterator[IndexRow]:
+def _json_rows(path: Path) -> Iterator[IndexRow | NestingError]:
     return iterate_entries(path, iterate_json_list(path))
 
 
-def iterate_entries(path: Path, entries: Iterable[object], required: Sequence[str] = ()) -> Iterator[IndexRow]:
+def iterate_entries(
+    path: Path, entries: Iterable[object], required: Sequence[str] = ()
+) -> Iterator[IndexRow | NestingError]:
     """Go through the records of a list: of records, or of splits that hold a list of records for each role.
+
+    What stands in the place of a record and is none comes as the error that says so, so that the reader may go on.
 
     Args:
         path: The file, for errors.
@@ -168,7 +179,9 @@ def iterate_entries(path: Path, entries: Iterable[object], required: Sequence[st
             yield _json_row(entry, path, f'record {number}')
 
 
-def _split_rows(path: Path, split: Mapping[str, Any], index: int, required: Sequence[str]) -> Iterator[IndexRow]:
+def _split_rows(
+    path: Path, split: Mapping[str, Any], index: int, required: Sequence[str]
+) -> Iterator[IndexRow | NestingError]:
     if isinstance(split, RepeatedKey):
         raise NestingError(f'split {index} has the key {split.key!r} twice')
     unknown = [key for key, value in split.items() if isinstance(value, list) and key not in SPLITS]
@@ -185,7 +198,7 @@ def _split_rows(path: Path, split: Mapping[str, Any], index: int, required: Sequ
             yield _json_row(record, path, f'split {index}, {role}, record {number}', role, index)
 
 
-def _json_lines(path: Path) -> Iterator[IndexRow]:
+def _json_lines(path: Path) -> Iterator[IndexRow | NestingError]:
     with path.open(encoding='utf-8-sig') as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -199,9 +212,9 @@ def _json_lines(path: Path) -> Iterator[IndexRow]:
 
 def _json_row(
     record: object, path: Path, place: str, split: str | None = None, split_index: int | None = None
-) -> IndexRow:
+) -> IndexRow | NestingError:
     if not isinstance(record, Mapping):
-        raise NestingError(f'{place}: expected a record, got a {type(record).__name__}')
+        return NestingError(f'{place}: expected a record, got a {type(record).__name__}')
     return IndexRow(record, f'{path}, {place}', split=split, split_index=split_index)
 
 

@@ -25,7 +25,9 @@ class RepeatedKey(dict):
 
 
 def decode_json(text: str) -> Any:
-    """Decode a JSON text; an object with a key twice becomes a `RepeatedKey`, an integer of thousands of digits text.
+    """Decode a JSON text; keys are taken in lower case and without spaces around them, as columns of CSV files are.
+
+    An object with a key twice becomes a `RepeatedKey`, an integer of thousands of digits text.
 
     Raises:
         ValueError: If it is no JSON, or nested deeper than Python goes.
@@ -52,11 +54,11 @@ def iterate_json_list(path: Path) -> Iterator[Any]:
 
 
 def _to_record(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
+    record = {key.strip().lower(): value for key, value in pairs}
     if len(record) == len(pairs):
         return record
     repeated = RepeatedKey(record)
-    repeated.key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    repeated.key = next(key for key, count in Counter(key.strip().lower() for key, _ in pairs).items() if count > 1)
     return repeated
 
 

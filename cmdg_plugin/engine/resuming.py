@@ -103,7 +103,7 @@ def check_optimizer(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> No
         ValueError: If they do not fit; says what each of them keeps.
     """
     groups, own = saved.get('param_groups', []), optim_wrapper.optimizer.param_groups
-    # What schedules and gradient clipping add to a group is no property of the optimizer.
+    # What schedules and gradient clipping add to a group is not a property of the optimizer.
     there = {key for group in groups for key in group} - {'params', 'initial_lr'}
     here = set(optim_wrapper.optimizer.defaults)
     if not here <= there:

@@ -13,7 +13,7 @@ class WarmupCosineLR(_ParamScheduler):
     """Cosine decay over all epochs whose first ones are replaced by a linear rise.
 
     In the epoch of number `e` (from 1) of `T`, the rate is `start + (peak - start) * e / warmup` while `e < warmup`,
-    and `low + (peak - low) * (1 + cos(pi * e / T)) / 2` from then on. The cosine is not shifted behind the rise, so
+    and `low + (peak - low) * (1 + cos(pi * e / T)) / 2` from then on. The cosine is not shifted after the rise, so
     there is a small step between the two; this is the schedule of CMDG's prompt stage.
 
     Args:

@@ -1,6 +1,5 @@
 """One run through several stages, each with its own trainable parts, optimizer, schedule and data."""
 
-import inspect
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset
 
+from cmdg_plugin.datasets.samplers import tell_batch_size
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
@@ -21,7 +21,7 @@ from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
-from cmdg_plugin.registry import DATA_SAMPLERS, DATASETS, LOOPS
+from cmdg_plugin.registry import DATASETS, LOOPS
 
 
 @LOOPS.register_module()
@@ -40,6 +40,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             (laid over the run's own) and `param_scheduler`. A stage with 0 epochs is skipped.
         val_interval: Evaluate every so many epochs; `None` evaluates after the last one only.
         val_before_training: Whether to evaluate once before the first epoch.
+
+    Attributes:
+        resumed_run: Name of the run whose checkpoint was loaded, as that says.
 
     Raises:
         ValueError: If a stage is unknown to the model, or trains parameters that do not exist, or the interval is no
@@ -70,6 +73,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         runner.optim_wrapper = self._optim_wrapper_cfg
         self._prepared: Stage | None = None
         self._loaded_position: dict[str, Any] | None = None
+        self.resumed_run: str | None = None
         self._check_stages()
         runner.register_hook(StageResumeHook())
 
@@ -118,6 +122,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             say_changes(checkpoint, self.runner.cfg.to_dict(), self.runner.cfg.get('load_from'))
         meta = checkpoint.get('meta', {})
         self._loaded_position = meta.get('stage_position')
+        self.resumed_run = meta.get('experiment_name')
         epochs_done = meta.get('epoch', 0)
         if 0 < epochs_done <= self._max_epochs:
             saved_in = self.describe_position(epochs_done)['stage']
@@ -216,23 +221,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         # Workers that outlive an epoch would carry their random state past its seed.
         settings['persistent_workers'] = False
         settings.setdefault('worker_init_fn', {'type': 'cmdg_plugin.seed_worker'})
-        settings['sampler'] = _tell_batch_size(settings['sampler'], settings['batch_size'])
+        settings['sampler'] = tell_batch_size(settings['sampler'], settings['batch_size'])
         # The runner deep-copies the settings; a function is left alone, so the index is not copied.
         return runner.build_dataloader({**settings, 'dataset': {'type': lambda: dataset}}, seed=runner.seed)
-
-
-def _tell_batch_size(sampler: dict[str, Any], batch_size: int) -> dict[str, Any]:
-    """Give the dataloader's batch size to a sampler that composes batches, so that a config says it once."""
-    kind = DATA_SAMPLERS.get(sampler['type']) if isinstance(sampler['type'], str) else sampler['type']
-    if kind is None or 'batch_size' not in inspect.signature(kind).parameters:
-        return sampler
-    own = sampler.get('batch_size', batch_size)
-    if own != batch_size:
-        raise ValueError(
-            f"train_dataloader.batch_size is {batch_size}, but its sampler composes batches of {own}: the batches' "
-            'identities would be torn apart. Set train_dataloader.batch_size alone; the sampler learns it from there.'
-        )
-    return {**sampler, 'batch_size': batch_size}
 
 
 def _build_dataset(dataloader: dict[str, Any]) -> Dataset:

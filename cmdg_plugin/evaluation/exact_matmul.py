@@ -9,7 +9,7 @@ import torch
 
 @contextmanager
 def exact_float32_matmul(device: torch.device) -> Iterator[None]:
-    """Switch TF32, reduced-precision oneDNN products and autocast off for the block, and restore them behind it.
+    """Switch TF32, reduced-precision oneDNN products and autocast off for the block, and restore them after it.
 
     Training runs often allow TF32 or autocast, whose mantissas of 8 to 11 bits swap neighbors in a ranking of tens of
     thousands of distances.

@@ -45,7 +45,7 @@ def as_features(features: Matrix, name: str, device: torch.device) -> Tensor:
         Shape (N, D), float32.
 
     Raises:
-        ValueError: If they are no matrix or empty.
+        ValueError: If they are not a matrix, or empty.
     """
     _check_matrix(features, name, '(images, dimensions)')
     return _as_tensor(features).detach().to(device, torch.float32)
@@ -60,7 +60,7 @@ def as_distances(distance: Matrix) -> Tensor:
 
 
 def check_distances(distance: Matrix) -> tuple[int, int]:
-    """Shape (Q, G) of a distance matrix; a `ValueError` if it is no matrix or empty."""
+    """Shape (Q, G) of a distance matrix; a `ValueError` if it is not a matrix, or empty."""
     _check_matrix(distance, 'distance', '(queries, gallery)')
     return distance.shape[0], distance.shape[1]
 

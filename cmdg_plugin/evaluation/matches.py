@@ -49,7 +49,7 @@ class GalleryIndex:
 
         Args:
             start: First query.
-            stop: Query behind the last one.
+            stop: Query after the last one.
 
         Returns:
             Three arrays of shape (stop - start, M): gallery columns (0 where padded), whether an entry exists, and

@@ -145,7 +145,7 @@ def rank_distances(
         gallery_ids: Shape (G,), integers.
         query_cameras: Shape (Q,), integers, comparable with `gallery_cameras`.
         gallery_cameras: Shape (G,), integers.
-        max_rank: Length of the CMC curve; behind a gallery's last image the curve keeps its value.
+        max_rank: Length of the CMC curve; after a gallery's last image the curve keeps its value.
 
     Returns:
         mAP, CMC and mINP (fractions), the number of queries that count, and the average precision of each.

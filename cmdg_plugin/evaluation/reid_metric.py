@@ -153,7 +153,7 @@ def _average(metrics: dict[str, float], targets: Sequence[EvaluationTarget]) -> 
     splits = ('', RELEASED) if any(target.released is not None for target in targets) else ('',)
     reranked = any(f'{target.name}/{SCORES[0]}{RERANKED}' in metrics for target in targets)
     averages = {}
-    for split, again, name in product(splits, ('', RERANKED)[: 1 + reranked], SCORES):
+    for split, again, name in product(splits, ('', RERANKED) if reranked else ('',), SCORES):
         rows = [f'{target.name}/{name}{split if target.released is not None else ""}{again}' for target in targets]
         averages[f'average/{name}{split}{again}'] = float(np.mean([metrics[row] for row in rows]))
     return averages

@@ -22,7 +22,7 @@ def format_score_table(
     Other kinds are scores of released splits and scores after re-ranking.
 
     Args:
-        metrics: `<target>/<score>` -> percent; other keys are left out. A `<score>_std` is shown behind its score.
+        metrics: `<target>/<score>` -> percent; other keys are left out. A `<score>_std` is shown after its score.
         before: Scores of the same targets at another time; then each score has the columns before, after and gain.
         style: `'plain'` (aligned with spaces) or `'markdown'`.
 

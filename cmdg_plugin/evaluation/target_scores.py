@@ -23,7 +23,7 @@ RELEASED = '_released'
 """Ends the name of a score of the released split, where all splits are scored."""
 
 RERANKED = '_rerank'
-"""Ends the name of a score after k-reciprocal re-ranking, behind `RELEASED`."""
+"""Ends the name of a score after k-reciprocal re-ranking, after `RELEASED`."""
 
 JUNK_IDENTITY = -1
 """Identity of images that show nobody in particular; they neither ask nor answer (Market-1501)."""

@@ -28,6 +28,8 @@ _MACHINE_AT_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, err
 
 # Formats in which Pillow's 16-bit modes, and its mode I from Netpbm and from PNG before version 11, span 0 to 65,535.
 _SIXTEEN_BITS = {'I;16': (None, 'PNG', 'TIFF', 'JPEG2000', 'PPM'), 'I': ('PNG', 'PPM')}
+# Pillow hands these to Ghostscript or Windows, whatever the file is called.
+_PROGRAMS = ('EPS', 'WMF')
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 
@@ -157,6 +159,10 @@ def _reason(error: Exception) -> str:
 
 def _decode(file: BinaryIO, name: str | os.PathLike[str]) -> Image.Image:
     with blaming(name), Image.open(file) as image:
+        if image.format in _PROGRAMS:
+            raise UnreadableImage(
+                f'The image {os.fspath(name)} cannot be read: it is {image.format}, a program that draws.'
+            )
         # Decoding all of it is what finds truncated files.
         return to_rgb(image, name)
 

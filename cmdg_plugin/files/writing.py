@@ -20,6 +20,9 @@ def open_whole_bytes(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Yields:
         The file under a name of its own, open for bytes.
+
+    Raises:
+        OSError: If it cannot be written; it names the file.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -31,9 +34,12 @@ def open_whole_bytes(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            # A full disk does not say which file it has no room for.
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise
     sync_folder(target.parent)
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmdg_plugin.datasets.evaluation_set import make_target
+from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources import BENCHMARKS
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, build_source
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord
 from cmdg_plugin.evaluation.target_scores import effective_cameras, split_rows
 from cmdg_plugin.files.images import read_image
 from cmdg_plugin.regions import to_region_order
@@ -70,7 +71,7 @@ def _make_dataset_class(name: str, source: Mapping[str, Any], split: str | int) 
         """A source of ours; `captions` has the four sentences (region order) of an image by its path."""
 
         def __init__(self, root: str = '', **kwargs: Any) -> None:
-            index = build_source(_fill(source, root)).load()
+            (index,) = load_sources([_fill(source, root)])
             which = split if len(index.splits) > 1 else 'released'
             records = index.select(('train',), which)
             train = _list_training(index, records)

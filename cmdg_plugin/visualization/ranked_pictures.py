@@ -23,7 +23,7 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
     """Draw one query: heading, global caption, the query image, then its gallery images by rank.
 
     Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's person
-    and red where not; the tab on it says so in words too, behind the rank, and ends with the image's cosine similarity
+    and red where not; the tab on it says so in words too, after the rank, and ends with the image's cosine similarity
     to the query (its distance, where features have not length one).
 
     Args:
@@ -135,7 +135,7 @@ def _labels(query: RankedQuery) -> list[tuple[str, str]]:
 
 
 def _closeness(query: RankedQuery) -> list[str]:
-    """How close each image is to the query, behind what these numbers are, which the query's own tab says."""
+    """How close each image is to the query, after what these numbers are, which the query's own tab says."""
     if not query.distances:
         return [''] * (1 + len(query.gallery_paths))
     if query.unit_length:

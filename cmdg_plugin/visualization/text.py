@@ -56,7 +56,7 @@ def _break(text: str, font: Font, width: int) -> list[str]:
     lines = ['']
     for character in text:
         if lines[-1] and font.getlength(lines[-1] + character) > width:
-            # Rather behind a separator, unless that leaves a line mostly empty.
+            # Rather after a separator, unless that leaves a line mostly empty.
             cut = 1 + max(lines[-1].rfind(separator) for separator in _SEPARATORS)
             cut = cut if cut > len(lines[-1]) // 2 else len(lines[-1])
             lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]

@@ -30,7 +30,7 @@ def draw_training_grid(
         ValueError: If there is nothing to draw or `columns` is below 1.
     """
     if not pictures or columns < 1:
-        raise ValueError(f'expected at least one image and one column, got {len(pictures)} and {columns}')
+        raise ValueError(f'expected at least one image and one column, got {len(pictures)} and {columns}.')
     texts = [list(_lines(picture)) for picture in pictures]
     columns = min(columns, len(pictures))
     pitch = cell_size[0] + _GAP + _TEXT_WIDTH + 2 * _GAP

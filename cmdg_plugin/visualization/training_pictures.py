@@ -43,7 +43,7 @@ def take_training_pictures(
         ValueError: If `num` is below 1.
     """
     if num < 1:
-        raise ValueError(f'expected at least 1 image to show, got {num}')
+        raise ValueError(f'expected at least 1 image to show, got {num}.')
     dataset.full_init()
     set_random_seed(seed)
     return [_take(dataset, position, bgr) for position in _choose(dataset.domains, num, seed)]

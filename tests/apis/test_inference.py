@@ -176,3 +176,13 @@ def test_mistakes_are_named(toy, people: Path, tmp_path: Path):
     torch.save({'state_dict': {}}, tmp_path / 'bare.pth')
     with pytest.raises(ValueError, match='carries no config'):
         init_model(None, tmp_path / 'bare.pth')
+
+
+@pytest.mark.parametrize(
+    ('sentence', 'message'), [(' ', 'number 1 .* is empty'), ('a \ud800 coat', 'number 1 .* holds half a character')]
+)
+def test_sentences_that_say_nothing_are_refused(toy, sentence, message):
+    with pytest.raises(ValueError, match=message):
+        encode_text(toy, ['A coat.', sentence])
+    with pytest.raises(ValueError, match='batch_size must be at least 1, got 0'):
+        encode_text(toy, 'A coat.', batch_size=0)

@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mmpretrain.registry
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from cmdg_plugin.apis import init_model
-from cmdg_plugin.checkpoints.harmless import restrict_to_harmless
+from cmdg_plugin.checkpoints.harmless import _only_calculates, restrict_to_harmless
 from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,6 +31,27 @@ ATTACKS: dict[str, dict[str, Any]] = {
     'a name that another registry knows': {'type': 'Adam'},
     'a hub': {'type': 'mmpretrain.AutoModelForCausalLM', 'name_or_path': 'x', 'trust_remote_code': True},
     'another file': {'type': 'mmpretrain.TimmClassifier', 'model_name': 'resnet18', 'checkpoint_path': 'x.pth'},
+    'a pickle of answers': {'type': 'mmpretrain.VQAGenerationHead', 'decoder': {}, 'answer_list_path': 'a.pkl'},
+    'a dataloader': {'type': 'mmpretrain.ImageToImageRetriever', 'prototype': {'dataset': {'type': 'stranger'}}},
+    'weights of a part': {'type': 'mmpretrain.CLIPGenerator', 'tokenizer_path': 'http://127.0.0.1:9/a.pth'},
+    'an expression for a type of numbers': {
+        'type': 'mmpretrain.torchvision/ConvertImageDtype',
+        'dtype': "float if __import__('os').mkdir('hacked') else int",
+    },
+    'a client of a store': {
+        'type': 'LoadImageFromFile',
+        'backend_args': {'backend': 'memcached', 'server_list_cfg': '', 'client_cfg': '', 'sys_path': '.'},
+    },
+    'a client of a store, by its old name': {
+        'type': 'LoadImageFromFile',
+        'file_client_args': {'prefix': 's3', 'path_mapping': {}},
+    },
+    'a file of margins': {
+        'type': 'mmpretrain.ArcFaceClsHead',
+        'num_classes': 1,
+        'in_channels': 1,
+        'margins': 'http://127.0.0.1:9/a.txt',
+    },
     'not a name': {'type': 7},
 }
 """Each stands where a part of the model or of the pipeline would."""
@@ -118,10 +141,32 @@ def test_a_name_counts_where_it_is_built(folder: Path):
     assert not (folder / 'hacked').exists()
 
 
-def test_programs_of_the_compiler_are_not_chosen_by_a_stranger():
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('compile', {'options': {'cpp.cxx': ['touch', 'hacked']}}),
+        ('init_cfg', {'type': 'Pretrained', 'checkpoint': 'http://127.0.0.1:9/a.pth'}),
+    ],
+)
+def test_what_the_features_do_not_depend_on_is_left_out(name: str, value: dict[str, Any]):
     settings = good_settings()
-    settings['model']['backbone']['compile'] = {'options': {'cpp.cxx': ['touch', 'hacked']}}
-    assert 'compile' not in restrict_to_harmless(settings, 'a.pth')['model']['backbone']
+    settings['model']['backbone'][name] = value
+    assert name not in restrict_to_harmless(settings, 'a.pth')['model']['backbone']
+
+
+def test_no_registered_name_is_built_that_was_not_read():
+    """Another version of mmpretrain may register more: it is refused until somebody has looked."""
+    MODELS.build({'type': 'mmpretrain.ResNet', 'depth': 18})  # imports all of mmpretrain's models
+    for name in ('VQAGenerationHead', 'VQKD', 'LoRAModel', 'TIMMBackbone', 'Llava'):
+        assert not _only_calculates(mmpretrain.registry.MODELS.module_dict[name]), name
+
+
+def test_local_images_and_named_types_of_numbers_pass():
+    settings = good_settings()
+    pipeline = settings['test_dataloader']['dataset']['pipeline']
+    pipeline[0]['backend_args'] = {'backend': 'local'}
+    pipeline.append({'type': 'mmpretrain.torchvision/ConvertImageDtype', 'dtype': 'float32'})
+    assert restrict_to_harmless(settings, 'a.pth')['test_dataloader']['dataset']['pipeline'] == pipeline
 
 
 def test_models_of_mmpretrain_and_its_transforms_pass():

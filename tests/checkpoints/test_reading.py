@@ -103,6 +103,28 @@ def test_weights_that_are_not_numbers_are_named(tmp_path: Path, value: float, ba
     read_checkpoint(written(tmp_path / 'a.pth', {'mask': torch.tensor([0.0, float('-inf')])}))
 
 
+@pytest.mark.parametrize('values', [[float('-inf')] * 2, [1.0, float('-inf')]])
+def test_only_a_mask_of_zeros_may_hold_negative_infinity(tmp_path: Path, values: list[float]):
+    with pytest.raises(ValueError, match='not numbers: weight'):
+        read_checkpoint(written(tmp_path / 'a.pth', {'state_dict': {'weight': torch.tensor(values)}}))
+
+
+def test_averages_of_an_optimizer_and_of_a_hook_are_numbers_too(tmp_path: Path):
+    layer = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    states = {'state_dict': layer.state_dict(), 'optimizer': optimizer.state_dict()}
+    read_checkpoint(written(tmp_path / 'a.pth', states))
+    states['optimizer']['state'][1]['exp_avg'][0] = float('nan')
+    with pytest.raises(ValueError, match=r'not numbers: optimizer\.state\.1\.exp_avg\.'):
+        read_checkpoint(written(tmp_path / 'a.pth', states))
+    states['optimizer']['state'][1]['exp_avg'][0] = 0
+    states['ema_state_dict'] = {'module.weight': torch.full((2, 2), float('nan'))}
+    with pytest.raises(ValueError, match=r'not numbers: ema_state_dict\.module\.weight'):
+        read_checkpoint(written(tmp_path / 'a.pth', states))
+
+
 def test_no_such_file(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r'No checkpoint at .*b\.pth'):
         read_checkpoint(tmp_path / 'b.pth')

@@ -89,7 +89,7 @@ def test_single_values_of_lists_and_tuples_are_replaced():
     pipeline = 'train_dataloader.dataset.pipeline'
     options = ('train_cfg.stages.warmup.trainable.0=a,b', f'{pipeline}.1.scale.0=7', f'{pipeline}.4.meta_keys.1=x')
     config = load_config(parse('--cfg-options', *options))
-    assert config.train_cfg.stages[0].trainable[:2] == ['a,b', 'backbone.norm_width']
+    assert config.train_cfg.stages[0].trainable[:2] == ['a,b', 'head']
     assert config.train_dataloader.dataset.pipeline[1].scale == (7, 96)
     assert config.train_dataloader.dataset.pipeline[4].meta_keys == ('img_path', 'x')
     with pytest.raises(ValueError, match='cannot be laid over one another'):

@@ -18,7 +18,7 @@ def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
         check_checkpoint(tmp_path / name)
     check_checkpoint('https://example.org/weights.pth')
     (tmp_path / 'README.md').write_text('# CMDG')
-    with pytest.raises(ValueError, match=r'README\.md is no checkpoint that torch has written'):
+    with pytest.raises(ValueError, match=r'README\.md is not a checkpoint that torch has written'):
         check_checkpoint(tmp_path / 'README.md')
 
 

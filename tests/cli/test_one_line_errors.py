@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from cmdg_plugin.cli.one_line_errors import INTERRUPTED, OneLineErrors, explain
@@ -22,7 +23,7 @@ def test_a_type_that_is_not_registered_is_named_with_its_place():
     config = {'model': {'backbone': {'type': 'TextAwareClipp'}}}
     line = explain(catch(lambda: MODELS.build({'type': 'TextAwareClipp'})), config)
     assert line == (
-        "The config has model.backbone.type='TextAwareClipp': 'TextAwareClipp' is no known model "
+        "The config has model.backbone.type='TextAwareClipp': 'TextAwareClipp' is not a known model "
         '(did you mean TextAwareCLIP?).'
     )
 
@@ -46,6 +47,18 @@ def test_what_the_package_says_is_one_line(tmp_path: Path):
     assert 'nowhere' in str(explain(catch(lambda: (tmp_path / 'nowhere').read_text()), {}))
 
 
+@pytest.mark.parametrize(
+    ('work', 'words'),
+    [
+        (lambda: torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], lr=-1.0), 'Invalid learning rate: -1.0'),
+        (lambda: torch.utils.data.DataLoader([1], num_workers=-1), 'num_workers option should be non-negative'),
+        (lambda: torch.utils.data.DataLoader([1], batch_size=0), 'batch_size should be a positive integer'),
+    ],
+)
+def test_settings_that_torch_refuses_are_one_line(work: Any, words: str):
+    assert words in str(explain(catch(work), {}))
+
+
 def test_what_a_worker_of_a_dataloader_met_is_one_line():
     text = 'Caught UnreadableImage in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  x\n'
     error = UnreadableImage(f'{text}cmdg_plugin.files.images.UnreadableImage: The image a.jpg cannot be read.\n')
@@ -67,7 +80,7 @@ def test_nothing_is_hidden_from_who_asks():
     errors.config = Config({'log_level': 'DEBUG'})
     with pytest.raises(KeyError), errors:
         MODELS.build({'type': 'Nothing'})
-    with pytest.raises(SystemExit, match=r"^train\.py: 'Nothing' is no known model"), OneLineErrors('/x/train.py'):
+    with pytest.raises(SystemExit, match=r"^train\.py: 'Nothing' is not a known model"), OneLineErrors('/x/train.py'):
         MODELS.build({'type': 'Nothing'})
 
 

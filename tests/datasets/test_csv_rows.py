@@ -25,6 +25,8 @@ def test_delimiters_and_names_of_columns(tmp_path, delimiter, newline):
 def test_other_signs_within_cells_do_not_separate(tmp_path):
     assert read(tmp_path, 'path,note; long\na.jpg,b;c\n') == [(2, {'path': 'a.jpg', 'note; long': 'b;c'})]
     assert read(tmp_path, 'path\na;b.jpg\n') == [(2, {'path': 'a;b.jpg'})]
+    # Empty cells beyond the last column, and columns without a name.
+    assert read(tmp_path, 'path,,\na.jpg,,,,\nb.jpg,1,\n') == [(2, {'path': 'a.jpg'}), (3, {'path': 'b.jpg', '': '1'})]
     # A cell of two lines is one, as long as the second does not look like a row.
     assert read(tmp_path, 'path,global\na.jpg,"A man,\nin red"\n') == [
         (3, {'path': 'a.jpg', 'global': 'A man,\nin red'})

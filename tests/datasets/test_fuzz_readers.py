@@ -20,6 +20,7 @@ from mmengine.logging import MMLogger
 from cmdg_plugin.apis import list_images
 from cmdg_plugin.captioning import iterate_items
 from cmdg_plugin.datasets import load_captions
+from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources import CaptionFileSource, OwnSource
 from cmdg_plugin.datasets.sources.image_files import MissingImages
@@ -167,7 +168,7 @@ def only_our_errors(path):
     except (ValueError, FileNotFoundError) as error:
         errors.append(error)
     for error in errors:
-        assert type(error) in (ValueError, FileNotFoundError, MissingImages), error
+        assert type(error) in (ValueError, FileNotFoundError, FaultyRows, MissingImages), error
         assert path.name in str(error)
         # It can be printed.
         assert str(error).encode()

@@ -1,5 +1,6 @@
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,19 +152,20 @@ def test_collected_rows_do_not_drag_their_batch_along(features):
     assert len(pickle.dumps(metric.results[0])) < 500  # the batch takes 2,880 bytes
 
 
-ON_RANKS = """
-import pickle
-from mmengine.dataset import DefaultSampler
-from cmdg_plugin.evaluation import ReIDMetric
+def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
+    import pickle
 
-targets, features = pickle.loads((folder / 'inputs.pkl').read_bytes())
-dataset = features[:-1]  # an odd number of images: the sampler repeats the first one at the end
-order = list(DefaultSampler(dataset, shuffle=False))
-metric = ReIDMetric(collect_dir=f'{folder}/collect')
-metric.dataset_meta = {'targets': targets}
-metric.process(None, [{'image_index': image, 'feature': features[image]} for image in order])
-(folder / f'metrics{rank}.pkl').write_bytes(pickle.dumps((len(order), metric.evaluate(len(dataset)))))
-"""
+    from mmengine.dataset import DefaultSampler
+
+    from cmdg_plugin.evaluation import ReIDMetric
+
+    targets, features = pickle.loads((folder / 'inputs.pkl').read_bytes())
+    dataset = features[:-1]  # an odd number of images: the sampler repeats the first one at the end
+    order = list(DefaultSampler(dataset, shuffle=False))
+    metric = ReIDMetric(collect_dir=f'{folder}/collect')
+    metric.dataset_meta = {'targets': targets}
+    metric.process(None, [{'image_index': image, 'feature': features[image]} for image in order])
+    (folder / f'metrics{rank}.pkl').write_bytes(pickle.dumps((len(order), metric.evaluate(len(dataset)))))
 
 
 def test_two_ranks_give_the_scores_of_one(targets, features, tmp_path):
@@ -172,7 +174,7 @@ def test_two_ranks_give_the_scores_of_one(targets, features, tmp_path):
     splits = tuple(replace(split, query=split.query[split.query < 29]) for split in splits)
     shorter = (street, replace(hall, paths=hall.paths[:29], splits=splits))
     (tmp_path / 'inputs.pkl').write_bytes(pickle.dumps((shorter, features)))
-    run_on_ranks(ON_RANKS, tmp_path)
+    run_on_ranks(_on_ranks, tmp_path)
     expected = run(ReIDMetric(), shorter, features, np.arange(89))
     for rank in range(2):
         num_images, metrics = pickle.loads((tmp_path / f'metrics{rank}.pkl').read_bytes())

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.damaged_images import bomb, damaged_exif, encode
-from PIL import Image, TiffImagePlugin
+from PIL import EpsImagePlugin, Image, TiffImagePlugin
 
 from cmdg_plugin.files.images import UnreadableImage, decode_image, read_image, to_bytes, to_rgb
 
@@ -241,3 +241,11 @@ def test_damaged_bytes_raise_nothing_else(count: int, monkeypatch: pytest.Monkey
         except UnreadableImage:
             unreadable += 1
     assert 0 < unreadable < count
+
+
+def test_programs_that_draw_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *_: pytest.fail('it was run'))
+    path = tmp_path / 'a.jpg'
+    path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n')
+    with pytest.raises(UnreadableImage, match=r'a\.jpg cannot be read: it is EPS, a program that draws'):
+        read_image(path)

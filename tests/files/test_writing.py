@@ -1,4 +1,6 @@
 import os
+import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,20 @@ def test_what_was_there_stays_where_writing_fails(tmp_path: Path):
         file.write('not bytes')
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path):
+    path = tmp_path / 'a.bin'
+    write_whole(path, b'old')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=re.escape(f"File too large: '{path}'")):
+            write_whole(path, b'x' * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['a.bin']
 
 
 def test_names_at_the_limit_of_the_file_system(tmp_path: Path):

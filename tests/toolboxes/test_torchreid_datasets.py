@@ -81,6 +81,17 @@ def test_torchreid_reads_images_our_way(register, tiny_data: Path, tmp_path: Pat
         both[len(both) - 1]
 
 
+def test_what_training_refuses_is_refused(register, tmp_path: Path):
+    for name in ('train/0012_c1.png', 'gallery/0013_c2.png'):
+        (tmp_path / name).parent.mkdir()
+        Image.new('RGB', (8, 16)).save(tmp_path / name)
+    (tmp_path / 'query').mkdir()
+    (tmp_path / 'query' / '0012_c1.png').symlink_to('../train/0012_c1.png')
+    name = register('tiny_linked', {'type': 'OwnSource', 'name': 'linked', 'path': '{root}'})
+    with pytest.raises(ValueError, match='is one file, but is trained on and tested on'):
+        torchreid.data.datasets.init_image_dataset(name, root=str(tmp_path), verbose=False)
+
+
 def test_registering_twice_changes_nothing(register):
     register('twice')
     register('twice')

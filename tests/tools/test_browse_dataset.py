@@ -23,3 +23,12 @@ def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path):
         gray = (np.asarray(grid) == 233).all(axis=2)
     assert gray[:, 24:80].any(axis=1).sum() == 2 * 224
     assert (gray[24:248, 24:248].sum(axis=1) == 112).all()
+
+
+def test_data_that_cannot_be_taken_are_one_line(tmp_path: Path):
+    command = [sys.executable, 'tools/browse_dataset.py', 'configs/cmdg/cmdg_toy-vit_own-data.py']
+    command += ['--out', str(tmp_path / 'grid.png'), '--cfg-options', f'data_root={tmp_path}']
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert result.returncode == 1
+    assert 'Traceback' not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith(f'browse_dataset.py: shop: nothing at {tmp_path}')

@@ -76,7 +76,7 @@ P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
         (('train.py', TOY, '--resume', 'nothing.pth'), 'train.py: No checkpoint at nothing.pth.'),
         (('train.py', P1, '--cfg-options', 'data_root=/nowhere'), 'market1501 was not found below /nowhere'),
         (('train.py', TOY, '--launcher', 'slurm'), 'train.py: --launcher slurm joins processes that srun started'),
-        (('test.py', TOY, 'README.md'), 'test.py: README.md is no checkpoint that torch has written.'),
+        (('test.py', TOY, 'README.md'), 'test.py: README.md is not a checkpoint that torch has written.'),
         (('test.py', TOY, 'x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
     ],
 )

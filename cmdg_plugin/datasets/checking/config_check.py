@@ -11,12 +11,14 @@ from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 
 from cmdg_plugin.datasets.evaluation_set import make_target
+from cmdg_plugin.datasets.faulty_rows import FaultyRows
+from cmdg_plugin.datasets.samplers import tell_batch_size
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.image_files import MissingImages
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.files.images import UnreadableImage, read_image
 from cmdg_plugin.progress import track
-from cmdg_plugin.registry import DATASETS
+from cmdg_plugin.registry import DATA_SAMPLERS, DATASETS
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _FAULTS = (OSError, ValueError, TypeError, KeyError, ImportError)
@@ -84,7 +86,7 @@ def check_config(config: Config, num_workers: int = 4) -> ConfigCheck:
                 known.append(loader)
     with DefaultScope.overwrite_default_scope(config.get('default_scope') or 'cmdg_plugin'):
         for loaders, dataset in settings:
-            _check_dataset(', '.join(dict.fromkeys(loaders)), dataset, check)
+            _check_dataset(config, list(dict.fromkeys(loaders)), dataset, check)
     if not settings:
         check.add('the config has no dataset with `sources` or `targets`, so there is nothing to check')
     if check.images:
@@ -105,7 +107,7 @@ def _same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return {**one, 'pipeline': None} == {**other, 'pipeline': None}
 
 
-def _check_dataset(loaders: str, dataset: dict[str, Any], check: ConfigCheck) -> None:
+def _check_dataset(config: Config, loaders: list[str], dataset: dict[str, Any], check: ConfigCheck) -> None:
     role = 'sources' if 'sources' in dataset else 'targets'
     indices = [_load(entry, check) for entry in dataset[role] or ()]
     before = len(check.problems)
@@ -114,7 +116,7 @@ def _check_dataset(loaders: str, dataset: dict[str, Any], check: ConfigCheck) ->
             continue
         try:
             look = _look_at_source if role == 'sources' else _look_at_target
-            check.seen.append(f'{loaders}: {look(index, dataset, check)}')
+            check.seen.append(f'{", ".join(loaders)}: {look(index, dataset, check)}')
         except ValueError as error:
             check.add(_named(index.name, error))
     if None in indices or len(check.problems) > before:
@@ -123,9 +125,19 @@ def _check_dataset(loaders: str, dataset: dict[str, Any], check: ConfigCheck) ->
     missing = {'on_missing': 'empty'} if dataset.get('on_missing', 'error') == 'error' and role == 'sources' else {}
     try:
         loaded = [_LoadedSource(index) for index in indices if index is not None]
-        DATASETS.build({**dataset, **missing, role: loaded, 'pipeline': [], 'lazy_init': False})
+        built = DATASETS.build({**dataset, **missing, role: loaded, 'pipeline': [], 'lazy_init': False})
+        for name in loaders:
+            _compose_batches(config[name], dataset, built)
     except _FAULTS as error:
-        check.add(f'{loaders}: {_text(error)}')
+        check.add(f'{", ".join(loaders)}: {_text(error)}')
+
+
+def _compose_batches(loader: Mapping[str, Any], dataset: Mapping[str, Any], built: Any) -> None:
+    """Let the loader's sampler look for enough people, as it does on one GPU before the first epoch."""
+    sampler = loader.get('sampler')
+    # Within another dataset, it is that one's rows which are sampled.
+    if isinstance(sampler, Mapping) and {**loader['dataset'], 'pipeline': None} == {**dataset, 'pipeline': None}:
+        DATA_SAMPLERS.build({**tell_batch_size(dict(sampler), loader['batch_size']), 'dataset': built})
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,14 @@ def _load(entry: Any, check: ConfigCheck) -> SourceIndex | None:
         return load_sources([entry])[0]
     except MissingImages as error:
         check.add(_named(name, error), error.paths)
+    except FaultyRows as error:
+        if len(error.faults) == 1:
+            check.add(_named(name, error))
+        else:
+            check.add(f'{name}: {len(error.faults):,} faulty rows', error.faults)
+        # The images of the other rows are looked at all the same.
+        check.images.update(dict.fromkeys(error.paths, name))
+        return None
     except _FAULTS as error:
         check.add(_named(name, error))
         return None

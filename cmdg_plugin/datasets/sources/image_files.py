@@ -1,6 +1,7 @@
 """Which of the indexed images exist, and what the folder should have looked like if they do not."""
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,6 +27,25 @@ def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
         present = _list_folder(Path(root) / folder)
         missing.extend(f'{folder}/{name}'.lstrip('/') for name in names if name not in present)
     return missing
+
+
+def find_alike(root: str | Path, path: str) -> str:
+    """Find a file that is called so but for the case of letters or how accents are encoded, as systems write them.
+
+    Args:
+        root: Folder that the path is relative to.
+        path: Relative path of an image that does not exist.
+
+    Returns:
+        Its path below the root; '' if there is none, or its folder has another name.
+    """
+    folder, _, name = path.rpartition('/')
+    alike = (other for other in sorted(_list_folder(Path(root) / folder)) if _fold(other) == _fold(name))
+    return next((f'{folder}/{other}'.lstrip('/') for other in alike), '')
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize('NFC', name).casefold()
 
 
 class MissingImages(FileNotFoundError):

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-_DATE = re.compile(r'(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)|\d{10,}', re.ASCII)
+_YEAR, _MONTH, _DAY = r'(?:19|20)\d\d', r'(?:0[1-9]|1[0-2])', r'(?:0[1-9]|[12]\d|3[01])'
+_DATE = re.compile(rf'(?:{_YEAR}([-_.]?){_MONTH}\1{_DAY}|{_DAY}([-_.]){_MONTH}\2{_YEAR})(?!\d)|\d{{10,}}', re.ASCII)
 _CUHK03 = re.compile(r'\d_\d{3,}_[12]_\d+\.', re.ASCII)
-_CAMERA_LATER = re.compile(r'(?:^|[_.\- ])c(?:am(?:era)?)?_?\d', re.ASCII | re.IGNORECASE)
+_CAMERA_LATER = re.compile(
+    r'(?:^|[_.\- ])(?:c(?:am(?:era)?)?_?\d|cam(?:era)?[_-]?[a-z](?![a-z]))', re.ASCII | re.IGNORECASE
+)
 _READ_CAMERA = re.compile(r'-?\d+_c(?:am(?:era)?_?)?\d', re.ASCII | re.IGNORECASE)
 
 _DOUBTS: tuple[tuple[Callable[[str], object], str], ...] = (
@@ -16,7 +19,7 @@ _DOUBTS: tuple[tuple[Callable[[str], object], str], ...] = (
     ),
     (
         lambda name: _CAMERA_LATER.search(name) and not _READ_CAMERA.match(name),
-        'name a camera, but not right after the number of the person, so it was not read',
+        'name a camera, but not as a number right after that of the person, so it was not read',
     ),
 )
 _RULE = 'names are read as IDENTITY_cCAMERA_ANYTHING.jpg: rename the images, or give an index'

@@ -1,7 +1,8 @@
 """Your own images: a folder whose names tell who is where, or one index file."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cmdg_plugin.datasets.caption_fields import (
     clean_captions,
     show,
 )
+from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.index_files import PATH_KEYS, IndexRow, default_image_root, iterate_rows, make_relative
 from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.index import SourceIndex
@@ -115,7 +117,8 @@ class OwnSource:
             tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
             raise ValueError(f'{self.name}: no images in {self.path}{tree}')
         relative = make_relative(self.root)
-        images = self._add_captions([self._read_image(row, relative) for row in rows], relative)
+        listed = read_all(rows, lambda row: self._read_image(row, relative), self._place)
+        images = self._add_captions(listed, relative)
         self._say_what_names_said(rows, images)
         self._say_what_is_ignored(rows)
         # A file system lists a folder in no particular order.
@@ -132,12 +135,31 @@ class OwnSource:
                 f'{self.name}: {self.caption_file} has captions of other images, the first is {next(iter(written))}, '
                 f'that of {self.path} is {images[0].file_path}; paths must be relative to {self.root}'
             )
+        self._warn_of_other_captions(images, written)
         return [
             replace(image, captions=written[image.file_path].captions)
             if image.captions is None and image.file_path in written
             else image
             for image in images
         ]
+
+    def _warn_of_other_captions(
+        self, images: Sequence[CaptionRecord], written: Mapping[Hashable, CaptionRecord]
+    ) -> None:
+        others = [
+            image.file_path
+            for image in images
+            if image.captions is not None
+            and image.file_path in written
+            and written[image.file_path].captions != image.captions
+        ]
+        if others:
+            print_log(
+                f'{self.name}: {len(others):,} images, such as {others[0]}, have other captions in {self.caption_file} '
+                f'than in {self.path}, whose captions are used',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _say_what_names_said(self, rows: Sequence[IndexRow], images: Sequence[CaptionRecord]) -> None:
         """Warn of names that identities were read from and that may mean something else."""
@@ -154,7 +176,7 @@ class OwnSource:
         known = {*PATH_KEYS, *IDENTITY_KEYS, *CAMERA_KEYS, *ROLE_KEYS, *captions}
         others = dict.fromkeys(key for row in rows for key in row.record if key not in known)
         if others:
-            names = ', '.join(show(key) for key in list(others)[:_SHOWN])
+            names = ', '.join(show(key) if key else "'' (without a name)" for key in list(others)[:_SHOWN])
             print_log(f'{self.path}: nothing is read from the {rows[0].field}s {names}', logger='current')
 
     def _warn_of_shared_people(self, images: Sequence[CaptionRecord]) -> None:
@@ -171,13 +193,20 @@ class OwnSource:
                 level=logging.WARNING,
             )
 
+    def _place(self, image: CaptionRecord) -> str:
+        return os.path.join(self.root, image.file_path)
+
     def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> CaptionRecord:
         if row.split_index is not None:
             raise ValueError(f'{row.where}: a file of several splits is read with CaptionFileSource, not as own data')
         # shop1_12 is person 12 in released caption files only: own data may also have a shop2_12.
         file_path, facts = row.read(prefixes=False)
-        if facts[0] is None:
+        identity, camera, _ = facts
+        if identity is None:
             raise self._nameless(row, file_path)
+        if camera is not None and camera < 0:
+            key = next(key for key in CAMERA_KEYS if row.record.get(key) is not None)
+            raise row.fault(key, f'cameras are numbered from 0 or 1, got {camera}; leave out what is unknown')
         file_path = self._below_root(row, file_path, relative(file_path))
         return CaptionRecord(file_path, _captions_of(row), *facts, where=row.where)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
+from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.repeats import Repeats
-from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_missing
+from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_alike, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
 
 
@@ -50,9 +51,11 @@ def keep_existing(
         return list(images)
     found = f'{len(missing):,} of {len(paths):,} images listed in {listed_in.name} do not exist'
     if on_missing == 'error' or len(missing) == len(paths):
-        absolute = f' (there is a /{missing[0]}, outside the root)' if os.path.exists(f'/{missing[0]}') else ''
+        alike = find_alike(root, missing[0])
+        hint = f' (there is {alike!a}, which differs in case or in how accents are written)' if alike else ''
+        hint = f' (there is a /{missing[0]}, outside the root)' if os.path.exists(f'/{missing[0]}') else hint
         raise MissingImages(
-            f'{name}: {found}, the first is {root / missing[0]}{absolute}. Complete the dataset, or leave them out '
+            f'{name}: {found}, the first is {root / missing[0]}{hint}. Complete the dataset, or leave them out '
             f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}",
             [str(root / path) for path in missing],
         )
@@ -89,13 +92,18 @@ def index_images(
     repeats = Repeats('column' if listed_in.suffix.lower() == '.csv' else 'key')
     splits: dict[int, dict[str, dict[str, SourceRecord]]] = defaultdict(lambda: {role: {} for role in SPLITS})
     counts: Counter[str] = Counter()
+    faults: list[str] = []
     some_roles = any(item.split is not None for item in images)
     for item in images:
         if item.identity is None:
             raise ValueError(
                 f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`'
             )
-        if not repeats.is_new(item):
+        try:
+            if not repeats.is_new(item):
+                continue
+        except ValueError as error:
+            faults.append(str(error))
             continue
         if item.identity < 0:
             counts['junk images left out'] += 1
@@ -111,6 +119,8 @@ def index_images(
             scope='' if shared_identities else make_scope(item.file_path, role),
             distractor=item.identity in distractors and _may_be_distractor(item.file_path, role),
         )
+    if faults:
+        raise FaultyRows(faults, [str(root / item.file_path) for item in images])
     if not splits:
         raise ValueError(f'{listed_in}: all images are junk (people of negative number), so none is left')
     counts['images listed twice, counted once'] = repeats.count

@@ -14,7 +14,6 @@ from mmengine.runner import Runner
 from cmdg_plugin.evaluation.score_table import format_score_table
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.registry import HOOKS
-from cmdg_plugin.visualization import draw_curves, draw_ranked_queries
 
 _BEFORE = 'scores_before_training'
 _LOGS = 'training_logs'
@@ -98,6 +97,8 @@ def _write_table(runner: Runner, before: dict[str, float] | None, after: dict[st
 
 
 def _draw_ranked(runner: Runner, metrics: Iterable[Any], folder: Path) -> None:
+    from cmdg_plugin.visualization import draw_ranked_queries  # here, as matplotlib takes long to import
+
     for metric in metrics:
         for queries in getattr(metric, 'ranked', {}).values():
             draw_ranked_queries(queries, folder)
@@ -115,6 +116,8 @@ def _draw_curves(runner: Runner, folder: Path) -> None:
             f'curves.png lacks what {len(logs) - len(found)} earlier runs logged: their files are gone.'
         )
     if found:
+        from cmdg_plugin.visualization import draw_curves  # here, as matplotlib takes long to import
+
         draw_curves(found, folder / 'curves.png')
         runner.logger.info(f'Curves of losses and scores: {folder / "curves.png"}')
 

@@ -46,7 +46,8 @@ class RunPreparation:
 
     def restore_bank(self, memory: Any) -> None:
         """Read this rank's rows of a sharded bank; see `load_shard`."""
-        load_shard(memory, self.runner.train_loop.resumed_from, self.runner.epoch)
+        loop = self.runner.train_loop
+        load_shard(memory, loop.resumed_from, self.runner.epoch, loop.resumed_run)
 
 
 @HOOKS.register_module()

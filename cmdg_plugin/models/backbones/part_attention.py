@@ -57,7 +57,7 @@ class PartTokens(nn.Module):
         self.register_buffer('mask', part_attention_mask(grid), persistent=False)
 
     def append_to(self, tokens: Tensor, visual: Any) -> Tensor:
-        """Put the part tokens behind the others.
+        """Put the part tokens after the others.
 
         Args:
             tokens: Class token and patches as they enter the first block, (B, 1 + h * w, W).

@@ -75,7 +75,7 @@ def tokenize_template(
         find_ends: Locates the end-of-text token in each row of token ids; returns (B,).
         template: Sentence with as many gaps as there are numbers.
         num_context: Number of learned vectors in each gap, at least 1.
-        cut: Whether to cut the tokens behind the end-of-text token, which change nothing if the tower is causal.
+        cut: Whether to cut the tokens after the end-of-text token, which change nothing if the tower is causal.
 
     Returns:
         The tokens with the places of the gaps.

@@ -13,7 +13,7 @@ def stripe_bounds(rows: int) -> tuple[tuple[int, int], ...]:
         rows: Height of the token grid, at least 3.
 
     Returns:
-        First row and row behind the last one of each of the three stripes, from top to bottom.
+        First row and row after the last one of each of the three stripes, from top to bottom.
 
     Raises:
         ValueError: If the grid is too low for three stripes.

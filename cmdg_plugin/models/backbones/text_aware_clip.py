@@ -159,7 +159,7 @@ class TextAwareCLIP(BaseModule):
             images: Normalized images, (B, 3, height, width).
 
         Returns:
-            One entry: global features in both widths behind one another, not normalized, (B, W + D).
+            One entry: global features in both widths one after the other, not normalized, (B, W + D).
         """
         features = self.encode_image(images)
         return (torch.cat([features.width_regions[-1], features.shared_regions[-1]], dim=-1),)
@@ -203,7 +203,7 @@ class TextAwareCLIP(BaseModule):
         return self.text_tokenizer.words
 
     def tokenize(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
-        """Turn sentences into tokens, cut behind the longest of them.
+        """Turn sentences into tokens, cut after the longest of them.
 
         Texts longer than the context are truncated, never an error, and counted.
 
@@ -243,7 +243,7 @@ class TextAwareCLIP(BaseModule):
             )
         if tokens.shape[1] < self.context_length and not is_causal(self.clip):
             raise ValueError(
-                f'Tokens of {self.model_name!r} see those behind them: expected all {self.context_length} of each text '
+                f'Tokens of {self.model_name!r} see those after them: expected all {self.context_length} of each text '
                 f'as `tokenize` returns them, got {tokens.shape[1]}.'
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.text_finetune_layers > 0):

@@ -68,7 +68,7 @@ class TextTokenizer:
             return HFTokenizer(source, context_length=self.context_length, **self.config.get('tokenizer_kwargs', {}))
         except ImportError as error:
             raise ImportError(
-                f'The tokenizer of {self.model_name!r} takes another package: pip install transformers. ({error})'
+                f'The tokenizer of {self.model_name!r} takes another package: pip install transformers. ({error}).'
             ) from error
         except (OSError, ValueError) as error:
             raise FileNotFoundError(

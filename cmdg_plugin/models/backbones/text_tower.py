@@ -21,7 +21,7 @@ def text_module(clip: nn.Module) -> Any:
 
 
 def is_causal(clip: nn.Module) -> bool:
-    """Tell whether tokens see only those before them, so that those behind the end of a text change nothing.
+    """Tell whether tokens see only those before them, so that those after the end of a text change nothing.
 
     SigLIP's are not: all tokens see each other, padding included, and the last one is the text's feature.
 
@@ -55,7 +55,7 @@ def end_positions(clip: nn.Module, tokens: Tensor) -> Tensor:
 def encode_embeddings(clip: nn.Module, embeddings: Tensor, ends: Tensor) -> Tensor:
     """Encode token embeddings into text features.
 
-    If the tower is causal, tokens behind the end of the longest text change nothing and may be cut off.
+    If the tower is causal, tokens after the end of the longest text change nothing and may be cut off.
 
     Args:
         clip: The model.

@@ -50,7 +50,7 @@ class LossTerm(nn.Module):
 
     def forward(self, *fields: Any, **named: Any) -> Any:
         """Compute the loss of a batch from the fields that the arguments name."""
-        raise NotImplementedError(f'{type(self).__name__} has no forward')
+        raise NotImplementedError(f'{type(self).__name__} has no forward.')
 
 
 BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'check_data', 'start_epoch')

@@ -16,7 +16,7 @@ _OWNER = 'batch_hard_triplet_loss'
 
 def _check_margin(owner: str, margin: float | None) -> None:
     if margin is not None and not (math.isfinite(margin) and margin >= 0):
-        raise ValueError(f'{owner}: margin must be None (soft margin) or a finite number of at least 0, got {margin}')
+        raise ValueError(f'{owner}: margin must be None (soft margin) or a finite number of at least 0, got {margin}.')
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def batch_hard_triplet_loss(features: Tensor, labels: Tensor, *, margin: float |
     _check_margin(_OWNER, margin)
     # A GPU would have to be waited for to know this; there, samples without a negative add 0 to the mean.
     if labels.device.type == 'cpu' and bool((labels == labels[0]).all()):
-        raise ValueError(f'{_OWNER}: a batch needs at least two identities, got only identity {int(labels[0])}')
+        raise ValueError(f'{_OWNER}: a batch needs at least two identities, got only identity {int(labels[0])}.')
     with full_precision(features.device):
         (features,) = to_common_float(features)
         positives, negatives, has_negative = _hardest_pairs(features.detach(), labels)

@@ -45,7 +45,7 @@ def distribution_alignment_loss(image: Tensor, text: Tensor, *, bandwidth: float
     size = check_sizes(_OWNER, image=(image, 'BD'), text=(text, 'BD'))['B']
     check_positive(_OWNER, bandwidth=bandwidth)
     if size < 2:
-        raise ValueError(f'{_OWNER}: needs at least two samples in a batch to compare pairs, got {size}')
+        raise ValueError(f'{_OWNER}: needs at least two samples in a batch to compare pairs, got {size}.')
     with full_precision(image.device):
         image, text = to_common_float(image, text.detach())
         image, text = functional.normalize(image, dim=1), functional.normalize(text, dim=1)

@@ -108,7 +108,7 @@ class DomainAdversarialLoss(LossTerm):
         if sizes.num_domains < 2:
             raise ValueError(
                 f'{type(self).__name__}: the training data has one domain, so there is nothing to hide; train on two '
-                'or more sources, or leave this term out'
+                'or more sources, or leave this term out.'
             )
 
     def forward(self, features: Tensor, domains: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ def _join(
     weight: float,
     first_row: int | None,
 ) -> BankScan:
-    """Put further entries (B, K) behind the nearest ones, each with its weight, unless they are among them already."""
+    """Put further entries (B, K) after the nearest ones, each with its weight, unless they are among them already."""
     places = others - (first_row or 0)
     elsewhere = (places < 0) | (places >= len(bank))
     rows = places.clamp(0, len(bank) - 1)

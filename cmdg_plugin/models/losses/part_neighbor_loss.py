@@ -127,7 +127,7 @@ def _check_enough(num_neighbors: int, others: int) -> None:
     if num_neighbors > others:
         raise ValueError(
             f'{_OWNER}: num_neighbors is {num_neighbors}, but the bank holds only {others} (filled) entries besides a '
-            "sample's own; train on more images or lower num_neighbors"
+            "sample's own; train on more images or lower num_neighbors."
         )
 
 

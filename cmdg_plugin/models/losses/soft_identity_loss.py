@@ -55,7 +55,7 @@ def soft_identity_loss(
     classes = check_sizes(_OWNER, logits=(logits, 'BC'), targets=(targets, 'B'))['C']
     _check_masses(_OWNER, smoothing, soft_weight, soft_ratio, text_ratio)
     if text_labels is not None and neighbor_labels is None:
-        raise ValueError(f'{_OWNER}: text_labels join neighbor_labels, but those are missing')
+        raise ValueError(f'{_OWNER}: text_labels join neighbor_labels, but those are missing.')
     check_indices(_OWNER, 'targets', targets, classes, 'identities in the classifier')
     targets = targets.long()
     with full_precision(logits.device):
@@ -83,7 +83,7 @@ def _check_masses(owner: str, smoothing: float, soft_weight: float, soft_ratio: 
     check_fraction(owner, smoothing=smoothing, soft_weight=soft_weight, soft_ratio=soft_ratio, text_ratio=text_ratio)
     if soft_ratio + text_ratio > 1:
         raise ValueError(
-            f'{owner}: soft_ratio and text_ratio share one unit of mass, got {soft_ratio} + {text_ratio}; lower one'
+            f'{owner}: soft_ratio and text_ratio share one unit of mass, got {soft_ratio} + {text_ratio}; lower one.'
         )
 
 
@@ -131,7 +131,7 @@ class SoftIdentityLoss(LossTerm):
 
         Raises:
             ValueError: If one of `neighbors` and `bank` came without the other, or `text_neighbors` without
-                them, or one is no row of the bank; and as `soft_identity_loss`.
+                them, or one is not a row of the bank; and as `soft_identity_loss`.
         """
         owners = None if bank is None else check_bank(type(self).__name__, bank).labels
         return soft_identity_loss(
@@ -151,7 +151,7 @@ class SoftIdentityLoss(LossTerm):
             return None
         if neighbors is None or bank_labels is None:
             missing = 'neighbors' if neighbors is None else 'bank'
-            raise ValueError(f'{owner}: neighbors and bank come together, but {missing} is missing')
+            raise ValueError(f'{owner}: neighbors and bank come together, but {missing} is missing.')
         sizes = check_sizes(owner, targets=(targets, 'B'), neighbors=(neighbors, 'PBk'), bank_labels=(bank_labels, 'N'))
         check_indices(owner, 'neighbors', neighbors, sizes['N'], 'entries in the memory bank')
         return torch.index_select(bank_labels, 0, neighbors.transpose(0, 1).reshape(-1)).view(sizes['B'], -1)
@@ -161,7 +161,7 @@ class SoftIdentityLoss(LossTerm):
             return None
         owner = type(self).__name__
         if bank_labels is None:
-            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank, but those are missing')
+            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank, but those are missing.')
         check_sizes(owner, targets=(targets, 'B'), text_neighbors=(text_neighbors, 'BK'))
         rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
         check_indices(owner, 'text_neighbors', rows, len(bank_labels), 'entries in the memory bank')

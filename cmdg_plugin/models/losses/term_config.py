@@ -22,7 +22,7 @@ class Term:
         name: What the log calls it.
         weight: Factor on its loss; 0 where it has none.
         inputs: Field name by argument of its module's `forward`.
-        outputs: Names of the fields that it leaves for the terms behind it.
+        outputs: Names of the fields that it leaves for the terms after it.
         has_loss: Whether its module returns a loss.
         runs: Whether it is computed.
     """
@@ -70,51 +70,53 @@ def read_terms(configs: Sequence[Mapping[str, Any]]) -> tuple[tuple[Term, ...], 
 def _parse(index: int, config: Mapping[str, Any]) -> tuple[Term, dict[str, Any]]:
     """Split a term's config into its wiring and the module's own arguments."""
     if not isinstance(config, Mapping):
-        raise ValueError(f'loss term {index}: expected a dict, got {type(config).__name__}')
+        raise ValueError(f'loss term {index}: expected a dict, got {type(config).__name__}.')
     rest = dict(config)
     missing = [key for key in ('type', 'name') if key not in rest]
     if missing:
-        raise ValueError(f'loss term {index} lacks {", ".join(missing)}; it has {", ".join(rest) or "nothing"}')
+        raise ValueError(f'loss term {index} lacks {", ".join(missing)}; it has {", ".join(rest) or "nothing"}.')
     name, weight = rest.pop('name'), rest.pop('weight', 1.0)
     inputs, outputs = rest.pop('inputs', {}), rest.pop('outputs', ())
     if not isinstance(name, str) or not name.isidentifier():
-        raise ValueError(f'loss term {index}: name must be a word like soft_identity, got {name!r}')
+        raise ValueError(f'loss term {index}: name must be a word like soft_identity, got {name!r}.')
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-        raise ValueError(f"loss term '{name}': weight must be a finite number, got {weight!r}")
+        raise ValueError(f"loss term '{name}': weight must be a finite number, got {weight!r}.")
     if not isinstance(inputs, Mapping) or not all(isinstance(field, str) for field in inputs.values()):
-        raise ValueError(f"loss term '{name}': inputs must map arguments to field names, got {inputs!r}")
+        raise ValueError(f"loss term '{name}': inputs must map arguments to field names, got {inputs!r}.")
     if isinstance(outputs, str) or not all(isinstance(field, str) for field in outputs):
-        raise ValueError(f"loss term '{name}': outputs must be a list of field names, got {outputs!r}")
+        raise ValueError(f"loss term '{name}': outputs must be a list of field names, got {outputs!r}.")
     return Term(name, float(weight), dict(inputs), tuple(outputs)), rest
 
 
 def _without_loss(term: Term, config: Mapping[str, Any]) -> Term:
     if 'weight' in config:
-        raise ValueError(f"loss term '{term.name}': {config['type']} has no loss, so it takes no weight")
+        raise ValueError(f"loss term '{term.name}': {config['type']} has no loss, so it takes no weight.")
     return replace(term, weight=0.0, has_loss=False)
 
 
 def _check_unique(term: Term, others: list[Term]) -> None:
     if term.name in {other.name for other in others}:
-        raise ValueError(f"two loss terms are named '{term.name}'; give each its own name")
+        raise ValueError(f"two loss terms are named '{term.name}'; give each its own name.")
     taken = [output for other in others for output in other.outputs]
     for position, output in enumerate(term.outputs):
         if output in taken or output in term.outputs[:position]:
-            raise ValueError(f"loss term '{term.name}': output '{output}' is already written; choose another name")
+            raise ValueError(f"loss term '{term.name}': output '{output}' is already written; choose another name.")
 
 
 def _build(term: Term, config: dict[str, Any]) -> nn.Module:
     try:
         module = MODELS.build(config)
     except TypeError as error:
-        raise ValueError(f"loss term '{term.name}': {config['type']} does not take these arguments: {error}") from error
+        raise ValueError(
+            f"loss term '{term.name}': {config['type']} does not take these arguments: {error}."
+        ) from error
     if not isinstance(module, nn.Module):
-        raise ValueError(f"loss term '{term.name}': {config['type']} is no nn.Module but {type(module).__name__}")
+        raise ValueError(f"loss term '{term.name}': {config['type']} is not an nn.Module but {type(module).__name__}.")
     stray = [name for name in BASE_MEMBERS if hasattr(module, name) and not isinstance(module, LossTerm)]
     if stray:
         raise ValueError(
             f"loss term '{term.name}': {type(module).__name__} has {', '.join(stray)}, which only counts in a subclass "
-            'of cmdg_plugin.models.losses.LossTerm: derive it from there'
+            'of cmdg_plugin.models.losses.LossTerm: derive it from there.'
         )
     return module
 
@@ -149,7 +151,7 @@ def _check_inputs(term: Term, module: nn.Module) -> None:
     if unknown:
         raise ValueError(
             f"loss term '{term.name}': {type(module).__name__}.forward does not take {', '.join(unknown)}; "
-            f'it takes {", ".join(named)}'
+            f'it takes {", ".join(named)}.'
         )
 
 
@@ -158,7 +160,7 @@ def _check_options(term: Term, config: Mapping[str, Any], module: nn.Module) -> 
         if config.get(option) and argument not in term.inputs:
             raise ValueError(
                 f"loss term '{term.name}': {option}={config[option]} does nothing without {argument}; name the field "
-                f'that holds it, inputs={{..., {argument}=...}}, or leave {option} out'
+                f'that holds it, inputs={{..., {argument}=...}}, or leave {option} out.'
             )
 
 

@@ -14,7 +14,7 @@ from cmdg_plugin.registry import MODELS
 
 @MODELS.register_module()
 class LossTerms(nn.Module):
-    """Weighted loss terms that read named fields and may leave fields for the terms behind them.
+    """Weighted loss terms that read named fields and may leave fields for the terms after them.
 
     A new term is one registered class and one entry here::
 
@@ -131,7 +131,7 @@ class LossTerms(nn.Module):
             for name, extra in zip(term.outputs, extras, strict=False):
                 if name in known:
                     raise ValueError(
-                        f"loss term '{term.name}': its output '{name}' would replace the field of that name"
+                        f"loss term '{term.name}': its output '{name}' would replace the field of that name."
                     )
                 known[name] = extra
             if term.weight != 0:
@@ -145,7 +145,7 @@ class LossTerms(nn.Module):
 
 def _field(term: Term, field: str, known: Mapping[str, Any]) -> Any:
     if field not in known:
-        raise ValueError(f"loss term '{term.name}' reads the field '{field}', but there are only: {', '.join(known)}")
+        raise ValueError(f"loss term '{term.name}' reads the field '{field}', but there are only: {', '.join(known)}.")
     return known[field]
 
 
@@ -153,25 +153,25 @@ def _numbers(term: Term, result: Any) -> dict[str, Any]:
     if not isinstance(result, Mapping):
         raise ValueError(
             f"loss term '{term.name}' has neither a loss nor outputs, so it must return a dict of numbers for the log, "
-            f'got {type(result).__name__}'
+            f'got {type(result).__name__}.'
         )
     numbers = {f'{term.name}/{key}': number for key, number in result.items()}
     wrong = [name for name in numbers if 'loss' in name]
     if wrong:
         raise ValueError(
             f"loss term '{term.name}' has no loss, but MMEngine would add '{wrong[0]}' to the losses for its name; "
-            "choose one without 'loss'"
+            "choose one without 'loss'."
         )
     return numbers
 
 
 def _split(term: Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
-    """Separate a loss value from what a module returned behind it."""
+    """Separate a loss value from what a module returned after it."""
     value, *extras = result if isinstance(result, tuple | list) else (result,)
     if isinstance(result, Mapping) and not term.has_loss:
         raise ValueError(
             f"loss term '{term.name}' returns a dict, so it cannot fill its outputs {', '.join(term.outputs)}: return "
-            'tensors for them'
+            'tensors for them.'
         )
     if not term.has_loss:
         extras = [value, *extras]
@@ -179,11 +179,11 @@ def _split(term: Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
     if not isinstance(value, Tensor) or value.numel() != 1:
         shape = f' of shape {tuple(value.shape)}' if isinstance(value, Tensor) else ''
         raise ValueError(
-            f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}{shape}"
+            f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}{shape}."
         )
     if len(extras) < len(term.outputs):
         raise ValueError(
             f"loss term '{term.name}' returns {len(extras)} tensors besides its loss, but outputs names "
-            f'{len(term.outputs)}: {", ".join(term.outputs)}'
+            f'{len(term.outputs)}: {", ".join(term.outputs)}.'
         )
     return value.reshape(()), tuple(extras)

@@ -113,13 +113,13 @@ def _check_found(similarity: Tensor, num_neighbors: int, whole: bool) -> None:
     if fewest < num_neighbors:
         raise ValueError(
             f'{_OWNER}: num_neighbors is {num_neighbors}, but a sample has only {fewest} (filled) entries of other '
-            'domains; train on two or more sources, or lower num_neighbors'
+            'domains; train on two or more sources, or lower num_neighbors.'
         )
 
 
 @MODELS.register_module()
 class TextNeighborSearch(LossTerm):
-    """Entry of a stage's list that finds neighbors by their captions for the loss terms behind it.
+    """Entry of a stage's list that finds neighbors by their captions for the loss terms after it.
 
     Args:
         num_neighbors: How many entries of other domains to find for each sample, at least 1.
@@ -146,7 +146,7 @@ class TextNeighborSearch(LossTerm):
             raise ValueError(
                 f'{type(self).__name__}: num_neighbors is {self.num_neighbors}, but an image of the largest source has '
                 f'only {sizes.num_elsewhere} images of other sources; train on two or more sources, or lower '
-                'num_neighbors'
+                'num_neighbors.'
             )
 
     def forward(self, caption_regions: Tensor, bank: BankRows, domains: Tensor, epoch: int) -> tuple[Tensor | None]:

@@ -63,11 +63,11 @@ class CaptionMemoryBank(nn.Module):
         super().__init__()
         for name, value in (('num_samples', num_samples), ('num_parts', num_parts), ('dim', dim)):
             if value < 1:
-                raise ValueError(f'CaptionMemoryBank: {name} must be at least 1, got {value}')
+                raise ValueError(f'CaptionMemoryBank: {name} must be at least 1, got {value}.')
         if not 0 < momentum <= 1:
-            raise ValueError(f'CaptionMemoryBank: momentum must lie above 0 and at most at 1, got {momentum}')
+            raise ValueError(f'CaptionMemoryBank: momentum must lie above 0 and at most at 1, got {momentum}.')
         if text_dtype not in _TEXT_TYPES:
-            raise ValueError(f'CaptionMemoryBank: text_dtype must be one of {list(_TEXT_TYPES)}, got {text_dtype!r}')
+            raise ValueError(f'CaptionMemoryBank: text_dtype must be one of {list(_TEXT_TYPES)}, got {text_dtype!r}.')
         self.num_samples = num_samples
         self.momentum = momentum
         self.save_text = save_text

@@ -13,7 +13,7 @@ class Repeats:
     All tensors have shape (B,); their shapes depend on nothing but B, so a GPU is never waited for.
 
     Attributes:
-        later: How many equals come behind it.
+        later: How many equals come after it.
         count: How many equals there are, itself included.
         last: Position of the last of its equals.
         is_first: Whether it is the first of its equals.

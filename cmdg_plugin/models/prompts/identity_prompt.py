@@ -26,7 +26,7 @@ class IdentityPrompt(BaseModule):
         template: Sentence with one gap for them.
         num_domains: Number of domains in the training data.
         num_domain_context: Number of learned vectors per domain.
-        domain_template: Sentence with one gap for the identity and, behind it, one for the domain.
+        domain_template: Sentence with one gap for the identity and, after it, one for the domain.
         init_cfg: MMEngine's initialization config.
 
     Raises:

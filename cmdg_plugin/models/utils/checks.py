@@ -17,7 +17,7 @@ def check_sizes(owner: str, **tensors: tuple[Tensor, str]) -> dict[str, int]:
             stands twice must be the same size both times.
 
     Returns:
-        The size behind every letter.
+        The size after every letter.
 
     Raises:
         TypeError: If an argument is not a tensor.
@@ -26,15 +26,15 @@ def check_sizes(owner: str, **tensors: tuple[Tensor, str]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for name, (tensor, layout) in tensors.items():
         if not isinstance(tensor, Tensor):
-            raise TypeError(f'{owner}: {name} must be a tensor, got {type(tensor).__name__}')
+            raise TypeError(f'{owner}: {name} must be a tensor, got {type(tensor).__name__}.')
         shape = tuple(tensor.shape)
         known = {letter: sizes[letter] for letter in layout if letter in sizes}
         fits = len(shape) == len(layout)
         if not fits or any(sizes.setdefault(letter, size) != size for letter, size in zip(layout, shape, strict=True)):
-            wanted = ' with ' * bool(known) + ', '.join(f'{letter}={size}' for letter, size in known.items())
-            raise ValueError(f'{owner}: {name} must have shape ({", ".join(layout)}){wanted}, got {shape}')
+            wanted = (' with ' if known else '') + ', '.join(f'{letter}={size}' for letter, size in known.items())
+            raise ValueError(f'{owner}: {name} must have shape ({", ".join(layout)}){wanted}, got {shape}.')
         if 0 in shape:
-            raise ValueError(f'{owner}: {name} is empty, its shape ({", ".join(layout)}) is {shape}')
+            raise ValueError(f'{owner}: {name} is empty, its shape ({", ".join(layout)}) is {shape}.')
     return sizes
 
 
@@ -46,7 +46,7 @@ def check_positive(owner: str, **values: float) -> None:
     """
     for name, value in values.items():
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f'{owner}: {name} must be a finite number above 0, got {value}')
+            raise ValueError(f'{owner}: {name} must be a finite number above 0, got {value}.')
 
 
 def check_count(owner: str, at_least: int = 1, **values: int) -> None:
@@ -62,7 +62,7 @@ def check_count(owner: str, at_least: int = 1, **values: int) -> None:
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-            raise ValueError(f'{owner}: {name} must be a whole number of at least {at_least}, got {value!r}')
+            raise ValueError(f'{owner}: {name} must be a whole number of at least {at_least}, got {value!r}.')
 
 
 def check_fraction(owner: str, **values: float) -> None:
@@ -73,7 +73,7 @@ def check_fraction(owner: str, **values: float) -> None:
     """
     for name, value in values.items():
         if not 0 <= value <= 1:
-            raise ValueError(f'{owner}: {name} must lie between 0 and 1, got {value}')
+            raise ValueError(f'{owner}: {name} must lie between 0 and 1, got {value}.')
 
 
 def check_mask(owner: str, name: str, mask: Tensor, size: int) -> None:
@@ -84,7 +84,7 @@ def check_mask(owner: str, name: str, mask: Tensor, size: int) -> None:
     """
     if mask.dtype != torch.bool or tuple(mask.shape) != (size,):
         raise ValueError(
-            f'{owner}: {name} must be bool of shape ({size},), got {mask.dtype} of shape {tuple(mask.shape)}'
+            f'{owner}: {name} must be bool of shape ({size},), got {mask.dtype} of shape {tuple(mask.shape)}.'
         )
 
 
@@ -95,7 +95,7 @@ def check_integers(owner: str, name: str, tensor: Tensor) -> None:
         TypeError: If it does not; the message names it.
     """
     if str(tensor.dtype) not in _INTEGER_KINDS:
-        raise TypeError(f'{owner}: {name} must hold integers, got {tensor.dtype}')
+        raise TypeError(f'{owner}: {name} must hold integers, got {tensor.dtype}.')
 
 
 def check_indices(

@@ -29,7 +29,7 @@ class _GatherRows(torch.autograd.Function):
 
 
 def gather_batch(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Put the local batches of all ranks behind one another; a single process gets its own back.
+    """Put the local batches of all ranks one after the other; a single process gets its own back.
 
     Losses that compare samples with each other (triplets, contrast, batch normalization) then see on every rank what
     they would see in one process. One exchange carries all the tensors.

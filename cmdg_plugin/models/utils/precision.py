@@ -22,7 +22,7 @@ def to_common_float(*tensors: Tensor) -> tuple[Tensor, ...]:
     """
     for tensor in tensors:
         if not tensor.is_floating_point():
-            raise TypeError(f'features and logits must be floating point, got {tensor.dtype}')
+            raise TypeError(f'features and logits must be floating point, got {tensor.dtype}.')
     dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
     return tuple(tensor.to(dtype) for tensor in tensors)
 

@@ -95,6 +95,26 @@ def test_everything_is_found_at_once(config: Config, tmp_path: Path, shop: list[
         assert all(str(path) in line for path, line in zip(paths, by_word[word], strict=True))
 
 
+def test_all_faulty_rows_and_the_images_of_the_others(config: Config, tmp_path: Path, shop: list[Path]):
+    index = tmp_path / 'shop' / 'index.csv'
+    lines = index.read_text().splitlines()
+    lines[2], lines[5] = lines[2].replace(',1,1,', ',anna,1,'), lines[5].replace('train', 'test')
+    index.write_text('\n'.join(lines))
+    spoil(shop[8], 'garbage')
+    rows, images = check_config(config).problems
+    assert rows.what == 'shop: 2 faulty rows'
+    assert ["line 3, column 'identity'" in rows.where[0], "line 6, column 'role'" in rows.where[1]] == [True, True]
+    assert images.what == 'shop: 1 of 8 images cannot be read'
+
+
+def test_too_few_people_for_a_batch(config: Config):
+    config.train_dataloader.update(batch_size=16, sampler={'type': 'IdentitySampler', 'num_instances': 2})
+    (problem,) = check_config(config).problems
+    assert problem.what.startswith('train_dataloader: the dataset has 5 people, but a batch of 16')
+    config.train_dataloader.batch_size = 8
+    assert check_config(config).problems == []
+
+
 def test_faults_between_sources(config: Config, tmp_path: Path):
     (source,) = config.train_dataloader.dataset.sources
     config.train_dataloader.dataset.sources = [source, {**source, 'name': 'twin'}]

@@ -1,10 +1,12 @@
 import csv
 import json
+import unicodedata
 
 import pytest
 from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets import ReIDEvaluationSet
+from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.sources import OwnSource
 from cmdg_plugin.registry import SOURCES
 
@@ -133,6 +135,7 @@ def test_distractors_and_a_list_without_roles(images):
         ({'camera': ''}, r'line 4: no camera, though 4 of 5 images have one'),
         ({'role': ''}, r'line 4: no role, though 4 of 5 images have one'),
         ({'role': 'test'}, r"line 4, column 'role': expected one of train, val, query, gallery, got 'test'"),
+        ({'camera': -1}, r"line 4, column 'camera': cameras are numbered from 0 or 1, got -1; leave out"),
         ({'path': ''}, r"line 4, column 'file_path': expected the path of an image"),
         ({'path': '../b.jpg'}, r"line 4, column 'path': .* leaves the root"),
         ({'path': 'a/1.jpg'}, r"line 4, column 'identity': a/1.jpg has 40 here and 12 in .*index.csv, line 2"),
@@ -274,6 +277,56 @@ def test_two_captions_of_one_image(images):
 def test_columns_that_are_not_read_are_named(images, log):
     OwnSource('shop', str(write_csv(images / 'index.csv', records(cam=1, note='x')))).load()
     assert "index.csv: nothing is read from the columns 'cam', 'note'" in log.text
+    # As pandas writes its row numbers.
+    OwnSource('shop', str(write_csv(images / 'index.csv', records(**{'': 1})))).load()
+    assert "index.csv: nothing is read from the columns '' (without a name)" in log.text
+
+
+def test_keys_of_json_are_taken_as_columns_are(images):
+    rows = [{f' {key.title()}': value for key, value in row.items()} for row in records()]
+    assert summary(OwnSource('shop', str(write_json(images / 'index.json', rows))).load()) == FOUND
+    rows[2]['ROLE'] = 'gallery'
+    with pytest.raises(ValueError, match="record 2, key 'role': the record has this key twice"):
+        OwnSource('shop', str(write_json(images / 'index.json', rows))).load()
+
+
+def test_all_faulty_rows_are_known_at_once(images):
+    rows = records()
+    rows[1]['identity'], rows[3]['role'] = 'anna', 'test'
+    with pytest.raises(
+        FaultyRows, match=r"line 3, column 'identity'.*\n\(another row is faulty, too; tools/check"
+    ) as caught:
+        OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
+    assert [fault.partition(': ')[0][-24:] for fault in caught.value.faults] == [
+        "line 3, column 'identity'"[-24:],
+        "csv, line 5, column 'role'"[-24:],
+    ]
+    assert caught.value.paths == tuple(str(images / rows[row]['path']) for row in (0, 2, 4))
+    rows = [*records(), *(row | {'camera': 9} for row in records()[:3])]
+    with pytest.raises(FaultyRows, match=r'a/1.jpg has 9 here and 3 in .*\n\(2 other rows are faulty') as caught:
+        OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
+    assert len(caught.value.faults) == 3
+
+
+def test_captions_of_the_index_and_of_the_file_that_differ_are_said(images, log):
+    index = write_csv(images / 'index.csv', records(**dict(zip(REGIONS, SENTENCES, strict=True))))
+    rows = [
+        {'file_path': path, 'captions': (*SENTENCES[:3], last)}
+        for path, last in (('a/1.jpg', 'A bag.'), ('a/2.jpg', SENTENCES[3]))
+    ]
+    source = OwnSource('shop', str(index), caption_file=str(write_json(images / 'captions.json', rows)))
+    assert source.load().split().train[0].captions == SENTENCES
+    assert 'shop: 1 images, such as a/1.jpg, have other captions in' in log.text
+
+
+def test_a_name_that_looks_the_same_is_named(images):
+    (images / 'a' / unicodedata.normalize('NFD', 'Zoë.jpg')).touch()
+    rows = records()
+    rows[0]['path'] = 'a/' + unicodedata.normalize('NFC', 'zoë.jpg')
+    with pytest.raises(
+        FileNotFoundError, match=r"there is 'a/Zoe\\u0308.jpg', which differs in case or in how accents"
+    ):
+        OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
 
 
 def test_captions_of_other_images_are_counted(images, log):
@@ -289,8 +342,13 @@ def test_captions_of_other_images_are_counted(images, log):
         (['20230501_120000_p3_c1.jpg'], 'such as 20230501_120000_p3_c1.jpg, begin with what looks like a date'),
         (['1682942400123_c1.jpg'], 'begin with what looks like a date or a time'),
         (['1_001_1_01.png'], "such as 1_001_1_01.png, look like CUHK03's"),
-        (['0012_000151_c3.jpg'], 'name a camera, but not right after the number of the person'),
-        (['0012_x_cam3.jpg'], 'name a camera, but not right after'),
+        (['0012_000151_c3.jpg'], 'name a camera, but not as a number right after that of the person'),
+        (['0012_x_cam3.jpg'], 'name a camera, but not as a number'),
+        (['0012_camA_x.jpg'], 'name a camera, but not as a number'),
+        (['0012_camera_b.jpg'], 'name a camera, but not as a number'),
+        (['2023-05-01_1.jpg'], 'begin with what looks like a date'),
+        (['2023.05.01_1.jpg'], 'begin with what looks like a date'),
+        (['01_05_2023_1.jpg'], 'begin with what looks like a date'),
     ],
 )
 def test_names_that_may_mean_something_else(tmp_path, log, names, warning):
@@ -309,5 +367,13 @@ def test_plain_names_raise_no_doubt(tmp_path, log):
     path = write_csv(tmp_path / 'index.csv', [{'path': 'train/20230501_c1.jpg', 'identity': 4, 'camera': 1}])
     OwnSource('shop', str(path)).load()
     (tmp_path / 'train' / '20230501_c1.jpg').unlink()
+    OwnSource('shop', str(tmp_path)).load()
+    assert 'names, such as' not in log.text
+
+
+def test_plain_names_without_cameras_raise_no_doubt(tmp_path, log):
+    (tmp_path / 'train').mkdir()
+    for name in ('2023_13_01_x.jpg', '0012-05-1_x.jpg', '14_campus.jpg', '15_cam.jpg'):
+        (tmp_path / 'train' / name).touch()
     OwnSource('shop', str(tmp_path)).load()
     assert 'names, such as' not in log.text

@@ -8,7 +8,7 @@ from cmdg_plugin.models.backbones.image_towers import ModifiedResNet, OpenClipVi
     ('name', 'reason'),
     [
         ('coca_ViT-B-32', 'CoCa'),
-        ('convnext_base', 'no plain ViT'),
+        ('convnext_base', 'not a plain ViT'),
         ('vit_medium_patch16_gap_256', "pooled by ''"),
         ('cmdg-test-unknown-timm', "timm has no image tower 'vit_of_tomorrow'"),
         ('cmdg-test-siglip-token', "pooled by 'token', with 0 tokens beside the patches"),

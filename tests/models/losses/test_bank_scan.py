@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.ranks import run_on_ranks
@@ -41,27 +43,26 @@ def test_a_bank_of_fewer_rows_than_asked_for_fills_up_with_minus_infinity():
     assert scan.top_scores.isfinite().sum(dim=-1).tolist() == [[2, 3]]
 
 
-MERGE = """
-from cmdg_plugin.models.losses.bank_scan import merge_scans, scan_bank
+def _merge(rank: int, ranks: int, folder: Path) -> None:
+    from cmdg_plugin.models.losses.bank_scan import merge_scans, scan_bank
 
-torch.manual_seed(0)
-queries = torch.randn(2, 5, 4, dtype=torch.float64)
-bank = torch.randn(11, 2, 4, dtype=torch.float64)
-bias = torch.randn(2, 11, dtype=torch.float64)
-bias[:, :4] = -torch.inf  # the first rank has nothing to offer
-positions = torch.tensor([0, 4, 5, 8, 10])
-options = dict(k=6, with_mean=True, chunk_size=3)
-whole = scan_bank(queries, bank, bias, positions, **options)
-first = (0, 4, 8)[rank]
-rows = slice(first, (4, 8, 11)[rank])
-merged = merge_scans(scan_bank(queries, bank[rows], bias[:, rows], positions - first, **options), first)
-torch.testing.assert_close(merged.top_scores, whole.top_scores)
-assert torch.equal(merged.top_indices, whole.top_indices)
-torch.testing.assert_close(merged.log_sum, whole.log_sum)
-torch.distributed.all_reduce(merged.mean)
-torch.testing.assert_close(merged.mean, whole.mean)
-"""
+    torch.manual_seed(0)
+    queries = torch.randn(2, 5, 4, dtype=torch.float64)
+    bank = torch.randn(11, 2, 4, dtype=torch.float64)
+    bias = torch.randn(2, 11, dtype=torch.float64)
+    bias[:, :4] = -torch.inf  # the first rank has nothing to offer
+    positions = torch.tensor([0, 4, 5, 8, 10])
+    options = dict(k=6, with_mean=True, chunk_size=3)
+    whole = scan_bank(queries, bank, bias, positions, **options)
+    first = (0, 4, 8)[rank]
+    rows = slice(first, (4, 8, 11)[rank])
+    merged = merge_scans(scan_bank(queries, bank[rows], bias[:, rows], positions - first, **options), first)
+    torch.testing.assert_close(merged.top_scores, whole.top_scores)
+    assert torch.equal(merged.top_indices, whole.top_indices)
+    torch.testing.assert_close(merged.log_sum, whole.log_sum)
+    torch.distributed.all_reduce(merged.mean)
+    torch.testing.assert_close(merged.mean, whole.mean)
 
 
 def test_ranks_that_search_their_own_rows_find_what_one_finds_in_all(tmp_path):
-    run_on_ranks(MERGE, tmp_path, ranks=3)
+    run_on_ranks(_merge, tmp_path, ranks=3)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.banks import make_bank
@@ -257,27 +259,28 @@ def test_wrong_text_neighbors_are_refused():
         part_neighbor_loss(parts, bank, positions, text_neighbors=torch.full((6, 1), 70))
 
 
-ON_RANKS = """
-from cmdg_plugin.models.losses import part_neighbor_loss
+def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
+    from cmdg_plugin.models.losses import part_neighbor_loss
 
-torch.manual_seed(0)
-# Whole, with entries found by captions, and with fewer rows a rank than there are neighbors.
-guided = {'text_neighbors': torch.randint(-1, 30, (6, 1)), 'text_weight': 0.5}
-for entries, others in ((30, {}), (30, guided), (17, {})):
-    parts = torch.randn(3, 6, 8, dtype=torch.float64, requires_grad=True)
-    bank = torch.randn(entries, 3, 8, dtype=torch.float64)
-    positions, valid = torch.randperm(entries)[:6], torch.rand(entries) < 0.8
-    loss, neighbors = part_neighbor_loss(parts, bank, positions, valid=valid, **others)
-    (gradient,) = torch.autograd.grad(loss, parts)
+    torch.manual_seed(0)
+    # Whole, with entries found by captions, and with fewer rows a rank than there are neighbors.
+    guided = {'text_neighbors': torch.randint(-1, 30, (6, 1)), 'text_weight': 0.5}
+    for entries, others in ((30, {}), (30, guided), (17, {})):
+        parts = torch.randn(3, 6, 8, dtype=torch.float64, requires_grad=True)
+        bank = torch.randn(entries, 3, 8, dtype=torch.float64)
+        positions, valid = torch.randperm(entries)[:6], torch.rand(entries) < 0.8
+        loss, neighbors = part_neighbor_loss(parts, bank, positions, valid=valid, **others)
+        (gradient,) = torch.autograd.grad(loss, parts)
 
-    rows = slice(entries * rank // ranks, entries * (rank + 1) // ranks)
-    ours, found = part_neighbor_loss(parts, bank[rows], positions, valid=valid[rows], first_row=rows.start, **others)
-    (ours_gradient,) = torch.autograd.grad(ours, parts)
-    torch.testing.assert_close(ours, loss, rtol=1e-12, atol=0)
-    assert torch.equal(found, neighbors)
-    torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
-"""
+        rows = slice(entries * rank // ranks, entries * (rank + 1) // ranks)
+        ours, found = part_neighbor_loss(
+            parts, bank[rows], positions, valid=valid[rows], first_row=rows.start, **others
+        )
+        (ours_gradient,) = torch.autograd.grad(ours, parts)
+        torch.testing.assert_close(ours, loss, rtol=1e-12, atol=0)
+        assert torch.equal(found, neighbors)
+        torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
 
 
 def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path):
-    run_on_ranks(ON_RANKS, tmp_path)
+    run_on_ranks(_on_ranks, tmp_path)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,35 +96,30 @@ def test_too_little_data_shows_before_training():
         search.check_data(replace(sizes, num_elsewhere=0))
 
 
-ON_RANKS = """
-from helpers.banks import make_bank
+def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
+    from helpers.banks import make_bank
 
-from cmdg_plugin.models.losses import TextNeighborSearch, find_text_neighbors
-from cmdg_plugin.models.memory import own_rows
+    from cmdg_plugin.models.losses import TextNeighborSearch, find_text_neighbors
+    from cmdg_plugin.models.memory import own_rows
 
-torch.manual_seed(0)
-captions, text = torch.randn(3, 4, 8), torch.randn(11, 3, 8)
-domains, bank_domains = torch.tensor([0, 1, 2, 0]), torch.arange(11) % 3
-rows = own_rows(11)
-whole = find_text_neighbors(captions, text, domains, bank_domains, num_neighbors=4)
-bank = make_bank(text=text[rows], domains=bank_domains, first_row=rows.start)
-(found,) = TextNeighborSearch(4)(captions, bank, domains, epoch=0)
-assert torch.equal(found, whole), (found, whole)
-# More than there are in other domains: seven for a sample of domain 0 or 1, eight for one of domain 2.
-(found,) = TextNeighborSearch(8)(captions, bank, domains, epoch=0)
-assert (found < 0).sum(dim=1).tolist() == [1, 1, 0, 1]
-# Rows of one process that do not say where they begin would be taken for the whole bank.
-try:
-    TextNeighborSearch(4)(captions, text[rows], domains, epoch=0)
-except TypeError as error:
-    assert 'a bare tensor does not say where its rows begin' in str(error), error
-else:
-    raise AssertionError('bare rows were searched')
-"""
+    torch.manual_seed(0)
+    captions, text = torch.randn(3, 4, 8), torch.randn(11, 3, 8)
+    domains, bank_domains = torch.tensor([0, 1, 2, 0]), torch.arange(11) % 3
+    rows = own_rows(11)
+    whole = find_text_neighbors(captions, text, domains, bank_domains, num_neighbors=4)
+    bank = make_bank(text=text[rows], domains=bank_domains, first_row=rows.start)
+    (found,) = TextNeighborSearch(4)(captions, bank, domains, epoch=0)
+    assert torch.equal(found, whole), (found, whole)
+    # More than there are in other domains: seven for a sample of domain 0 or 1, eight for one of domain 2.
+    (found,) = TextNeighborSearch(8)(captions, bank, domains, epoch=0)
+    assert (found < 0).sum(dim=1).tolist() == [1, 1, 0, 1]
+    # Rows of one process that do not say where they begin would be taken for the whole bank.
+    with pytest.raises(TypeError, match='a bare tensor does not say where its rows begin'):
+        TextNeighborSearch(4)(captions, text[rows], domains, epoch=0)
 
 
 def test_ranks_find_together_what_one_process_finds(tmp_path):
-    run_on_ranks(ON_RANKS, tmp_path)
+    run_on_ranks(_on_ranks, tmp_path)
 
 
 def test_a_broken_caption_does_not_stop_the_search_of_the_others():

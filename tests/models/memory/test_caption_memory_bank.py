@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.ranks import run_on_ranks
@@ -169,29 +171,29 @@ def test_captions_may_be_kept_in_half_and_out_of_checkpoints():
         bank.set_text(text[:3])
 
 
-ON_RANKS = """
-from cmdg_plugin.models.memory import CaptionMemoryBank
+def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
+    from cmdg_plugin.models.memory import CaptionMemoryBank
 
-torch.manual_seed(0)
-whole, shard = CaptionMemoryBank(7, 2, 3), CaptionMemoryBank(7, 2, 3, sharded=True)
-assert len(shard.image) == 3 + rank and len(whole.image) == 7
-for bank in (whole, shard):
-    assert bank.rows_to_search().first_row == (0, 3)[rank]
-for step in range(4):
-    # The first step touches rows of the first rank alone.
-    indices, parts = torch.randint(3 if step == 0 else 7, (5,)), torch.randn(2, 5, 3)
+    torch.manual_seed(0)
+    whole, shard = CaptionMemoryBank(7, 2, 3), CaptionMemoryBank(7, 2, 3, sharded=True)
+    assert len(shard.image) == 3 + rank
+    assert len(whole.image) == 7
     for bank in (whole, shard):
-        (bank.fill if step == 2 else bank.update)(indices, parts, -parts)
-rows = shard.held
-for name in ('image', 'text', 'filled', 'image_norms', 'text_norms'):
-    assert torch.equal(getattr(shard, name), getattr(whole, name)[rows]), name
-assert torch.equal(shard.rows_to_search().image, whole.rows_to_search().image)
-assert not shard.state_dict()
-# Before bridging a whole bank is empty, and a sharded run may go on from its checkpoint.
-shard.load_state_dict(CaptionMemoryBank(7, 2, 3).state_dict())
-assert torch.equal(shard.image, whole.image[rows])
-"""
+        assert bank.rows_to_search().first_row == (0, 3)[rank]
+    for step in range(4):
+        # The first step touches rows of the first rank alone.
+        indices, parts = torch.randint(3 if step == 0 else 7, (5,)), torch.randn(2, 5, 3)
+        for bank in (whole, shard):
+            (bank.fill if step == 2 else bank.update)(indices, parts, -parts)
+    rows = shard.held
+    for name in ('image', 'text', 'filled', 'image_norms', 'text_norms'):
+        assert torch.equal(getattr(shard, name), getattr(whole, name)[rows]), name
+    assert torch.equal(shard.rows_to_search().image, whole.rows_to_search().image)
+    assert not shard.state_dict()
+    # Before bridging a whole bank is empty, and a sharded run may go on from its checkpoint.
+    shard.load_state_dict(CaptionMemoryBank(7, 2, 3).state_dict())
+    assert torch.equal(shard.image, whole.image[rows])
 
 
 def test_a_sharded_bank_holds_its_rows_of_the_whole_one(tmp_path):
-    run_on_ranks(ON_RANKS, tmp_path)
+    run_on_ranks(_on_ranks, tmp_path)

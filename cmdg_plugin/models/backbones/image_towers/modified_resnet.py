@@ -29,7 +29,7 @@ class ModifiedResNet(ImageTower):
     def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
         super().__init__(visual, grid, embed_dim)
         self.width = visual.attnpool.c_proj.in_features
-        # On the pool, so that it goes where the pool goes; it is no weight.
+        # On the pool, so that it goes where the pool goes; it is not a weight.
         visual.attnpool.register_buffer('hidden', _hidden_from_region(grid), persistent=False)
 
     @classmethod

@@ -46,7 +46,7 @@ class TimmViT(ImageTower):
             return f'the installed timm has no image tower {name!r}'
         outline = _outline(name)
         if not isinstance(outline, VisionTransformer | Eva) or type(outline.patch_embed) is not PatchEmbed:
-            return f'its image tower {name!r} from timm is no plain ViT'
+            return f'its image tower {name!r} from timm is not a plain ViT'
         if pool not in ('token', 'map'):
             return f'its image feature is pooled by {pool!r}, not by a class token or by attention'
         if (pool == 'token') != (outline.num_prefix_tokens > 0):
