@@ -3,7 +3,7 @@
 from cmdg_plugin.captioning.backends import CAPTION_BACKENDS, CaptionAnswer, CaptionBackend, CaptionRequest
 from cmdg_plugin.captioning.cleaning import PROBLEMS, CleanCaption, clean_caption
 from cmdg_plugin.captioning.generation import CaptionJob, generate_captions
-from cmdg_plugin.captioning.items import CaptionItem, iterate_items
+from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.captioning.merging import merge_shards
 from cmdg_plugin.captioning.output import RunSummary
 from cmdg_plugin.captioning.prompts import DEFAULT_PROMPTS, PromptBook, load_prompts
@@ -17,7 +17,6 @@ __all__ = [
     'PROBLEMS',
     'CaptionAnswer',
     'CaptionBackend',
-    'CaptionItem',
     'CaptionJob',
     'CaptionRequest',
     'CaptionSettings',

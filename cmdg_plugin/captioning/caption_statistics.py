@@ -10,7 +10,7 @@ from typing import Any
 from cmdg_plugin.captioning.cleaning import clean_caption
 from cmdg_plugin.captioning.language import split_words
 from cmdg_plugin.clip_length import ClipLength
-from cmdg_plugin.datasets.captions import CaptionRecord
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 BIN_WIDTH = 5
@@ -96,7 +96,7 @@ def describe_captions(records: Sequence[CaptionRecord], length: ClipLength, *, t
         raise ValueError('there are no captions to describe')
     people = [record.file_path if record.identity is None else record.identity for record in unique]
     regions = {
-        region: _describe_region([record.captions[number] for record in unique], people, length, top)
+        region: _describe_region([record.captions[number] for record in unique if record.captions], people, length, top)
         for number, region in enumerate(CAPTION_FILE_ORDER)
     }
     identities = {record.identity for record in unique} - {None}

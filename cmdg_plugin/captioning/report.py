@@ -15,7 +15,8 @@ from cmdg_plugin.captioning.caption_statistics import CaptionStatistics, describ
 from cmdg_plugin.captioning.images import UnreadableImage, load_view
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.clip_length import ClipLength
-from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
+from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
@@ -94,7 +95,7 @@ def report_on_file(
     if not image_root.is_dir():
         raise FileNotFoundError(f'no folder of images at {image_root}')
     chosen = random.Random(seed).sample(records, min(num_examples, len(records)))
-    examples = [Example(r.file_path, _thumbnail(image_root / r.file_path), r.captions) for r in chosen]
+    examples = [Example(r.file_path, _thumbnail(image_root / r.file_path), r.captions or ()) for r in chosen]
     return FileReport(path.name, statistics, measure_coverage(records, image_root), examples)
 
 

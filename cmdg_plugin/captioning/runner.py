@@ -14,12 +14,12 @@ from cmdg_plugin.captioning.backends.base import (
 )
 from cmdg_plugin.captioning.cleaning import clean_caption
 from cmdg_plugin.captioning.images import UnreadableImage
-from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.leaks import holds_secret
 from cmdg_plugin.captioning.plain_text import one_line
 from cmdg_plugin.captioning.prompts import PromptBook
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.clip_length import ClipLength
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
 
 Entry = dict[str, Any]
 """A line of the journal: `path`, `region` and either `caption` or `failure`; `problems` of earlier answers, `fixes`."""
@@ -61,7 +61,7 @@ class CaptionRunner:
         # Failures in a row are held back until an answer shows that the model works at all.
         self._held: deque[Entry] = deque()
 
-    async def run(self, missing: Iterator[tuple[CaptionItem, str]]) -> None:
+    async def run(self, missing: Iterator[tuple[CaptionRecord, str]]) -> None:
         """Ask for all missing sentences, with as many requests in flight as the backend wants.
 
         Args:
@@ -82,7 +82,7 @@ class CaptionRunner:
             await asyncio.gather(*workers, return_exceptions=True)
         self._release_held()
 
-    async def _work(self, missing: Iterator[tuple[CaptionItem, str]]) -> None:
+    async def _work(self, missing: Iterator[tuple[CaptionRecord, str]]) -> None:
         for item, region in missing:
             entry = await self._finish(item, region)
             if 'caption' in entry:
@@ -95,7 +95,7 @@ class CaptionRunner:
             # A backend that never waits would leave no moment for Ctrl-C.
             await asyncio.sleep(0)
 
-    async def _finish(self, item: CaptionItem, region: str) -> Entry:
+    async def _finish(self, item: CaptionRecord, region: str) -> Entry:
         """Ask until there is a caption, at most `attempts` times."""
         entry: Entry = {'path': item.file_path, 'region': region}
         problems: list[str] = []
@@ -117,7 +117,7 @@ class CaptionRunner:
             problems.append(problem)
         return {**entry, 'failure': f'no usable answer: {", ".join(problems)}', 'problems': problems}
 
-    def _request(self, item: CaptionItem, region: str, attempt: int, problem: str | None) -> CaptionRequest:
+    def _request(self, item: CaptionRecord, region: str, attempt: int, problem: str | None) -> CaptionRequest:
         settings = self._settings
         return CaptionRequest(
             image=self._image_root / item.file_path,

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.settings import stable_number
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shard:
             raise ValueError(f'expected a shard like 2/8 (the second of eight, counted from 1), got {text!r}')
         return shard
 
-    def select(self, items: Iterable[CaptionItem]) -> Iterator[CaptionItem]:
+    def select(self, items: Iterable[CaptionRecord]) -> Iterator[CaptionRecord]:
         """The images of this part."""
         return (item for item in items if stable_number(item.file_path) % self.count == self.index - 1)
 

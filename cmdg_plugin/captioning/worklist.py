@@ -9,8 +9,9 @@ from types import TracebackType
 
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.captioning.items import CaptionItem, iterate_items
+from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.captioning.shards import Shard
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 _BATCH = 1000
@@ -28,7 +29,7 @@ class ItemState:
         answers: For each region in caption-file order, (journal number, position, failed), or None while it is missing.
     """
 
-    item: CaptionItem
+    item: CaptionRecord
     answers: tuple[tuple[int, int, bool] | None, ...]
 
 
@@ -72,7 +73,7 @@ class WorkList:
         """Drop the table."""
         self._database.close()
 
-    def add(self, items: Iterable[CaptionItem]) -> int:
+    def add(self, items: Iterable[CaptionRecord]) -> int:
         """Add images; one that is named twice (as in files of several splits) is taken once.
 
         Returns:
@@ -91,7 +92,7 @@ class WorkList:
                 known += 1
         return known
 
-    def _check_same(self, item: CaptionItem) -> None:
+    def _check_same(self, item: CaptionRecord) -> None:
         query = 'SELECT identity, camera FROM items WHERE file_path = ?'
         before = self._database.execute(query, (item.file_path,)).fetchone()
         if before != (item.identity, item.camera):
@@ -122,7 +123,7 @@ class WorkList:
     def _count(self, condition: str) -> int:
         return int(self._database.execute(f'SELECT COUNT(*) FROM items WHERE {condition}').fetchone()[0])
 
-    def missing(self) -> Iterator[tuple[CaptionItem, str]]:
+    def missing(self) -> Iterator[tuple[CaptionRecord, str]]:
         """Go through the sentences without an answer, in the order the images came; answers may be set meanwhile."""
         nothing = ' OR '.join(f'at_{region} IS NULL' for region in CAPTION_FILE_ORDER)
         for state in self._pages(f'number > ? AND ({nothing}) ORDER BY number', 0, 'number'):
@@ -142,7 +143,7 @@ class WorkList:
         )
         while rows := self._database.execute(query, (first,)).fetchall():
             for row in rows:
-                yield ItemState(CaptionItem(*row[1:5]), tuple(_decode(code) for code in row[5:]))
+                yield ItemState(CaptionRecord(row[1], None, *row[2:5]), tuple(_decode(code) for code in row[5:]))
             first = rows[-1][0]
 
     def first_missing(self, limit: int) -> list[str]:
@@ -150,7 +151,7 @@ class WorkList:
         return [f'{item.file_path} ({region})' for item, region in islice(self.missing(), limit)]
 
 
-def _check_range(item: CaptionItem) -> None:
+def _check_range(item: CaptionRecord) -> None:
     for name, value in (('identity', item.identity), ('camera', item.camera)):
         if value is not None and not -(2**63) <= value < 2**63:
             # Python does not write out numbers of thousands of digits.

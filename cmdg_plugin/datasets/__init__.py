@@ -1,7 +1,8 @@
 """Images, people and captions: sources, datasets, samplers, transforms."""
 
 from cmdg_plugin.datasets import transforms
-from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
+from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget, ReIDEvaluationSet, make_target
 from cmdg_plugin.datasets.reid_dataset import CaptionedReIDDataset
 from cmdg_plugin.datasets.sample_indices import SampleIndices, collate_sample_indices

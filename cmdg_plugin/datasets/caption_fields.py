@@ -6,7 +6,7 @@ The nine released caption files name these facts differently, and three of them 
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -48,13 +48,32 @@ class FieldError(ValueError):
         self.key = key
 
 
-@dataclass(frozen=True)
-class RecordFacts:
-    """Who is in an image, which camera took it, and which role it has; None where the record does not say."""
+Facts = tuple[int | None, int | None, str | None]
+"""Who is in an image, which camera took it, and which role it has; None where nothing says so."""
 
-    identity: int | None
-    camera: int | None
-    split: str | None
+
+@dataclass(frozen=True, slots=True)
+class CaptionRecord:
+    """One image as a caption file, an index or a folder lists it; None where nothing is said.
+
+    Attributes:
+        file_path: Path below the dataset's root, with forward slashes and no leading one.
+        captions: Four sentences: global, upper, middle, lower third (file order). `load_captions` gives no record
+            without.
+        identity: Who is in the image, as the list numbers people.
+        camera: Which camera took it, as the list numbers cameras.
+        split: `train`, `val`, `query` or `gallery`.
+        split_index: Position of the split in a file that holds several, from 0.
+        where: File and row, as errors show them.
+    """
+
+    file_path: str
+    captions: tuple[str, ...] | None = None
+    identity: int | None = None
+    camera: int | None = None
+    split: str | None = None
+    split_index: int | None = None
+    where: str = field(default='', compare=False, repr=False)
 
 
 def show(value: object) -> str:
@@ -65,7 +84,7 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}... ({len(text):,} characters)'
 
 
-def read_facts(record: Mapping[str, object], file_path: str, *, prefixes: bool = True) -> RecordFacts:
+def read_facts(record: Mapping[str, object], file_path: str, *, prefixes: bool = True) -> Facts:
     """Find identity, camera and split of one record in any released nesting or in our own.
 
     Keys win over names: identity from `identity` or `id`, camera from `camera`, `camid` or `cmid`, split from `split`
@@ -91,14 +110,14 @@ def read_facts(record: Mapping[str, object], file_path: str, *, prefixes: bool =
     identity = _first(record, IDENTITY_KEYS, number)
     camera = _first(record, CAMERA_KEYS, number)
     if identity is not None and camera is not None and split is not None:
-        return RecordFacts(identity, camera, split)
-    named = _facts_of_name(file_path)
-    if max(abs(named.identity or 0), named.camera or 0) > _LARGEST:
+        return identity, camera, split
+    named_identity, named_camera, named_split = _facts_of_name(file_path)
+    if max(abs(named_identity or 0), named_camera or 0) > _LARGEST:
         raise FieldError('file_path', f'a number in the name {show(file_path)} does not fit into 64 bits')
-    return RecordFacts(
-        identity=named.identity if identity is None else identity,
-        camera=named.camera if camera is None else camera,
-        split=named.split if split is None else split,
+    return (
+        named_identity if identity is None else identity,
+        named_camera if camera is None else camera,
+        named_split if split is None else split,
     )
 
 
@@ -204,17 +223,17 @@ def _to_number(key: str, value: object, prefixes: bool) -> int:
     return number
 
 
-def _facts_of_name(file_path: str) -> RecordFacts:
+def _facts_of_name(file_path: str) -> Facts:
     # By folder first, as 100,000 paths are not worth trying every pattern on.
     *above, name = file_path.split('/')[-3:]
     folder = above[-1] if above else ''
     if folder in _ROLE_FOLDERS and (match := _MARKET_NAME.match(name)):
         identity, camera = match.groups()
-        return RecordFacts(int(identity), None if camera is None else int(camera), _ROLE_FOLDERS[folder])
+        return int(identity), None if camera is None else int(camera), _ROLE_FOLDERS[folder]
     if folder in _CUHK03_FOLDERS and (match := _CUHK03_NAME.match(name)):
-        return RecordFacts(None, 2 * int(match.group(1)) + int(match.group(2)) - 3, None)
+        return None, 2 * int(match.group(1)) + int(match.group(2)) - 3, None
     if folder in _CUHK02_FOLDERS and (match := _CUHK02_PAIR.fullmatch(above[0])):
-        return RecordFacts(None, 2 * int(match.group(1)) + int(folder[-1]) - 3, None)
+        return None, 2 * int(match.group(1)) + int(folder[-1]) - 3, None
     if match := _MSMT17_NAME.match(name):
-        return RecordFacts(None, int(match.group(1)), None)
-    return RecordFacts(None, None, None)
+        return None, int(match.group(1)), None
+    return None, None, None

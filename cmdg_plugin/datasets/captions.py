@@ -2,45 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, clean_captions, clean_path, read_facts, show
+from cmdg_plugin.datasets.caption_fields import CaptionRecord, FieldError, clean_captions
 from cmdg_plugin.datasets.faulty_rows import read_all
-from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json
+from cmdg_plugin.datasets.index_files import IndexRow, NestingError, iterate_entries
+from cmdg_plugin.datasets.json_stream import decode_json
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.repeats import Repeats
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
 
-
-@dataclass(frozen=True, slots=True)
-class CaptionRecord:
-    """One image and its four captions; None where a file does not say.
-
-    Attributes:
-        file_path: Path below the dataset's root, with forward slashes and no leading one.
-        captions: Four sentences: global, upper, middle, lower third (file order).
-        identity: Who is in the image, as the file numbers people.
-        camera: Which camera took it, as the file numbers cameras.
-        split: `train`, `val`, `query` or `gallery`.
-        split_index: Position of the split in a file that holds several, from 0.
-    """
-
-    file_path: str
-    captions: tuple[str, str, str, str]
-    identity: int | None = None
-    camera: int | None = None
-    split: str | None = None
-    split_index: int | None = None
-
-
 _FileState = tuple[int, int]
-_Entry = tuple[str, object, str | None, int | None]
 _cache: dict[Path, tuple[_FileState, tuple[CaptionRecord, ...]]] = {}
 _cache_lock = threading.Lock()
 
@@ -84,19 +60,17 @@ def _read(path: Path) -> list[CaptionRecord]:
         raise _nesting_error(path, f'the file holds a {type(content).__name__}, not a list')
     if not content:
         raise _nesting_error(path, 'the list is empty')
-    splits = [isinstance(entry, dict) and 'file_path' not in entry and _is_split(entry) for entry in content]
-    if any(splits) and not all(splits):
-        raise _nesting_error(path, f'entry {splits.index(False)} is no split, though others are')
     repeats = Repeats()
-    entries = _list_splits(path, content) if any(splits) else _list_records(content)
 
-    def read(entry: _Entry) -> CaptionRecord:
-        record = _parse(path, *entry)
-        said = (record.identity, record.camera, record.split, record.captions)
-        repeats.is_new((record.split_index, record.file_path), record.file_path, said, f'{path}, {entry[0]}')
+    def read(row: IndexRow | NestingError) -> CaptionRecord:
+        record = _parse(path, row)
+        repeats.is_new(record)
         return record
 
-    records = read_all(entries, read)
+    try:
+        records = read_all(iterate_entries(path, content, _SPLIT_KEYS), read)
+    except NestingError as error:
+        raise _nesting_error(path, str(error)) from error
     if not records:
         raise _nesting_error(path, 'its splits are empty')
     if repeats.count:
@@ -111,48 +85,15 @@ def _decode(path: Path) -> Any:
         raise ValueError(f'{path} is no JSON file: {error}') from error
 
 
-def _is_split(entry: Mapping[str, object]) -> bool:
-    return any(key in entry for key in _SPLIT_KEYS)
-
-
-def _list_records(content: list[object]) -> Iterator[_Entry]:
-    for number, entry in enumerate(content):
-        yield f'record {number}', entry, None, None
-
-
-def _list_splits(path: Path, content: list[Mapping[str, object]]) -> Iterator[_Entry]:
-    for index, split in enumerate(content):
-        if isinstance(split, RepeatedKey):
-            raise _nesting_error(path, f'split {index} has the key {split.key!r} twice')
-        unknown = [key for key, value in split.items() if isinstance(value, list) and key not in SPLITS]
-        if unknown:
-            raise _nesting_error(path, f'split {index} has a list {show(unknown[0])}, whose role is unknown')
-        for key in dict.fromkeys((*_SPLIT_KEYS, *(role for role in SPLITS if role in split))):
-            records = split.get(key)
-            if not isinstance(records, list):
-                found = f'a {type(records).__name__}' if key in split else 'nothing'
-                raise _nesting_error(path, f'split {index}, key {key!r}: expected a list of records, got {found}')
-            for number, record in enumerate(records):
-                yield f'split {index}, {key}, record {number}', record, key, index
-
-
-def _parse(path: Path, where: str, record: object, split: str | None, split_index: int | None) -> CaptionRecord:
-    if not isinstance(record, dict):
-        raise _nesting_error(path, f'{where}: expected a record, got a {type(record).__name__}')
+def _parse(path: Path, row: IndexRow | NestingError) -> CaptionRecord:
+    if isinstance(row, NestingError):
+        raise _nesting_error(path, str(row))
     try:
-        file_path = clean_path(record.get('file_path'))
-        facts = read_facts(record, file_path)
-        captions = clean_captions(record.get('captions'))
+        file_path, (identity, camera, split) = row.parse()
+        captions = clean_captions(row.record.get('captions'))
     except FieldError as error:
-        raise ValueError(f'{path}, {where} (counted from 0), key {error.key!r}: {error}') from error
-    return CaptionRecord(
-        file_path=file_path,
-        captions=captions,
-        identity=facts.identity,
-        camera=facts.camera,
-        split=split or facts.split,
-        split_index=split_index,
-    )
+        raise ValueError(f'{row.where} (counted from 0), key {error.key!r}: {error}') from error
+    return CaptionRecord(file_path, captions, identity, camera, row.split or split, row.split_index, row.where)
 
 
 def _nesting_error(path: Path, found: str) -> ValueError:

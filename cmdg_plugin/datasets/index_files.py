@@ -1,17 +1,21 @@
 """Lists of images: those of a folder, or the rows of an index file (JSON, JSON Lines, CSV)."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmdg_plugin.datasets.caption_fields import SPLITS, FieldError, RecordFacts, clean_path, read_facts, show
+from cmdg_plugin.datasets.caption_fields import SPLITS, Facts, FieldError, clean_path, read_facts, show
 from cmdg_plugin.datasets.csv_rows import iterate_csv
 from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json, iterate_json_list
 from cmdg_plugin.files.listing import FolderListing
 
 PATH_KEYS = ('file_path', 'path')
+
+
+class NestingError(ValueError):
+    """Something that does not belong where it stands in a list of records; the reader adds the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +26,17 @@ class IndexRow:
         record: What is said about it, as read; the path of an image of a folder.
         where: File and row, as errors show them.
         field: What a field of the record is called there: `key` or `column`.
-        in_split: Whether the file holds several splits and this is a record of one of them.
+        split: Role that a file of several splits lists it under.
+        split_index: Position of that split in the file.
     """
 
     record: Mapping[str, Any]
     where: str
     field: str = 'key'
-    in_split: bool = False
+    split: str | None = None
+    split_index: int | None = None
 
-    def read(self, *, prefixes: bool = True) -> tuple[str, RecordFacts]:
+    def read(self, *, prefixes: bool = True) -> tuple[str, Facts]:
         """Return the image's path below the root, and who, which camera and which role, from fields and file name.
 
         Args:
@@ -40,10 +46,14 @@ class IndexRow:
             ValueError: If a field cannot be what it should; names file, row and field.
         """
         try:
-            file_path = self._read_path()
-            return file_path, read_facts(self.record, file_path, prefixes=prefixes)
+            return self.parse(prefixes=prefixes)
         except FieldError as error:
             raise self.fault(error.key, str(error)) from error
+
+    def parse(self, *, prefixes: bool = True) -> tuple[str, Facts]:
+        """As `read`, but raises the `FieldError` itself."""
+        file_path = self._read_path()
+        return file_path, read_facts(self.record, file_path, prefixes=prefixes)
 
     def _read_path(self) -> str:
         given = [key for key in PATH_KEYS if self.record.get(key) is not None] or [PATH_KEYS[0]]
@@ -71,18 +81,27 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
         return _folder_rows(source)
     if not source.is_file():
         raise FileNotFoundError(f'no images at {source}; give a folder of images, or an index (.json, .jsonl, .csv)')
-    readers = {'.json': _json_rows, '.jsonl': _json_lines, '.csv': _csv_rows}
+    readers: Mapping[str, Callable[[Path], Iterator[IndexRow | NestingError]]] = {
+        '.json': _json_rows,
+        '.jsonl': _json_lines,
+        '.csv': _csv_rows,
+    }
     reader = readers.get(source.suffix.lower())
     if reader is None:
         raise ValueError(f'{source} is no index that can be read; expected one of {", ".join(readers)}')
     return _decoded(reader(source), source)
 
 
-def _decoded(rows: Iterator[IndexRow], source: Path) -> Iterator[IndexRow]:
+def _decoded(rows: Iterator[IndexRow | NestingError], source: Path) -> Iterator[IndexRow]:
     try:
-        yield from rows
+        for row in rows:
+            if isinstance(row, NestingError):
+                raise row
+            yield row
     except UnicodeDecodeError as error:
         raise ValueError(f'{source} is not written in UTF-8 ({error}); save it in that encoding') from error
+    except NestingError as error:
+        raise ValueError(f'{source}, {error}') from error
 
 
 def default_image_root(source: Path) -> Path:
@@ -127,44 +146,76 @@ def _checked_name(name: str, where: str) -> str:
     return name
 
 
-def _json_rows(path: Path) -> Iterator[IndexRow]:
-    for number, entry in enumerate(iterate_json_list(path)):
-        if isinstance(entry, dict) and not any(key in entry for key in PATH_KEYS):
-            splits = [key for key in SPLITS if key in entry]
-            if splits and any(isinstance(entry[key], list) for key in splits):
-                yield from _split_rows(entry, splits, f'{path}, split {number}')
-                continue
-        yield _json_row(entry, f'{path}, record {number}')
+def _json_rows(path: Path) -> Iterator[IndexRow | NestingError]:
+    return iterate_entries(path, iterate_json_list(path))
 
 
-def _split_rows(entry: Mapping[str, Any], splits: list[str], where: str) -> Iterator[IndexRow]:
-    if isinstance(entry, RepeatedKey):
-        raise ValueError(f'{where}: the key {show(entry.key)} stands there twice')
-    for split in splits:
-        records = entry[split]
+def iterate_entries(
+    path: Path, entries: Iterable[object], required: Sequence[str] = ()
+) -> Iterator[IndexRow | NestingError]:
+    """Go through the records of a list: of records, or of splits that hold a list of records for each role.
+
+    What stands in the place of a record and is none comes as the error that says so, so that the reader may go on.
+
+    Args:
+        path: The file, for errors.
+        entries: What its list holds.
+        required: Roles that every split must have.
+
+    Raises:
+        NestingError: If the nesting is neither; raised when the reader gets there.
+    """
+    nested = None
+    for number, entry in enumerate(entries):
+        is_split = (
+            isinstance(entry, dict) and entry.keys().isdisjoint(PATH_KEYS) and not entry.keys().isdisjoint(SPLITS)
+        )
+        if nested is not None and nested != is_split:
+            raise NestingError(f'entry {number if nested else 0} is no split, though others are')
+        nested = is_split
+        if isinstance(entry, dict) and is_split:
+            yield from _split_rows(path, entry, number, required)
+        else:
+            yield _json_row(entry, path, f'record {number}')
+
+
+def _split_rows(
+    path: Path, split: Mapping[str, Any], index: int, required: Sequence[str]
+) -> Iterator[IndexRow | NestingError]:
+    if isinstance(split, RepeatedKey):
+        raise NestingError(f'split {index} has the key {split.key!r} twice')
+    unknown = [key for key, value in split.items() if isinstance(value, list) and key not in SPLITS]
+    if unknown:
+        raise NestingError(f'split {index} has a list {show(unknown[0])}, whose role is unknown')
+    for role in SPLITS:
+        if role not in split and role not in required:
+            continue
+        records = split.get(role)
         if not isinstance(records, list):
-            raise ValueError(f'{where}, {split}: expected a list of records, got {show(records)}')
+            found = f'a {type(records).__name__}' if role in split else 'nothing'
+            raise NestingError(f'split {index}, key {role!r}: expected a list of records, got {found}')
         for number, record in enumerate(records):
-            yield _json_row(record, f'{where}, {split}, record {number}', in_split=True)
+            yield _json_row(record, path, f'split {index}, {role}, record {number}', role, index)
 
 
-def _json_lines(path: Path) -> Iterator[IndexRow]:
+def _json_lines(path: Path) -> Iterator[IndexRow | NestingError]:
     with path.open(encoding='utf-8-sig') as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            where = f'{path}, line {number}'
             try:
                 record = decode_json(line)
             except ValueError as error:
-                raise ValueError(f'{where} is no JSON: {error}') from error
-            yield _json_row(record, where)
+                raise ValueError(f'{path}, line {number} is no JSON: {error}') from error
+            yield _json_row(record, path, f'line {number}')
 
 
-def _json_row(record: object, where: str, *, in_split: bool = False) -> IndexRow:
+def _json_row(
+    record: object, path: Path, place: str, split: str | None = None, split_index: int | None = None
+) -> IndexRow | NestingError:
     if not isinstance(record, Mapping):
-        raise ValueError(f'{where}: expected a record, got a {type(record).__name__}')
-    return IndexRow(record, where, in_split=in_split)
+        return NestingError(f'{place}: expected a record, got a {type(record).__name__}')
+    return IndexRow(record, f'{path}, {place}', split=split, split_index=split_index)
 
 
 def _csv_rows(path: Path) -> Iterator[IndexRow]:

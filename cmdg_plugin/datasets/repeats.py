@@ -1,12 +1,8 @@
 """Images that a list names more than once: the same each time, or refused."""
 
-from collections.abc import Hashable
+from cmdg_plugin.datasets.caption_fields import CaptionRecord, show
 
-from cmdg_plugin.datasets.caption_fields import show
-
-_FIELDS = ('identity', 'camera', 'role', 'captions')
-Said = tuple[int | None, int | None, str | None, tuple[str, ...] | None]
-"""What a row says about its image: identity, camera, role, captions."""
+_FIELDS = ('identity', 'camera', 'split', 'captions')
 
 
 class Repeats:
@@ -22,30 +18,24 @@ class Repeats:
     def __init__(self, field: str = 'key') -> None:
         self.field = field
         self.count = 0
-        self._seen: dict[Hashable, tuple[str, Said]] = {}
+        self._seen: dict[tuple[int | None, str], CaptionRecord] = {}
 
-    def is_new(self, image: Hashable, name: str, said: Said, where: str) -> bool:
-        """Note a row; tell whether it is the first about its image.
-
-        Args:
-            image: What tells the image from all others.
-            name: What it is called in this row.
-            said: What the row says about it.
-            where: The row, as errors show it.
+    def is_new(self, record: CaptionRecord) -> bool:
+        """Note a record; tell whether it is the first about its image in its split.
 
         Raises:
-            ValueError: If a row before it said something else; names both rows and the field.
+            ValueError: If one before it said something else; names both rows and the field.
         """
-        entry = (where, said)
-        known = self._seen.setdefault(image, entry)
-        if known is entry:
+        known = self._seen.setdefault((record.split_index, record.file_path), record)
+        if known is record:
             return True
-        first, before = known
-        for field, old, new in zip(_FIELDS, before, said, strict=True):
+        for field in _FIELDS:
+            old, new = getattr(known, field), getattr(record, field)
             if old != new:
+                label = 'role' if field == 'split' else field
                 raise ValueError(
-                    f'{where}, {self.field} {field!r}: {name} has {_show(new, old)} here and {_show(old, new)} in '
-                    f'{first}. One of the two is wrong; keep the other'
+                    f'{record.where}, {self.field} {label!r}: {record.file_path} has {_show(new, old)} here and '
+                    f'{_show(old, new)} in {known.where}. One of the two is wrong; keep the other'
                 )
         self.count += 1
         return False

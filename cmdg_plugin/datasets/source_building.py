@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, check_source
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, build_source, check_source
 from cmdg_plugin.datasets.sources.index_checks import check_index, log_summary
-from cmdg_plugin.registry import SOURCES
 
 
 def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[SourceIndex]:
@@ -21,7 +20,7 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
     """
     if isinstance(sources, Mapping) or not isinstance(sources, Sequence) or not sources:
         raise ValueError(f'expected a list with at least one source, got {sources!r}')
-    built = [_build(source) for source in sources]
+    built = [build_source(source) for source in sources]
     repeated = [name for name, count in Counter(source.name for source in built).items() if count > 1]
     if repeated:
         raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own')
@@ -43,13 +42,4 @@ def check_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> None:
         TypeError: If an entry is neither.
     """
     for source in sources:
-        check_source(_build(source))
-
-
-def _build(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:
-    if isinstance(source, Mapping):
-        # MMEngine knows no such registry in the scope of another project's config, and warns of it without this.
-        return SOURCES.build({'_scope_': 'cmdg_plugin', **source})
-    if isinstance(source, ReIDSource):
-        return source
-    raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}')
+        check_source(build_source(source))

@@ -7,7 +7,7 @@ _base_ = ['./cmdg_vit-base-p16_p1.py']
 
 # From the environment, in one expression: MMEngine lets a config import nothing.
 image_size = __import__('os').environ.get('CMDG_IMAGE_SIZE') or '256x128'
-height, width = (int(side) for side in (image_size.split('x') * 2)[:2])
+height, width = __import__('cmdg_plugin.image_size').image_size.parse_size(image_size)
 train_pipeline, plain_pipeline = _base_.train_pipeline, _base_.plain_pipeline
 train_pipeline[1].scale = plain_pipeline[1].scale = (width, height)
 train_pipeline[4].size = (height, width)

@@ -4,7 +4,7 @@ import pytest
 
 from cmdg_plugin.captioning.caption_statistics import describe_captions, distinct_pairs, near_duplicates
 from cmdg_plugin.clip_length import ClipLength
-from cmdg_plugin.datasets.captions import CaptionRecord
+from cmdg_plugin.datasets import CaptionRecord
 
 LENGTH = ClipLength()
 

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from cmdg_plugin.captioning.backends.responses import read_completion
 from cmdg_plugin.captioning.cleaning import PROBLEMS, clean_caption
-from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.journal import Journal, read_entries
 from cmdg_plugin.captioning.output import failed_path, journal_path, opened, write_outputs
 from cmdg_plugin.captioning.plain_text import is_plain
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import WorkList
 from cmdg_plugin.clip_length import ClipLength
-from cmdg_plugin.datasets import load_captions
+from cmdg_plugin.datasets import CaptionRecord, load_captions
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 GOOD = 'A man in a black jacket and blue jeans carries a red bag.'
@@ -105,7 +104,7 @@ def check_journal(lines: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder, WorkList() as worklist:
         out = Path(folder) / 'c.json'
         journal = journal_path(out)
-        worklist.add([CaptionItem('a.jpg')])
+        worklist.add([CaptionRecord('a.jpg')])
         with Journal(journal, SETTINGS.as_dict(), 3600):
             pass
         with journal.open('ab') as file:

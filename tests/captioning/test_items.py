@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from cmdg_plugin.captioning.items import CaptionItem, iterate_items
+from cmdg_plugin.captioning.items import iterate_items
+from cmdg_plugin.datasets import CaptionRecord
 
 
 def test_folder(make_images):
@@ -13,10 +14,10 @@ def test_folder(make_images):
     (root / 'deep' / 'circle').symlink_to(root)
     items = sorted(iterate_items(root), key=lambda item: item.file_path)
     assert items == [
-        CaptionItem('bounding_box_train/0000_c1s1_000000.png', 0, 1, 'train'),
-        CaptionItem('bounding_box_train/0000_c2s1_000001.png', 0, 2, 'train'),
-        CaptionItem('bounding_box_train/0001_c1s1_000002.png', 1, 1, 'train'),
-        CaptionItem('deep/UPPER.JPG'),
+        CaptionRecord('bounding_box_train/0000_c1s1_000000.png', None, 0, 1, 'train'),
+        CaptionRecord('bounding_box_train/0000_c2s1_000001.png', None, 0, 2, 'train'),
+        CaptionRecord('bounding_box_train/0001_c1s1_000002.png', None, 1, 1, 'train'),
+        CaptionRecord('deep/UPPER.JPG'),
     ]
 
 
@@ -24,7 +25,7 @@ RECORDS = [
     {'file_path': '/a/x.jpg', 'identity': 3, 'camera': 1, 'split': 'query'},
     {'path': 'a/y.jpg', 'model': 'ignored'},
 ]
-WANTED = [CaptionItem('a/x.jpg', 3, 1, 'query'), CaptionItem('a/y.jpg')]
+WANTED = [CaptionRecord('a/x.jpg', None, 3, 1, 'query'), CaptionRecord('a/y.jpg')]
 
 
 def test_json_index(tmp_path):
@@ -47,7 +48,7 @@ def test_released_files_of_several_splits(tmp_path):
     splits = [{'train': [record], 'query': [], 'gallery': [{**record, 'file_path': 'b.png'}]}] * 2
     (tmp_path / 'grid.json').write_text(json.dumps(splits))
     items = list(iterate_items(tmp_path / 'grid.json'))
-    assert items == [CaptionItem('a.png', 4, 0), CaptionItem('b.png', 4, 0)] * 2
+    assert items == [CaptionRecord('a.png', None, 4, 0), CaptionRecord('b.png', None, 4, 0)] * 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.journal import Journal
 from cmdg_plugin.captioning.output import (
     failed_path,
@@ -15,6 +14,7 @@ from cmdg_plugin.captioning.output import (
 )
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import WorkList
+from cmdg_plugin.datasets import CaptionRecord
 from cmdg_plugin.files.locking import InUse
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
@@ -59,7 +59,7 @@ def test_what_killed_runs_left_is_removed(tmp_path):
 def test_captions_failures_and_counts_go_to_their_files(tmp_path):
     out = tmp_path / 'c.json'
     with WorkList() as worklist:
-        worklist.add([CaptionItem('b.jpg', 4, 2, 'query'), CaptionItem('a.jpg')])
+        worklist.add([CaptionRecord('b.jpg', None, 4, 2, 'query'), CaptionRecord('a.jpg')])
         with Journal(journal_path(out), SETTINGS.as_dict()) as journal:
             for region in CAPTION_FILE_ORDER:
                 entry = {'path': 'b.jpg', 'region': region, 'caption': f'{region} é', 'fixes': ['markup']}
@@ -84,7 +84,7 @@ def test_captions_failures_and_counts_go_to_their_files(tmp_path):
 
 def test_an_unfinished_list_is_refused(tmp_path):
     with WorkList() as worklist:
-        worklist.add([CaptionItem('a.jpg')])
+        worklist.add([CaptionRecord('a.jpg')])
         with pytest.raises(ValueError, match=r'a\.jpg has no answer for global'):
             write_outputs(tmp_path / 'c.json', worklist, [], SETTINGS)
     assert not list(tmp_path.iterdir())

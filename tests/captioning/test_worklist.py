@@ -1,10 +1,10 @@
 import pytest
 
-from cmdg_plugin.captioning.items import CaptionItem
 from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.captioning.worklist import WorkList, list_images
+from cmdg_plugin.datasets import CaptionRecord
 
-ITEMS = [CaptionItem(f'{name}.jpg', number, 1, 'train') for number, name in enumerate('cab')]
+ITEMS = [CaptionRecord(f'{name}.jpg', None, number, 1, 'train') for number, name in enumerate('cab')]
 REGIONS = ('global', 'upper', 'middle', 'lower')
 
 
@@ -34,7 +34,7 @@ def test_states_come_by_path():
 
 def test_answers_may_come_while_missing_ones_are_read():
     with WorkList() as worklist:
-        items = [CaptionItem(f'{number:05d}.jpg') for number in range(2500)]
+        items = [CaptionRecord(f'{number:05d}.jpg') for number in range(2500)]
         worklist.add(items)
         seen = []
         for item, region in worklist.missing():
@@ -51,7 +51,7 @@ def test_images_named_twice():
         with pytest.raises(
             ValueError, match=r'c\.jpg is named twice, once as identity 0, camera 1 and once as identity 9'
         ):
-            worklist.add([CaptionItem('c.jpg', 9, 1)])
+            worklist.add([CaptionRecord('c.jpg', None, 9, 1)])
 
 
 def test_list_images_of_shards(make_images):
@@ -78,7 +78,7 @@ def test_no_room_for_the_list_is_said_in_words():
         with WorkList() as worklist:
             # SQLite says the same when the disk is full.
             worklist._database.execute('PRAGMA max_page_count = 5')
-            worklist.add(CaptionItem(f'{number}.jpg') for number in range(10_000))
+            worklist.add(CaptionRecord(f'{number}.jpg') for number in range(10_000))
 
     with pytest.raises(OSError, match=r'disk is full.*SQLITE_TMPDIR'):
         fill()
@@ -87,11 +87,11 @@ def test_no_room_for_the_list_is_said_in_words():
 @pytest.mark.parametrize(
     ('item', 'message'),
     [
-        (CaptionItem('a.jpg', 2**63), r"'a\.jpg': its identity is a number of 64 bits; expected"),
-        (CaptionItem('a.jpg', -(10**5000)), 'its identity is a number of 16610 bits'),
-        (CaptionItem('a.jpg', 1, 2**64), 'its camera is a number of 65 bits'),
-        (CaptionItem('a\ud800.jpg'), r"'a\\ud800\.jpg' holds surrogates.*rename"),
-        (CaptionItem('a/' * 3000), 'a path of at most 4096 bytes, got 6000'),
+        (CaptionRecord('a.jpg', None, 2**63), r"'a\.jpg': its identity is a number of 64 bits; expected"),
+        (CaptionRecord('a.jpg', None, -(10**5000)), 'its identity is a number of 16610 bits'),
+        (CaptionRecord('a.jpg', None, 1, 2**64), 'its camera is a number of 65 bits'),
+        (CaptionRecord('a\ud800.jpg'), r"'a\\ud800\.jpg' holds surrogates.*rename"),
+        (CaptionRecord('a/' * 3000), 'a path of at most 4096 bytes, got 6000'),
     ],
 )
 def test_values_outside_their_range(item, message):
@@ -101,6 +101,6 @@ def test_values_outside_their_range(item, message):
 
 def test_the_largest_values():
     with WorkList() as worklist:
-        item = CaptionItem('a\0b.jpg', 2**63 - 1, -(2**63))
+        item = CaptionRecord('a\0b.jpg', None, 2**63 - 1, -(2**63))
         worklist.add([item])
         assert next(worklist.states()).item == item

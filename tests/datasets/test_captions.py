@@ -6,6 +6,7 @@ import pytest
 from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets import CaptionRecord, load_captions
+from cmdg_plugin.datasets.faulty_rows import FaultyRows
 
 SENTENCES = ('A man walks.', 'A red shirt.', 'A brown belt.', 'Blue jeans.')
 
@@ -255,3 +256,22 @@ def test_a_key_twice(tmp_path):
 def test_val_images_of_a_split_are_read(tmp_path):
     content = splits(1, val=[record('a.jpg', id=1)])
     assert [item.split for item in load_captions(write(tmp_path, content))] == ['val']
+
+
+@pytest.mark.parametrize('nested', [False, True])
+def test_all_faulty_records_are_known_at_once(tmp_path, nested):
+    records = [record('a.jpg'), 5, record('b.jpg', id='anna'), record('c.jpg'), record('a.jpg', id=3)]
+    path = write(tmp_path, splits(1, query=records) if nested else records)
+    with pytest.raises(FaultyRows, match=r'record 1: expected a record, got a int(.|\n)*2 other rows are') as caught:
+        load_captions(path)
+    wanted = (
+        'record 1: expected a record',
+        "record 2 (counted from 0), key 'id'",
+        "record 4, key 'identity': a.jpg has 3",
+    )
+    assert [what in fault for what, fault in zip(wanted, caught.value.faults, strict=True)] == [True] * 3
+
+
+def test_records_among_splits_are_refused_whatever_they_hold(tmp_path):
+    with pytest.raises(ValueError, match='is no caption file: entry 0 is no split, though others are'):
+        load_captions(write(tmp_path, [5, record('b.jpg', id='anna'), *splits(1)]))

@@ -42,7 +42,7 @@ def test_a_folder_within_a_folder(tmp_path):
     (tmp_path / 'query' / 'list.txt').touch()
     (row,) = iterate_rows(tmp_path)
     path, facts = row.read()
-    assert (path, facts.identity, facts.camera, facts.split) == ('query/0001_c1.JPG', 1, 1, 'query')
+    assert (path, facts) == ('query/0001_c1.JPG', (1, 1, 'query'))
 
 
 def test_another_encoding_is_named(tmp_path):
@@ -50,3 +50,29 @@ def test_another_encoding_is_named(tmp_path):
     path.write_bytes('path,identity\nmüller.jpg,1\n'.encode('latin-1'))
     with pytest.raises(ValueError, match=r'index\.csv is not written in UTF-8'):
         list(iterate_rows(path))
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('[{"train": [], "test": []}]', r"index\.json, split 0 has a list 'test', whose role is unknown"),
+        ('[{"train": []}, {"path": "a.jpg"}]', r'index\.json, entry 1 is no split, though others are'),
+        ('[{"path": "a.jpg"}, {"train": []}]', r'index\.json, entry 0 is no split, though others are'),
+        ('[{"train": [], "query": {}}]', r"split 0, key 'query': expected a list of records, got a dict"),
+        ('[{"val": [3]}]', r'split 0, val, record 0: expected a record, got a int'),
+        ('[{"train": [], "train": []}]', r"split 0 has the key 'train' twice"),
+    ],
+)
+def test_splits_that_are_none(tmp_path, content, message):
+    path = tmp_path / 'index.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        list(iterate_rows(path))
+    assert type(caught.value) is ValueError
+
+
+def test_rows_know_their_split_and_need_not_have_all_roles(tmp_path):
+    path = tmp_path / 'index.json'
+    path.write_text('[{"train": [{"path": "a.jpg"}]}, {"val": [{"path": "b.jpg", "query": 1}]}]')
+    found = [(row.read()[0], row.split, row.split_index) for row in iterate_rows(path)]
+    assert found == [('a.jpg', 'train', 0), ('b.jpg', 'val', 1)]

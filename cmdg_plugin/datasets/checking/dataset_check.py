@@ -17,7 +17,7 @@ from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.index_checks import check_index, find_oddities
 from cmdg_plugin.datasets.sources.locating import draw_layouts, find_caption_file, find_layout
 
-DEFAULT_VERSIONS = {'msmt17': 'MSMT17_V1', 'cuhk03': 'labeled'}
+DEFAULT_VERSIONS = {name: benchmark.versions[0] for name, benchmark in BENCHMARKS.items() if benchmark.versions}
 """Which version the protocol configs read unless they are told otherwise."""
 
 
@@ -144,7 +144,7 @@ def _find_captions(benchmark: Benchmark, data_root: str | Path, folder: str | Pa
 def _notes(benchmark: Benchmark, data_root: str | Path, layout: Layout, caption_file: Path | None) -> Iterator[str]:
     if caption_file is None:
         released = ' and no released split: the first of ten drawn ones takes its place'
-        splits = released if benchmark.single_shot and benchmark.name != 'grid' else ''
+        splits = released if benchmark.ten_splits not in ('', 'shipped') else ''
         yield (
             f'no caption file {benchmark.caption_file} in {Path(data_root) / "captions"}, {data_root} or beside the '
             f'images, so there are no captions to train on{splits}'

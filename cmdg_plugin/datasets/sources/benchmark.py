@@ -17,6 +17,10 @@ class Layout:
             Empty if it cannot read this layout.
         needs: Files beside the images without which torchreid's reader cannot work.
         version: Which version of the dataset this is, where there are several.
+        only: Folder below `folder` that the version's images lie in, where versions share `folder`.
+        options: What torchreid's reader must be told, as pairs of name and value.
+        listing: Split file, below torchreid's own root, that makes its reader list all images, and their folder there;
+            for a reader whose own splits leave images out.
     """
 
     kind: str
@@ -25,6 +29,9 @@ class Layout:
     links: tuple[tuple[str, str], ...] = ()
     needs: tuple[str, ...] = ()
     version: str = ''
+    only: str = ''
+    options: tuple[tuple[str, bool], ...] = ()
+    listing: tuple[str, str] | None = None
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -61,7 +68,9 @@ class Benchmark:
         joins: Patterns whose named groups, by name, tell an image from all others in any layout.
         person: Pattern whose group in an image's path is the person's number; None to trust torchreid's reader.
         distractors: Numbers of people who stand in the gallery only.
-        single_shot: Whether it is evaluated on ten splits.
+        ten_splits: Where it is evaluated on ten splits, how they come about: `shipped` with it, or drawn, to look from
+            one of `two cameras` into the other, or from one for another of `any two images` of a person.
+        one_numbering: Whether the caption file numbers every person once; else training and test people separately.
     """
 
     name: str
@@ -72,7 +81,13 @@ class Benchmark:
     joins: tuple[re.Pattern[str], ...]
     person: re.Pattern[str] | None = None
     distractors: frozenset[int] = field(default_factory=frozenset)
-    single_shot: bool = False
+    ten_splits: str = ''
+    one_numbering: bool = False
+
+    @property
+    def single_shot(self) -> bool:
+        """Whether it is evaluated on ten splits."""
+        return bool(self.ten_splits)
 
     @property
     def versions(self) -> tuple[str, ...]:

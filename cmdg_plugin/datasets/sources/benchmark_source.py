@@ -10,8 +10,9 @@ from cmdg_plugin.datasets.sources.caption_file_source import CaptionFileSource
 from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.locating import find_caption_file, require_layout
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
 from cmdg_plugin.datasets.sources.single_shot import arrange_single_shot
-from cmdg_plugin.datasets.sources.torchreid_source import TorchreidSource
+from cmdg_plugin.datasets.sources.torchreid_index import index_with_torchreid
 from cmdg_plugin.registry import SOURCES
 
 
@@ -47,6 +48,7 @@ class BenchmarkSource:
     ) -> None:
         if index not in ('auto', 'torchreid', 'captions'):
             raise ValueError(f"{name}: expected index 'auto', 'torchreid' or 'captions', got {index!r}")
+        check_missing_choice(name, on_missing_image)
         self.name = name
         self.benchmark = get_benchmark(name)
         self.data_root = Path(data_root).expanduser()
@@ -68,47 +70,75 @@ class BenchmarkSource:
 
         Raises:
             FileNotFoundError: If the dataset is not there, or no caption file where there must be one.
+            ImportError: If torchreid is to index it and is not installed.
             ValueError: If the data are not as expected.
         """
         layout = require_layout(self.benchmark, self.data_root, self.version)
-        found = self.caption_file or find_caption_file(self.benchmark, self.data_root)
+        root = self.data_root / layout.folder
+        found = self._find_captions()
         if self.index == 'torchreid' or (self.index == 'auto' and self._readable(layout)):
-            return TorchreidSource(
-                self.name,
-                str(self.data_root),
-                None if found is None else str(found),
-                version=layout.version or None,
-                on_missing_image=self.on_missing_image,
-            ).load()
-        if found is None:
+            index, indexed_from = index_with_torchreid(self.benchmark, root, layout, found, self.on_missing_image), ''
+        elif found is None:
             raise FileNotFoundError(
                 f'{self.name} in the {layout.kind} layout is indexed from its caption file, and there is no '
                 f'{self.benchmark.caption_file} in {self.data_root / "captions"}, {self.data_root} or beside the '
                 f'images; put it there or set `caption_file`'
             )
-        return self._load_captions(layout, str(found))
+        else:
+            index, indexed_from = self._load_captions(root, layout, str(found)), 'caption file'
+        remark = ', '.join(part for part in (f'{layout.kind} layout', indexed_from, layout.version) if part)
+        log_counts(self.name, compare_counts(index, self.benchmark, layout.version), remark)
+        return index
+
+    def _find_captions(self) -> str | Path | None:
+        return self.caption_file or find_caption_file(self.benchmark, self.data_root)
 
     def _readable(self, layout: Layout) -> bool:
         root = self.data_root / layout.folder
         return bool(layout.links) and all((root / name).exists() for name in layout.needs)
 
-    def _load_captions(self, layout: Layout, caption_file: str) -> SourceIndex:
+    def _load_captions(self, root: Path, layout: Layout, caption_file: str) -> SourceIndex:
         benchmark = self.benchmark
-        root = self.data_root / layout.folder
-        # VIPeR and PRID number each person once; files with ten splits number those of each training set anew.
-        drawn = benchmark.name in ('viper', 'prid')
         index = CaptionFileSource(
             self.name,
             str(root),
             caption_file,
             distractors=benchmark.distractors,
-            shared_identities=drawn,
-            only=f'images_{layout.version}' if benchmark.name == 'cuhk03' else '',
+            shared_identities=benchmark.one_numbering,
+            only=layout.only,
             on_missing_image=self.on_missing_image,
         ).load()
-        if drawn:
-            images = {record.path: record for role in SPLITS for record in getattr(index.split(), role)}
-            index = arrange_single_shot(benchmark, str(root), images.values(), load_captions(caption_file))
-        remark = ', '.join(part for part in (f'{layout.kind} layout, caption file', layout.version) if part)
-        log_counts(self.name, compare_counts(index, benchmark, layout.version), remark)
-        return index
+        # A file that numbers every person once holds one split; files with ten number those of each training set anew.
+        if not benchmark.one_numbering:
+            return index
+        images = {record.path: record for role in SPLITS for record in getattr(index.split(), role)}
+        return arrange_single_shot(benchmark, str(root), images.values(), load_captions(caption_file))
+
+
+@SOURCES.register_module()
+class TorchreidSource(BenchmarkSource):
+    """`BenchmarkSource(index='torchreid')` that looks for no caption file by itself; for configs that name it so.
+
+    Args:
+        name: Name of the dataset.
+        data_root: Folder that holds all datasets.
+        caption_file: The JSON file of captions; None leaves the images without.
+        version: As `BenchmarkSource` takes it.
+        on_missing_image: As `BenchmarkSource` takes it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data_root: str,
+        caption_file: str | None = None,
+        *,
+        version: str | None = None,
+        on_missing_image: str = 'error',
+    ) -> None:
+        super().__init__(
+            name, data_root, caption_file, version=version, index='torchreid', on_missing_image=on_missing_image
+        )
+
+    def _find_captions(self) -> str | None:
+        return self.caption_file

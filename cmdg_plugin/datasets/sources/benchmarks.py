@@ -75,7 +75,8 @@ BENCHMARKS: dict[str, Benchmark] = {
             joins=(re.compile(r'(?P<a>cam_[ab])/(?P<b>[^/]+)$'),),
             person=re.compile(r'/person_(\d+)'),
             distractors=frozenset(range(201, 750)),
-            single_shot=True,
+            ten_splits='two cameras',
+            one_numbering=True,
         ),
         Benchmark(
             'grid',
@@ -86,7 +87,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             joins=(re.compile(r'(?P<a>probe|gallery)/(?P<b>[^/]+)$'),),
             person=re.compile(r'/(\d+)_[^/]*$'),
             distractors=frozenset({0}),
-            single_shot=True,
+            ten_splits='shipped',
         ),
         Benchmark(
             'viper',
@@ -100,7 +101,8 @@ BENCHMARKS: dict[str, Benchmark] = {
                 re.compile(r'(?P<camera>cam_[ab])/(?P<person>\d+)_(?P<angle>\d+)\.[^/]+$'),
             ),
             person=re.compile(r'/p?(\d+)_[^/]*$'),
-            single_shot=True,
+            ten_splits='two cameras',
+            one_numbering=True,
         ),
         Benchmark(
             'ilids',
@@ -110,7 +112,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             cameras=None,
             joins=(re.compile(r'(?P<a>[^/]+)$'),),
             person=re.compile(r'/(\d{4})\d{3}[^/]*$'),
-            single_shot=True,
+            ten_splits='any two images',
         ),
     )
 }

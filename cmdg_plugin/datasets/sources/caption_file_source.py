@@ -6,8 +6,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
+from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.index_files import make_relative
+from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.record_indexing import (
     check_missing_choice,
@@ -23,8 +25,8 @@ _MARKET_FOLDERS = ('bounding_box_train/', 'bounding_box_test/', 'query/')
 class CaptionFileSource:
     """Images, identities, cameras, captions and splits as one caption file lists them.
 
-    People of negative number are junk and left out. Person 0 of Market-1501 (recognized by its folders) and GRID is a
-    distractor: in the gallery, nobody's match, never trained on.
+    People of negative number are junk and left out. Person 0 of Market-1501 (recognized by its folders or by name) and
+    of GRID is a distractor: in the gallery, nobody's match, never trained on.
 
     Args:
         name: Name of the dataset, as tables and metric keys show it.
@@ -109,4 +111,5 @@ class CaptionFileSource:
         if self.distractors is not None:
             return self.distractors
         market_like = captions[0].file_path.startswith(_MARKET_FOLDERS)
-        return frozenset({0}) if market_like or self.name.lower() == 'grid' else frozenset()
+        known = BENCHMARKS.get(self.name.lower())
+        return frozenset({0}) if market_like or (known is not None and 0 in known.distractors) else frozenset()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.captions import CaptionRecord, load_captions
+from cmdg_plugin.datasets.caption_fields import CaptionRecord
+from cmdg_plugin.datasets.captions import load_captions
 
 
 def join_captions(

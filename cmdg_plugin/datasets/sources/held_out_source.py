@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, SourceRecord, SourceSplit, check_source
+from cmdg_plugin.datasets.sources.index import (
+    ReIDSource,
+    SourceIndex,
+    SourceRecord,
+    SourceSplit,
+    build_source,
+    check_source,
+)
 from cmdg_plugin.registry import SOURCES
 
 
@@ -25,7 +32,7 @@ class HeldOutSource:
     """
 
     def __init__(self, source: Mapping[str, Any] | ReIDSource) -> None:
-        self.source: ReIDSource = SOURCES.build(dict(source)) if isinstance(source, Mapping) else source
+        self.source = build_source(source)
         self.name = self.source.name
 
     def check(self) -> None:

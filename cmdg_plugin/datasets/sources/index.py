@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
+from cmdg_plugin.registry import SOURCES
 
 _CUHK02_PAIR = re.compile(r'(?:^|/)(P\d)/cam[12]/')
 
@@ -130,6 +131,20 @@ class ReIDSource(Protocol):
     def load(self) -> SourceIndex:
         """Index the source; reads no image."""
         ...
+
+
+def build_source(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:
+    """Build a source from its config; a source stays as it is.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if isinstance(source, Mapping):
+        # MMEngine knows no such registry in the scope of another project's config, and warns of it without this.
+        return SOURCES.build({'_scope_': 'cmdg_plugin', **source})
+    if isinstance(source, ReIDSource):
+        return source
+    raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}')
 
 
 def check_source(source: ReIDSource) -> None:

@@ -50,7 +50,16 @@ def _cuhk03(version: str) -> Layout:
         (f'images_{version}/', f'1_001_1_01.png, ...  ({images} images)'),
         *((name, 'unless the caption file is the index') for name in _CUHK03_FILES),
     )
-    return Layout('release = torchreid', 'cuhk03', shows, links=_CUHK03_LINKS, needs=_CUHK03_FILES, version=version)
+    return Layout(
+        'release = torchreid',
+        'cuhk03',
+        shows,
+        links=_CUHK03_LINKS,
+        needs=_CUHK03_FILES,
+        version=version,
+        only=f'images_{version}',
+        options=(('cuhk03_labeled', version == 'labeled'),),
+    )
 
 
 def _cuhk02(kind: str, folder: str) -> Layout:
@@ -94,6 +103,8 @@ _VIPER_OWN = (('cam_a/', '000_45.bmp, ...  (632 images)'), ('cam_b/', '000_180.b
 
 _ILIDS_RELEASE = (('images/', '0056001.jpg, ...  (476 images)'),)
 _ILIDS_OWN = (('Persons/', '0056001.jpg, ...  (476 images)'),)
+_ILIDS_PLACE = 'ilids/i-LIDS_Pedestrian'
+_ILIDS_LISTING = ('ilids/splits.json', f'{_ILIDS_PLACE}/Persons')
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     'market1501': (_market('torchreid', 'market1501/Market-1501-v15.09.15'), _market('release', 'market1501')),
@@ -111,8 +122,8 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     'grid': (_grid('torchreid', 'grid/underground_reid'), _grid('release', 'grid')),
     'viper': (_VIPER_RELEASE, Layout('torchreid', 'viper/VIPeR', _VIPER_OWN, links=(('viper/VIPeR', ''),))),
     'ilids': (
-        Layout('release', 'QMUL-iLIDS', _ILIDS_RELEASE, links=(('ilids/i-LIDS_Pedestrian/Persons', 'images'),)),
-        Layout('torchreid', 'ilids/i-LIDS_Pedestrian', _ILIDS_OWN, links=(('ilids/i-LIDS_Pedestrian', ''),)),
+        Layout('release', 'QMUL-iLIDS', _ILIDS_RELEASE, links=((_ILIDS_LISTING[1], 'images'),), listing=_ILIDS_LISTING),
+        Layout('torchreid', _ILIDS_PLACE, _ILIDS_OWN, links=((_ILIDS_PLACE, ''),), listing=_ILIDS_LISTING),
     ),
 }
 """Where each dataset may lie, in the order in which places are tried."""

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from cmdg_plugin.datasets.caption_fields import (
     CAMERA_KEYS,
     IDENTITY_KEYS,
     ROLE_KEYS,
+    CaptionRecord,
     FieldError,
     clean_captions,
     show,
 )
-from cmdg_plugin.datasets.captions import CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.index_files import PATH_KEYS, IndexRow, default_image_root, iterate_rows, make_relative
 from cmdg_plugin.datasets.sources.caption_join import join_captions
@@ -37,19 +37,6 @@ _FOLDER_RULE = """\
 ├── train/    0012_c3_anything.jpg  (person 12, camera 3; where cameras are unknown: 0012_anything.jpg)
 ├── query/    0040_c1_anything.jpg  (to be evaluated on)
 └── gallery/  0040_c2_anything.jpg"""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnImage:
-    """One image as its owner lists it; None where nothing is said."""
-
-    file_path: str
-    identity: int
-    camera: int | None
-    split: str | None
-    captions: tuple[str, ...] | None
-    where: str
-    split_index: None = None
 
 
 @SOURCES.register_module()
@@ -123,7 +110,7 @@ class OwnSource:
             self.name, self.root, images, self.path, distractors=self.distractors, shared_identities=True
         )
 
-    def _read_images(self) -> list[OwnImage]:
+    def _read_images(self) -> list[CaptionRecord]:
         self.check()
         rows = list(iterate_rows(self.path))
         if not rows:
@@ -137,7 +124,7 @@ class OwnSource:
         # A file system lists a folder in no particular order.
         return sorted(images, key=lambda image: image.file_path) if self.path.is_dir() else images
 
-    def _add_captions(self, images: list[OwnImage], relative: Callable[[str], str]) -> list[OwnImage]:
+    def _add_captions(self, images: list[CaptionRecord], relative: Callable[[str], str]) -> list[CaptionRecord]:
         """Give the images that have none those of the caption file."""
         if self.caption_file is None:
             return images
@@ -156,7 +143,9 @@ class OwnSource:
             for image in images
         ]
 
-    def _warn_of_other_captions(self, images: Sequence[OwnImage], written: Mapping[Hashable, CaptionRecord]) -> None:
+    def _warn_of_other_captions(
+        self, images: Sequence[CaptionRecord], written: Mapping[Hashable, CaptionRecord]
+    ) -> None:
         others = [
             image.file_path
             for image in images
@@ -172,7 +161,7 @@ class OwnSource:
                 level=logging.WARNING,
             )
 
-    def _say_what_names_said(self, rows: Sequence[IndexRow], images: Sequence[OwnImage]) -> None:
+    def _say_what_names_said(self, rows: Sequence[IndexRow], images: Sequence[CaptionRecord]) -> None:
         """Warn of names that identities were read from and that may mean something else."""
         paths = [
             image.file_path
@@ -190,10 +179,12 @@ class OwnSource:
             names = ', '.join(show(key) if key else "'' (without a name)" for key in list(others)[:_SHOWN])
             print_log(f'{self.path}: nothing is read from the {rows[0].field}s {names}', logger='current')
 
-    def _warn_of_shared_people(self, images: Sequence[OwnImage]) -> None:
-        trained = {image.identity for image in images if image.split in ('train', 'val')}
-        tested = {image.identity for image in images if image.split in ('query', 'gallery')} - self.distractors
-        shared = sorted(trained & tested)
+    def _warn_of_shared_people(self, images: Sequence[CaptionRecord]) -> None:
+        trained, tested = (
+            {image.identity for image in images if image.identity is not None and image.split in roles}
+            for roles in (('train', 'val'), ('query', 'gallery'))
+        )
+        shared = sorted(trained & tested - self.distractors)
         if shared:
             print_log(
                 f'{self.name}: {len(shared):,} people are trained on and looked for as well, the first is {shared[0]}; '
@@ -202,21 +193,22 @@ class OwnSource:
                 level=logging.WARNING,
             )
 
-    def _place(self, image: OwnImage) -> str:
+    def _place(self, image: CaptionRecord) -> str:
         return os.path.join(self.root, image.file_path)
 
-    def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> OwnImage:
-        if row.in_split:
+    def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> CaptionRecord:
+        if row.split_index is not None:
             raise ValueError(f'{row.where}: a file of several splits is read with CaptionFileSource, not as own data')
         # shop1_12 is person 12 in released caption files only: own data may also have a shop2_12.
         file_path, facts = row.read(prefixes=False)
-        if facts.identity is None:
+        identity, camera, _ = facts
+        if identity is None:
             raise self._nameless(row, file_path)
-        if facts.camera is not None and facts.camera < 0:
+        if camera is not None and camera < 0:
             key = next(key for key in CAMERA_KEYS if row.record.get(key) is not None)
-            raise row.fault(key, f'cameras are numbered from 0 or 1, got {facts.camera}; leave out what is unknown')
+            raise row.fault(key, f'cameras are numbered from 0 or 1, got {camera}; leave out what is unknown')
         file_path = self._below_root(row, file_path, relative(file_path))
-        return OwnImage(file_path, facts.identity, facts.camera, facts.split, _captions_of(row), row.where)
+        return CaptionRecord(file_path, _captions_of(row), *facts, where=row.where)
 
     def _below_root(self, row: IndexRow, file_path: str, relative: str) -> str:
         """Shorten an absolute path; a slash in front of a relative one, as released caption files have it, is none."""
@@ -258,7 +250,7 @@ def _captions_of(row: IndexRow) -> tuple[str, ...] | None:
         raise row.fault(error.key, str(error)) from error
 
 
-def _check_all_or_none(images: Sequence[OwnImage], field: str, why: str, label: str | None = None) -> None:
+def _check_all_or_none(images: Sequence[CaptionRecord], field: str, why: str, label: str | None = None) -> None:
     bare = [image for image in images if getattr(image, field) is None]
     if 0 < len(bare) < len(images):
         raise ValueError(

@@ -5,46 +5,14 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.caption_fields import SPLITS
+from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.repeats import Repeats
 from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_alike, find_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
-
-
-class ListedImage(Protocol):
-    """What a list says about an image; `CaptionRecord` is one."""
-
-    @property
-    def file_path(self) -> str:
-        """Path below the root."""
-
-    @property
-    def captions(self) -> tuple[str, ...] | None:
-        """Four sentences in file order."""
-
-    @property
-    def identity(self) -> int | None:
-        """Who is in it."""
-
-    @property
-    def camera(self) -> int | None:
-        """Which camera took it."""
-
-    @property
-    def split(self) -> str | None:
-        """Its role; None means `train`."""
-
-    @property
-    def split_index(self) -> int | None:
-        """Position of the split in a list of several."""
-
-
-_Image = TypeVar('_Image', bound=ListedImage)
 
 
 def check_missing_choice(name: str, choice: str) -> None:
@@ -57,7 +25,9 @@ def check_missing_choice(name: str, choice: str) -> None:
         raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}")
 
 
-def keep_existing(name: str, root: Path, images: Sequence[_Image], listed_in: Path, on_missing: str) -> list[_Image]:
+def keep_existing(
+    name: str, root: Path, images: Sequence[CaptionRecord], listed_in: Path, on_missing: str
+) -> list[CaptionRecord]:
     """Leave out, or refuse, images that are listed and do not exist.
 
     Args:
@@ -97,7 +67,7 @@ def keep_existing(name: str, root: Path, images: Sequence[_Image], listed_in: Pa
 def index_images(
     name: str,
     root: Path,
-    images: Sequence[ListedImage],
+    images: Sequence[CaptionRecord],
     listed_in: Path,
     *,
     distractors: Collection[int] = (),
@@ -129,10 +99,8 @@ def index_images(
             raise ValueError(
                 f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`'
             )
-        said = (item.identity, item.camera, item.split, item.captions)
-        where = getattr(item, 'where', str(listed_in))
         try:
-            if not repeats.is_new((item.split_index, item.file_path), item.file_path, said, where):
+            if not repeats.is_new(item):
                 continue
         except ValueError as error:
             faults.append(str(error))

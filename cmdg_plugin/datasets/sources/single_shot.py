@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from mmengine.logging import print_log
 
-from cmdg_plugin.datasets.caption_fields import SPLITS
-from cmdg_plugin.datasets.captions import CaptionRecord
+from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.sources.benchmark import Benchmark
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit
 
@@ -30,27 +29,26 @@ def draw_people(people: Iterable[int], *, num_splits: int = NUM_SPLITS) -> list[
     return [(set(order[:half]), order[half:]) for order in orders]
 
 
-def draw_splits(name: str, records: Sequence[SourceRecord]) -> tuple[SourceSplit, ...]:
+def draw_splits(benchmark: Benchmark, records: Sequence[SourceRecord]) -> tuple[SourceSplit, ...]:
     """Draw ten splits of VIPeR, PRID or iLIDS from all of the dataset's images.
 
     VIPeR and PRID ask with the first camera and look among the second one's images, PRID's distractors included; iLIDS
     asks with one random image of each person for another.
 
     Args:
-        name: Name of the dataset.
+        benchmark: The dataset.
         records: Its images; order does not matter.
 
     Raises:
-        ValueError: If the dataset ships its own splits or is unknown.
+        ValueError: If the dataset ships its own splits or has but one.
     """
     makers: dict[str, Callable[[Sequence[SourceRecord]], list[SourceSplit]]] = {
-        'viper': _two_cameras,
-        'prid': _two_cameras,
-        'ilids': _any_two_images,
+        'two cameras': _two_cameras,
+        'any two images': _any_two_images,
     }
-    if name not in makers:
-        raise ValueError(f'splits are drawn for {", ".join(makers)} only, got {name!r}')
-    return tuple(makers[name](sorted(records, key=lambda record: record.path)))
+    if benchmark.ten_splits not in makers:
+        raise ValueError(f'{benchmark.name}: splits are drawn of {" and ".join(makers)}, not {benchmark.ten_splits!r}')
+    return tuple(makers[benchmark.ten_splits](sorted(records, key=lambda record: record.path)))
 
 
 def arrange_single_shot(
@@ -68,7 +66,7 @@ def arrange_single_shot(
         captions: Records of the caption file, possibly none.
     """
     images = list(images)
-    drawn = draw_splits(benchmark.name, images)
+    drawn = draw_splits(benchmark, images)
     by_key = {benchmark.join_key(f'/{record.path}'): record for record in images}
     released = _splits_of_captions(benchmark, by_key, captions)
     if not released:

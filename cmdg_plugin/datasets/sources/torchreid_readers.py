@@ -54,9 +54,9 @@ def read_with_torchreid(name: str, root: Path, layout: Layout, *, num_splits: in
     with tempfile.TemporaryDirectory(prefix='cmdg_plugin_') as folder, _quiet():
         view = Path(folder).resolve()
         _link(view, root, layout)
-        if name == 'ilids':
-            _list_ilids(view)
-        options = {'cuhk03_labeled': layout.version == 'labeled'} if name == 'cuhk03' else {}
+        if layout.listing is not None:
+            _write_listing(view, *layout.listing)
+        options = dict(layout.options)
         try:
             return [_list(_build(readers, name, view, split, options), view, layout) for split in range(num_splits)]
         except _READ_FAULTS as error:
@@ -82,11 +82,11 @@ def _link(view: Path, root: Path, layout: Layout) -> None:
             (view / place).symlink_to(target.resolve(), target_is_directory=target.is_dir())
 
 
-def _list_ilids(view: Path) -> None:
+def _write_listing(view: Path, split_file: str, folder: str) -> None:
     """Write the split file that lists every image; the reader's own leaves most test images out."""
-    names = sorted(path.name for path in (view / 'ilids/i-LIDS_Pedestrian/Persons').glob('*.jpg'))
+    names = sorted(path.name for path in (view / folder).glob('*.jpg'))
     split = {'train': names, 'query': names[:1], 'gallery': names[:1]}
-    (view / 'ilids/splits.json').write_text(json.dumps([split]))
+    (view / split_file).write_text(json.dumps([split]))
 
 
 def _list(reader: Any, view: Path, layout: Layout) -> dict[str, Listing]:

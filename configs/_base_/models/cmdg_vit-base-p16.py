@@ -12,7 +12,7 @@ model = dict(
         type='TextAwareCLIP',
         model_name='ViT-B-16',
         pretrained='openai',
-        image_size=[int(side) for side in (size.split('x') * 2)[:2]],
+        image_size=__import__('cmdg_plugin.image_size').image_size.parse_size(size),
         text_finetune_layers=0,
     ),
 )

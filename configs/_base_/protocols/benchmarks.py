@@ -19,7 +19,7 @@ split = given('CMDG_SPLIT', 'all')
 image_size = given('CMDG_IMAGE_SIZE', '224x224')  # height x width, or one number for a square
 num_workers = int(given('CMDG_NUM_WORKERS', 8))
 
-height, width = (int(side) for side in (image_size.split('x') * 2)[:2])
+height, width = __import__('cmdg_plugin.image_size').image_size.parse_size(image_size)
 plain_pipeline = [
     # Pillow refuses truncated files, which OpenCV returns half gray without a word.
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),

@@ -107,6 +107,12 @@ def test_splits_and_the_released_one(tmp_path):
         index.split(2)
 
 
+@pytest.mark.parametrize(('name', 'distractors'), [('Market1501', [True]), ('GRID', [True]), ('prid', [False])])
+def test_person_0_is_nobody_where_the_dataset_says_so(tmp_path, name, distractors):
+    settings = write(tmp_path, [record('a.jpg', 0, camid=1, split='gallery')])
+    assert [item.distractor for item in CaptionFileSource(name, **settings).load().split().gallery] == distractors
+
+
 def test_without_cameras(tmp_path):
     content = [record('cropped_images/p1_s1_1.jpg', '1'), record('cropped_images/p2_s1_1.jpg', '2')]
     index = CaptionFileSource('cuhksysu', **write(tmp_path, content)).load()

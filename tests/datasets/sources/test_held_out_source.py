@@ -1,4 +1,6 @@
 import pytest
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 
 from cmdg_plugin.datasets.sources import HeldOutSource, SourceIndex, SourceRecord, SourceSplit
 from cmdg_plugin.registry import SOURCES
@@ -60,3 +62,10 @@ def test_builds_its_source_from_a_config(market_like):
     assert {r.path for r in (*split.query, *split.gallery)} == {
         r.path for r in plain.split().gallery if r.distractor
     } | {r.path for r in plain.select(['all'])}
+
+
+def test_builds_its_source_in_another_scope_without_a_warning(market_like, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        assert HeldOutSource(market_like('shop', range(2, 6), images=2)).name == 'shop'
+    assert 'Failed to search registry' not in caplog.text
