@@ -319,6 +319,7 @@ def test_a_page_with_a_status_is_told_by_its_title(chat_server, image):
     assert '<' not in str(failed)
 
 
+@pytest.mark.slow
 def test_a_status_inside_a_success_counts(chat_server, image):
     """As some gateways pass their providers' errors on."""
     chat_server.fault = faults(*[reply({'error': {'code': 429, 'message': 'slow down'}})] * 5)
