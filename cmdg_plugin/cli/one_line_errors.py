@@ -57,7 +57,7 @@ class OneLineErrors:
         if error is None or self.debug or (self.config or {}).get('log_level') == 'DEBUG':
             return
         if isinstance(error, KeyboardInterrupt):
-            print(f'{self.program}: interrupted.{self._how_to_go_on()}', file=sys.stderr)
+            sys.stderr.write(f'{self.program}: interrupted.{self._how_to_go_on()}\n')
             raise SystemExit(INTERRUPTED) from None
         line = explain(error, self.config.to_dict() if self.config is not None else {})
         if line is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
+from mmengine.logging import print_log
 
 
 class InUse(RuntimeError):
@@ -12,21 +13,25 @@ class InUse(RuntimeError):
 
 
 @contextmanager
-def hold(lock_file: str | os.PathLike[str], message: str) -> Iterator[None]:
+def hold(lock_file: str | os.PathLike[str], message: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock; it goes with the process, however that ends.
 
     Args:
         lock_file: The file that stands for the lock; it stays behind, empty.
         message: What is said where another process holds it: who works on what, and what to do.
+        wait: Whether to wait for it then, with the message in the log.
 
     Raises:
-        InUse: If another process holds it.
+        InUse: If another process holds it, and this one is not to wait.
     """
     lock = FileLock(os.fspath(lock_file))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise InUse(message) from None
+        if not wait:
+            raise InUse(message) from None
+        print_log(message, logger='current')
+        lock.acquire()
     held = lock._context.lock_file_fd
     if held is not None and hasattr(os, 'register_at_fork'):
         # Otherwise workers of a dataloader would hold it for seconds after the process that forked them was killed.

@@ -4,24 +4,20 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
 
+from cmdg_plugin.files.locking import hold
+from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.progress import track
 
 from .describing import describe
 from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, get_domain
 from .pictures import draw, draw_nobody
 from .planning import FOLDERS, Shot, plan_domain
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: see `_locked`
-    fcntl = None  # type: ignore[assignment]
 
 GENERATOR_VERSION = 1
 """Counts up whenever the same seed gives other pictures or captions."""
@@ -57,7 +53,9 @@ def build_islands(root: str | os.PathLike[str], *, seed: int = 0, domains: Seque
     root = Path(root)
     _claim(root, seed)
     if any(not _is_complete(root, name) for name in names):
-        with _locked(root):
+        with hold(root / '.lock', f'Another process is making Islands in {root}: waiting for it.', wait=True):
+            for leftover in root.glob(f'{_TEMPORARY}*/'):
+                shutil.rmtree(leftover, ignore_errors=True)
             # Asked again: while this process waited for the lock, another one may have made them.
             missing = [name for name in names if not _is_complete(root, name)]
             if missing:
@@ -84,16 +82,7 @@ def _claim(root: Path, seed: int) -> None:
                 'Choose another folder.'
             )
     root.mkdir(parents=True, exist_ok=True)
-    _write_json(manifest, wanted)
-
-
-def _write_json(path: Path, content: object) -> None:
-    """Write a JSON file that appears whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
-    with os.fdopen(handle, 'w', encoding='utf-8') as file:
-        json.dump(content, file, indent=1)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
+    write_whole(manifest, json.dumps(wanted, indent=1))
 
 
 def _is_complete(root: Path, name: str) -> bool:
@@ -106,24 +95,6 @@ def _is_complete(root: Path, name: str) -> bool:
     there = {f'{folder.name}/{entry.name}' for folder in folders for entry in os.scandir(folder)}
     records = json.loads(captions.read_text(encoding='utf-8'))
     return all(record['file_path'] in there for record in records)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Let one process at a time make pictures, where the system has file locks.
-
-    The lock only saves work. Without it two processes make the same files, and each file is moved into place whole.
-    """
-    with open(root / '.lock', 'w', encoding='utf-8') as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print_log(f'Another process is making Islands in {root}: waiting for it.', logger='current')
-                fcntl.flock(file, fcntl.LOCK_EX)
-            for leftover in root.glob(f'{_TEMPORARY}*/'):
-                shutil.rmtree(leftover, ignore_errors=True)
-        yield
 
 
 def _make(root: Path, names: Sequence[str], seed: int) -> None:
@@ -139,7 +110,7 @@ def _make(root: Path, names: Sequence[str], seed: int) -> None:
             for shot in plan:
                 os.replace(Path(workshop) / shot.file_path, root / name / shot.file_path)
         # Last, because a caption file says that its domain is there.
-        _write_json(root / f'{name}.json', records)
+        write_whole(root / f'{name}.json', json.dumps(records, indent=1))
 
 
 def _take(shot: Shot, name: str, folder: Path) -> dict[str, object]:

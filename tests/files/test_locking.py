@@ -49,3 +49,16 @@ def test_forking_leaves_the_lock_with_the_parent(tmp_path: Path):
         os.waitpid(child, 0)
         with pytest.raises(InUse, match='parent'), hold(tmp_path / '.lock', 'parent'):
             pass
+
+
+def test_who_is_told_to_wait_comes_next(tmp_path: Path):
+    lock, done = tmp_path / '.lock', tmp_path / 'done'
+    with hold(lock, 'somebody is here'):
+        child = os.fork()
+        if child == 0:
+            with hold(lock, 'waiting', wait=True):
+                done.touch()
+            os._exit(0)
+        assert not done.exists()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert done.exists()
