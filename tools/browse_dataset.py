@@ -23,12 +23,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the training set of the config, draw some of it and write the picture."""
     args = parse_args()
-    from mmengine.logging import print_log
     from mmengine.registry import init_default_scope
 
     from cmdg_plugin.cli.command_line import read_config
     from cmdg_plugin.cli.input_checks import exit_on_wrong_input
     from cmdg_plugin.registry import DATASETS
+    from cmdg_plugin.saying import say
     from cmdg_plugin.visualization import draw_training_grid, take_training_pictures
 
     with exit_on_wrong_input():
@@ -39,7 +39,7 @@ def main() -> None:
         pictures = take_training_pictures(dataset, args.num, seed=args.seed, bgr=bgr)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         draw_training_grid(pictures).save(args.out)
-    print_log(f'{len(pictures)} of {len(dataset):,} training images: {args.out}', logger='current')
+    say(f'{len(pictures)} of {len(dataset):,} training images: {args.out}')
 
 
 if __name__ == '__main__':

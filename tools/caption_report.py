@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.logging import print_log
+from cmdg_plugin.saying import complain, say
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -44,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         ]
         numbers = write_report(reports, args.out)
     except (OSError, ValueError) as error:
-        print_log(f'{type(error).__name__}: {error}', logger='current', level=40)
+        complain(f'{type(error).__name__}: {error}')
         return 1
-    print_log(f'report: {args.out}, numbers: {numbers}', logger='current')
+    say(f'report: {args.out}, numbers: {numbers}')
     return 0
 
 

@@ -38,11 +38,11 @@ def main() -> None:
     """Load the checkpoint and hand it to torchreid."""
     args = parse_args()
     import mmengine
-    from mmengine.logging import print_log
 
     from cmdg_plugin.apis import init_model
     from cmdg_plugin.cli.input_checks import exit_on_wrong_input
     from cmdg_plugin.evaluation import format_score_table
+    from cmdg_plugin.saying import say
     from cmdg_plugin.toolboxes import evaluate_with_torchreid
 
     with exit_on_wrong_input():
@@ -55,7 +55,7 @@ def main() -> None:
         num_workers=args.workers,
         show_dir=args.show_dir,
     )
-    print_log(f'Scores by torchreid (percent)\n{format_score_table(scores)}', logger='current')
+    say(f'Scores by torchreid (percent)\n{format_score_table(scores)}')
     if args.out is not None:
         mmengine.dump(scores, args.out)
 

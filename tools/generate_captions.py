@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import DictAction
-from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
+
+from cmdg_plugin.saying import complain, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,18 +169,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run = prepare(args)
     except (ImportError, OSError, ValueError) as error:
-        print_log(f'{type(error).__name__}: {error}', logger='current', level=40)
+        complain(f'{type(error).__name__}: {error}')
         return WRONG_ARGUMENTS
     try:
         summary = run()
     except KeyboardInterrupt:
-        print_log('Interrupted; every finished sentence is on disk. The same command continues.', logger='current')
+        say('Interrupted; every finished sentence is on disk. The same command continues.')
         return INTERRUPTED
     except (BackendUnavailable, InUse, ImportError, OSError, ValueError) as error:
-        print_log(f'{type(error).__name__}: {error}', logger='current', level=40)
-        print_log(
-            'Every finished sentence is on disk; once this is solved, the same command continues.', logger='current'
-        )
+        complain(f'{type(error).__name__}: {error}')
+        say('Every finished sentence is on disk; once this is solved, the same command continues.')
         return STOPPED
     return SOME_FAILED if summary.failed else 0
 

@@ -8,7 +8,7 @@ The configs make it on first use; this tool is for looking at it, or for making 
 import argparse
 from pathlib import Path
 
-from mmengine.logging import print_log
+from cmdg_plugin.saying import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,7 +29,7 @@ def main() -> None:
     root = build_islands(args.root, seed=args.seed)
     for kind, names in (('source', SOURCE_DOMAINS), ('target', TARGET_DOMAINS)):
         for name in names:
-            print_log(f'{kind} {name}: images {root / name}, captions {root / f"{name}.json"}', logger='current')
+            say(f'{kind} {name}: images {root / name}, captions {root / f"{name}.json"}')
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ python tools/publish_model.py work_dirs/cmdg_toy-vit_islands/epoch_38.pth cmdg_t
 import argparse
 from pathlib import Path
 
-from mmengine.logging import print_log
+from cmdg_plugin.saying import say
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +28,7 @@ def main() -> None:
         check_checkpoint(args.checkpoint)
         target = publish_model(args.checkpoint, args.out, args.half)
     before, after = (path.stat().st_size / 2**20 for path in (args.checkpoint, target))
-    print_log(f'{args.checkpoint}: {before:,.1f} MiB\n{target}: {after:,.1f} MiB', logger='current')
+    say(f'{args.checkpoint}: {before:,.1f} MiB\n{target}: {after:,.1f} MiB')
 
 
 if __name__ == '__main__':

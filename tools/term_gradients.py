@@ -31,14 +31,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Measure, and print a table."""
     args = parse_args()
-    from mmengine.logging import print_log
-
     from cmdg_plugin.cli.command_line import read_config
     from cmdg_plugin.cli.input_checks import check_checkpoint, check_data
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.hooks import MeasuredTerms, TermGradientHook
     from cmdg_plugin.engine.quiet_runner import build_runner
+    from cmdg_plugin.saying import say
 
     hook = TermGradientHook(args.parameters, args.num_batches)
     with OneLineErrors(sys.argv[0]) as errors, tempfile.TemporaryDirectory() as folder:
@@ -54,7 +53,7 @@ def main() -> None:
         try:
             runner.train()
         except MeasuredTerms:
-            print_log(hook.table(), logger='current')
+            say(hook.table())
 
 
 if __name__ == '__main__':

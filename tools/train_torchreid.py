@@ -30,9 +30,9 @@ def main() -> None:
     """Train, test and show the row."""
     args = parse_args()
     import mmengine
-    from mmengine.logging import print_log
 
     from cmdg_plugin.evaluation import format_score_table
+    from cmdg_plugin.saying import say
     from cmdg_plugin.toolboxes import train_with_torchreid
     from cmdg_plugin.toolboxes.torchreid_training import Recipe
 
@@ -45,7 +45,7 @@ def main() -> None:
         seed=args.seed,
     )
     scores = train_with_torchreid(recipe, args.sources, args.targets, args.data_root, args.work_dir)
-    print_log(f'{args.model}, scores by torchreid (percent)\n{format_score_table(scores)}', logger='current')
+    say(f'{args.model}, scores by torchreid (percent)\n{format_score_table(scores)}')
     if args.out is not None:
         mmengine.dump(scores, args.out)
 

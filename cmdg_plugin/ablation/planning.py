@@ -17,6 +17,7 @@ from cmdg_plugin.ablation.results import read_scores
 from cmdg_plugin.checkpoints.finding import list_checkpoints
 from cmdg_plugin.cli.command_line import read_config
 from cmdg_plugin.engine.log_filters import without_repeated_lines
+from cmdg_plugin.nested import flatten, has_prefix
 
 _SHOWN_CHANGES = 5
 
@@ -102,7 +103,7 @@ def check_unchanged(runs: Sequence[Run]) -> None:
     for run in runs:
         if not run.results_file.is_file() and not list_checkpoints(run.folder):
             continue
-        changes = _describe_changes(_read_begun(run), run.config)
+        changes = _describe_changes(run)
         if changes:
             raise ValueError(
                 f'{run.folder} was begun with other settings ({changes}). Delete the folder, rename the row, or choose '
@@ -110,31 +111,15 @@ def check_unchanged(runs: Sequence[Run]) -> None:
             )
 
 
-def flatten(settings: Any, place: str = '') -> dict[str, Any]:
-    """Write nested settings as one dict by dotted key."""
-    if isinstance(settings, Mapping) and settings:
-        items = list(settings.items())
-    elif isinstance(settings, (list, tuple)) and settings:
-        items = list(enumerate(settings))
-    else:
-        return {place: settings}
-    return {key: leaf for name, inner in items for key, leaf in flatten(inner, f'{place}.{name}'.lstrip('.')).items()}
-
-
-def _read_begun(run: Run) -> dict[str, Any]:
-    return Config.fromfile(run.config_file).to_dict() if run.config_file.is_file() else {}
-
-
-def _describe_changes(before: dict[str, Any], now: Config) -> str:
-    """Name the first few settings that differ; empty if none does."""
-    old, new = flatten(before), flatten(now.to_dict())
-    changed = sorted(key for key in old.keys() | new.keys() if (key in old, old.get(key)) != (key in new, new.get(key)))
-    shown = [f'{key}: {_spell(old, key)}, now {_spell(new, key)}' for key in changed[:_SHOWN_CHANGES]]
-    return '; '.join(shown + [f'and {len(changed) - len(shown)} more'] * (len(changed) > len(shown)))
-
-
-def _spell(settings: Mapping[str, Any], key: str) -> str:
-    return repr(settings[key]) if key in settings else 'absent'
+def _describe_changes(run: Run) -> str:
+    """Name the first few settings that differ from those a run was begun with; empty if none does."""
+    begun = Config.fromfile(run.config_file).to_dict() if run.config_file.is_file() else {}
+    old, new = ({key: repr(value) for key, value in flatten(each).items()} for each in (begun, run.config.to_dict()))
+    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    shown = [f'{key}: {old.get(key, "absent")}, now {new.get(key, "absent")}' for key in changed[:_SHOWN_CHANGES]]
+    if len(changed) > len(shown):
+        shown.append(f'and {len(changed) - len(shown)} more')
+    return '; '.join(shown)
 
 
 def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:
@@ -184,7 +169,7 @@ def _digest(config: Config, later: Sequence[str], cut: int, only_later: Sequence
     read = {
         key: value
         for key, value in flatten(config.to_dict()).items()
-        if not any(key == place or key.startswith(f'{place}.') for place in unread)
+        if not any(has_prefix(key, place) for place in unread)
     }
     return hashlib.sha256(json.dumps(read, sort_keys=True, default=repr).encode()).hexdigest()[:8]
 

@@ -1,10 +1,9 @@
 """The scores that a finished run has left, and whether it has finished at all."""
 
 import json
-import logging
 from pathlib import Path
 
-from mmengine.logging import print_log
+from cmdg_plugin.saying import warn
 
 
 def read_scores(file: Path) -> dict[str, float] | None:
@@ -25,9 +24,5 @@ def read_scores(file: Path) -> dict[str, float] | None:
         after = json.loads(file.read_text(encoding='utf-8'))['after']
         return {str(name): float(score) for name, score in after.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        print_log(
-            f'{file} holds no scores ({type(error).__name__}: {error}): its run counts as not finished.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{file} holds no scores ({type(error).__name__}: {error}): its run counts as not finished.')
         return None

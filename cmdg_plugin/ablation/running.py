@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from cmdg_plugin.ablation.planning import Run
 from cmdg_plugin.checkpoints.finding import find_checkpoint, list_checkpoints
@@ -36,7 +36,7 @@ class Outcome:
     failure: str | None = None
 
 
-class Trainings:
+class Trainings(AbstractContextManager):
     """Trains runs; a context, at whose end no process is left.
 
     A run that was interrupted goes on from its last checkpoint, and one with a shared beginning from the beginning's,
@@ -60,13 +60,7 @@ class Trainings:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def __enter__(self) -> 'Trainings':
-        """Ready to run."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         """End all processes that still run."""
         with self._lock:
             self._stopped = True

@@ -1,7 +1,6 @@
 """A trained model in Python: features of images, features of sentences."""
 
 import copy
-import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 from torch import Tensor
@@ -23,6 +21,7 @@ from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.progress import track
 from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.saying import warn
 
 _SPACES = ('retrieval', 'shared')
 _CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
@@ -154,11 +153,7 @@ def encode_text(model: Any, sentences: str | Iterable[str], *, batch_size: int =
         features.append(functional.normalize(batch.float(), dim=1).cpu())
         num_cut += cut
     if num_cut:
-        print_log(
-            f'{num_cut} of {len(listed)} sentences were longer than the text tower reads and were cut at their end.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{num_cut} of {len(listed)} sentences were longer than the text tower reads and were cut at their end.')
     return torch.cat(features)
 
 

@@ -4,14 +4,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
-
-from mmengine.logging import MMLogger
 
 from cmdg_plugin.captioning.journal_lines import LONGEST_LINE, parse_entry, parse_object
 from cmdg_plugin.files.writing import sync_folder
+from cmdg_plugin.saying import warn
 
 FORMAT = 1
 """Version of the journal's lines."""
@@ -19,7 +18,7 @@ FORMAT = 1
 _NAMED = 5
 
 
-class Journal:
+class Journal(AbstractContextManager):
     """One JSON object a line; the first says which settings the answers were made with.
 
     A line goes to the operating system in one write as soon as its sentence is finished, so that killing the process
@@ -81,12 +80,7 @@ class Journal:
         finally:
             os.close(self._descriptor)
 
-    def __enter__(self) -> 'Journal':
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         self.close()
 
 
@@ -103,7 +97,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f'the first line of {path} is damaged: {error}; give another --out to start afresh') from None
     if header.get('journal') != FORMAT or not isinstance(header.get('settings'), dict):
-        raise ValueError(f'{path} is no captioning journal of format {FORMAT}; its first line is not the header')
+        raise ValueError(f'{path} is not a captioning journal of format {FORMAT}; its first line is not the header')
     return header['settings']
 
 
@@ -124,7 +118,7 @@ def read_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 wrong.append(f'line {number} (byte {position}): {error}')
     if count:
         more = f'; and {count - _NAMED} more' if count > _NAMED else ''
-        MMLogger.get_current_instance().warning(
+        warn(
             f'{count} lines of {path} are damaged and left out, so what they were about is asked again unless another '
             f'line holds it: {"; ".join(wrong)}{more}'
         )

@@ -2,20 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-
-from mmengine.logging import MMLogger
+from typing import Any
 
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
+from cmdg_plugin.saying import say
 
 _BATCH = 1000
-_LONGEST_PATH = 4096
 _REGION_COLUMNS = ', '.join(f'at_{region} INTEGER' for region in CAPTION_FILE_ORDER)
 _REGION_NAMES = ', '.join(f'at_{region}' for region in CAPTION_FILE_ORDER)
 
@@ -33,7 +32,7 @@ class ItemState:
     answers: tuple[tuple[int, int, bool] | None, ...]
 
 
-class WorkList:
+class WorkList(AbstractContextManager):
     """A table of images and of the journal positions of their four answers, in a temporary file that ends with it.
 
     It holds no facts of its own: the journals do, and a new one is filled from them at every start. SQLite puts the
@@ -56,13 +55,10 @@ class WorkList:
             """
         )
 
-    def __enter__(self) -> 'WorkList':
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
+        """Drop the table; say what to do where there was no room for it."""
         self.close()
+        error = raised[1]
         if isinstance(error, sqlite3.OperationalError):
             raise OSError(
                 f'the list of images could not be kept in a temporary file ({error}); set SQLITE_TMPDIR to a folder '
@@ -76,16 +72,17 @@ class WorkList:
     def add(self, items: Iterable[CaptionRecord]) -> int:
         """Add images; one that is named twice (as in files of several splits) is taken once.
 
+        Numbers fit into SQLite's 64 bits and paths into UTF-8, as everything that reads records sees to.
+
         Returns:
             How many were named before.
 
         Raises:
-            ValueError: If two records of one path name different identities or cameras, or a value is out of range.
+            ValueError: If two records of one path name different identities or cameras.
         """
         known = 0
         insert = 'INSERT OR IGNORE INTO items (file_path, identity, camera, split) VALUES (?, ?, ?, ?)'
         for item in items:
-            _check_range(item)
             row = (item.file_path, item.identity, item.camera, item.split)
             if self._database.execute(insert, row).rowcount == 0:
                 self._check_same(item)
@@ -151,25 +148,6 @@ class WorkList:
         return [f'{item.file_path} ({region})' for item, region in islice(self.missing(), limit)]
 
 
-def _check_range(item: CaptionRecord) -> None:
-    for name, value in (('identity', item.identity), ('camera', item.camera)):
-        if value is not None and not -(2**63) <= value < 2**63:
-            # Python does not write out numbers of thousands of digits.
-            raise ValueError(
-                f'{item.file_path[:200]!r}: its {name} is a number of {value.bit_length()} bits; expected one from '
-                '-2**63 to 2**63 - 1'
-            )
-    try:
-        size = len(item.file_path.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f'the path {item.file_path[:200]!r} holds surrogates, so no caption file can hold it ({error.reason}); '
-            'rename the file'
-        ) from None
-    if size > _LONGEST_PATH:
-        raise ValueError(f'expected a path of at most {_LONGEST_PATH} bytes, got {size}: {item.file_path[:200]!r}...')
-
-
 def _decode(code: int | None) -> tuple[int, int, bool] | None:
     return None if code is None else ((code >> 1) & 0xFFFF, code >> 17, bool(code & 1))
 
@@ -184,7 +162,7 @@ def list_images(worklist: WorkList, source: Path, shard: Shard | None) -> None:
     items = iterate_items(source)
     known = worklist.add(items if shard is None else shard.select(items))
     if known:
-        MMLogger.get_current_instance().info(f'{known} records of {source} repeat an image; each image is taken once')
+        say(f'{known} records of {source} repeat an image; each image is taken once')
     if not len(worklist):
         part = f' in shard {shard.index}/{shard.count}' if shard else ''
         raise ValueError(f'no images to caption in {source}{part}')

@@ -1,10 +1,9 @@
 """Which checkpoints a run's folder holds."""
 
-import logging
 import re
 from pathlib import Path
 
-from mmengine.logging import print_log
+from cmdg_plugin.saying import warn
 
 
 def list_checkpoints(folder: str | Path) -> list[Path]:
@@ -30,6 +29,6 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
     """
     found = list_checkpoints(work_dir)
     if not found:
-        print_log(f'No checkpoint in {work_dir}: starting from the beginning.', logger='current', level=logging.WARNING)
+        warn(f'No checkpoint in {work_dir}: starting from the beginning.')
         return None
     return str(found[-1])

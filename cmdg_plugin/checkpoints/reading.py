@@ -4,7 +4,7 @@ import os
 import pickle
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.hub import download_url_to_file, get_dir
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
+from cmdg_plugin.nested import walk
 
 _SHOWN = 3
 _EXECUTED_BY_MMENGINE = 'config'
@@ -54,7 +55,9 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         )
     _drop_what_mmengine_executes(content)
     parts = {name: part for name, part in content.items() if name != _LOGGED}
-    check_finite(dict(_tensors(parts)), f'{path} holds weights that are not numbers')
+    # The dotted place of a weight is its own name.
+    tensors = {place.removeprefix('state_dict.'): node for place, node in walk(parts) if isinstance(node, Tensor)}
+    check_finite(tensors, f'{path} holds weights that are not numbers')
     return content
 
 
@@ -156,15 +159,6 @@ def _drop_what_mmengine_executes(content: dict[str, Any]) -> None:
     # had none since its first release.
     if isinstance(content.get('meta'), dict):
         content['meta'].pop(_EXECUTED_BY_MMENGINE, None)
-
-
-def _tensors(node: Any, place: str = '') -> Iterator[tuple[str, Tensor]]:
-    """All tensors in a state, each with its dotted name; that of a weight is its own."""
-    if isinstance(node, Tensor):
-        yield place, node
-    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, (list, tuple)) else ()
-    for name, inner in items:
-        yield from _tensors(inner, '' if name == 'state_dict' and not place else f'{place}.{name}'.lstrip('.'))
 
 
 def _is_finite(value: Tensor) -> bool:

@@ -1,15 +1,14 @@
 """The config that MMEngine stores in a checkpoint: read without running it, and built from only if it is harmless."""
 
 import ast
-import logging
 import os
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
 from cmdg_plugin.checkpoints.reading import read_checkpoint
+from cmdg_plugin.saying import warn
 
 _CALLS = {'dict': dict, 'set': set}
 
@@ -42,11 +41,9 @@ def read_checkpoint_config(path: str | os.PathLike[str], trust: bool = False) ->
     from cmdg_plugin.checkpoints.harmless import restrict_to_harmless
 
     if settings.get('custom_imports'):
-        print_log(
+        warn(
             f'{path} asks for the modules {settings["custom_imports"]}: not imported, as nothing says that its author '
-            'may run code here. Import them yourself first, or call init_model(..., trust=True).',
-            logger='current',
-            level=logging.WARNING,
+            'may run code here. Import them yourself first, or call init_model(..., trust=True).'
         )
     return Config(restrict_to_harmless(settings, str(path)))
 

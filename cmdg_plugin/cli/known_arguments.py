@@ -2,11 +2,13 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from mmengine.registry import Registry
+
+from cmdg_plugin.nested import walk
 
 _ALWAYS = ('type', '_scope_', '_delete_')
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -86,7 +88,10 @@ def check_arguments(config: Mapping[str, Any]) -> None:
     scope = config.get('default_scope')
     roots = {place for place in _BUILT_FROM if place in config} | (set(_DATALOADERS) & set(config))
     for root in sorted(roots):
-        for place, settings in _walk([root], config[root]):
+        for dotted, settings in walk(config[root], root):
+            place = dotted.split('.')
+            if not isinstance(settings, Mapping) or set(place) & set(_OWN_CHECKS):
+                continue
             _check_type(place, settings, scope)
             known = list_arguments(place, settings, scope)
             for name in settings:
@@ -126,19 +131,6 @@ def registered_names(registry: Registry) -> list[str]:
         names += list(node.module_dict)
         node = node.parent
     return names
-
-
-def _walk(place: list[str], node: Any) -> Iterator[tuple[list[str], Mapping[str, Any]]]:
-    """All dicts from a place on, each with the keys that lead there."""
-    if isinstance(node, Mapping):
-        yield place, node
-        items = [(str(name), inner) for name, inner in node.items() if name not in _OWN_CHECKS]
-    elif isinstance(node, (list, tuple)):
-        items = [(str(number), inner) for number, inner in enumerate(node)]
-    else:
-        return
-    for name, inner in items:
-        yield from _walk([*place, name], inner)
 
 
 def _find_registry(place: Sequence[str], scope: str | None) -> Registry | None:

@@ -6,14 +6,15 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from cmdg_plugin.cli.known_arguments import list_arguments, registered_names, suggest
+from cmdg_plugin.nested import walk
 
 INTERRUPTED = 130
 _UNREGISTERED = re.compile(r'(\S+) is not in the (\S+?)::(.+?) registry')
@@ -26,7 +27,7 @@ _REFUSED_BY = ('torch/optim/', 'torch/utils/data/')
 _SPOKEN = (ValueError, TypeError, LookupError, OSError, RuntimeError, ImportError)
 
 
-class OneLineErrors:
+class OneLineErrors(AbstractContextManager):
     """Context that ends the program with one line for what the user can mend, and by Ctrl-C.
 
     Anything else, and everything with `debug` or at log level DEBUG, is raised as it is.
@@ -46,14 +47,9 @@ class OneLineErrors:
         self.resumable = resumable
         self.config: Config | None = None
 
-    def __enter__(self) -> 'OneLineErrors':
-        """Nothing to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         """Say what went wrong, and end the program."""
+        error = raised[1]
         if error is None or self.debug or (self.config or {}).get('log_level') == 'DEBUG':
             return
         if isinstance(error, KeyboardInterrupt):
@@ -125,13 +121,9 @@ def _place_of(name: str, config: Mapping[str, Any]) -> str:
     return ''
 
 
-def _settings(node: Any, place: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """All dicts of a config, each with its dotted key."""
-    if isinstance(node, Mapping):
-        yield place, node
-    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, (list, tuple)) else ()
-    for name, inner in items:
-        yield from _settings(inner, f'{place}.{name}'.lstrip('.'))
+    return ((place, node) for place, node in walk(config) if isinstance(node, Mapping))
 
 
 def _raised_in(error: BaseException, module: str) -> bool:

@@ -1,13 +1,14 @@
 """Which settings of a config anything reads."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from mmengine.config import Config
 
 from cmdg_plugin.cli.known_arguments import suggest
+from cmdg_plugin.nested import walk
 
 _BESIDE_ARGUMENTS = (
     'compile',
@@ -47,29 +48,14 @@ def check_is_read(option: str, config: Config) -> None:
         hint = f' (did you mean {" or ".join(places)}?)' if places else suggest(top, [*known, *config])
         raise ValueError(f'--cfg-options {option}: the config has no {top}{hint}.')
     settings = {name: value for name, value in config.to_dict().items() if name in known}
-    if not inner or (config[top] and _stands_in(config.to_dict()[top], settings)):
+    if not inner or (config[top] and any(node == config.to_dict()[top] for _, node in walk(settings))):
         raise ValueError(
             f'--cfg-options {option}: the config computes other values from {top} while it is read, so a change comes '
             'too late; set those values themselves, or change the file.'
         )
 
 
-def _places_of(name: str, node: Any, place: str = '') -> Iterator[str]:
+def _places_of(name: str, config: Mapping[str, Any]) -> list[str]:
     """Dotted keys that end in a name, the shortest first."""
-    level = [(place, node)]
-    while level:
-        below = []
-        for prefix, settings in level:
-            items = settings.items() if isinstance(settings, Mapping) else enumerate(settings)
-            for key, value in items:
-                dotted = f'{prefix}.{key}'.lstrip('.')
-                if key == name:
-                    yield dotted
-                if isinstance(value, (Mapping, list, tuple)):
-                    below.append((dotted, value))
-        level = below
-
-
-def _stands_in(value: Any, node: Any) -> bool:
-    inner = list(node.values()) if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
-    return any(entry == value or _stands_in(value, entry) for entry in inner)
+    places = [place for place, _ in walk(config) if place.rpartition('.')[2] == name]
+    return sorted(places, key=lambda place: place.count('.'))

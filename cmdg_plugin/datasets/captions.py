@@ -1,11 +1,8 @@
 """Caption files: one reader for the nine files that CMDG's authors released and for our own format."""
 
-import logging
 import threading
 from pathlib import Path
 from typing import Any
-
-from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import CaptionRecord, FieldError, clean_captions
 from cmdg_plugin.datasets.faulty_rows import read_all
@@ -13,6 +10,7 @@ from cmdg_plugin.datasets.index_files import IndexRow, NestingError, iterate_ent
 from cmdg_plugin.datasets.json_stream import decode_json
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.repeats import Repeats
+from cmdg_plugin.saying import warn
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
 
@@ -74,7 +72,7 @@ def _read(path: Path) -> list[CaptionRecord]:
     if not records:
         raise _nesting_error(path, 'its splits are empty')
     if repeats.count:
-        print_log(f'{path}: {repeats.count:,} records repeat another one', logger='current', level=logging.WARNING)
+        warn(f'{path}: {repeats.count:,} records repeat another one')
     return records
 
 

@@ -2,14 +2,12 @@
 
 import copy
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, Compose
-from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.source_building import load_sources
@@ -19,6 +17,7 @@ from cmdg_plugin.datasets.transforms import read_our_way
 from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.regions import to_region_order
 from cmdg_plugin.registry import DATASETS
+from cmdg_plugin.saying import warn
 
 _EMPTY_CAPTIONS = ('', '', '', '')
 
@@ -189,7 +188,7 @@ class CaptionedReIDDataset(BaseDataset):
                 f"on_missing='skip', or train them with empty captions with on_missing='empty'"
             )
         skip = self.on_missing == 'skip'
-        print_log(f'{found}; {"left out" if skip else "empty captions"}', logger='current', level=logging.WARNING)
+        warn(f'{found}; {"left out" if skip else "empty captions"}')
         if skip and len(bare) == len(records):
             raise ValueError(f'{found}: nothing of it is left. Give it captions, or take it out of the sources')
         return [record for record in records if record.captions is not None] if skip else records
@@ -208,11 +207,7 @@ class CaptionedReIDDataset(BaseDataset):
                 "on_corrupt='skip'; tools/check_data.py --config CONFIG lists all such images."
             ) from error
         self._corrupt[position] = True
-        print_log(
-            f'{error} Another image of the same person takes its place ({self.num_corrupt:,} unreadable so far).',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{error} Another image of the same person takes its place ({self.num_corrupt:,} unreadable so far).')
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

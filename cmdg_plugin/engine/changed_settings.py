@@ -1,7 +1,9 @@
 """What a resumed run changes of the run that it goes on from, in one line each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from cmdg_plugin.nested import flatten, has_prefix
 
 _ABSENT = object()
 _READ = (
@@ -68,7 +70,7 @@ def compare_settings(
         )
     if before is None:
         return Changes([], said)
-    old, new = _flatten(_restrict(before)), _flatten(_restrict(now))
+    old, new = _learned_from(before), _learned_from(now)
     changed = [key for key in {**old, **new} if not _same(old.get(key, _ABSENT), new.get(key, _ABSENT))]
     refused = [f'{_spell(key, old, new)}: {_WRONG_SEED}' for key in changed if key == _SEED]
     lines = [f'{_spell(key, old, new)}: {_effect(key, stage, checkpoint)}.' for key in changed if key != _SEED]
@@ -81,19 +83,14 @@ def _effect(key: str, stage: int, checkpoint: str) -> str:
     """From when on a changed setting counts."""
     place = key.split('.')
     if place[:2] == ['train_cfg', 'stages'] and len(place) > 2 and int(place[2]) != stage:
-        return (
-            'that stage is over, so it changes nothing' if int(place[2]) < stage else 'it counts when that stage begins'
-        )
-    if _belongs_to_optimizer(place):
+        over = int(place[2]) < stage
+        return 'that stage is over, so it changes nothing' if over else 'it counts when that stage begins'
+    # Until the stage ends, the saved state of the optimizer or of a schedule decides over these.
+    if {'optimizer', 'param_scheduler', 'paramwise_cfg', 'auto_scale_lr'} & set(place):
         return _AT_NEXT_STAGE.format(checkpoint=checkpoint)
     if place[-1] == 'batch_size' and 'train_dataloader' in place:
         return 'from here on epochs have another number of steps, at unchanged learning rates'
     return 'it counts from here on'
-
-
-def _belongs_to_optimizer(place: Sequence[str]) -> bool:
-    """Whether the optimizer's or a schedule's saved state decides over a setting until the stage ends."""
-    return bool({'optimizer', 'param_scheduler', 'paramwise_cfg', 'auto_scale_lr'} & set(place))
 
 
 def _spell(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -101,21 +98,10 @@ def _spell(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return f'{key} was {was} and is {now}'
 
 
-def _restrict(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: config[name] for name in _READ if name in config}
-
-
-def _flatten(settings: Any, place: str = '') -> dict[str, Any]:
+def _learned_from(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by dotted key, without those that change nothing that is learned."""
-    if place in _UNSAID:
-        return {}
-    if isinstance(settings, Mapping) and settings:
-        items = list(settings.items())
-    elif isinstance(settings, (list, tuple)) and settings:
-        items = list(enumerate(settings))
-    else:
-        return {place: settings}
-    return {key: leaf for name, inner in items for key, leaf in _flatten(inner, f'{place}.{name}'.lstrip('.')).items()}
+    settings = flatten({name: config[name] for name in _READ if name in config})
+    return {key: value for key, value in settings.items() if not any(has_prefix(key, unsaid) for unsaid in _UNSAID)}
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -1,6 +1,5 @@
 """Encoding passes over the whole training set, split over ranks, with a progress bar."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import torch
 from mmengine.dataset import default_collate
 from mmengine.dist import all_reduce, get_rank, get_world_size
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from cmdg_plugin.progress import track
+from cmdg_plugin.saying import warn
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,7 @@ def encode_captions(
         encoded.append(features.float())
         num_cut += cut
     if num_cut:
-        print_log(
-            f'{num_cut} of {len(rows)} sentences were longer than the text tower reads and were cut at their end.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{num_cut} of {len(rows)} sentences were longer than the text tower reads and were cut at their end.')
     features = torch.cat(encoded)
     if kept_rows is None:
         features = _put_together(features, rows, len(sentences))

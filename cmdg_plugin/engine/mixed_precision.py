@@ -1,11 +1,11 @@
 """Mixed precision where the machine has a device for it, full precision elsewhere."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.device import get_device
-from mmengine.logging import print_log
+
+from cmdg_plugin.saying import warn
 
 _DEVICES = ('cuda', 'npu', 'mlu', 'musa')
 _AMP_SETTINGS = ('loss_scale', 'dtype', 'use_fsdp')
@@ -24,9 +24,5 @@ def fit_precision_to_device(optim_wrapper: Mapping[str, Any]) -> dict[str, Any]:
     device = get_device()
     if settings.get('type') != 'AmpOptimWrapper' or device in _DEVICES:
         return settings
-    print_log(
-        f'Mixed precision (AmpOptimWrapper) needs a GPU and this run is on {device}: computing in full precision.',
-        logger='current',
-        level=logging.WARNING,
-    )
+    warn(f'Mixed precision (AmpOptimWrapper) needs a GPU and this run is on {device}: computing in full precision.')
     return {name: value for name, value in settings.items() if name not in _AMP_SETTINGS} | {'type': 'OptimWrapper'}

@@ -1,16 +1,15 @@
 """Whether a run can go on from a checkpoint as if nothing had happened."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.dist import get_world_size
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 
 from cmdg_plugin.checkpoints.stored_config import parse_stored_config
 from cmdg_plugin.engine.changed_settings import compare_settings
 from cmdg_plugin.engine.stages import Stage
+from cmdg_plugin.saying import warn
 
 
 def describe_position(stages: Sequence[Stage], epochs_done: int) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def say_changes(checkpoint: Mapping[str, Any], now: Mapping[str, Any], origin: s
     if changes.refused:
         raise ValueError('\n'.join(changes.refused))
     for line in changes.said:
-        print_log(line, logger='current', level=logging.WARNING)
+        warn(line)
 
 
 def check_optimizer(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> None:

@@ -1,13 +1,11 @@
 """One run through several stages, each with its own trainable parts, optimizer, schedule and data."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset
@@ -23,6 +21,7 @@ from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
 from cmdg_plugin.models.stages import TrainingStage
 from cmdg_plugin.registry import DATASETS, LOOPS
+from cmdg_plugin.saying import say, warn
 
 
 @LOOPS.register_module()
@@ -136,7 +135,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
     def run(self) -> torch.nn.Module:
         """Train through all stages from where the run stands."""
         if self._epoch >= self._max_epochs:
-            print_log(f'All {self._max_epochs} epochs are already done: nothing left to train.', logger='current')
+            say(f'All {self._max_epochs} epochs are already done: nothing left to train.')
         self.runner.call_hook('before_train')
         if self._epoch >= self._max_epochs:
             # The last checkpoint is older than the last scores: a run that ended in between still owes them.
@@ -188,10 +187,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         schedules = [{'end': stage.epochs, **s} if s.get('by_epoch', True) else s for s in stage.param_scheduler]
         runner.param_schedulers = runner.build_param_scheduler(schedules)
         self._prepared = stage
-        print_log(
+        say(
             f"Stage '{stage.name}': epochs {stage.start + 1} to {stage.end}, {len(self.dataloader)} iterations each, "
-            f'{sum(p.numel() for p in model.parameters() if p.requires_grad):,} trainable parameters',
-            logger='current',
+            f'{sum(p.numel() for p in model.parameters() if p.requires_grad):,} trainable parameters'
         )
 
     # ------------------------------------------------------------------ checks before any work
@@ -203,11 +201,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             model.check_stage(stage.name, stage.trainable, self.dataset)
             self._check_preparation(stage, model)
             for term in model.losses[stage.name].starting_after(stage.epochs):
-                print_log(
+                warn(
                     f"Stage '{stage.name}' has {stage.epochs} epochs, and its term '{term}' starts after the last of "
-                    'them: it never does. Lower its start_epoch, or train longer.',
-                    logger='current',
-                    level=logging.WARNING,
+                    'them: it never does. Lower its start_epoch, or train longer.'
                 )
             self._build_optimizer(stage)
 

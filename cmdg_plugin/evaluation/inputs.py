@@ -51,6 +51,23 @@ def as_features(features: Matrix, name: str, device: torch.device) -> Tensor:
     return _as_tensor(features).detach().to(device, torch.float32)
 
 
+def as_two_sides(query: Matrix, gallery: Matrix, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Query and gallery features as `as_features` gives them, made sure to fit each other and to be finite.
+
+    Raises:
+        ValueError: If they are no two matrices of one width, are empty or hold NaN or infinite numbers.
+    """
+    sides = as_features(query, 'query_features', device), as_features(gallery, 'gallery_features', device)
+    if sides[0].shape[1] != sides[1].shape[1]:
+        raise ValueError(
+            f'Query features have {sides[0].shape[1]} dimensions, gallery features {sides[1].shape[1]}; '
+            'both must come from the same model.'
+        )
+    for features, name in zip(sides, ('query_features', 'gallery_features'), strict=True):
+        _check_finite(features, name)
+    return sides
+
+
 def as_distances(distance: Matrix) -> Tensor:
     """Rows of a distance matrix as a tensor: float32 and float64 as they are, half as float32, integers as float64."""
     tensor = _as_tensor(distance).detach()
@@ -65,19 +82,8 @@ def check_distances(distance: Matrix) -> tuple[int, int]:
     return distance.shape[0], distance.shape[1]
 
 
-def check_finite(features: Tensor, name: str) -> Tensor:
-    """Euclidean norms of the rows, made sure to be finite.
-
-    Args:
-        features: Shape (N, D).
-        name: What to call them in an error.
-
-    Returns:
-        Shape (N,).
-
-    Raises:
-        ValueError: If a row holds NaN or an infinite number.
-    """
+def _check_finite(features: Tensor, name: str) -> None:
+    # A norm is NaN or infinite where its row holds such a number, and needs no mask of the matrix's size.
     norms = torch.linalg.vector_norm(features, dim=1)
     bad = (~norms.isfinite()).nonzero().flatten()
     if len(bad):
@@ -85,7 +91,6 @@ def check_finite(features: Tensor, name: str) -> Tensor:
             f'{name}: {len(bad)} of {len(features)} rows hold NaN or infinite numbers (first: row {int(bad[0])}); '
             'look for a diverged training run or an overflow in half precision.'
         )
-    return norms
 
 
 def check_positive(value: int, name: str) -> int:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
-from cmdg_plugin.evaluation.matches import GalleryIndex
-from cmdg_plugin.evaluation.target_scores import effective_cameras, split_rows, take_rows
+from cmdg_plugin.evaluation.target_scores import index_split, split_rows, take_rows
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,7 @@ def rank_some_queries(
         The evenly spaced queries in the target's order, then the worst, then the best.
     """
     query, gallery = split_rows(target, target.splits[0])
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
-    index = GalleryIndex(
-        identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
-    )
+    identities, index = np.asarray(target.identities), index_split(target, target.splits[0])
     chosen = _choose(np.flatnonzero(index.valid_queries), num_queries, average_precision, num_worst, num_best)
     rows = np.array(list(chosen), dtype=int)
     asking, found = take_rows(features, query[rows]), take_rows(features, gallery)

@@ -16,9 +16,8 @@ from cmdg_plugin.evaluation.inputs import (
     Labels,
     Matrix,
     as_distances,
-    as_features,
+    as_two_sides,
     check_distances,
-    check_finite,
     check_positive,
     choose_device,
 )
@@ -101,15 +100,8 @@ def rank_retrieval(
     """
     target = choose_device(query_features, device)
     with torch.no_grad(), exact_float32_matmul(target):
-        query = as_features(query_features, 'query_features', target)
-        gallery = as_features(gallery_features, 'gallery_features', target)
-        if query.shape[1] != gallery.shape[1]:
-            raise ValueError(
-                f'Query features have {query.shape[1]} dimensions, gallery features {gallery.shape[1]}; '
-                'both must come from the same model.'
-            )
-        check_finite(query, 'query_features')
-        squares = check_finite(gallery, 'gallery_features').square()
+        query, gallery = as_two_sides(query_features, gallery_features, target)
+        squares = torch.linalg.vector_norm(gallery, dim=1).square()
         index = GalleryIndex(query_ids, gallery_ids, query_cameras, gallery_cameras, (len(query), len(gallery)))
         size = choose_chunk_size(chunk_size, *index.shape)
         buffer = query.new_empty(size, len(gallery))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
-from cmdg_plugin.evaluation.inputs import Labels, Matrix, as_features, check_finite, check_positive, choose_device
+from cmdg_plugin.evaluation.inputs import Labels, Matrix, as_two_sides, check_positive, choose_device
 from cmdg_plugin.evaluation.matches import GalleryIndex
 from cmdg_plugin.evaluation.ranking import RetrievalResult, choose_chunk_size, score_chunks
 from cmdg_plugin.evaluation.reciprocal_neighbors import (
@@ -126,19 +126,10 @@ class _Encoding:
     """Every image described by its k-reciprocal neighbors."""
 
     def __init__(self, query: Matrix, gallery: Matrix, settings: Reranking, device: torch.device) -> None:
-        sides = {'query_features': query, 'gallery_features': gallery}
-        tensors = [as_features(features, name, device) for name, features in sides.items()]
-        for name, features in zip(sides, tensors, strict=True):
-            check_finite(features, name)
-        self.query, self.gallery = tensors
+        self.query, self.gallery = as_two_sides(query, gallery, device)
         self.num_queries, self.num_gallery = len(self.query), len(self.gallery)
-        if self.query.shape[1] != self.gallery.shape[1]:
-            raise ValueError(
-                f'Query features have {self.query.shape[1]} dimensions, gallery features {self.gallery.shape[1]}; '
-                'both must come from the same model.'
-            )
         self.settings = settings
-        codes = self._encode(torch.cat(tensors))
+        codes = self._encode(torch.cat([self.query, self.gallery]))
         self.codes = codes[: self.num_queries]
         # Row by row the gallery images that have an image among their neighbors.
         self.inverted = codes[self.num_queries :].T.tocsr()

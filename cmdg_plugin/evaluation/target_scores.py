@@ -1,17 +1,16 @@
 """Scores of one target: several query/gallery splits over images that were encoded once."""
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
 from cmdg_plugin.evaluation.matches import GalleryIndex
 from cmdg_plugin.evaluation.ranking import RetrievalResult, rank_retrieval
 from cmdg_plugin.evaluation.reranking import Reranking, rank_reranked
+from cmdg_plugin.saying import say
 
 RANKS: tuple[int, ...] = (1, 5, 10)
 """Ranks of the CMC curve that are reported."""
@@ -45,6 +44,15 @@ def effective_cameras(target: EvaluationTarget) -> np.ndarray:
     return np.asarray(target.cameras) if target.has_cameras else np.arange(len(target.paths))
 
 
+def index_split(target: EvaluationTarget, split: EvaluationSplit) -> GalleryIndex:
+    """Find which gallery images of a split may match which query, junk left out."""
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    query, gallery = split_rows(target, split)
+    return GalleryIndex(
+        identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
+    )
+
+
 def take_rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Rows of the features, as a view without a copy where they stand in one run."""
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
@@ -58,14 +66,9 @@ def check_target(target: EvaluationTarget) -> None:
     Raises:
         ValueError: If one has none; it names the target and explains the rule.
     """
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
     for split in target.splits:
-        query, gallery = split_rows(target, split)
-        index = GalleryIndex(
-            identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
-        )
         try:
-            index.require_a_valid_query()
+            index_split(target, split).require_a_valid_query()
         except ValueError as error:
             raise ValueError(f'Target {target.name!r}: {error}') from error
 
@@ -172,4 +175,4 @@ def _log_counts(target: EvaluationTarget, asked: int, counted: int) -> None:
         message += f' {asked - counted} queries have no valid match and do not count.'
     if not target.has_cameras:
         message += ' No camera ids: images of the same camera are not left out.'
-    print_log(message, logger='current', level=logging.INFO)
+    say(message)

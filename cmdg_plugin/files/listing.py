@@ -1,14 +1,12 @@
 """The image files below a folder, and a count of everything that is left out."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
+from cmdg_plugin.saying import say, warn
 
 _SHOWN = 8
 _Folder = tuple[int, int]
@@ -91,7 +89,10 @@ class FolderListing:
 
     def log(self) -> None:
         """Log that line; a warning if anything was left out."""
-        print_log(str(self), logger='current', level=logging.WARNING if self.left_out else logging.INFO)
+        if self.left_out:
+            warn(str(self))
+        else:
+            say(str(self))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
-from mmengine.logging import print_log
+
+from cmdg_plugin.saying import say
 
 
 class InUse(RuntimeError):
@@ -30,7 +31,7 @@ def hold(lock_file: str | os.PathLike[str], message: str, *, wait: bool = False)
     except Timeout:
         if not wait:
             raise InUse(message) from None
-        print_log(message, logger='current')
+        say(message)
         lock.acquire()
     held = lock._context.lock_file_fd
     if held is not None and hasattr(os, 'register_at_fork'):

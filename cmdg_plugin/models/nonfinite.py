@@ -1,6 +1,5 @@
 """What happens when a loss or a gradient is NaN or infinite."""
 
-import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +7,11 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
+
+from cmdg_plugin.saying import warn
 
 _MOST_IN_A_ROW = 50
 
@@ -119,7 +119,7 @@ class NonFiniteGuard:
                 f'{what} So were the {_MOST_IN_A_ROW} batches before: this is not about single images. Go on from an '
                 'earlier checkpoint with a lower learning rate.'
             )
-        print_log(f'{what} Batch left out ({self.num_skipped} so far).', logger='current', level=logging.WARNING)
+        warn(f'{what} Batch left out ({self.num_skipped} so far).')
 
 
 def _keep_statistics(model: nn.Module) -> Callable[[], None]:

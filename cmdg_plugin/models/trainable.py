@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from cmdg_plugin.nested import has_prefix
+
 
 def choose_trained(
     stage: str, words: Sequence[str], names: Iterable[str], meanings: Mapping[str, frozenset[str]]
@@ -35,8 +37,3 @@ def choose_trained(
             f"'losses.{stage}' to the stage's `trainable`."
         )
     return frozenset(trained)
-
-
-def has_prefix(name: str, prefix: str) -> bool:
-    """Whether a parameter's dotted name begins with whole words of another."""
-    return name == prefix or name.startswith(prefix.rstrip('.') + '.')

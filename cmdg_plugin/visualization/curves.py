@@ -1,6 +1,5 @@
 """Curves of losses, learning rates and scores of a run, stage by stage, in one picture."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TABLEAU_COLORS
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from mmengine.logging import print_log
 
 from cmdg_plugin.files.writing import open_whole_bytes
+from cmdg_plugin.saying import warn
 from cmdg_plugin.visualization.training_log import Series, StageSpan, TrainingLog, read_training_log
 
 _PALETTE = [*TABLEAU_COLORS.values(), 'gold', 'navy', 'teal', 'tan', 'crimson', 'darkgreen']
@@ -37,7 +36,7 @@ def draw_curves(files: str | Path | Sequence[str | Path], out: str | Path) -> Pa
     """
     figure = plot_training_log(read_training_log(files))
     if figure is None:
-        print_log(f'No losses or scores to draw in {files}.', logger='current', level=logging.WARNING)
+        warn(f'No losses or scores to draw in {files}.')
         return None
     out = Path(out)
     with open_whole_bytes(out) as file:

@@ -7,7 +7,6 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from cmdg_plugin.ablation import Grid, Row, Run, check_unchanged, plan_runs
-from cmdg_plugin.ablation.planning import flatten
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -164,12 +163,3 @@ def test_results_of_unknown_settings_are_refused(tmp_path: Path):
     run.results_file.touch()
     with pytest.raises(ValueError, match=r'begun with other settings \(.*; and \d+ more\)'):
         check_unchanged([run])
-
-
-def test_flattened_settings_keep_what_is_empty():
-    assert flatten({'a': {'b': [1, {'c': ()}], 'd': {}}, 'e': None}) == {
-        'a.b.0': 1,
-        'a.b.1.c': (),
-        'a.d': {},
-        'e': None,
-    }

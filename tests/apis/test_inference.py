@@ -155,7 +155,7 @@ def test_text_is_what_the_tower_says(toy):
 
 def test_long_text_is_cut_with_a_warning(toy, monkeypatch: pytest.MonkeyPatch):
     lines = []
-    monkeypatch.setattr(inference, 'print_log', lambda text, **kwargs: lines.append(text))
+    monkeypatch.setattr(inference, 'warn', lines.append)
     encode_text(toy, ['A coat.', 'red ' * 500])
     assert lines == ['1 of 2 sentences were longer than the text tower reads and were cut at their end.']
 

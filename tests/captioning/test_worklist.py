@@ -84,21 +84,6 @@ def test_no_room_for_the_list_is_said_in_words():
         fill()
 
 
-@pytest.mark.parametrize(
-    ('item', 'message'),
-    [
-        (CaptionRecord('a.jpg', None, 2**63), r"'a\.jpg': its identity is a number of 64 bits; expected"),
-        (CaptionRecord('a.jpg', None, -(10**5000)), 'its identity is a number of 16610 bits'),
-        (CaptionRecord('a.jpg', None, 1, 2**64), 'its camera is a number of 65 bits'),
-        (CaptionRecord('a\ud800.jpg'), r"'a\\ud800\.jpg' holds surrogates.*rename"),
-        (CaptionRecord('a/' * 3000), 'a path of at most 4096 bytes, got 6000'),
-    ],
-)
-def test_values_outside_their_range(item, message):
-    with WorkList() as worklist, pytest.raises(ValueError, match=message):
-        worklist.add([item])
-
-
 def test_the_largest_values():
     with WorkList() as worklist:
         item = CaptionRecord('a\0b.jpg', None, 2**63 - 1, -(2**63))

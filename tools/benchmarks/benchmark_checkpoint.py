@@ -4,7 +4,7 @@
 
 A run over generated records (those of `benchmark_startup.py`, 8 images an identity) goes straight into the bridging
 stage with random weights. Its features are random numbers, as encoding 100,000 images is not what is measured; all else
-is a run's own: its data, optimizer and hooks. Behind its first step, when Adam's state exists, it is saved as at the
+is a run's own: its data, optimizer and hooks. After its first step, when Adam's state exists, it is saved as at the
 end of an epoch, then stripped as `tools/publish_model.py` does.
 """
 
@@ -23,11 +23,12 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from cmdg_plugin.checkpoints.publishing import publish_model
+from cmdg_plugin.nested import walk
 from cmdg_plugin.regions import PARTS
 
 
 class Saving(Hook):
-    """Hands random features to the bridging stage and saves the run behind its first step."""
+    """Hands random features to the bridging stage and saves the run after its first step."""
 
     def before_stage(self, runner: Runner, stage: Any) -> None:
         """Hand over what DomainBridgingHook encodes."""
@@ -71,15 +72,6 @@ def save_checkpoint(data: Path, arguments: argparse.Namespace) -> Path:
     return Path(runner.work_dir) / 'epoch_1.pth'
 
 
-def tensor_bytes(value: Any) -> int:
-    """Bytes of all tensors in nested dicts and lists."""
-    if isinstance(value, Tensor):
-        return value.nbytes
-    if isinstance(value, dict):
-        value = list(value.values())
-    return sum(map(tensor_bytes, value)) if isinstance(value, list | tuple) else 0
-
-
 def main() -> None:
     """Save, take apart, publish."""
     arguments = parse_arguments()
@@ -89,7 +81,7 @@ def main() -> None:
         path = save_checkpoint(Path(folder), arguments)
         whole = path.stat().st_size
         checkpoint = torch.load(path, mmap=True, weights_only=True)
-        sizes = Counter({'optimizer': tensor_bytes(checkpoint['optimizer'])})
+        sizes = Counter({'optimizer': sum(t.nbytes for _, t in walk(checkpoint['optimizer']) if isinstance(t, Tensor))})
         for name, weight in checkpoint['state_dict'].items():
             place = name if name.startswith('memory.') else name.partition('.')[0]
             sizes[place] += weight.nbytes
@@ -101,7 +93,7 @@ def main() -> None:
         report(f'{"checkpoint":<56}{whole / MEBIBYTE:>10,.1f} MiB')
         for half in (False, True):
             size = publish_model(path, Path(folder) / 'published.pth', half).stat().st_size
-            report(f'{"published" + ", half precision" * half:<56}{size / MEBIBYTE:>10,.1f} MiB')
+            report(f'{"published, half precision" if half else "published":<56}{size / MEBIBYTE:>10,.1f} MiB')
 
 
 if __name__ == '__main__':

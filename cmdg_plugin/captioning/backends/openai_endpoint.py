@@ -5,8 +5,6 @@ import os
 import time
 from collections.abc import Sequence
 
-from mmengine.logging import MMLogger
-
 from cmdg_plugin.captioning.backends.base import (
     CAPTION_BACKENDS,
     BackendUnavailable,
@@ -18,6 +16,7 @@ from cmdg_plugin.captioning.backends.base import (
 )
 from cmdg_plugin.captioning.backends.endpoint import Endpoint, EndpointTrouble, Fault
 from cmdg_plugin.captioning.images import MIN_SIDE, encode_view
+from cmdg_plugin.saying import warn
 
 
 @CAPTION_BACKENDS.register_module(name='endpoint')
@@ -126,7 +125,7 @@ class OpenAIEndpoint(CaptionBackend):
         if dead:
             if endpoint.name not in self._warned:
                 self._warned.add(endpoint.name)
-                MMLogger.get_current_instance().warning(f'{endpoint.name} is in trouble, waiting for it: {trouble}')
+                warn(f'{endpoint.name} is in trouble, waiting for it: {trouble}')
             endpoint.rest(trouble.wait)
             self._check_patience(trouble)
             if trouble.wait > self._patience:

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 from cmdg_plugin.clip_length import ClipLength
-from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.progress import track
 
@@ -33,15 +32,13 @@ def check_captions(index: SourceIndex, length: ClipLength) -> CaptionCheck:
         index: The dataset.
         length: Counts tokens.
     """
-    captions = {
-        record.path: record.captions for split in index.splits for role in SPLITS for record in getattr(split, role)
-    }
-    sentences = Counter(sentence for four in captions.values() if four is not None for sentence in four)
+    captions = [record.captions for record in index.images().values()]
+    sentences = Counter(sentence for four in captions if four is not None for sentence in four)
     what = f'{index.name}: measuring captions'
     tokens = {sentence: length.count(sentence) for sentence in track(sentences, what, unit='sentence')}
     return CaptionCheck(
         images=len(captions),
-        covered=sum(four is not None for four in captions.values()),
+        covered=sum(four is not None for four in captions),
         longest=max(tokens.values(), default=0),
         cut=sum(sentences[sentence] for sentence, count in tokens.items() if count > length.context_length),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from cmdg_plugin.datasets.checking.dataset_check import DatasetCheck
-from cmdg_plugin.datasets.sources.counts import count_cameras, get_expected_rows
+from cmdg_plugin.datasets.sources.counts import compare_counts, count_cameras
 
 _COLUMNS = ('dataset', 'found', 'role', 'identities', 'images', 'cameras', 'captions', 'longest', 'cut')
 _LEGEND = """\
@@ -43,7 +43,7 @@ def _rows(check: DatasetCheck) -> list[tuple[str, ...]]:
     version = check.version if check.layout is None else check.layout.version
     roles = [
         ('', '', row.role, _pair(row.found.people, row.expected.people), _pair(row.found.images, row.expected.images))
-        for row in get_expected_rows(index, check.benchmark, version)
+        for row in compare_counts(index, check.benchmark, version)
     ]
     cameras = _pair(None if index is None else count_cameras(index), check.benchmark.cameras)
     first = (check.name, _where(check), *roles[0][2:], cameras, *_captions(check))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.sources.benchmark import Layout
 from cmdg_plugin.datasets.sources.benchmarks import get_benchmark
@@ -111,8 +110,7 @@ class BenchmarkSource:
         # A file that numbers every person once holds one split; files with ten number those of each training set anew.
         if not benchmark.one_numbering:
             return index
-        images = {record.path: record for role in SPLITS for record in getattr(index.split(), role)}
-        return arrange_single_shot(benchmark, str(root), images.values(), load_captions(caption_file))
+        return arrange_single_shot(benchmark, str(root), index.images().values(), load_captions(caption_file))
 
 
 @SOURCES.register_module()

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.index_files import make_relative
@@ -17,6 +15,7 @@ from cmdg_plugin.datasets.sources.record_indexing import (
     keep_existing,
 )
 from cmdg_plugin.registry import SOURCES
+from cmdg_plugin.saying import say
 
 _MARKET_FOLDERS = ('bounding_box_train/', 'bounding_box_test/', 'query/')
 
@@ -100,10 +99,9 @@ class CaptionFileSource:
                 f'is {records[0].file_path}'
             )
         if len(chosen) < len(records):
-            print_log(
+            say(
                 f'{self.name}: {len(records) - len(chosen):,} of {len(records):,} records of {self.caption_file} are '
-                f'not below {self.only}; left out',
-                logger='current',
+                f'not below {self.only}; left out'
             )
         return chosen
 

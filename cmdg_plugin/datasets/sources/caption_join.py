@@ -1,13 +1,11 @@
 """Captions from a file for images that something else lists."""
 
-import logging
 from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.datasets.captions import load_captions
+from cmdg_plugin.saying import say, warn
 
 
 def join_captions(
@@ -48,11 +46,9 @@ def join_captions(
             redescribed.add(image)
         found[image] = record
     if strangers:
-        print_log(f'{caption_file}: {strangers:,} of {len(records):,} records are of images not used here', 'current')
+        say(f'{caption_file}: {strangers:,} of {len(records):,} records are of images not used here')
     if redescribed:
-        print_log(
-            f'{caption_file}: {len(redescribed):,} images have other captions in another split; the last ones are used',
-            logger='current',
-            level=logging.WARNING,
+        warn(
+            f'{caption_file}: {len(redescribed):,} images have other captions in another split; the last ones are used'
         )
     return found

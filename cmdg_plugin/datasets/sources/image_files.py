@@ -3,13 +3,13 @@
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from cmdg_plugin.files.listing import open_folder
+from cmdg_plugin.saying import warn
 
 _SHOWN = 12
-_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
@@ -24,7 +24,7 @@ def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
         by_folder[folder].append(name)
     missing: list[str] = []
     for folder, names in by_folder.items():
-        present = _list_folder(Path(root) / folder)
+        present = {entry.name for entry in _entries(Path(root) / folder)}
         missing.extend(f'{folder}/{name}'.lstrip('/') for name in names if name not in present)
     return missing
 
@@ -40,8 +40,8 @@ def find_alike(root: str | Path, path: str) -> str:
         Its path below the root; '' if there is none, or its folder has another name.
     """
     folder, _, name = path.rpartition('/')
-    alike = (other for other in sorted(_list_folder(Path(root) / folder)) if _fold(other) == _fold(name))
-    return next((f'{folder}/{other}'.lstrip('/') for other in alike), '')
+    others = sorted(entry.name for entry in _entries(Path(root) / folder))
+    return next((f'{folder}/{other}'.lstrip('/') for other in others if _fold(other) == _fold(name)), '')
 
 
 def _fold(name: str) -> str:
@@ -58,6 +58,47 @@ class MissingImages(FileNotFoundError):
     def __init__(self, message: str, paths: Sequence[str]) -> None:
         super().__init__(message)
         self.paths = tuple(paths)
+
+
+def leave_out_missing(
+    name: str, root: Path, paths: Collection[str], on_missing: str, listed_in: str, *, show_tree: bool = False
+) -> set[str]:
+    """Find images that do not exist: refuse them, or log how many are left out.
+
+    Args:
+        name: Name of the dataset.
+        root: Folder that paths are relative to.
+        paths: What is listed.
+        on_missing: `'error'` or `'skip'`.
+        listed_in: Who lists them, for messages.
+        show_tree: Whether an error shows the expected folders.
+
+    Returns:
+        Paths of the images to leave out.
+
+    Raises:
+        MissingImages: If an image is not there and may not be left out, or none is there.
+    """
+    missing = find_missing(root, paths)
+    if not missing:
+        return set()
+    found = f'{name}: {len(missing):,} of {len(paths):,} images {listed_in} do not exist'
+    if on_missing == 'error' or len(missing) == len(paths):
+        tree = f' Expected layout:\n{draw_expected_tree(root, paths)}' if show_tree else ''
+        raise MissingImages(
+            f'{found}, the first is {root / missing[0]}{_hint(root, missing[0])}. Complete the dataset, or leave them '
+            f"out with on_missing_image='skip'.{tree}",
+            [str(root / path) for path in missing],
+        )
+    warn(f'{found}; left out')
+    return set(missing)
+
+
+def _hint(root: Path, path: str) -> str:
+    if os.path.exists(f'/{path}'):
+        return f' (there is a /{path}, outside the root)'
+    alike = find_alike(root, path)
+    return f' (there is {alike!a}, which differs in case or in how accents are written)' if alike else ''
 
 
 def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
@@ -82,14 +123,6 @@ def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
     return '\n'.join(lines)
 
 
-def _list_folder(folder: Path) -> set[str]:
-    try:
-        with open_folder(folder) as entries:
-            return {entry.name for entry in entries}
-    except _NOT_THERE:
-        return set()
-
-
 def locate(paths: Iterable[str]) -> list[str]:
     """Find where files really lie, links followed; one listing per folder.
 
@@ -101,15 +134,17 @@ def locate(paths: Iterable[str]) -> list[str]:
     for path in paths:
         folder, name = os.path.split(path)
         if folder not in folders:
-            folders[folder] = (os.path.realpath(folder), _find_links(folder))
+            links = frozenset(entry.name for entry in _entries(folder or '.') if entry.is_symlink())
+            folders[folder] = (os.path.realpath(folder), links)
         real, links = folders[folder]
         places.append(os.path.realpath(path) if name in links else f'{real}/{name}')
     return places
 
 
-def _find_links(folder: str) -> frozenset[str]:
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What stands in a folder; nothing where there is none."""
     try:
-        with open_folder(folder or '.') as entries:
-            return frozenset(entry.name for entry in entries if entry.is_symlink())
-    except _NOT_THERE:
-        return frozenset()
+        with open_folder(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

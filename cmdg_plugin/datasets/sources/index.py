@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -43,6 +43,10 @@ class SourceSplit:
     query: tuple[SourceRecord, ...] = ()
     gallery: tuple[SourceRecord, ...] = ()
 
+    def members(self) -> Iterator[tuple[str, SourceRecord]]:
+        """Go through the images, each with its role."""
+        return ((role, record) for role in SPLITS for record in getattr(self, role))
+
 
 @dataclass(frozen=True)
 class SourceIndex:
@@ -55,7 +59,7 @@ class SourceIndex:
         released: Position in `splits` of the split that results are compared on.
         has_cameras: Whether cameras are known; without them the same-camera rule cannot apply.
         num_listed: How many of the splits, from the first, results are averaged over; None for every one. The released
-            split may stand behind them without being one of them.
+            split may come after them without being one of them.
     """
 
     name: str
@@ -112,6 +116,10 @@ class SourceIndex:
         # By path: a dataset indexed in another way, or on another machine, gives the same order.
         return [chosen[path] for path in sorted(chosen)]
 
+    def images(self) -> dict[str, SourceRecord]:
+        """Images of all roles and splits by path, each once."""
+        return {record.path: record for split in self.splits for _, record in split.members()}
+
     def absolute(self, record: SourceRecord) -> str:
         """Return where the image of a record lies."""
         # Joined as text: a Path for each of 100,000 images takes seconds.
@@ -153,9 +161,8 @@ def check_source(source: ReIDSource) -> None:
     Raises:
         FileNotFoundError: If it is not.
     """
-    check = getattr(source, 'check', None)
-    if check is not None:
-        check()
+    if hasattr(source, 'check'):
+        source.check()
 
 
 def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:

@@ -1,15 +1,13 @@
 """What must hold of every source's index, whoever made it, and a line that sums it up."""
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mmengine.logging import print_log
-
 from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.sources.image_files import locate
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord
+from cmdg_plugin.saying import say, warn
 
 _TRAINED = ('train', 'val')
 _TESTED = ('query', 'gallery')
@@ -29,13 +27,13 @@ def check_index(index: SourceIndex) -> None:
         ValueError: If within a split a file has two identities, cameras or captions, is trained on and tested on, or is
             a query and, without cameras, in the gallery.
     """
-    records = {record.path: record for split in index.splits for _, record in _members(split)}
+    records = index.images()
     absolute = [index.absolute(record) for record in records.values()]
     places = dict(zip(records, locate(absolute), strict=True))
     repeated = 0
     for split in index.splits:
         seen: dict[str, _Seen] = {}
-        for role, record in _members(split):
+        for role, record in split.members():
             one = seen.setdefault(places[record.path], _Seen(role, record))
             if one.record is record and one.role == role:
                 continue
@@ -47,13 +45,7 @@ def check_index(index: SourceIndex) -> None:
                     f'one of them'
                 )
     if repeated:
-        print_log(f'{index.name}: {repeated:,} images are listed twice', logger='current', level=logging.WARNING)
-
-
-def _members(split: SourceSplit) -> Iterator[tuple[str, SourceRecord]]:
-    for role in SPLITS:
-        for record in getattr(split, role):
-            yield role, record
+        warn(f'{index.name}: {repeated:,} images are listed twice')
 
 
 def _disagreement(one: _Seen, other: _Seen, has_cameras: bool) -> str:
@@ -72,9 +64,9 @@ def _disagreement(one: _Seen, other: _Seen, has_cameras: bool) -> str:
 
 def log_summary(index: SourceIndex) -> None:
     """Log what a source holds, and warn where that looks like names or rows that were misread."""
-    print_log(summarize(index), logger='current')
+    say(summarize(index))
     for warning in find_oddities(index):
-        print_log(f'{index.name}: {warning}', logger='current', level=logging.WARNING)
+        warn(f'{index.name}: {warning}')
 
 
 def summarize(index: SourceIndex) -> str:
@@ -82,13 +74,12 @@ def summarize(index: SourceIndex) -> str:
     split = index.split()
     parts = []
     for role in SPLITS:
-        records = getattr(split, role)
-        if records:
+        if records := getattr(split, role):
             people = _images_each(records)
             each = sorted(people.values())
             spread = f'{len(records) / len(people):.1f} each, {each[0]:,} to {each[-1]:,}'
             parts.append(f'{role} {len(records):,} images of {len(people):,} identities ({spread})')
-    records = {record.path: record for _, record in _members(split)}
+    records = {record.path: record for _, record in split.members()}
     cameras = {record.camera for record in records.values()} - {None}
     captions = sum(record.captions is not None for record in records.values())
     known = f'{len(cameras):,} cameras' if index.has_cameras else 'cameras unknown'
@@ -99,7 +90,7 @@ def find_oddities(index: SourceIndex) -> Iterator[str]:
     """Say what of an index is possible, but more often the result of misread names."""
     split = index.split()
     for what, roles in (('train', _TRAINED), ('query and gallery', _TESTED)):
-        records = {r.path: r for role, r in _members(split) if role in roles and not r.distractor}.values()
+        records = {r.path: r for role, r in split.members() if role in roles and not r.distractor}.values()
         people = _images_each(records)
         alone = sum(count == 1 for count in people.values())
         if alone * 2 > len(people):
@@ -109,7 +100,7 @@ def find_oddities(index: SourceIndex) -> Iterator[str]:
             )
         if len(people) == 1 and len(records) > 1:
             yield f'all {len(records):,} images of {what} show one identity, {next(iter(people))[1]}'
-    listed = {record.path: record for _, record in _members(split)}.values()
+    listed = {record.path: record for _, record in split.members()}.values()
     known = sum(record.camera is not None for record in listed)
     if known and not index.has_cameras:
         yield f'{known:,} of {len(listed):,} images have a camera; as the others have none, no camera counts'

@@ -1,13 +1,10 @@
 """Your own images: a folder whose names tell who is where, or one index file."""
 
-import logging
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import (
     CAMERA_KEYS,
@@ -30,6 +27,7 @@ from cmdg_plugin.datasets.sources.record_indexing import (
 )
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 from cmdg_plugin.registry import SOURCES
+from cmdg_plugin.saying import say, warn
 
 _SHOWN = 8
 _FOLDER_RULE = """\
@@ -154,11 +152,9 @@ class OwnSource:
             and written[image.file_path].captions != image.captions
         ]
         if others:
-            print_log(
+            warn(
                 f'{self.name}: {len(others):,} images, such as {others[0]}, have other captions in {self.caption_file} '
-                f'than in {self.path}, whose captions are used',
-                logger='current',
-                level=logging.WARNING,
+                f'than in {self.path}, whose captions are used'
             )
 
     def _say_what_names_said(self, rows: Sequence[IndexRow], images: Sequence[CaptionRecord]) -> None:
@@ -169,7 +165,7 @@ class OwnSource:
             if all(row.record.get(key) is None for key in IDENTITY_KEYS)
         ]
         for doubt in find_doubts(paths):
-            print_log(f'{self.name}: {doubt}', logger='current', level=logging.WARNING)
+            warn(f'{self.name}: {doubt}')
 
     def _say_what_is_ignored(self, rows: Sequence[IndexRow]) -> None:
         captions = CAPTION_FILE_ORDER if rows[0].field == 'column' else ('captions',)
@@ -177,7 +173,7 @@ class OwnSource:
         others = dict.fromkeys(key for row in rows for key in row.record if key not in known)
         if others:
             names = ', '.join(show(key) if key else "'' (without a name)" for key in list(others)[:_SHOWN])
-            print_log(f'{self.path}: nothing is read from the {rows[0].field}s {names}', logger='current')
+            say(f'{self.path}: nothing is read from the {rows[0].field}s {names}')
 
     def _warn_of_shared_people(self, images: Sequence[CaptionRecord]) -> None:
         trained, tested = (
@@ -186,11 +182,9 @@ class OwnSource:
         )
         shared = sorted(trained & tested - self.distractors)
         if shared:
-            print_log(
+            warn(
                 f'{self.name}: {len(shared):,} people are trained on and looked for as well, the first is {shared[0]}; '
-                'scores on people whom the model knows say little about others',
-                logger='current',
-                level=logging.WARNING,
+                'scores on people whom the model knows say little about others'
             )
 
     def _place(self, image: CaptionRecord) -> str:

@@ -1,22 +1,19 @@
 """From a list of images, whoever wrote it, to the index of a source."""
 
-import logging
-import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from mmengine.logging import print_log
-
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.repeats import Repeats
-from cmdg_plugin.datasets.sources.image_files import MissingImages, draw_expected_tree, find_alike, find_missing
+from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
+from cmdg_plugin.saying import warn
 
 
 def check_missing_choice(name: str, choice: str) -> None:
-    """Refuse what is no way to treat images that do not exist.
+    """Refuse a setting that does not say how to treat images that do not exist.
 
     Raises:
         ValueError: If it is neither `'error'` nor `'skip'`.
@@ -46,21 +43,7 @@ def keep_existing(
             f'{name}: no folder {root}. {listed_in.name} lists images of this layout; '
             f'put the dataset there or set `root`:\n{draw_expected_tree(root, paths)}'
         )
-    missing = find_missing(root, paths)
-    if not missing:
-        return list(images)
-    found = f'{len(missing):,} of {len(paths):,} images listed in {listed_in.name} do not exist'
-    if on_missing == 'error' or len(missing) == len(paths):
-        alike = find_alike(root, missing[0])
-        hint = f' (there is {alike!a}, which differs in case or in how accents are written)' if alike else ''
-        hint = f' (there is a /{missing[0]}, outside the root)' if os.path.exists(f'/{missing[0]}') else hint
-        raise MissingImages(
-            f'{name}: {found}, the first is {root / missing[0]}{hint}. Complete the dataset, or leave them out '
-            f"with on_missing_image='skip'. Expected layout:\n{draw_expected_tree(root, paths)}",
-            [str(root / path) for path in missing],
-        )
-    print_log(f'{name}: {found}; left out', logger='current', level=logging.WARNING)
-    gone = set(missing)
+    gone = leave_out_missing(name, root, paths, on_missing, f'listed in {listed_in.name}', show_tree=True)
     return [item for item in images if item.file_path not in gone]
 
 
@@ -126,7 +109,7 @@ def index_images(
     counts['images listed twice, counted once'] = repeats.count
     for what, count in counts.items():
         if count:
-            print_log(f'{name}: {count:,} {what}', logger='current', level=logging.WARNING)
+            warn(f'{name}: {count:,} {what}')
     return SourceIndex(
         name=name,
         root=str(root),

@@ -1,16 +1,14 @@
 """Splits of the small sets that are evaluated on ten, drawn by us where a dataset ships no official ones."""
 
-import logging
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from mmengine.logging import print_log
-
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.sources.benchmark import Benchmark
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit
+from cmdg_plugin.saying import warn
 
 NUM_SPLITS = 10
 _SEED = 2011
@@ -70,11 +68,9 @@ def arrange_single_shot(
     by_key = {benchmark.join_key(f'/{record.path}'): record for record in images}
     released = _splits_of_captions(benchmark, by_key, captions)
     if not released:
-        print_log(
+        warn(
             f'{benchmark.name}: the released split is in the caption file, which was not given; the first of ten drawn '
-            f'splits takes its place',
-            logger='current',
-            level=logging.WARNING,
+            f'splits takes its place'
         )
         return SourceIndex(benchmark.name, root, drawn)
     if len(released) > 1:
@@ -94,11 +90,9 @@ def _splits_of_captions(
             split = roles.setdefault(item.split_index or 0, {role: {} for role in SPLITS})
             split[item.split][record.path] = record
     if left_out and roles:
-        print_log(
+        warn(
             f'{benchmark.name}: the splits of the caption file lack {left_out:,} of its {len(captions):,} records, '
-            f'whose image or role is not known',
-            logger='current',
-            level=logging.WARNING,
+            f'whose image or role is not known'
         )
     return tuple(
         SourceSplit(**{role: tuple(records.values()) for role, records in roles[number].items()})

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.models.losses import TermGradient, measure_terms
-from cmdg_plugin.models.trainable import has_prefix
+from cmdg_plugin.nested import has_prefix
 
 
 class MeasuredTerms(Exception):

@@ -5,12 +5,12 @@ They hardly differ, and nothing fails with the wrong one: its features are only 
 
 from typing import Any
 
-from mmengine.logging import print_log
 from open_clip import list_pretrained_tags_by_model
 from open_clip.pretrained import get_pretrained_cfg
 
 from cmdg_plugin.models.backbones.image_towers import OpenClipViT, find_family
 from cmdg_plugin.models.backbones.weights import PretrainedWeights
+from cmdg_plugin.saying import say
 
 _NAMES = {True: 'QuickGELU', False: 'GELU'}
 _CHOOSE = (
@@ -54,7 +54,7 @@ def choose_activation(
             f'{weights.origin} was trained with {_NAMES[chosen]}, as {weights.told_by} says, but {model_name!r} is a '
             f'model with {_NAMES[stated]}. {_CHOOSE}'
         )
-    print_log(f'Weights of {model_name}: {weights.origin}, run with {_NAMES[chosen]}, {reason}.', logger='current')
+    say(f'Weights of {model_name}: {weights.origin}, run with {_NAMES[chosen]}, {reason}.')
     return chosen
 
 

@@ -2,9 +2,10 @@
 
 import math
 
-from mmengine.logging import print_log
 from torch import Tensor, cat
 from torch.nn import functional
+
+from cmdg_plugin.saying import say
 
 Grid = tuple[int, int]
 
@@ -64,10 +65,9 @@ def resize_position_embedding(embedding: Tensor, native_grid: Grid, target_grid:
     source_grid = find_source_grid(len(patch_embedding), native_grid, target_grid)
     if source_grid == target_grid:
         return embedding
-    print_log(
+    say(
         f'Position embeddings resized from a grid of {source_grid[0]}x{source_grid[1]} '
-        f'to {target_grid[0]}x{target_grid[1]} tokens.',
-        logger='current',
+        f'to {target_grid[0]}x{target_grid[1]} tokens.'
     )
     # Half precision has no bicubic kernel on every device.
     image = patch_embedding.float().T.reshape(1, -1, *source_grid)

@@ -1,12 +1,10 @@
 """Stage 3, inter-ID domain bridging: a memory bank finds look-alikes across identities, captions tie them."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from cmdg_plugin.models.memory import BankRows, lookup_rows
@@ -16,6 +14,7 @@ from cmdg_plugin.models.stages.warmup import ImageFields, compute_image_fields
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
+from cmdg_plugin.saying import warn
 
 if TYPE_CHECKING:
     from cmdg_plugin.models.cmdg_reid import CMDGReID
@@ -97,11 +96,9 @@ class BridgingStage(TrainingStage):
         if resumed and needs_bank:
             self._restore_bank(model, preparation)
         if not any(isinstance(model.stages[name], PromptStage) for name in preparation.stages_done):
-            print_log(
+            warn(
                 'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run '
-                "the stage 'prompt', or start from its checkpoint with load_from.",
-                logger='current',
-                level=logging.WARNING,
+                "the stage 'prompt', or start from its checkpoint with load_from."
             )
         if self._needs_captions(model):
             self._keep_captions(model, preparation.caption_features(model.kept_rows), resumed)

@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 from cmdg_plugin.datasets import load_captions
 from cmdg_plugin.datasets.checking import check_dataset, check_datasets
 from cmdg_plugin.datasets.sources import BENCHMARKS
-from cmdg_plugin.datasets.sources.counts import get_expected_rows
+from cmdg_plugin.datasets.sources.counts import compare_counts
 
 # The nine datasets: root folder in the release and in torchreid, expected (people, images) by role, cameras.
 EXPECTED = {
@@ -97,13 +97,13 @@ def own_copy(release_data, tmp_path):
 @pytest.mark.parametrize('name', list(EXPECTED))
 def test_expected_numbers(name):
     *_, roles, cameras = EXPECTED[name]
-    rows = get_expected_rows(None, BENCHMARKS[name], 'labeled' if name == 'cuhk03' else '')
+    rows = compare_counts(None, BENCHMARKS[name], 'labeled' if name == 'cuhk03' else '')
     assert {row.role: (row.expected.people, row.expected.images) for row in rows} == roles
     assert BENCHMARKS[name].cameras == cameras
 
 
 def test_expected_numbers_of_detected_boxes():
-    rows = get_expected_rows(None, BENCHMARKS['cuhk03'], 'detected')
+    rows = compare_counts(None, BENCHMARKS['cuhk03'], 'detected')
     assert [row.expected.images for row in rows] == [7_365, 1_400, 5_332]
 
 

@@ -228,15 +228,16 @@ def test_what_the_reader_rejects(miniatures, tmp_path):
 
 def test_counts_are_logged_next_to_the_expected_ones(release_data, monkeypatch):
     lines = []
-    monkeypatch.setattr(
-        'cmdg_plugin.datasets.sources.counts.print_log', lambda text, logger, level: lines.append((level, text))
-    )
+    for name in ('say', 'warn'):
+        monkeypatch.setattr(
+            f'cmdg_plugin.datasets.sources.counts.{name}', lambda line, name=name: lines.append((name, line))
+        )
     BenchmarkSource('market1501', str(release_data)).load()
     BenchmarkSource('prid', str(release_data)).load()
     (level, text), (fine, good) = lines
-    assert level == 30
+    assert level == 'warn'
     assert 'train 4 people, 16 images (expected 751 people, 12,936 images)' in text
-    assert fine == 20
+    assert fine == 'say'
     assert good == (
         'prid (release layout): train 100 people, 200 images; query 100 people, 100 images; '
         'gallery 649 people, 649 images'
