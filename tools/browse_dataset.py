@@ -24,21 +24,26 @@ def main() -> None:
     """Build the training set of the config, draw some of it and write the picture."""
     args = parse_args()
     from mmengine.registry import init_default_scope
+    from PIL import Image
 
     from cmdg_plugin.cli.command_line import read_config
     from cmdg_plugin.cli.input_checks import exit_on_wrong_input
+    from cmdg_plugin.files.writing import open_whole_bytes
     from cmdg_plugin.registry import DATASETS
     from cmdg_plugin.saying import say
     from cmdg_plugin.visualization import draw_training_grid, take_training_pictures
 
     with exit_on_wrong_input():
+        kind = Image.registered_extensions().get(args.out.suffix.lower())
+        if kind is None:
+            raise ValueError(f'--out takes a picture, such as grid.png, got {args.out}.')
         config = read_config(args.config, args.cfg_options)
         init_default_scope(config.get('default_scope', 'cmdg_plugin'))
         dataset = DATASETS.build(config.train_dataloader.dataset)
         bgr = config.model.get('data_preprocessor', {}).get('to_rgb', True)
         pictures = take_training_pictures(dataset, args.num, seed=args.seed, bgr=bgr)
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        draw_training_grid(pictures).save(args.out)
+        with open_whole_bytes(args.out) as file:
+            draw_training_grid(pictures).save(file, format=kind)
     say(f'{len(pictures)} of {len(dataset):,} training images: {args.out}')
 
 

@@ -37,11 +37,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Load the checkpoint and hand it to torchreid."""
     args = parse_args()
-    import mmengine
 
     from cmdg_plugin.apis import init_model
     from cmdg_plugin.cli.input_checks import exit_on_wrong_input
     from cmdg_plugin.evaluation import format_score_table
+    from cmdg_plugin.files.writing import dump_whole
     from cmdg_plugin.saying import say
     from cmdg_plugin.toolboxes import evaluate_with_torchreid
 
@@ -57,7 +57,7 @@ def main() -> None:
     )
     say(f'Scores by torchreid (percent)\n{format_score_table(scores)}')
     if args.out is not None:
-        mmengine.dump(scores, args.out)
+        dump_whole(scores, args.out)
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ BLOCK = re.compile(
     re.DOTALL,
 )
 COLOR = re.compile(r'\x1b\[[\d;]*m')
-# The times of MMEngine: before a line, behind a name, at the end of scores.
+# The times of MMEngine: before a line, after a name, at the end of scores.
 TIMES = re.compile(
     r'^\d\d/\d\d \d\d:\d\d:\d\d - mmengine - INFO - |_\d{8}_\d{6}$|  data_time: [\d.]+  time: [\d.]+$',
     re.MULTILINE,

@@ -40,15 +40,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the runner from the config and test."""
     args = parse_args()
-    import mmengine
-    from mmengine.evaluator import DumpResults
-
     from cmdg_plugin.cli.command_line import load_config
     from cmdg_plugin.cli.input_checks import check_checkpoint, check_data
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.launching import join_processes
     from cmdg_plugin.engine.quiet_runner import build_runner
+    from cmdg_plugin.evaluation.whole_results import WholeResults
+    from cmdg_plugin.files.writing import dump_whole
 
     with OneLineErrors(sys.argv[0], args.debug) as errors:
         errors.config = config = load_config(args)
@@ -59,10 +58,10 @@ def main() -> None:
         check_arguments(config.to_dict())
         runner = build_runner(config)
         if args.out and args.out_item in ('pred', None):
-            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+            runner.test_evaluator.metrics.append(WholeResults(args.out))
         metrics = runner.test()
         if args.out and args.out_item == 'metrics':
-            mmengine.dump(metrics, args.out)
+            dump_whole(metrics, args.out)
 
 
 def lay_over(config: 'Config', args: argparse.Namespace) -> None:

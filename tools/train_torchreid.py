@@ -29,9 +29,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Train, test and show the row."""
     args = parse_args()
-    import mmengine
 
     from cmdg_plugin.evaluation import format_score_table
+    from cmdg_plugin.files.writing import dump_whole
     from cmdg_plugin.saying import say
     from cmdg_plugin.toolboxes import train_with_torchreid
     from cmdg_plugin.toolboxes.torchreid_training import Recipe
@@ -47,7 +47,7 @@ def main() -> None:
     scores = train_with_torchreid(recipe, args.sources, args.targets, args.data_root, args.work_dir)
     say(f'{args.model}, scores by torchreid (percent)\n{format_score_table(scores)}')
     if args.out is not None:
-        mmengine.dump(scores, args.out)
+        dump_whole(scores, args.out)
 
 
 if __name__ == '__main__':

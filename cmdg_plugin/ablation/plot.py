@@ -1,7 +1,6 @@
 """Scores of all rows as a picture with error bars."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,18 +12,14 @@ from cmdg_plugin.ablation.table import Line, find_reference
 _COLOR = 'tab:blue'
 
 
-def draw_lines(lines: Sequence[Line], out: Path) -> None:
-    """Draw each metric's means and paired differences with their 95% intervals, and the score of every seed.
+def plot_lines(lines: Sequence[Line]) -> Figure:
+    """Plot each metric's means and paired differences with their 95% intervals, and the score of every seed.
+
+    A metric has a row of two panels, means on the left and differences on the right.
 
     Args:
         lines: What the table says.
-        out: File to write; its ending decides the format.
     """
-    plot_lines(lines).savefig(out, dpi=110)
-
-
-def plot_lines(lines: Sequence[Line]) -> Figure:
-    """Plot lines: a row of two panels for each metric, means on the left and differences on the right."""
     metrics = list(dict.fromkeys(line.metric for line in lines))
     height = 0.9 + 0.34 * len(lines) / len(metrics)
     figure = Figure(figsize=(11, height * len(metrics)), layout='constrained')

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmdg_plugin.ablation.planning import Run
-from cmdg_plugin.ablation.plot import draw_lines
+from cmdg_plugin.ablation.plot import plot_lines
 from cmdg_plugin.ablation.table import collect_lines, format_markdown, write_csv
 from cmdg_plugin.files.writing import write_whole
+from cmdg_plugin.visualization.curves import save_figure
 
 
 def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path, reference: str | None = None) -> str:
@@ -28,5 +29,5 @@ def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path, re
     text = format_markdown(lines)
     write_whole(work_dir / 'ablation.md', f'{text}\n')
     write_csv(lines, work_dir / 'ablation.csv')
-    draw_lines(lines, work_dir / 'ablation.png')
+    save_figure(plot_lines(lines), work_dir / 'ablation.png')
     return text

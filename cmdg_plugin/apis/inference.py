@@ -104,7 +104,7 @@ def extract_features(
 
     Raises:
         FileNotFoundError: If a file is missing, or a folder has no image.
-        TypeError: If an image is none of the three kinds.
+        TypeError: If an image is not of the three kinds.
         ValueError: If there is no image, one cannot be read, or the space is unknown.
 
     Example:

@@ -57,7 +57,7 @@ class ImagePreparation:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            TypeError: If it is none of the three kinds.
+            TypeError: If it is not of the three kinds.
             ValueError: If the image cannot be read (an `UnreadableImage`) or the array has another type or shape.
         """
         if isinstance(image, (str, os.PathLike)):

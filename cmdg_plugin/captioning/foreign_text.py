@@ -132,7 +132,7 @@ def has_instructions(text: str) -> bool:
 def is_refusal(text: str) -> bool:
     """Whether one line of text says that there is nothing to describe, or that the model will not.
 
-    Words in quotation marks stand on clothes and signs, so they count as no refusal.
+    Words in quotation marks stand on clothes and signs, so they do not count as a refusal.
     """
     folded = _QUOTED.sub('""', _fold(text).lower())
     return bool(

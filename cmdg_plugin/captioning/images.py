@@ -26,7 +26,7 @@ def load_view(path: Path, third: str | None, min_side: int = 1) -> Image.Image:
         min_side: An image or third with a side of fewer pixels is scaled up.
 
     Raises:
-        UnreadableImage: If the file is missing, truncated or no image.
+        UnreadableImage: If the file is missing, truncated or not an image.
         OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
     return _enlarge(_cut(read_image(path), third), min_side)
@@ -45,7 +45,7 @@ def encode_view(path: Path, third: str | None, max_side: int, min_side: int = 1)
             still too narrow is widened by black edges.
 
     Raises:
-        UnreadableImage: If the file is missing, truncated or no image.
+        UnreadableImage: If the file is missing, truncated or not an image.
         OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
     image = read_image(path)

@@ -31,7 +31,7 @@ class Journal(AbstractContextManager):
         fsync_seconds: The longest time between forced writes; 0 forces each line.
 
     Raises:
-        ValueError: If the file belongs to a run with other settings, or is no journal.
+        ValueError: If the file belongs to a run with other settings, or is not a journal.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], fsync_seconds: float = 1.0) -> None:
@@ -88,7 +88,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """The settings that a journal was begun with.
 
     Raises:
-        ValueError: If the file is no journal of this format.
+        ValueError: If the file is not a journal of this format.
     """
     with path.open('rb') as file:
         line = file.readline(LONGEST_LINE)
@@ -151,7 +151,7 @@ def read_entry(path_descriptor: int, position: int) -> dict[str, Any]:
 
 
 def _end_of_whole_lines(path: Path) -> int:
-    """Where the last line ends that is whole; blocks that a power failure left empty are no lines."""
+    """Where the last line ends that is whole; blocks that a power failure left empty are not lines."""
     with path.open('rb') as file:
         end = file.seek(0, os.SEEK_END)
         while end:

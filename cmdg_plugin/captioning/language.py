@@ -30,7 +30,7 @@ def looks_english(text: str) -> bool:
     """Whether a caption is written in English, as far as its letters and its small words tell.
 
     Nine of ten letters must be Latin, and a quarter of the words common in English captions of people; with four words
-    or fewer, one of them. It notices a model that fell into another language; it is no language detector.
+    or fewer, one of them. It notices a model that fell into another language; it is not a language detector.
     """
     words = split_words(text)
     if not words or not (text.isascii() or _mostly_latin(text)):

@@ -53,7 +53,7 @@ def prepare_output(out: Path) -> Path:
     """Make the folder of an output.
 
     Raises:
-        ValueError: If it is to be no JSON file.
+        ValueError: If it is not to be a JSON file.
     """
     if out.suffix != '.json':
         raise ValueError(f'the output must be a .json file, got {out}')

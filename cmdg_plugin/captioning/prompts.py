@@ -55,7 +55,7 @@ def load_prompts(path: Path = DEFAULT_PROMPTS) -> PromptBook:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is no YAML or something is missing; names what.
+        ValueError: If it is not YAML or something is missing; names what.
     """
     if not path.is_file():
         raise FileNotFoundError(f'no prompts file at {path}; start from a copy of {DEFAULT_PROMPTS}')
@@ -63,7 +63,7 @@ def load_prompts(path: Path = DEFAULT_PROMPTS) -> PromptBook:
     try:
         book = yaml.safe_load(content)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f'{path} is no YAML file: {error}') from error
+        raise ValueError(f'{path} is not a YAML file: {error}') from error
     version = _entry(book, path, 'version')
     corrections = {problem: _correction(book, path, problem) for problem in PROBLEMS}
     return PromptBook(

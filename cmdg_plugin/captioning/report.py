@@ -86,7 +86,7 @@ def report_on_file(
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If it is no caption file.
+        ValueError: If it is not a caption file.
     """
     records = load_captions(path)
     statistics = describe_captions(records, ClipLength(), top=top)
@@ -118,7 +118,7 @@ def write_report(reports: Sequence[FileReport], out: Path) -> Path:
         The JSON file.
 
     Raises:
-        ValueError: If `out` is no `.html` file.
+        ValueError: If `out` is not an `.html` file.
     """
     if out.suffix != '.html':
         raise ValueError(f'the report must be a .html file, got {out}')

@@ -132,7 +132,7 @@ class _Guard:
                 raise self._refusal(f'{place}.{store} is {node[store]!r}, for which programs are imported')
         if isinstance(node.get('dtype'), str) and not node['dtype'].isidentifier():
             # mmpretrain evaluates it as Python.
-            raise self._refusal(f'{place}.dtype is {node["dtype"]!r}, which is no type of numbers')
+            raise self._refusal(f'{place}.dtype is {node["dtype"]!r}, which is not a type of numbers')
         if isinstance(node.get('margins'), str):
             raise self._refusal(f'{place}.margins is {node["margins"]!r}, a file')
 
@@ -152,7 +152,7 @@ def _look_up(name: str, kind: str, scope: str) -> Any:
     """Find what MMEngine would build, without importing what is not registered; None if there is nothing."""
     prefix, dot, rest = name.partition('.')
     if dot:
-        # Only in that scope itself; a name with more dots is none that is registered.
+        # Only in that scope itself; a name with more dots is never registered.
         return _registered(prefix, kind).get(rest)
     ancestors = (scope, 'mmengine')
     return next((_registered(each, kind)[name] for each in ancestors if name in _registered(each, kind)), None)

@@ -56,7 +56,7 @@ def publish_model(checkpoint_file: Path, out: Path, half: bool = False) -> Path:
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it is none of this plugin's.
+        ValueError: If it is not one of this plugin.
     """
     checkpoint = read_checkpoint(checkpoint_file)
     with io.BytesIO() as file:

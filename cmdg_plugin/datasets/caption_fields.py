@@ -129,7 +129,7 @@ def clean_path(value: object, key: str = 'file_path') -> str:
         key: Where it holds it.
 
     Raises:
-        FieldError: If it is no path, leaves the root, or no file can be called so.
+        FieldError: If it is not a path, leaves the root, or no file can be called so.
     """
     if not isinstance(value, str) or not value.strip():
         raise FieldError(key, f'expected the path of an image, got {show(value)}')

@@ -80,7 +80,7 @@ def _decode(path: Path) -> Any:
     try:
         return decode_json(path.read_bytes().decode('utf-8-sig'))
     except ValueError as error:
-        raise ValueError(f'{path} is no JSON file: {error}') from error
+        raise ValueError(f'{path} is not a JSON file: {error}') from error
 
 
 def _parse(path: Path, row: IndexRow | NestingError) -> CaptionRecord:
@@ -96,6 +96,6 @@ def _parse(path: Path, row: IndexRow | NestingError) -> CaptionRecord:
 
 def _nesting_error(path: Path, found: str) -> ValueError:
     return ValueError(
-        f'{path} is no caption file: {found}. Expected a list of records with file_path and captions, or a list of '
+        f'{path} is not a caption file: {found}. Expected a list of records with file_path and captions, or a list of '
         f'splits, each with the keys {", ".join(_SPLIT_KEYS)}'
     )

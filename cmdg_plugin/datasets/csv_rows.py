@@ -73,7 +73,7 @@ def _read_header(path: Path, line: str, path_columns: Collection[str]) -> tuple[
 
 
 class _Rows:
-    """Rows of a file behind its header; knows which lines the last one came from."""
+    """Rows of a file after its header; knows which lines the last one came from."""
 
     def __init__(self, path: Path, file: Iterable[str], columns: list[str], delimiter: str) -> None:
         self.path = path

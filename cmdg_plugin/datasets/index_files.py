@@ -88,7 +88,7 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
     }
     reader = readers.get(source.suffix.lower())
     if reader is None:
-        raise ValueError(f'{source} is no index that can be read; expected one of {", ".join(readers)}')
+        raise ValueError(f'{source} is not an index that can be read; expected one of {", ".join(readers)}')
     return _decoded(reader(source), source)
 
 
@@ -155,7 +155,7 @@ def iterate_entries(
 ) -> Iterator[IndexRow | NestingError]:
     """Go through the records of a list: of records, or of splits that hold a list of records for each role.
 
-    What stands in the place of a record and is none comes as the error that says so, so that the reader may go on.
+    Whatever stands in the place of a record comes as the error that says so, so that the reader may go on.
 
     Args:
         path: The file, for errors.
@@ -171,7 +171,7 @@ def iterate_entries(
             isinstance(entry, dict) and entry.keys().isdisjoint(PATH_KEYS) and not entry.keys().isdisjoint(SPLITS)
         )
         if nested is not None and nested != is_split:
-            raise NestingError(f'entry {number if nested else 0} is no split, though others are')
+            raise NestingError(f'entry {number if nested else 0} is not a split, though others are')
         nested = is_split
         if isinstance(entry, dict) and is_split:
             yield from _split_rows(path, entry, number, required)
@@ -206,7 +206,7 @@ def _json_lines(path: Path) -> Iterator[IndexRow | NestingError]:
             try:
                 record = decode_json(line)
             except ValueError as error:
-                raise ValueError(f'{path}, line {number} is no JSON: {error}') from error
+                raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
             yield _json_row(record, path, f'line {number}')
 
 

@@ -30,7 +30,7 @@ def decode_json(text: str) -> Any:
     An object with a key twice becomes a `RepeatedKey`, an integer of thousands of digits text.
 
     Raises:
-        ValueError: If it is no JSON, or nested deeper than Python goes.
+        ValueError: If it is not JSON, or nested deeper than Python goes.
     """
     try:
         return _DECODER.decode(text)
@@ -50,7 +50,7 @@ def iterate_json_list(path: Path) -> Iterator[Any]:
         try:
             yield from _entries(file, path)
         except UnicodeDecodeError as error:
-            raise ValueError(f'{path} is no JSON file: {error}') from error
+            raise ValueError(f'{path} is not a JSON file: {error}') from error
 
 
 def _to_record(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _decode(file: TextIO, text: str, where: str) -> tuple[Any, str]:
         # Doubling keeps the repeated attempts on a large entry linear in its size.
         more = file.read(size)
         if not more:
-            raise ValueError(f'{where} is no JSON: {problem}') from problem
+            raise ValueError(f'{where} is not JSON: {problem}') from problem
         text += more
         size *= 2
 

@@ -12,9 +12,9 @@ _SET_BY = {
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
 }
 _STARTED_BY = {
-    'pytorch': 'torchrun started, and this is none of them: start with `bash tools/dist_train.sh CONFIG NUM_GPUS`',
-    'slurm': 'srun started, and this is none of them: start with `bash tools/slurm_train.sh PARTITION JOB CONFIG`',
-    'mpi': 'mpirun started, and this is none of them: start with `mpirun -n NUM_GPUS python tools/train.py CONFIG`',
+    'pytorch': 'torchrun started, and this is not one of them: start with `bash tools/dist_train.sh CONFIG NUM_GPUS`',
+    'slurm': 'srun started, and this is not one of them: start with `bash tools/slurm_train.sh PARTITION JOB CONFIG`',
+    'mpi': 'mpirun started, and this is not one of them: start with `mpirun -n NUM_GPUS python tools/train.py CONFIG`',
 }
 
 

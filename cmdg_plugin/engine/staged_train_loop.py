@@ -45,8 +45,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         resumed_run: Name of the run whose checkpoint was loaded, as that says.
 
     Raises:
-        ValueError: If a stage is unknown to the model, or trains parameters that do not exist, or the interval is no
-            number of epochs.
+        ValueError: If a stage is unknown to the model, or trains parameters that do not exist, or the interval is not
+            a number of epochs.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def as_two_sides(query: Matrix, gallery: Matrix, device: torch.device) -> tuple[
     """Query and gallery features as `as_features` gives them, made sure to fit each other and to be finite.
 
     Raises:
-        ValueError: If they are no two matrices of one width, are empty or hold NaN or infinite numbers.
+        ValueError: If they are not matrices of one width, are empty or hold NaN or infinite numbers.
     """
     sides = as_features(query, 'query_features', device), as_features(gallery, 'gallery_features', device)
     if sides[0].shape[1] != sides[1].shape[1]:

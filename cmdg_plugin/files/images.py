@@ -35,7 +35,7 @@ _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 
 
 class UnreadableImage(ValueError):
-    """A file that is no image, or only a part of one, or one whose values do not say how bright they are."""
+    """A file that is not an image, or only a part of one, or one whose values do not say how bright they are."""
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -52,7 +52,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         were turned or converted.
 
     Raises:
-        UnreadableImage: If the file is missing, truncated, no image, larger than Pillow's limit, or holds values of
+        UnreadableImage: If the file is missing, truncated, not an image, larger than Pillow's limit, or holds values of
             unknown range (32-bit integers, floats, signed numbers); names it.
         OSError: If the machine is to blame: too many open files, no memory, a lost mount.
     """
@@ -152,7 +152,7 @@ def blaming(name: str | os.PathLike[str], *more: type[Exception]) -> Iterator[No
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return 'no image in a format that Pillow knows'
+        return 'not an image in a format that Pillow knows'
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip('.')
     return f'{type(error).__name__}: {text}'
 

@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
+
+from mmengine.fileio import dump
 
 
 @contextmanager
@@ -71,6 +73,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes | memoryview | str)
     """
     with open_whole_bytes(path) as file:
         file.write(content.encode('utf-8') if isinstance(content, str) else content)
+
+
+def dump_whole(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write a value as MMEngine's `dump` does, as JSON, YAML or pickle by the file's ending, whole or not at all.
+
+    Args:
+        content: What to write.
+        path: The file; missing folders are made.
+    """
+    write_whole(path, dump(content, file_format=Path(path).suffix.removeprefix('.')))
 
 
 def sync_folder(folder: Path) -> None:

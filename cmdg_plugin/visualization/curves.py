@@ -38,10 +38,14 @@ def draw_curves(files: str | Path | Sequence[str | Path], out: str | Path) -> Pa
     if figure is None:
         warn(f'No losses or scores to draw in {files}.')
         return None
-    out = Path(out)
+    save_figure(figure, Path(out))
+    return Path(out)
+
+
+def save_figure(figure: Figure, out: Path) -> None:
+    """Write a figure whole; the file's ending decides the format."""
     with open_whole_bytes(out) as file:
         figure.savefig(file, dpi=110, format=out.suffix.lstrip('.') or 'png')
-    return out
 
 
 def plot_training_log(log: TrainingLog) -> Figure | None:

@@ -111,7 +111,7 @@ def _records(files: Sequence[str | Path]) -> Iterator[tuple[int, dict[str, Any]]
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
-                raise ValueError(f'{file}, line {number} is no JSON: {error}') from error
+                raise ValueError(f'{file}, line {number} is not JSON: {error}') from error
             if not isinstance(record, dict):
                 raise ValueError(f'{file}, line {number} must be a JSON object, got {type(record).__name__}.')
             yield source, record

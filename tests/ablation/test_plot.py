@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from cmdg_plugin.ablation import estimate_difference, estimate_mean
-from cmdg_plugin.ablation.plot import draw_lines, plot_lines
+from cmdg_plugin.ablation.plot import plot_lines
 from cmdg_plugin.ablation.table import Line
+from cmdg_plugin.visualization.curves import save_figure
 
 BASE = {0: 10.0, 1: 20.0, 2: 30.0}
 
@@ -56,6 +57,6 @@ def test_each_metric_has_its_panels(lines: list[Line], tmp_path: Path):
     both = [*lines, *(line(one.row, dict(one.scores), 'average/mAP') for one in lines)]
     titles = [axis.get_title('left') for axis in plot_lines(both).axes]
     assert [title.split(':')[0] for title in titles[::2]] == ['average/R1', 'average/mAP']
-    draw_lines(both, tmp_path / 'out.png')
+    save_figure(plot_lines(both), tmp_path / 'out.png')
     with Image.open(tmp_path / 'out.png') as image:
         assert np.asarray(image.convert('L')).std() > 5

@@ -57,10 +57,10 @@ def test_released_files_of_several_splits(tmp_path):
         ('index.json', '[{"identity": 3}]', "record 0, key 'file_path'"),
         ('index.json', '[{"path": "../x.jpg"}]', 'leaves the root'),
         ('index.json', '[5]', 'expected a record, got a int'),
-        ('index.jsonl', '{"path": "a"}\nnot json', 'line 2 is no JSON'),
+        ('index.jsonl', '{"path": "a"}\nnot json', 'line 2 is not JSON'),
         ('index.csv', 'file,identity\na,1\n', 'has no column file_path or path'),
         ('index.csv', 'path,identity\na,x1y\n', "line 2, column 'identity'"),
-        ('index.txt', 'a.jpg', 'no index that can be read'),
+        ('index.txt', 'a.jpg', 'not an index that can be read'),
     ],
 )
 def test_wrong_index(tmp_path, name, content, message):

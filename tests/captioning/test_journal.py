@@ -143,7 +143,7 @@ def test_other_settings_are_refused(tmp_path):
 def test_another_file_is_refused(tmp_path):
     path = tmp_path / 'a.journal.jsonl'
     path.write_text('{"hello": 1}\n')
-    with pytest.raises(ValueError, match='no captioning journal'):
+    with pytest.raises(ValueError, match='not a captioning journal'):
         Journal(path, SETTINGS)
     path.write_text('[' * 100_000 + '\n')
     with pytest.raises(ValueError, match=r'the first line of .* is damaged: .* give another --out'):

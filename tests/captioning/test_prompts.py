@@ -69,9 +69,9 @@ def test_every_view_names_its_third(book):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('a: [', 'no YAML'),
+        ('a: [', 'not a YAML'),
         ('[]', 'has no entry version'),
-        ('[' * 5000, 'no YAML'),
+        ('[' * 5000, 'not a YAML'),
         ('{version: 1, corrections: 5}', 'has no entry corrections.empty'),
         ('{version: 1}', 'has no entry corrections'),
         ('{version: 1, corrections: {empty: ""}}', 'corrections.empty: expected a sentence'),

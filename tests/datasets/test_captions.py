@@ -185,7 +185,7 @@ def test_wrong_files_are_named(tmp_path, content):
 def test_not_text(tmp_path):
     path = tmp_path / 'file.json'
     path.write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(ValueError, match='no JSON file'):
+    with pytest.raises(ValueError, match='not a JSON file'):
         load_captions(path)
 
 
@@ -218,7 +218,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path):
 def test_the_garbage_collector_is_left_as_it_was(tmp_path):
     assert gc.isenabled()
     load_captions(write(tmp_path, [record('a.jpg')]))
-    with pytest.raises(ValueError, match='no JSON'):
+    with pytest.raises(ValueError, match='not a JSON'):
         load_captions(write(tmp_path, 'no json', 'other.json'))
     assert gc.isenabled()
     gc.disable()
@@ -273,5 +273,5 @@ def test_all_faulty_records_are_known_at_once(tmp_path, nested):
 
 
 def test_records_among_splits_are_refused_whatever_they_hold(tmp_path):
-    with pytest.raises(ValueError, match='is no caption file: entry 0 is no split, though others are'):
+    with pytest.raises(ValueError, match='is not a caption file: entry 0 is not a split, though others are'):
         load_captions(write(tmp_path, [5, record('b.jpg', id='anna'), *splits(1)]))

@@ -56,8 +56,8 @@ def test_another_encoding_is_named(tmp_path):
     ('content', 'message'),
     [
         ('[{"train": [], "test": []}]', r"index\.json, split 0 has a list 'test', whose role is unknown"),
-        ('[{"train": []}, {"path": "a.jpg"}]', r'index\.json, entry 1 is no split, though others are'),
-        ('[{"path": "a.jpg"}, {"train": []}]', r'index\.json, entry 0 is no split, though others are'),
+        ('[{"train": []}, {"path": "a.jpg"}]', r'index\.json, entry 1 is not a split, though others are'),
+        ('[{"path": "a.jpg"}, {"train": []}]', r'index\.json, entry 0 is not a split, though others are'),
         ('[{"train": [], "query": {}}]', r"split 0, key 'query': expected a list of records, got a dict"),
         ('[{"val": [3]}]', r'split 0, val, record 0: expected a record, got a int'),
         ('[{"train": [], "train": []}]', r"split 0 has the key 'train' twice"),

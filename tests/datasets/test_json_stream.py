@@ -30,11 +30,11 @@ def test_empty_list(tmp_path):
         ('{"a": 1}', 'must hold a JSON list'),
         ('', 'must hold a JSON list'),
         ('[{"a": 1}', 'the file ends here'),
-        ('[{"a": 1}, {"b"', 'entry 1 is no JSON'),
-        ('[1, 2', 'entry 1 is no JSON'),
+        ('[{"a": 1}, {"b"', 'entry 1 is not JSON'),
+        ('[1, 2', 'entry 1 is not JSON'),
         ('[{"a": 1} {"a": 2}]', 'expected a comma'),
         ('[1] 2', 'more text'),
-        ('[1,]', 'entry 1 is no JSON'),
+        ('[1,]', 'entry 1 is not JSON'),
         ('{"a": 1}\n{"a": 2}', 'one record a line is a .jsonl file'),
         ('[1, ' + '[' * 100_000, 'entry 1 is nested too deep'),
         ('[' + '{"a":' * 100_000, 'entry 0 is nested too deep'),
@@ -50,7 +50,7 @@ def test_broken_files(tmp_path, text, message):
 def test_no_text(tmp_path):
     path = tmp_path / 'list.json'
     path.write_bytes(b'[\xff\xfe\xff]')
-    with pytest.raises(ValueError, match='no JSON file'):
+    with pytest.raises(ValueError, match='not a JSON file'):
         list(iterate_json_list(path))
 
 

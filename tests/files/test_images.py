@@ -167,8 +167,8 @@ def test_damaged_files_are_named(tmp_path: Path):
     for name, content, reason in (
         ('exif.png', damaged_exif(), 'SyntaxError'),
         ('bomb.png', bomb(), r'DecompressionBombError: .*1600000000 pixels.* exceeds limit of 178956970'),
-        ('empty.jpg', b'', 'no image in a format that Pillow knows'),
-        ('text.jpg', b'no image', 'no image in a format that Pillow knows'),
+        ('empty.jpg', b'', 'not an image in a format that Pillow knows'),
+        ('text.jpg', b'no image', 'not an image in a format that Pillow knows'),
         ('half.png', png[: len(png) // 2], 'OSError|SyntaxError'),
         ('half.jpg', jpeg[: len(jpeg) - 99], 'OSError: .*[Tt]runcated'),
     ):

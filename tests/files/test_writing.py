@@ -1,11 +1,12 @@
 import os
+import pickle
 import re
 import resource
 from pathlib import Path
 
 import pytest
 
-from cmdg_plugin.files.writing import open_whole_bytes, open_whole_text, write_whole
+from cmdg_plugin.files.writing import dump_whole, open_whole_bytes, open_whole_text, write_whole
 
 
 def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path):
@@ -47,3 +48,16 @@ def test_names_at_the_limit_of_the_file_system(tmp_path: Path):
     path = tmp_path / ('n' * 250)
     write_whole(path, 'text')
     assert path.read_text() == 'text'
+
+
+@pytest.mark.parametrize(
+    ('ending', 'content'),
+    [('json', b'{"R1": 5.5}'), ('yml', b'R1: 5.5\n'), ('pkl', pickle.dumps({'R1': 5.5}, protocol=2))],
+)
+def test_values_are_written_by_the_ending_of_their_file(ending: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / 'new' / f'scores.{ending}'
+    dump_whole({'R1': 5.5}, path)
+    assert path.read_bytes() == content
+    with pytest.raises(TypeError):
+        dump_whole({'R1': 5.5, 'what': object()}, tmp_path / 'new' / 'scores.json')
+    assert os.listdir(path.parent) == [path.name]

@@ -72,7 +72,7 @@ def test_bad_logs_are_named(tmp_path):
         read_training_log(tmp_path / 'missing.json')
     path = tmp_path / 'bad.json'
     path.write_text('{"loss": 1.0}\n{"loss": \n')
-    with pytest.raises(ValueError, match=r'bad.json, line 2 is no JSON'):
+    with pytest.raises(ValueError, match=r'bad.json, line 2 is not JSON'):
         read_training_log(path)
     path.write_text('[1]\n')
     with pytest.raises(ValueError, match='line 1 must be a JSON object, got list'):

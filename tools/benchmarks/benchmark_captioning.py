@@ -94,7 +94,7 @@ def measure_throughput(images: int, in_flight: int) -> None:
         content.save(root / 'first.jpg')
         for number in range(1, images):
             (root / f'{number:06d}.jpg').hardlink_to(root / 'first.jpg')
-        # What is imported on first use is no part of the rate.
+        # What is imported on first use is not part of the rate.
         ClipLength()
         before = resident('VmHWM') / MEBIBYTE
         processor = time.process_time()

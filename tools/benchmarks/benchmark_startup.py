@@ -3,7 +3,7 @@
     python tools/benchmarks/benchmark_startup.py [--records 99000] [--profile]
 
 Four domains of generated records, released-style caption files and an image file for each record (links to one picture
-a domain), are trained on with the toy tower by a fresh process, which stops behind its first step. `--profile` adds
+a domain), are trained on with the toy tower by a fresh process, which stops after its first step. `--profile` adds
 where its time went, by function.
 """
 

@@ -238,6 +238,6 @@ def _messages(request: CaptionRequest, image_url: str) -> list[dict[str, Any]]:
 
 
 def _secrets(url: str, api_key: str) -> tuple[str, ...]:
-    """The key, and what a URL may hold besides: a password, values behind the question mark."""
+    """The key, and what a URL may hold besides: a password, values after the question mark."""
     parts = urlsplit(url)
     return tuple(filter(None, (api_key, parts.password, *(value for _, value in parse_qsl(parts.query)))))

@@ -32,7 +32,7 @@ def read_completion(content: Any) -> CaptionAnswer:
 
 
 def describe_page(response: Any) -> str | None:
-    """What a page is called and where it is from; None where it is none."""
+    """What a page is called and where it is from; None where it is not a page."""
     start = response.content[:4000].lstrip()
     if not start.startswith(b'<'):
         return None

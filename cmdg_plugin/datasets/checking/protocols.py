@@ -43,7 +43,7 @@ PROTOCOLS: dict[str, Protocol] = {
 def find_obstacles(protocol: Protocol, checks: Mapping[str, DatasetCheck]) -> list[str]:
     """List what keeps a protocol from being run; nothing if it is ready.
 
-    Numbers that differ from the expected ones are no obstacle; captions that are missing for training images are.
+    Numbers that differ from the expected ones are not an obstacle; captions that are missing for training images are.
 
     Args:
         protocol: The protocol.

@@ -95,7 +95,7 @@ class Benchmark:
         return tuple(dict.fromkeys(layout.version for layout in self.layouts if layout.version))
 
     def join_key(self, path: str) -> tuple[str, ...] | None:
-        """Return what identifies an image in any layout; None if the path is none of this dataset's."""
+        """Return what identifies an image in any layout; None if the path is not of this dataset."""
         for pattern in self.joins:
             if match := pattern.search(path):
                 parts = (part for _, part in sorted(match.groupdict().items()))

@@ -123,7 +123,7 @@ def get_benchmark(name: str) -> Benchmark:
     """Look a dataset up.
 
     Raises:
-        ValueError: If it is none of the nine.
+        ValueError: If it is not one of the nine.
     """
     if name not in BENCHMARKS:
         raise ValueError(f'expected one of the datasets {", ".join(BENCHMARKS)}, got {name!r}')

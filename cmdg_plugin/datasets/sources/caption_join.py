@@ -17,7 +17,7 @@ def join_captions(
 
     Args:
         caption_file: The caption file.
-        key: What tells an image from all others, from a record's path; None if it is none of this dataset's.
+        key: What tells an image from all others, from a record's path; None if it is not of this dataset.
         images: Keys of the images.
 
     Returns:
@@ -25,7 +25,7 @@ def join_captions(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no caption file, or describes an image twice in one split and differently.
+        ValueError: If it is not a caption file, or describes an image twice in one split and differently.
     """
     records = load_captions(caption_file)
     found: dict[Hashable, CaptionRecord] = {}

@@ -205,7 +205,7 @@ class OwnSource:
         return CaptionRecord(file_path, _captions_of(row), *facts, where=row.where)
 
     def _below_root(self, row: IndexRow, file_path: str, relative: str) -> str:
-        """Shorten an absolute path; a slash in front of a relative one, as released caption files have it, is none."""
+        """Shorten an absolute path; a relative one may have a slash in front, as in released caption files."""
         key = next((key for key in PATH_KEYS if str(row.record.get(key)).lstrip().startswith('/')), None)
         if (
             key is not None

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import master_only
-from mmengine.fileio import dump
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.evaluation.score_table import format_score_table
-from cmdg_plugin.files.writing import write_whole
+from cmdg_plugin.files.writing import dump_whole, write_whole
 from cmdg_plugin.registry import HOOKS
 
 _BEFORE = 'scores_before_training'
@@ -58,7 +57,11 @@ class ResultsHook(Hook):
         folder = Path(runner.work_dir)
         if self._last:
             before = runner.message_hub.get_info(_BEFORE)
-            _try(runner, 'results.json', lambda: _write_numbers(before, self._last, folder))
+            _try(
+                runner,
+                'results.json',
+                lambda: dump_whole({'before': before, 'after': self._last}, folder / 'results.json'),
+            )
             _try(runner, 'results.md', lambda: _write_table(runner, before, self._last, folder))
             _try(
                 runner,
@@ -85,10 +88,6 @@ def _try(runner: Runner, what: str, make: Callable[[], None]) -> None:
             f'{what} could not be made ({type(error).__name__}: {error}). The training is done, its checkpoint saved.'
         )
         runner.logger.log(logging.DEBUG, traceback.format_exc())
-
-
-def _write_numbers(before: dict[str, float] | None, after: dict[str, float], folder: Path) -> None:
-    write_whole(folder / 'results.json', dump({'before': before, 'after': after}, file_format='json'))
 
 
 def _write_table(runner: Runner, before: dict[str, float] | None, after: dict[str, float], folder: Path) -> None:

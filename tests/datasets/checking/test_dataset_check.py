@@ -171,7 +171,7 @@ def test_faults_stay_with_their_dataset(own_copy):
     gone = root / 'VIPeR/split_1a/query/p007_c1_d000.png'
     gone.unlink()
     checks = {check.name: check for check in check_datasets(root, names=('market1501', 'viper', 'cuhksysu'))}
-    assert 'market1501.json is no JSON file' in checks['market1501'].fault
+    assert 'market1501.json is not a JSON file' in checks['market1501'].fault
     assert checks['market1501'].index is None
     assert '1 of 12 images' in checks['viper'].fault
     assert str(gone) in checks['viper'].fault
