@@ -13,5 +13,5 @@ def parse_size(text: str) -> list[int]:
     """
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f'expected a size of images, height x width such as 256x128 or one number, got {text!r}')
+        raise ValueError(f'expected a size of images, height x width such as 256x128 or one number, got {text!r}.')
     return [int(match[1]), int(match[2] or match[1])]

@@ -20,9 +20,6 @@ def track(items: Iterable[Item], what: str, total: int | None = None, unit: str 
         what: What is being done, in a few words.
         total: How many items there are, where they cannot tell.
         unit: What one item is.
-
-    Returns:
-        The same items.
     """
     seconds = 0.5 if sys.stderr.isatty() else 15
     return tqdm(items, desc=what, total=total, unit=unit, mininterval=seconds, disable=not is_main_process())

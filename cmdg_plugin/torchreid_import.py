@@ -14,9 +14,6 @@ def import_torchreid(part: str) -> ModuleType:
     Args:
         part: Dotted name below either, such as `data.datasets`.
 
-    Returns:
-        The module.
-
     Raises:
         ImportError: If neither is there, or something that torchreid imports; one line says what to install.
     """
@@ -33,6 +30,6 @@ def import_torchreid(part: str) -> ModuleType:
                 missing = str(error.name).partition('.')[0]
                 raise ImportError(
                     f'torchreid cannot be imported: it wants {error.name}; `pip install '
-                    f'{_DISTRIBUTIONS.get(missing, missing)}` (its package on PyPI declares no dependencies)'
+                    f'{_DISTRIBUTIONS.get(missing, missing)}` (its package on PyPI declares no dependencies).'
                 ) from error
-    raise ImportError('torchreid is not installed; `pip install torchreid scipy gdown tensorboard opencv-python`')
+    raise ImportError('torchreid is not installed; `pip install torchreid scipy gdown tensorboard opencv-python`.')

@@ -22,7 +22,7 @@ def test_a_checkout_of_torchreid(monkeypatch: pytest.MonkeyPatch):
 def test_no_torchreid(monkeypatch: pytest.MonkeyPatch):
     for name in ('torchreid', 'torchreid.reid.data.datasets', 'torchreid.data.datasets'):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r'^torchreid is not installed; `pip install .*`$'):
+    with pytest.raises(ImportError, match=r'^torchreid is not installed; `pip install .*`\.$'):
         import_torchreid('data.datasets')
 
 

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if len(args.images) > len(args.captions):
             raise ValueError(
-                f'{len(args.images)} image folders for {len(args.captions)} caption files; give one a file'
+                f'{len(args.images)} image folders for {len(args.captions)} caption files; give one a file.'
             )
         roots = [*args.images, *[None] * (len(args.captions) - len(args.images))]
         reports = [

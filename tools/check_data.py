@@ -78,10 +78,10 @@ def _check_datasets(args: argparse.Namespace) -> int:
     chosen = list(PROTOCOLS) if args.protocol is None else [args.protocol.lower()]
     try:
         if chosen[0] not in PROTOCOLS:
-            raise ValueError(f'expected one of the protocols {", ".join(PROTOCOLS)}, got {args.protocol!r}')
+            raise ValueError(f'expected one of the protocols {", ".join(PROTOCOLS)}, got {args.protocol!r}.')
         for folder in filter(None, (args.data_root, args.captions)):
             if not folder.is_dir():
-                raise FileNotFoundError(f'no folder {folder.absolute()}')
+                raise FileNotFoundError(f'no folder {folder.absolute()}.')
         versions = {'msmt17': args.msmt17_version, 'cuhk03': args.cuhk03_version}
         checks = check_datasets(args.data_root, captions=args.captions, versions=versions)
     except (FileNotFoundError, ValueError) as error:

@@ -99,13 +99,13 @@ def backend_config(args: argparse.Namespace) -> dict[str, Any]:
         given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
         if given and owner != kind:
             wrong = ', '.join(f'--{name.replace("_", "-")}' for name in given)
-            raise ValueError(f'{wrong} belong to the backend {owner}, but --backend is {kind}')
+            raise ValueError(f'{wrong} belong to the backend {owner}, but --backend is {kind}.')
         config.update(given)
     config.update({name: getattr(args, name) for name in _SHARED_ARGUMENTS if getattr(args, name) is not None})
     if kind == 'endpoint':
         config['endpoints'] = args.endpoint or []
     elif args.endpoint:
-        raise ValueError(f'--endpoint belongs to the backend endpoint, but --backend is {kind}')
+        raise ValueError(f'--endpoint belongs to the backend endpoint, but --backend is {kind}.')
     return {**config, **args.backend_options}
 
 
@@ -120,7 +120,7 @@ def prepare(args: argparse.Namespace) -> 'Callable[[], RunSummary]':
     from cmdg_plugin.captioning import CAPTION_BACKENDS, Shard, generate_captions, merge_shards
 
     if not args.source.exists():
-        raise FileNotFoundError(f'no images at {args.source}: give a folder, or an index (.json, .jsonl, .csv)')
+        raise FileNotFoundError(f'no images at {args.source}: give a folder, or an index (.json, .jsonl, .csv).')
     if args.merge is not None:
         return partial(merge_shards, args.source, args.out, args.merge)
     import_modules_from_strings(args.imports)
@@ -128,9 +128,9 @@ def prepare(args: argparse.Namespace) -> 'Callable[[], RunSummary]':
     config = backend_config(args)
     if CAPTION_BACKENDS.get(config['type']) is None:
         known = ', '.join(CAPTION_BACKENDS.module_dict)
-        raise ValueError(f'unknown backend {config["type"]!r}; expected one of {known}, or one that is registered')
+        raise ValueError(f'unknown backend {config["type"]!r}; expected one of {known}, or one that is registered.')
     if config['type'] == 'endpoint' and not config['endpoints']:
-        raise ValueError('give --endpoint URL, or --backend transformers')
+        raise ValueError('give --endpoint URL, or --backend transformers.')
     return partial(generate_captions, job, settings, prompts, lambda: CAPTION_BACKENDS.build(config))
 
 

@@ -65,9 +65,6 @@ def read_grid(path: str | Path) -> Grid:
 
     and optionally `shared_until` and `only_later` (see `Grid`).
 
-    Args:
-        path: The file.
-
     Returns:
         Its rows, those of `grid` after those of `rows`.
 
@@ -80,7 +77,7 @@ def read_grid(path: str | Path) -> Grid:
     try:
         content = Config.fromfile(path).to_dict()
     except (SyntaxError, yaml.YAMLError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path} cannot be read: {error}') from error
+        raise ValueError(f'{path} cannot be read: {error}.') from error
     unknown = sorted(set(content) - set(_KEYS))
     if unknown:
         raise ValueError(f'{path} has {", ".join(unknown)}; a grid file has {", ".join(_KEYS)}.')

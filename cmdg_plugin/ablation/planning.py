@@ -94,9 +94,6 @@ def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapp
 def check_unchanged(runs: Sequence[Run]) -> None:
     """Refuse runs that were begun with other settings: their results would stand in the wrong row.
 
-    Args:
-        runs: What is to be run.
-
     Raises:
         ValueError: If one was; says what has changed.
     """

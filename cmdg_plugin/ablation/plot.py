@@ -16,9 +16,6 @@ def plot_lines(lines: Sequence[Line]) -> Figure:
     """Plot each metric's means and paired differences with their 95% intervals, and the score of every seed.
 
     A metric has a row of two panels, means on the left and differences on the right.
-
-    Args:
-        lines: What the table says.
     """
     metrics = list(dict.fromkeys(line.metric for line in lines))
     height = 0.9 + 0.34 * len(lines) / len(metrics)

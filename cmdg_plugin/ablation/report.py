@@ -11,16 +11,13 @@ from cmdg_plugin.visualization.curves import save_figure
 
 
 def write_report(runs: Sequence[Run], metrics: Sequence[str], work_dir: Path, reference: str | None = None) -> str:
-    """Write the results so far as `ablation.md`, `ablation.csv` and `ablation.png`.
+    """Write the results so far as `ablation.md`, `ablation.csv` and `ablation.png`; returns the Markdown tables.
 
     Args:
         runs: All runs, done or not.
         metrics: Names of scores, such as `average/R1`.
         work_dir: Folder to write into.
         reference: Name of the row that others are compared with; None for the first.
-
-    Returns:
-        The Markdown tables.
 
     Raises:
         ValueError: If a finished run has no such score.

@@ -12,9 +12,6 @@ def read_scores(file: Path) -> dict[str, float] | None:
     A file that is not whole, as a killed process or a full disk leaves it, counts as none and is said in the log: the
     run goes on from its last checkpoint and writes it anew.
 
-    Args:
-        file: Where they are looked for.
-
     Returns:
         Score by name; None if the run has not finished.
     """

@@ -78,9 +78,6 @@ class Trainings(AbstractContextManager):
     def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
         """Train runs seed by seed as processes become free, so that a table of the first seeds is there early.
 
-        Args:
-            runs: Runs without results.
-
         Yields:
             Each run's outcome, in the order in which they end.
         """

@@ -180,10 +180,8 @@ def _list_sentences(sentences: str | Iterable[str]) -> list[str]:
 def _find_config(
     config: str | os.PathLike[str] | Config | None, checkpoint: str | os.PathLike[str] | None, trust: bool
 ) -> Config:
-    if isinstance(config, Config):
-        return config
     if config is not None:
-        return Config.fromfile(config)
+        return config if isinstance(config, Config) else Config.fromfile(config)
     if checkpoint is None:
         raise ValueError('init_model needs a config, or a checkpoint that carries one.')
     return read_checkpoint_config(checkpoint, trust)

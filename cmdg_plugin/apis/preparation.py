@@ -114,12 +114,7 @@ def as_image_list(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
 
 
 class PreparedImages(torch.utils.data.Dataset):
-    """Images that a dataloader prepares one by one.
-
-    Args:
-        images: The images.
-        prepare: What is done to each.
-    """
+    """Images that a dataloader prepares one by one."""
 
     def __init__(self, images: Sequence[ImageLike], prepare: ImagePreparation) -> None:
         self.images = images

@@ -93,7 +93,7 @@ def describe_captions(records: Sequence[CaptionRecord], length: ClipLength, *, t
     """
     unique = list({record.file_path: record for record in records}.values())
     if not unique:
-        raise ValueError('there are no captions to describe')
+        raise ValueError('there are no captions to describe.')
     people = [record.file_path if record.identity is None else record.identity for record in unique]
     regions = {
         region: _describe_region([record.captions[number] for record in unique if record.captions], people, length, top)
@@ -142,9 +142,6 @@ def distinct_pairs(sentences: Sequence[Sequence[str]]) -> float:
     """Share of different word pairs among all of at most 1,000 sentences, drawn the same way each time.
 
     Li et al., A Diversity-Promoting Objective Function for Neural Conversation Models, NAACL 2016 (distinct-2).
-
-    Args:
-        sentences: The words of each sentence.
     """
     chosen = sentences if len(sentences) <= _SAMPLE else random.Random(0).sample(sentences, _SAMPLE)
     pairs = [pair for words in chosen for pair in pairwise(words)]
@@ -152,12 +149,7 @@ def distinct_pairs(sentences: Sequence[Sequence[str]]) -> float:
 
 
 def near_duplicates(sentences: Sequence[Sequence[str]], people: Sequence[int | str]) -> float:
-    """Share of sentences with the same words, up to order, repetition and small words, as one about somebody else.
-
-    Args:
-        sentences: The words of each sentence.
-        people: Who each sentence is about.
-    """
+    """Share of sentences with the same words, up to order, repetition and small words, as one about somebody else."""
     owners: dict[frozenset[str], set[int | str]] = {}
     contents = [frozenset(words) - _STOP_WORDS for words in sentences]
     for content, person in zip(contents, people, strict=True):

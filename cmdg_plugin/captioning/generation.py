@@ -51,9 +51,9 @@ class CaptionJob:
 
     def __post_init__(self) -> None:
         if not 1 <= self.attempts <= _MOST_ATTEMPTS:
-            raise ValueError(f'attempts must be from 1 to {_MOST_ATTEMPTS}, got {self.attempts}')
+            raise ValueError(f'attempts must be from 1 to {_MOST_ATTEMPTS}, got {self.attempts}.')
         if not 0 <= self.fsync_seconds < inf:
-            raise ValueError(f'fsync_seconds must be at least 0, got {self.fsync_seconds}')
+            raise ValueError(f'fsync_seconds must be at least 0, got {self.fsync_seconds}.')
 
 
 def generate_captions(
@@ -82,7 +82,7 @@ def generate_captions(
     with lock_output(out), WorkList() as worklist:
         path = journal_path(out)
         if out.exists() and not path.exists():
-            raise ValueError(f'{out} exists, but no run of this tool wrote it (no {path.name}); give another --out')
+            raise ValueError(f'{out} exists, but no run of this tool wrote it (no {path.name}); give another --out.')
         list_images(worklist, job.source, job.shard)
         with Journal(path, settings.as_dict(), job.fsync_seconds) as journal:
             finished, strangers = _replay(worklist, path, job.retry_failed)
@@ -126,7 +126,7 @@ def _check_root(root: Path, worklist: WorkList) -> None:
     if not any((root / file_path).exists() for file_path in first):
         raise FileNotFoundError(
             f'none of the first {len(first)} images to caption is there, such as {root / first[0]}; give --image-root, '
-            "the folder that the index's paths start in"
+            "the folder that the index's paths start in."
         )
 
 

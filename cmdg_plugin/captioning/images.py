@@ -68,7 +68,7 @@ def _cut(image: Image.Image, third: str | None) -> Image.Image:
         return image
     rows = image.height // 3
     if not rows:
-        raise UnreadableImage(f'an image of {image.height} rows has no thirds')
+        raise UnreadableImage(f'an image of {image.height} rows has no thirds.')
     number = PARTS.index(third)
     return image.crop((0, rows * number, image.width, image.height if third == PARTS[-1] else rows * (number + 1)))
 

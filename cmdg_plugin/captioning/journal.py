@@ -95,9 +95,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         header = parse_object(line)
     except ValueError as error:
-        raise ValueError(f'the first line of {path} is damaged: {error}; give another --out to start afresh') from None
+        raise ValueError(f'the first line of {path} is damaged: {error}; give another --out to start afresh.') from None
     if header.get('journal') != FORMAT or not isinstance(header.get('settings'), dict):
-        raise ValueError(f'{path} is not a captioning journal of format {FORMAT}; its first line is not the header')
+        raise ValueError(f'{path} is not a captioning journal of format {FORMAT}; its first line is not the header.')
     return header['settings']
 
 
@@ -145,7 +145,7 @@ def read_entry(path_descriptor: int, position: int) -> dict[str, Any]:
     while b'\n' not in data:
         chunk = os.pread(path_descriptor, 2048, position + len(data))
         if not chunk:
-            raise ValueError(f'the journal ends before position {position}; it was changed while being read')
+            raise ValueError(f'the journal ends before position {position}; it was changed while being read.')
         data += chunk
     return json.loads(data[: data.index(b'\n')])
 
@@ -172,5 +172,5 @@ def _check_settings(path: Path, settings: dict[str, Any]) -> None:
         changes = '; '.join(f'{key} was {found.get(key)!r}, now {settings.get(key)!r}' for key in different)
         raise ValueError(
             f'{path} belongs to a run with other settings: {changes}. '
-            'Give the same settings to continue it, or another --out to start afresh'
+            'Give the same settings to continue it, or another --out to start afresh.'
         )

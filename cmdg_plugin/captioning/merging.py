@@ -26,9 +26,6 @@ def merge_shards(source: Path, out: Path, journals: list[Path]) -> RunSummary:
         out: The caption file to write.
         journals: The shards' journals; where empty, those beside `out` (`captions.1-of-4.journal.jsonl`, ...).
 
-    Returns:
-        The counts.
-
     Raises:
         FileNotFoundError: If there are no such images or journals.
         ValueError: If settings differ, sentences are missing or have two captions.
@@ -39,14 +36,14 @@ def merge_shards(source: Path, out: Path, journals: list[Path]) -> RunSummary:
     settings = shared_settings(journals)
     with lock_output(out), WorkList() as worklist:
         if journal_path(out).exists():
-            raise ValueError(f'{out} belongs to a run of its own ({journal_path(out).name}); choose another --out')
+            raise ValueError(f'{out} belongs to a run of its own ({journal_path(out).name}); choose another --out.')
         list_images(worklist, source, None)
         with opened(journals) as descriptors:
             strangers = merge_journals(worklist, journals, descriptors)
         if strangers:
             raise ValueError(
                 f'{strangers} sentences in the journals are of images that {source} does not have; '
-                'give the folder or index that the shards captioned'
+                'give the folder or index that the shards captioned.'
             )
         return finish_outputs(out, worklist, journals, settings)
 
@@ -58,7 +55,7 @@ def shared_settings(journals: list[Path]) -> CaptionSettings:
         ValueError: If they differ; names the first two journals and settings that do.
     """
     if not journals:
-        raise ValueError('no journals to merge; give those that the shards wrote (captions.1-of-2.journal.jsonl, ...)')
+        raise ValueError('no journals to merge; give those that the shards wrote (captions.1-of-2.journal.jsonl, ...).')
     first = read_settings(journals[0])
     for journal in journals[1:]:
         other = read_settings(journal)
@@ -66,7 +63,7 @@ def shared_settings(journals: list[Path]) -> CaptionSettings:
             if first.get(key) != other.get(key):
                 raise ValueError(
                     f'the shards cannot be merged: {key} is {first.get(key)!r} in {journals[0]} but '
-                    f'{other.get(key)!r} in {journal}'
+                    f'{other.get(key)!r} in {journal}.'
                 )
     return CaptionSettings.from_dict(first)
 
@@ -99,11 +96,11 @@ def merge_journals(worklist: WorkList, journals: list[Path], descriptors: list[i
             strangers += not worklist.set_answer(entry['path'], entry['region'], number, position, failed)
     if conflicts:
         shown = '; '.join(conflicts[:_SHOWN])
-        raise ValueError(f'{len(conflicts)} sentences have two different captions, such as {shown}')
+        raise ValueError(f'{len(conflicts)} sentences have two different captions, such as {shown}.')
     if gaps := worklist.count_missing():
         shown = ', '.join(worklist.first_missing(_SHOWN))
         raise ValueError(
             f'{gaps} sentences are in none of the {len(journals)} journals, such as {shown}; finish their shards, or '
-            'give the journals that are missing'
+            'give the journals that are missing.'
         )
     return strangers

@@ -56,7 +56,7 @@ def prepare_output(out: Path) -> Path:
         ValueError: If it is not to be a JSON file.
     """
     if out.suffix != '.json':
-        raise ValueError(f'the output must be a .json file, got {out}')
+        raise ValueError(f'the output must be a .json file, got {out}.')
     out.parent.mkdir(parents=True, exist_ok=True)
     return out
 
@@ -101,9 +101,6 @@ def write_outputs(out: Path, worklist: WorkList, descriptors: list[int], setting
         worklist: All images, each sentence with an answer.
         descriptors: The journals, open for reading, in the order of the list's journal numbers.
         settings: What the answers were made with.
-
-    Returns:
-        The counts.
     """
     summary = RunSummary()
     facts = {'model': settings.model, 'prompt_version': settings.prompt_version, 'seed': settings.seed}
@@ -158,7 +155,7 @@ def _read_record(state: ItemState, descriptors: list[int], summary: RunSummary) 
     failures: dict[str, str] = {}
     for region, answer in zip(CAPTION_FILE_ORDER, state.answers, strict=True):
         if answer is None:
-            raise ValueError(f'{item.file_path} has no answer for {region}; finish the run first')
+            raise ValueError(f'{item.file_path} has no answer for {region}; finish the run first.')
         journal, position, failed = answer
         entry = read_entry(descriptors[journal], position)
         if failed:

@@ -58,12 +58,12 @@ def load_prompts(path: Path = DEFAULT_PROMPTS) -> PromptBook:
         ValueError: If it is not YAML or something is missing; names what.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'no prompts file at {path}; start from a copy of {DEFAULT_PROMPTS}')
+        raise FileNotFoundError(f'no prompts file at {path}; start from a copy of {DEFAULT_PROMPTS}.')
     content = path.read_bytes()
     try:
         book = yaml.safe_load(content)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f'{path} is not a YAML file: {error}') from error
+        raise ValueError(f'{path} is not a YAML file: {error}.') from error
     version = _entry(book, path, 'version')
     corrections = {problem: _correction(book, path, problem) for problem in PROBLEMS}
     return PromptBook(
@@ -89,7 +89,7 @@ def _questions(book: Any, path: Path, view: str) -> dict[str, tuple[str, ...]]:
         keys = ('views', 'whole' if region == 'global' else view, region)
         wordings = _entry(book, path, *keys)
         if not isinstance(wordings, list) or not wordings or not all(isinstance(text, str) for text in wordings):
-            raise ValueError(f'{path}, {".".join(keys)}: expected a list of one or more wordings, got {wordings!r}')
+            raise ValueError(f'{path}, {".".join(keys)}: expected a list of one or more wordings, got {wordings!r}.')
         questions[region] = tuple(' '.join(text.split()) for text in wordings)
     return questions
 
@@ -97,13 +97,13 @@ def _questions(book: Any, path: Path, view: str) -> dict[str, tuple[str, ...]]:
 def _sentence(book: Any, path: Path, *keys: str) -> str:
     value = _entry(book, path, *keys)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f'{path}, {".".join(keys)}: expected a sentence, got {value!r}')
+        raise ValueError(f'{path}, {".".join(keys)}: expected a sentence, got {value!r}.')
     return ' '.join(value.split())
 
 
 def _entry(book: Any, path: Path, *keys: str) -> Any:
     for depth, key in enumerate(keys, start=1):
         if not isinstance(book, dict) or key not in book:
-            raise ValueError(f'{path} has no entry {".".join(keys[:depth])}; see {DEFAULT_PROMPTS} for the layout')
+            raise ValueError(f'{path} has no entry {".".join(keys[:depth])}; see {DEFAULT_PROMPTS} for the layout.')
         book = book[key]
     return book

@@ -93,7 +93,7 @@ def report_on_file(
     if image_root is None:
         return FileReport(path.name, statistics)
     if not image_root.is_dir():
-        raise FileNotFoundError(f'no folder of images at {image_root}')
+        raise FileNotFoundError(f'no folder of images at {image_root}.')
     chosen = random.Random(seed).sample(records, min(num_examples, len(records)))
     examples = [Example(r.file_path, _thumbnail(image_root / r.file_path), r.captions or ()) for r in chosen]
     return FileReport(path.name, statistics, measure_coverage(records, image_root), examples)
@@ -108,20 +108,17 @@ def measure_coverage(records: Sequence[CaptionRecord], image_root: Path) -> Cove
 
 
 def write_report(reports: Sequence[FileReport], out: Path) -> Path:
-    """Write the page, and its numbers beside it as JSON.
+    """Write the page, and its numbers beside it as JSON; returns the file of the numbers.
 
     Args:
         reports: One a caption file; they become columns.
         out: The page, a `.html` file.
 
-    Returns:
-        The JSON file.
-
     Raises:
         ValueError: If `out` is not an `.html` file.
     """
     if out.suffix != '.html':
-        raise ValueError(f'the report must be a .html file, got {out}')
+        raise ValueError(f'the report must be a .html file, got {out}.')
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)

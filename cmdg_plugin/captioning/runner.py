@@ -50,7 +50,7 @@ class CaptionRunner:
         attempts: int = 3,
     ) -> None:
         if attempts < 1:
-            raise ValueError(f'attempts must be at least 1, got {attempts}')
+            raise ValueError(f'attempts must be at least 1, got {attempts}.')
         self._backend = backend
         self._settings = settings
         self._prompts = prompts

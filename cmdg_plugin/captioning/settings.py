@@ -42,22 +42,22 @@ class CaptionSettings:
         for name in ('model', 'prompt_version', 'view', 'wording'):
             value = getattr(self, name)
             if value != '' and not is_text(value):
-                raise ValueError(f'{name} must be text, got {ascii(value)[:60]}')
+                raise ValueError(f'{name} must be text, got {ascii(value)[:60]}.')
         for name in ('seed', 'max_tokens'):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
-                raise ValueError(f'{name} must be a whole number of at most 64 bits, got a {type(value).__name__}')
+                raise ValueError(f'{name} must be a whole number of at most 64 bits, got a {type(value).__name__}.')
         if not isinstance(self.temperature, int | float) or isinstance(self.temperature, bool):
-            raise ValueError(f'temperature must be a number, got {self.temperature!r}')
+            raise ValueError(f'temperature must be a number, got {self.temperature!r}.')
         if not self.model:
-            raise ValueError('no model named; give the name that the server or the hub knows it by')
+            raise ValueError('no model named; give the name that the server or the hub knows it by.')
         for value, known, name in ((self.view, VIEWS, 'view'), (self.wording, WORDINGS, 'wording')):
             if value not in known:
-                raise ValueError(f'unknown {name} {value!r}; expected one of {", ".join(known)}')
+                raise ValueError(f'unknown {name} {value!r}; expected one of {", ".join(known)}.')
         if not 0 <= self.temperature <= 2:
-            raise ValueError(f'temperature must be between 0 and 2, got {self.temperature}')
+            raise ValueError(f'temperature must be between 0 and 2, got {self.temperature}.')
         if self.max_tokens < 1:
-            raise ValueError(f'max_tokens must be at least 1, got {self.max_tokens}')
+            raise ValueError(f'max_tokens must be at least 1, got {self.max_tokens}.')
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -72,7 +72,7 @@ class CaptionSettings:
         """
         expected = {field.name for field in fields(cls)}
         if set(values) != expected:
-            raise ValueError(f'expected the settings {", ".join(sorted(expected))}, got {", ".join(sorted(values))}')
+            raise ValueError(f'expected the settings {", ".join(sorted(expected))}, got {", ".join(sorted(values))}.')
         return cls(**values)
 
     def seed_for(self, file_path: str, region: str, attempt: int) -> int:

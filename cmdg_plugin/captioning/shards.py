@@ -29,7 +29,7 @@ class Shard:
         match = re.fullmatch(r'(\d+)/(\d+)', text)
         shard = cls(int(match.group(1)), int(match.group(2))) if match else None
         if shard is None or not 1 <= shard.index <= shard.count:
-            raise ValueError(f'expected a shard like 2/8 (the second of eight, counted from 1), got {text!r}')
+            raise ValueError(f'expected a shard like 2/8 (the second of eight, counted from 1), got {text!r}.')
         return shard
 
     def select(self, items: Iterable[CaptionRecord]) -> Iterator[CaptionRecord]:

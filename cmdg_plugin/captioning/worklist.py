@@ -62,7 +62,7 @@ class WorkList(AbstractContextManager):
         if isinstance(error, sqlite3.OperationalError):
             raise OSError(
                 f'the list of images could not be kept in a temporary file ({error}); set SQLITE_TMPDIR to a folder '
-                'with 300 bytes an image to spare'
+                'with 300 bytes an image to spare.'
             ) from error
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class WorkList(AbstractContextManager):
         if before != (item.identity, item.camera):
             raise ValueError(
                 f'{item.file_path} is named twice, once as identity {before[0]}, camera {before[1]} and once as '
-                f'identity {item.identity}, camera {item.camera}; correct the index'
+                f'identity {item.identity}, camera {item.camera}; correct the index.'
             )
 
     def set_answer(self, file_path: str, region: str, journal: int, position: int, failed: bool) -> bool:
@@ -165,4 +165,4 @@ def list_images(worklist: WorkList, source: Path, shard: Shard | None) -> None:
         say(f'{known} records of {source} repeat an image; each image is taken once')
     if not len(worklist):
         part = f' in shard {shard.index}/{shard.count}' if shard else ''
-        raise ValueError(f'no images to caption in {source}{part}')
+        raise ValueError(f'no images to caption in {source}{part}.')

@@ -25,12 +25,7 @@ _EPOCH = re.compile(r'epoch_(\d+)\.pth$')
 
 
 def keep_shard(runner: Runner, memory: Any) -> None:
-    """Write the rows that this rank holds if the epoch that just ended gets a checkpoint; call it before that.
-
-    Args:
-        runner: The run, with MMEngine's CheckpointHook.
-        memory: A sharded `CaptionMemoryBank`.
-    """
+    """Write the rows that this rank holds if the epoch that just ended gets a checkpoint; call it before that."""
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook) and hook.by_epoch and _is_due(hook, runner):
             save_shard(memory, Path(hook.out_dir), runner.epoch + 1, runner.experiment_name)

@@ -21,9 +21,6 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
 
     MMEngine asks a file that names the latest one, and starts over without a word where that file is lost.
 
-    Args:
-        work_dir: The run's folder.
-
     Returns:
         Its path; None, said in the log, if there is none.
     """

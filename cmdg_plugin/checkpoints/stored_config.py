@@ -78,12 +78,6 @@ def parse_stored_config(checkpoint: dict[str, Any], path: str | os.PathLike[str]
 def parse_literal_config(text: str) -> dict[str, Any]:
     """Evaluate a config of assignments whose values are literals, as MMEngine writes it.
 
-    Args:
-        text: Python source.
-
-    Returns:
-        Value by name.
-
     Raises:
         SyntaxError: If it is not Python.
         ValueError: If there is anything but assignments of literals.

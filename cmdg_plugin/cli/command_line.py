@@ -86,7 +86,7 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     try:
         config.merge_from_dict(changes)
     except (TypeError, AttributeError, LookupError) as error:
-        raise ValueError(f'--cfg-options {" ".join(options)} cannot be laid over one another: {error}') from error
+        raise ValueError(f'--cfg-options {" ".join(options)} cannot be laid over one another: {error}.') from error
     return config
 
 

@@ -164,11 +164,10 @@ def _arguments_of(built: Callable[..., Any]) -> dict[str, Any] | None:
     if not inspect.isclass(built):
         return None
     arguments: dict[str, Any] = {}
-    for parent in built.__mro__:
+    # object, the last of them, takes whatever nobody above it asked for.
+    for parent in built.__mro__[:-1]:
         if '__init__' not in vars(parent):
             continue
-        if parent is object:
-            break
         arguments = {**_signature(vars(parent)['__init__']), **arguments}
         kinds = {parameter.kind for parameter in inspect.signature(vars(parent)['__init__']).parameters.values()}
         if inspect.Parameter.VAR_KEYWORD not in kinds:

@@ -36,9 +36,6 @@ def find_place(name: str, config: Mapping[str, Any]) -> Place:
         name: The dotted key.
         config: The config.
 
-    Returns:
-        The place.
-
     Raises:
         ValueError: If there is no such place, or a list has several entries of a name; says where the key leaves the
             config, and what is nearest.

@@ -10,6 +10,7 @@ from cmdg_plugin.cli.option_names import Place
 _NUMBER = re.compile(r'[+-]?(0|[1-9]\d*|(\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?|inf|nan)', re.IGNORECASE)
 _WORDS = {'true': True, 'false': False, 'none': None}
 _TEXTS = ('experiment_name', 'load_from', 'work_dir')
+_OTHER_KINDS = ('int', 'float', 'bool', 'dict', 'list', 'Sequence')
 _BRACKETS = {'[': ']', '(': ')'}
 
 
@@ -28,9 +29,6 @@ def read_value(option: str, text: str, place: Place) -> Any:
             whatever stands there.
         text: What was typed after the first `=`.
         place: Where it belongs, with what stands there.
-
-    Returns:
-        The value.
 
     Raises:
         ValueError: If a number, true or false, or settings stand there and the text is something else.
@@ -58,14 +56,7 @@ def _is_text(place: Place) -> bool:
         return place.path[0] in _TEXTS
     # In words, as a module may keep its annotations as such: `str | None`, `Union[str, os.PathLike, None]`.
     words = set(re.findall(r'\w+', str(getattr(place.annotation, '__name__', None) or place.annotation)))
-    return bool(words & {'str', 'Path', 'PathLike'}) and not words & {
-        'int',
-        'float',
-        'bool',
-        'dict',
-        'list',
-        'Sequence',
-    }
+    return bool(words & {'str', 'Path', 'PathLike'}) and words.isdisjoint(_OTHER_KINDS)
 
 
 def _read_literal(option: str, text: str) -> Any:

@@ -122,11 +122,7 @@ def read_facts(record: Mapping[str, object], file_path: str, *, prefixes: bool =
 
 
 def clean_path(value: object, key: str = 'file_path') -> str:
-    """Turn a record's path into one relative to the dataset's root, without leading slash.
-
-    Args:
-        value: What the record holds.
-        key: Where it holds it.
+    """Turn what a record holds at `key` into a path relative to the dataset's root, without leading slash.
 
     Raises:
         FieldError: If it is not a path, leaves the root, or no file can be called so.
@@ -213,8 +209,9 @@ def _to_number(key: str, value: object, prefixes: bool) -> int:
         # CUHK-SYSU writes numbers as text, CUHK02 puts a prefix and an underscore before them.
         text = value.strip()
         match = _WHOLE_NUMBER.fullmatch(text) or (_NUMBER_AT_END.fullmatch(text) if prefixes else None)
-        # Python refuses to convert thousands of digits.
-        number = None if match is None else int(match.group(1)) if len(text) < _DIGITS else _LARGEST + 1
+        if match is not None:
+            # Python refuses to convert thousands of digits.
+            number = int(match.group(1)) if len(text) < _DIGITS else _LARGEST + 1
     if number is None:
         advice = '; people are numbers here, so give each name a number of its own' if key in IDENTITY_KEYS else ''
         raise FieldError(key, f'expected a whole number, got {show(value)}{advice}')

@@ -40,7 +40,7 @@ def load_captions(path: str | Path) -> list[CaptionRecord]:
     """
     path = Path(path).expanduser().resolve()
     if not path.is_file():
-        raise FileNotFoundError(f'no caption file at {path}; give the path of a caption JSON')
+        raise FileNotFoundError(f'no caption file at {path}; give the path of a caption JSON.')
     stat = path.stat()
     state = (stat.st_mtime_ns, stat.st_size)
     with _cache_lock:
@@ -80,7 +80,7 @@ def _decode(path: Path) -> Any:
     try:
         return decode_json(path.read_bytes().decode('utf-8-sig'))
     except ValueError as error:
-        raise ValueError(f'{path} is not a JSON file: {error}') from error
+        raise ValueError(f'{path} is not a JSON file: {error}.') from error
 
 
 def _parse(path: Path, row: IndexRow | NestingError) -> CaptionRecord:
@@ -90,12 +90,12 @@ def _parse(path: Path, row: IndexRow | NestingError) -> CaptionRecord:
         file_path, (identity, camera, split) = row.parse()
         captions = clean_captions(row.record.get('captions'))
     except FieldError as error:
-        raise ValueError(f'{row.where} (counted from 0), key {error.key!r}: {error}') from error
+        raise ValueError(f'{row.where} (counted from 0), key {error.key!r}: {error}.') from error
     return CaptionRecord(file_path, captions, identity, camera, row.split or split, row.split_index, row.where)
 
 
 def _nesting_error(path: Path, found: str) -> ValueError:
     return ValueError(
         f'{path} is not a caption file: {found}. Expected a list of records with file_path and captions, or a list of '
-        f'splits, each with the keys {", ".join(_SPLIT_KEYS)}'
+        f'splits, each with the keys {", ".join(_SPLIT_KEYS)}.'
     )

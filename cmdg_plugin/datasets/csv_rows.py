@@ -40,7 +40,7 @@ def iterate_csv(path: Path, path_columns: Collection[str]) -> Iterator[tuple[int
                 more = len(cells) > len(columns)
                 raise ValueError(
                     f'{path}, line {rows.last} has {"more" if more else "fewer"} cells ({len(cells)}) than the first '
-                    f'line has columns ({len(columns)}); {"quote commas in sentences" if more else "is it cut off?"}'
+                    f'line has columns ({len(columns)}); {"quote commas in sentences." if more else "is it cut off?"}'
                 )
             yield rows.last, {column: cell for column, cell in zip(columns, cells, strict=True) if cell.strip()}
 
@@ -48,7 +48,7 @@ def iterate_csv(path: Path, path_columns: Collection[str]) -> Iterator[tuple[int
 def _read_header(path: Path, line: str, path_columns: Collection[str]) -> tuple[list[str], str]:
     """Return names of columns and the delimiter, the one with which a column of paths is found."""
     if not line.strip():
-        raise ValueError(f'{path}: its first line is empty, but must name the columns (path, identity, camera, role)')
+        raise ValueError(f'{path}: its first line is empty, but must name the columns (path, identity, camera, role).')
     found = {}
     for delimiter in _DELIMITERS:
         try:
@@ -61,14 +61,14 @@ def _read_header(path: Path, line: str, path_columns: Collection[str]) -> tuple[
     if not found:
         raise ValueError(
             f'{path} has no column {" or ".join(path_columns)}; its first line must name the columns (path, identity, '
-            f'camera, role), separated by {", ".join(_DELIMITERS.values())}, but is {show(line.strip())}'
+            f'camera, role), separated by {", ".join(_DELIMITERS.values())}, but is {show(line.strip())}.'
         )
     # A semicolon within the only column's name does not separate anything: most columns win.
     delimiter = max(found, key=lambda candidate: len(found[candidate]))
     columns = found[delimiter]
     repeated = [column for column, count in Counter(columns).items() if column and count > 1]
     if repeated:
-        raise ValueError(f'{path}, line 1: two columns are called {show(repeated[0])}; keep one of them')
+        raise ValueError(f'{path}, line 1: two columns are called {show(repeated[0])}; keep one of them.')
     return columns, delimiter
 
 
@@ -120,9 +120,9 @@ class _Rows:
         if match is None and text.startswith('"', position):
             return ValueError(
                 f'{where}: the quote that opens here is not closed where a cell ends, up to line {self.last}; a quote '
-                f'within a cell is written twice ("")'
+                f'within a cell is written twice ("").'
             )
-        return ValueError(f'{where}: the cell cannot be read ({error})')
+        return ValueError(f'{where}: the cell cannot be read ({error}).')
 
 
 def _check_swallowed(path: Path, rows: _Rows, cells: list[str], delimiter: str, place: int) -> None:
@@ -135,5 +135,5 @@ def _check_swallowed(path: Path, rows: _Rows, cells: list[str], delimiter: str, 
             if len(parts) > max(place, 1) and parts[place].strip().lower().endswith(tuple(IMAGE_SUFFIXES)):
                 raise ValueError(
                     f'{path}, line {rows.first}, column {column!r}: the quote that opens here holds '
-                    f'what looks like another row: {show(line)}; a quote within a cell is written twice ("")'
+                    f'what looks like another row: {show(line)}; a quote within a cell is written twice ("").'
                 )

@@ -148,7 +148,7 @@ def make_target(index: SourceIndex, split: str | int = 'released', *, offset: in
         if not roles.query or not roles.gallery:
             lacking = 'query' if not roles.query else 'gallery'
             raise ValueError(
-                f'{index.name}: no {lacking} images, so it cannot be evaluated on; use it as a source only'
+                f'{index.name}: no {lacking} images, so it cannot be evaluated on; use it as a source only.'
             )
         return EvaluationSplit(query=positions(roles.query), gallery=positions(roles.gallery))
 

@@ -39,9 +39,6 @@ class IndexRow:
     def read(self, *, prefixes: bool = True) -> tuple[str, Facts]:
         """Return the image's path below the root, and who, which camera and which role, from fields and file name.
 
-        Args:
-            prefixes: As `read_facts` takes it.
-
         Raises:
             ValueError: If a field cannot be what it should; names file, row and field.
         """
@@ -64,7 +61,7 @@ class IndexRow:
 
     def fault(self, key: str, message: str) -> ValueError:
         """Make the error that names file, row and field."""
-        return ValueError(f'{self.where}, {self.field} {key!r}: {message}')
+        return ValueError(f'{self.where}, {self.field} {key!r}: {message}.')
 
 
 def iterate_rows(source: Path) -> Iterator[IndexRow]:
@@ -80,7 +77,7 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
     if source.is_dir():
         return _folder_rows(source)
     if not source.is_file():
-        raise FileNotFoundError(f'no images at {source}; give a folder of images, or an index (.json, .jsonl, .csv)')
+        raise FileNotFoundError(f'no images at {source}; give a folder of images, or an index (.json, .jsonl, .csv).')
     readers: Mapping[str, Callable[[Path], Iterator[IndexRow | NestingError]]] = {
         '.json': _json_rows,
         '.jsonl': _json_lines,
@@ -88,7 +85,7 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
     }
     reader = readers.get(source.suffix.lower())
     if reader is None:
-        raise ValueError(f'{source} is not an index that can be read; expected one of {", ".join(readers)}')
+        raise ValueError(f'{source} is not an index that can be read; expected one of {", ".join(readers)}.')
     return _decoded(reader(source), source)
 
 
@@ -99,9 +96,9 @@ def _decoded(rows: Iterator[IndexRow | NestingError], source: Path) -> Iterator[
                 raise row
             yield row
     except UnicodeDecodeError as error:
-        raise ValueError(f'{source} is not written in UTF-8 ({error}); save it in that encoding') from error
+        raise ValueError(f'{source} is not written in UTF-8 ({error}); save it in that encoding.') from error
     except NestingError as error:
-        raise ValueError(f'{source}, {error}') from error
+        raise ValueError(f'{source}, {error}.') from error
 
 
 def default_image_root(source: Path) -> Path:
@@ -133,15 +130,15 @@ def _checked_name(name: str, where: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f'{where}: the name is not UTF-8, so no caption file can hold it; rename it') from error
+        raise ValueError(f'{where}: the name is not UTF-8, so no caption file can hold it; rename it.') from error
     try:
         read_back = clean_path(name)
     except FieldError as error:
-        raise ValueError(f'{where}: {error}; rename it') from error
+        raise ValueError(f'{where}: {error}; rename it.') from error
     if read_back != name:
         raise ValueError(
             f'{where}: the name would be read from a caption file as {read_back!r}; rename it, without backslashes and '
-            'without spaces at its ends'
+            'without spaces at its ends.'
         )
     return name
 
@@ -206,7 +203,7 @@ def _json_lines(path: Path) -> Iterator[IndexRow | NestingError]:
             try:
                 record = decode_json(line)
             except ValueError as error:
-                raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
+                raise ValueError(f'{path}, line {number} is not JSON: {error}.') from error
             yield _json_row(record, path, f'line {number}')
 
 

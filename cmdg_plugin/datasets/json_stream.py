@@ -50,7 +50,7 @@ def iterate_json_list(path: Path) -> Iterator[Any]:
         try:
             yield from _entries(file, path)
         except UnicodeDecodeError as error:
-            raise ValueError(f'{path} is not a JSON file: {error}') from error
+            raise ValueError(f'{path} is not a JSON file: {error}.') from error
 
 
 def _to_record(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -73,20 +73,20 @@ def _entries(file: TextIO, path: Path) -> Iterator[Any]:
     text = _skip_space(file, '')
     if not text.startswith('['):
         advice = '; one record a line is a .jsonl file' if text.startswith('{') else ''
-        raise ValueError(f'{path} must hold a JSON list of records, but starts with {text[:20]!r}{advice}')
+        raise ValueError(f'{path} must hold a JSON list of records, but starts with {text[:20]!r}{advice}.')
     text = _skip_space(file, text[1:])
     count = 0
     while not text.startswith(']'):
         if count:
             if not text.startswith(','):
-                raise ValueError(f'{path}: expected a comma or the end of the list after entry {count - 1}')
+                raise ValueError(f'{path}: expected a comma or the end of the list after entry {count - 1}.')
             text = _skip_space(file, text[1:])
         entry, text = _decode(file, text, f'{path}, entry {count}')
         yield entry
         count += 1
         text = _skip_space(file, text)
     if _skip_space(file, text[1:]):
-        raise ValueError(f'{path}: there is more text after the end of the list')
+        raise ValueError(f'{path}: there is more text after the end of the list.')
 
 
 def _decode(file: TextIO, text: str, where: str) -> tuple[Any, str]:
@@ -98,7 +98,7 @@ def _decode(file: TextIO, text: str, where: str) -> tuple[Any, str]:
             if end < len(text):
                 return entry, text[end:]
         except RecursionError as error:
-            raise ValueError(f'{where} is nested too deep') from error
+            raise ValueError(f'{where} is nested too deep.') from error
         except json.JSONDecodeError as error:
             problem: Exception = error
         else:
@@ -106,7 +106,7 @@ def _decode(file: TextIO, text: str, where: str) -> tuple[Any, str]:
         # Doubling keeps the repeated attempts on a large entry linear in its size.
         more = file.read(size)
         if not more:
-            raise ValueError(f'{where} is not JSON: {problem}') from problem
+            raise ValueError(f'{where} is not JSON: {problem}.') from problem
         text += more
         size *= 2
 

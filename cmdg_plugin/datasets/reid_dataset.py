@@ -67,7 +67,7 @@ class CaptionedReIDDataset(BaseDataset):
         _check_choice('on_missing', on_missing, ('error', 'skip', 'empty'))
         _check_choice('on_corrupt', on_corrupt, ('error', 'skip'))
         if split == 'all':
-            raise ValueError("split='all' is for evaluation: the splits train and test on different people")
+            raise ValueError("split='all' is for evaluation: the splits train and test on different people.")
         self.sources = sources
         self.subsets = check_subsets(subsets)
         self.split = split
@@ -125,7 +125,7 @@ class CaptionedReIDDataset(BaseDataset):
         indices = load_sources(self.sources)
         chosen = [(domain, record) for domain, index in enumerate(indices) for record in self._select(index)]
         if not chosen:
-            raise ValueError(f'no image left to train on; subsets are {list(self.subsets)}')
+            raise ValueError(f'no image left to train on; subsets are {list(self.subsets)}.')
         people = [(domain, record.scope, record.identity) for domain, record in chosen]
         cameras = [(domain, -1 if record.camera is None else record.camera) for domain, record in chosen]
         self.identities = _number(people)
@@ -171,13 +171,13 @@ class CaptionedReIDDataset(BaseDataset):
                 self._note_corrupt(candidate, error)
         raise ValueError(
             f'none of the images of person {self.identities[idx]} can be read, one is '
-            f'{self.get_data_info(idx)["img_path"]}; restore them or take the person out of the data'
+            f'{self.get_data_info(idx)["img_path"]}; restore them or take the person out of the data.'
         )
 
     def _select(self, index: SourceIndex) -> list[SourceRecord]:
         records = index.select(self.subsets, self.split if len(index.splits) > 1 else 'released')
         if not records:
-            raise ValueError(f'{index.name}: no image in {", ".join(self.subsets)}')
+            raise ValueError(f'{index.name}: no image in {", ".join(self.subsets)}.')
         bare = [record for record in records if record.captions is None]
         if not bare:
             return records
@@ -185,12 +185,12 @@ class CaptionedReIDDataset(BaseDataset):
         if self.on_missing == 'error':
             raise ValueError(
                 f'{found}, the first is {index.absolute(bare[0])}. Caption them, leave them out with '
-                f"on_missing='skip', or train them with empty captions with on_missing='empty'"
+                f"on_missing='skip', or train them with empty captions with on_missing='empty'."
             )
         skip = self.on_missing == 'skip'
         warn(f'{found}; {"left out" if skip else "empty captions"}')
         if skip and len(bare) == len(records):
-            raise ValueError(f'{found}: nothing of it is left. Give it captions, or take it out of the sources')
+            raise ValueError(f'{found}: nothing of it is left. Give it captions, or take it out of the sources.')
         return [record for record in records if record.captions is not None] if skip else records
 
     def _same_person(self, idx: int) -> Iterable[int]:
@@ -212,7 +212,7 @@ class CaptionedReIDDataset(BaseDataset):
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(f'expected {name} to be one of {", ".join(choices)}, got {value!r}')
+        raise ValueError(f'expected {name} to be one of {", ".join(choices)}, got {value!r}.')
 
 
 def _number(keys: Sequence[tuple]) -> np.ndarray:
@@ -237,5 +237,5 @@ def _check_unique(paths: Sequence[str], domains: np.ndarray, names: Sequence[str
         if first != domain:
             raise ValueError(
                 f'{path} belongs to two sources, {names[first]} and {names[int(domain)]}; people of different sources '
-                f'count as different, so take it out of one of them'
+                f'count as different, so take it out of one of them.'
             )

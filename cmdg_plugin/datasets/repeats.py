@@ -12,7 +12,7 @@ class Repeats:
         field: What a field is called in the list: `key` or `column`.
 
     Attributes:
-        count: How many rows said again what one before them did.
+        count: How many rows said again what an earlier one did.
     """
 
     def __init__(self, field: str = 'key') -> None:
@@ -24,7 +24,7 @@ class Repeats:
         """Note a record; tell whether it is the first about its image in its split.
 
         Raises:
-            ValueError: If one before it said something else; names both rows and the field.
+            ValueError: If an earlier one said something else; names both rows and the field.
         """
         known = self._seen.setdefault((record.split_index, record.file_path), record)
         if known is record:
@@ -35,7 +35,7 @@ class Repeats:
                 label = 'role' if field == 'split' else field
                 raise ValueError(
                     f'{record.where}, {self.field} {label!r}: {record.file_path} has {_show(new, old)} here and '
-                    f'{_show(old, new)} in {known.where}. One of the two is wrong; keep the other'
+                    f'{_show(old, new)} in {known.where}. One of the two is wrong; keep the other.'
                 )
         self.count += 1
         return False
@@ -45,5 +45,6 @@ def _show(value: object, other: object) -> str:
     """Show a value; of captions, the first that differs from the other ones."""
     if not isinstance(value, tuple):
         return show(value)
-    others = other if isinstance(other, tuple) else (None,) * len(value)
-    return show(next(mine for mine, theirs in zip(value, others, strict=True) if mine != theirs))
+    if not isinstance(other, tuple):
+        return show(value[0])
+    return show(next(mine for mine, theirs in zip(value, other, strict=True) if mine != theirs))

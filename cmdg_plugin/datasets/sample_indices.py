@@ -14,11 +14,7 @@ from cmdg_plugin.registry import DATASETS, FUNCTIONS
 
 @DATASETS.register_module()
 class SampleIndices(Dataset):
-    """Positions of a dataset's images, for stages that work on features encoded before.
-
-    Args:
-        dataset: The dataset, or its config.
-    """
+    """Positions of a dataset's images, for stages that work on features encoded before."""
 
     def __init__(self, dataset: CaptionedReIDDataset | Mapping[str, Any]) -> None:
         self.dataset = DATASETS.build(dict(dataset)) if isinstance(dataset, Mapping) else dataset

@@ -19,11 +19,11 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
         ValueError: If there is none, two have one name, or one says two things about one image.
     """
     if isinstance(sources, Mapping) or not isinstance(sources, Sequence) or not sources:
-        raise ValueError(f'expected a list with at least one source, got {sources!r}')
+        raise ValueError(f'expected a list with at least one source, got {sources!r}.')
     built = [build_source(source) for source in sources]
     repeated = [name for name, count in Counter(source.name for source in built).items() if count > 1]
     if repeated:
-        raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own')
+        raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own.')
     indices = [source.load() for source in built]
     for index in indices:
         check_index(index)

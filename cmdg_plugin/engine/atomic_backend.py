@@ -18,12 +18,7 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
-        """Write bytes to a file, by way of a neighbor that is renamed in the end.
-
-        Args:
-            obj: Content.
-            filepath: Where to.
-        """
+        """Write bytes to a file, by way of a neighbor that is renamed in the end."""
         write_whole(filepath, obj)
 
 

@@ -23,9 +23,6 @@ def stage_name_in_log(logger: logging.Logger, current_stage: Callable[[], str]) 
     Args:
         logger: The run's logger.
         current_stage: Gives the stage's name when a line is written.
-
-    Yields:
-        Nothing.
     """
 
     def prefix(record: logging.LogRecord) -> bool:
@@ -74,9 +71,6 @@ def show_less_on_console(logger: logging.Logger) -> None:
     """Keep what MMEngine lists before a run (environment, config, hooks) off the console; it stays in the log file.
 
     At level DEBUG the console shows all of it.
-
-    Args:
-        logger: The run's logger.
     """
     for handler in logger.handlers:
         if not isinstance(handler, logging.FileHandler) and handler.level > logging.DEBUG:

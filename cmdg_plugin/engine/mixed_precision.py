@@ -14,9 +14,6 @@ _AMP_SETTINGS = ('loss_scale', 'dtype', 'use_fsdp')
 def fit_precision_to_device(optim_wrapper: Mapping[str, Any]) -> dict[str, Any]:
     """Replace MMEngine's mixed precision, which stops on a CPU, by full precision there, and say so in the log.
 
-    Args:
-        optim_wrapper: Settings of an optimizer wrapper.
-
     Returns:
         The settings, changed only if they ask for `AmpOptimWrapper` on a device that it does not know.
     """

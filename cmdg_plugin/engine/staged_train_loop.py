@@ -110,9 +110,6 @@ class StagedTrainLoop(EpochBasedTrainLoop):
     def prepare_to_load(self, checkpoint: dict[str, Any]) -> None:
         """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
 
-        Args:
-            checkpoint: What the file holds.
-
         Raises:
             ValueError: If the run is to be resumed and cannot go on from there.
         """

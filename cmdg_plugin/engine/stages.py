@@ -95,9 +95,6 @@ def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     Args:
         base: The run's settings; left untouched.
         changes: The stage's; `_delete_=True` in a nested dict replaces it as a whole.
-
-    Returns:
-        The merged settings.
     """
     merged = Config(ConfigDict(settings=base))
     merged.merge_from_dict({'settings': changes})

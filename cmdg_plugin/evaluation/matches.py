@@ -45,11 +45,7 @@ class GalleryIndex:
         self.num_valid_queries = int(np.count_nonzero(self.valid_queries))
 
     def candidates(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Gallery images of the identities of queries `start` to `stop`, padded to the longest list.
-
-        Args:
-            start: First query.
-            stop: Query after the last one.
+        """Gallery images of the identities of queries from `start` to before `stop`, padded to the longest list.
 
         Returns:
             Three arrays of shape (stop - start, M): gallery columns (0 where padded), whether an entry exists, and

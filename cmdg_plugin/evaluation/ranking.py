@@ -164,9 +164,6 @@ def score_chunks(
         max_rank: Length of the CMC curve.
         size: Rows of the largest chunk.
 
-    Returns:
-        See `rank_distances`.
-
     Raises:
         ValueError: If distances hold NaN or no query has a valid match.
     """

@@ -90,7 +90,7 @@ def _plain(headers: list[list[str]], rows: list[list[str]]) -> str:
     table = [*headers, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(headers[0]))]
     if len(headers) > 1:  # a wider gap in front of each score's three columns
-        widths = [width + 2 * (column % len(_COMPARED) == 1) for column, width in enumerate(widths)]
+        widths = [width + 2 if column % len(_COMPARED) == 1 else width for column, width in enumerate(widths)]
     lines = []
     for row in table:
         numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))

@@ -66,10 +66,6 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 def decode_image(content: bytes, name: str) -> Image.Image:
     """Do what `read_image` does, with the bytes of a file.
 
-    Args:
-        content: The bytes.
-        name: What errors call the image.
-
     Raises:
         UnreadableImage: As `read_image`.
     """
@@ -128,11 +124,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def blaming(name: str | os.PathLike[str], *more: type[Exception]) -> Iterator[None]:
-    """Context in which what decoders raise becomes an `UnreadableImage` that names the image.
-
-    Args:
-        name: The image.
-        *more: What else a decoder raises.
+    """Context in which what decoders raise, and whatever `more` says, becomes an `UnreadableImage` that names the image.
 
     Raises:
         UnreadableImage: In place of what was raised.
@@ -173,7 +165,9 @@ def _check_range(image: Image.Image, name: str | os.PathLike[str]) -> None:
     number = _tag(image, _SAMPLE_FORMAT, _UNSIGNED)
     known = image.format in formats if formats else image.mode != 'F'
     if not known or number != _UNSIGNED:
-        what = 'floating-point' if image.mode == 'F' else 'signed' if number != _UNSIGNED else 'integer'
+        what = 'floating-point' if image.mode == 'F' else 'integer'
+        if image.mode != 'F' and number != _UNSIGNED:
+            what = 'signed'
         raise UnreadableImage(
             f'The image {os.fspath(name)} holds {what} values ({image.format or "no"} file, mode {image.mode}), whose '
             'range is not known: scale them to 0 to 255 (8 bits) or 0 to 65,535 (16 bits, unsigned) and save them as '

@@ -34,9 +34,6 @@ class FolderListing:
     Links to folders are followed, unless they lead back to a folder that they lie in. What is not an image by its
     ending (`IMAGE_SUFFIXES`), hidden (a name that begins with a dot) or a link to nothing is left out and counted.
 
-    Args:
-        root: The folder.
-
     Attributes:
         used: Number of image files so far.
         left_out: Number of files and folders left out so far, by what they are.

@@ -17,9 +17,6 @@ def open_whole_bytes(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     A process that is killed, or a disk that fills up, leaves what was there before under that name. Missing folders are
     made.
 
-    Args:
-        path: The file.
-
     Yields:
         The file under a name of its own, open for bytes.
 

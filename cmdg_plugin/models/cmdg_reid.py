@@ -234,11 +234,7 @@ class CMDGReID(BaseModel, CachesTensors):
             stage.load_state(self, checkpoint)
 
     def parameter_names(self, side: str) -> frozenset[str]:
-        """Names of the parameters of one side of the backbone.
-
-        Args:
-            side: `image` or `text`.
-        """
+        """Names of the parameters of one side of the backbone, `image` or `text`."""
         of_side = self.backbone.image_parameters if side == 'image' else self.backbone.text_parameters
         chosen = {id(parameter) for parameter in of_side()}
         return frozenset(name for name, parameter in self.named_parameters() if id(parameter) in chosen)

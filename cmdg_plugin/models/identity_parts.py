@@ -31,9 +31,6 @@ def size_parts(
         text_width: Width of the text tower's tokens.
         reads: Fields that loss terms of any stage read. There is no bank where none reads it or captions.
         trains_text: Whether blocks of the text tower train.
-
-    Returns:
-        Config by part.
     """
     filled: dict[str, dict[str, Any]] = {
         'head': {'num_identities': sizes.num_identities, 'width': sizes.width, 'embed_dim': sizes.embed_dim},

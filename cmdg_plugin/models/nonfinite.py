@@ -81,11 +81,6 @@ class NonFiniteGuard:
     def check(self, total: Tensor, losses: dict[str, Tensor], stage: str | None) -> None:
         """Note in `batch_is_bad` whether the batch is to be left out.
 
-        Args:
-            total: Sum of the losses.
-            losses: The losses by name.
-            stage: The stage they belong to.
-
         Raises:
             FloatingPointError: If a loss is not finite and the policy is `raise`, or too many batches in a row are bad.
         """

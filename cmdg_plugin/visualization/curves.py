@@ -51,9 +51,6 @@ def save_figure(figure: Figure, out: Path) -> None:
 def plot_training_log(log: TrainingLog) -> Figure | None:
     """Plot a log that was read already.
 
-    Args:
-        log: Its curves.
-
     Returns:
         The figure, or None if the log holds nothing to draw.
     """

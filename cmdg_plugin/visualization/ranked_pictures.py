@@ -30,9 +30,6 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
         query: What to draw.
         cell_size: Width and height that an image may take, in pixels.
 
-    Returns:
-        An RGB picture.
-
     Raises:
         ValueError: If the query has no gallery images, or not a flag (and, where there are any, a distance) for each.
         UnreadableImage: If an image cannot be read.
@@ -82,9 +79,6 @@ def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> l
     Args:
         queries: What to draw.
         folder: Where to write; made if it is missing.
-
-    Returns:
-        The files written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,6 @@ _SEPARATORS = '_- '
 def wrap_words(text: str, font: Font, width: int) -> list[str]:
     """Break a sentence between words; a word wider than a line is broken inside.
 
-    Args:
-        text: What to write.
-        font: What to write it with.
-        width: Pixels a line may take.
-
     Returns:
         The lines, at least one.
     """

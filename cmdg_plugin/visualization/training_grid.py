@@ -23,9 +23,6 @@ def draw_training_grid(
         columns: Images in a row.
         cell_size: Width and height that an image is fitted into, in pixels.
 
-    Returns:
-        An RGB picture.
-
     Raises:
         ValueError: If there is nothing to draw or `columns` is below 1.
     """

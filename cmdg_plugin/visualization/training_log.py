@@ -48,9 +48,6 @@ def read_training_log(files: str | Path | Sequence[str | Path]) -> TrainingLog:
     Args:
         files: One file or several in the order of the runs; one JSON object per line.
 
-    Returns:
-        The curves.
-
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a line is not a JSON object; it names file and line.
@@ -111,7 +108,7 @@ def _records(files: Sequence[str | Path]) -> Iterator[tuple[int, dict[str, Any]]
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
-                raise ValueError(f'{file}, line {number} is not JSON: {error}') from error
+                raise ValueError(f'{file}, line {number} is not JSON: {error}.') from error
             if not isinstance(record, dict):
                 raise ValueError(f'{file}, line {number} must be a JSON object, got {type(record).__name__}.')
             yield source, record

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from measuring import in_turns, report
+from measuring import device_name, in_turns, report
 from torch import Tensor
 from torch.nn import functional
 
@@ -159,7 +159,7 @@ def plain(step: Step) -> tuple[Tensor, Tensor]:
 def gradient_of(leaf: Tensor) -> Tensor:
     """Gradient that a backward pass left, in float32."""
     if leaf.grad is None:
-        raise RuntimeError('the backward pass reached no features')
+        raise RuntimeError('the backward pass reached no features.')
     return leaf.grad.float()
 
 
@@ -179,7 +179,7 @@ def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     step = make_step(arguments)
-    where = torch.cuda.get_device_name() if step.images.is_cuda else f'{arguments.threads} CPU threads'
+    where = device_name(arguments.threads, on_gpu=step.images.is_cuda)
     report(
         f'{arguments.images:,} images, {arguments.parts} parts, {arguments.dimensions} wide, batch {arguments.batch}, '
     )

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from measuring import in_turns, report
+from measuring import device_name, in_turns, report
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -139,7 +139,7 @@ def main() -> None:
         runner.register_hook(comparison)
         with contextlib.suppress(Enough):
             runner.train()
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f'{arguments.threads} CPU threads'
+    where = device_name(arguments.threads, on_gpu=torch.cuda.is_available())
     report(f'{arguments.model}, {arguments.images:,} images, {arguments.identities:,} identities, batch 64, {where}')
     medians = {name: statistics.median(times) for name, times in comparison.seconds.items()}
     loop, tower, adam = medians.values()

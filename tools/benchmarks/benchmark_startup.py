@@ -134,7 +134,9 @@ def main() -> None:
             write_domain(data, name, arguments.records // len(DOMAINS))
         report(f'{arguments.records:,} records in {len(DOMAINS)} domains')
         command = [sys.executable, __file__, '--data', str(data), '--started', str(time.time())]
-        subprocess.run(command + ['--profile'] * arguments.profile, check=True, stderr=subprocess.DEVNULL)
+        if arguments.profile:
+            command.append('--profile')
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import in_turns, peak_memory, report
+from measuring import device_name, in_turns, peak_memory, report
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpretrain.structures import DataSample
@@ -91,7 +91,7 @@ def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.0)
     wrapper = AmpOptimWrapper(dtype=arguments.amp, optimizer=optimizer) if arguments.amp else OptimWrapper(optimizer)
     rows = torch.tensor(index, device=arguments.device)
-    sentences = [[sentence(seed, 30 - 6 * (region < 3)) for seed in index] for region in range(4)]
+    sentences = [[sentence(seed, length) for seed in index] for length in (24, 24, 24, 30)]
     setup = Setup(model.train(), wrapper, batch, rows, model.images.identities[rows], sentences)
     fill_memories(setup, arguments)
     return setup
@@ -169,7 +169,7 @@ def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     setup = make_setup(arguments)
-    where = torch.cuda.get_device_name() if setup.index.is_cuda else f'{arguments.threads} CPU threads'
+    where = device_name(arguments.threads, on_gpu=setup.index.is_cuda)
     size = f'{arguments.images:,} images, {arguments.identities:,} identities, batch {arguments.batch}'
     report(f'{arguments.model}, {size}, {arguments.amp or "float32"} on {where}, torch {torch.__version__}')
     with setup.optimizer.optim_context(setup.model):

@@ -18,6 +18,11 @@ def report(line: str) -> None:
     sys.stdout.flush()
 
 
+def device_name(threads: int, *, on_gpu: bool) -> str:
+    """What a benchmark ran on."""
+    return torch.cuda.get_device_name() if on_gpu else f'{threads} CPU threads'
+
+
 def in_turns(
     functions: Mapping[str, Callable[[], Any]], rounds: int, *, warm_up: bool = True
 ) -> dict[str, list[float]]:

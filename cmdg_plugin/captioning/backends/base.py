@@ -94,4 +94,6 @@ def import_extra(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         name = module.partition('.')[0]
-        raise ImportError(f'{name} is needed here and missing ({error}): pip install "cmdg_plugin[{extra}]"') from error
+        raise ImportError(
+            f'{name} is needed here and missing ({error}): pip install "cmdg_plugin[{extra}]".'
+        ) from error

@@ -225,7 +225,7 @@ def _seconds(retry_after: str) -> float:
 def _with_path(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ('http', 'https') or not parts.hostname:
-        raise ValueError(f'expected an endpoint like http://127.0.0.1:8000/v1, got {shown_url(url)!r}')
+        raise ValueError(f'expected an endpoint like http://127.0.0.1:8000/v1, got {shown_url(url)!r}.')
     return urlunsplit(parts._replace(path='/v1')) if parts.path in ('', '/') else url
 
 

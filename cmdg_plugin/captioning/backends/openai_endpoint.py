@@ -60,16 +60,16 @@ class OpenAIEndpoint(CaptionBackend):
         api_key_variable: str = 'OPENAI_API_KEY',
     ) -> None:
         if not endpoints:
-            raise ValueError('no endpoint; give the URL of a server, such as http://127.0.0.1:8000/v1')
+            raise ValueError('no endpoint; give the URL of a server, such as http://127.0.0.1:8000/v1.')
         if in_flight < 1:
-            raise ValueError(f'in_flight must be at least 1, got {in_flight}')
+            raise ValueError(f'in_flight must be at least 1, got {in_flight}.')
         if not (timeout > 0 and patience > 0 and max_retries >= 0):
             raise ValueError(
                 f'expected timeout and patience above 0 and max_retries of at least 0, got {timeout}, {patience} and '
-                f'{max_retries}'
+                f'{max_retries}.'
             )
         if not 1 <= min_side <= max_side:
-            raise ValueError(f'expected 1 <= min_side <= max_side, got {min_side} and {max_side} pixels')
+            raise ValueError(f'expected 1 <= min_side <= max_side, got {min_side} and {max_side} pixels.')
         openai = import_extra('openai', 'captions')
         key = os.environ.get(api_key_variable) or 'no-key'
         self._endpoints = [

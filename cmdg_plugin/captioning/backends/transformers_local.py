@@ -52,12 +52,12 @@ class TransformersLocal(CaptionBackend):
         min_side: int = MIN_SIDE,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}.')
         if dtype not in _DTYPES:
-            raise ValueError(f'unknown dtype {dtype!r}; expected one of {", ".join(_DTYPES)}')
+            raise ValueError(f'unknown dtype {dtype!r}; expected one of {", ".join(_DTYPES)}.')
         transformers = import_extra('transformers', 'captions-local')
         if min_side < 1:
-            raise ValueError(f'min_side must be at least 1, got {min_side}')
+            raise ValueError(f'min_side must be at least 1, got {min_side}.')
         self._batch_size = batch_size
         self._min_side = min_side
         self._device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
@@ -147,7 +147,9 @@ class TransformersLocal(CaptionBackend):
 
     def _end_tokens(self) -> torch.Tensor:
         end = self._model.generation_config.eos_token_id
-        return torch.tensor(end if isinstance(end, list) else [] if end is None else [end])
+        if end is None:
+            return torch.tensor([])
+        return torch.tensor(end if isinstance(end, list) else [end])
 
     async def close(self) -> None:
         """Stop answering, once the batch in hand is done."""

@@ -26,12 +26,7 @@ class CaptionCheck:
 
 
 def check_captions(index: SourceIndex, length: ClipLength) -> CaptionCheck:
-    """Count captions and their tokens; a sentence that many images share is measured once.
-
-    Args:
-        index: The dataset.
-        length: Counts tokens.
-    """
+    """Count captions and their tokens; a sentence that many images share is measured once."""
     captions = [record.captions for record in index.images().values()]
     sentences = Counter(sentence for four in captions if four is not None for sentence in four)
     what = f'{index.name}: measuring captions'

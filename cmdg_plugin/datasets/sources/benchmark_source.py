@@ -46,7 +46,7 @@ class BenchmarkSource:
         on_missing_image: str = 'error',
     ) -> None:
         if index not in ('auto', 'torchreid', 'captions'):
-            raise ValueError(f"{name}: expected index 'auto', 'torchreid' or 'captions', got {index!r}")
+            raise ValueError(f"{name}: expected index 'auto', 'torchreid' or 'captions', got {index!r}.")
         check_missing_choice(name, on_missing_image)
         self.name = name
         self.benchmark = get_benchmark(name)
@@ -81,7 +81,7 @@ class BenchmarkSource:
             raise FileNotFoundError(
                 f'{self.name} in the {layout.kind} layout is indexed from its caption file, and there is no '
                 f'{self.benchmark.caption_file} in {self.data_root / "captions"}, {self.data_root} or beside the '
-                f'images; put it there or set `caption_file`'
+                f'images; put it there or set `caption_file`.'
             )
         else:
             index, indexed_from = self._load_captions(root, layout, str(found)), 'caption file'

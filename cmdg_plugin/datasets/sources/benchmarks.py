@@ -126,5 +126,5 @@ def get_benchmark(name: str) -> Benchmark:
         ValueError: If it is not one of the nine.
     """
     if name not in BENCHMARKS:
-        raise ValueError(f'expected one of the datasets {", ".join(BENCHMARKS)}, got {name!r}')
+        raise ValueError(f'expected one of the datasets {", ".join(BENCHMARKS)}, got {name!r}.')
     return BENCHMARKS[name]

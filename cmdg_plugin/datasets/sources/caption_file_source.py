@@ -96,7 +96,7 @@ class CaptionFileSource:
         if not chosen:
             raise ValueError(
                 f'{self.name}: {self.caption_file} lists no image below {self.only}; the first of its {len(records):,} '
-                f'is {records[0].file_path}'
+                f'is {records[0].file_path}.'
             )
         if len(chosen) < len(records):
             say(

@@ -41,7 +41,7 @@ def join_captions(
             if before.split_index == record.split_index:
                 raise ValueError(
                     f'{caption_file}: {before.file_path} and {record.file_path} are one image of this dataset, with '
-                    f'different captions. Keep one of them'
+                    f'different captions. Keep one of them.'
                 )
             redescribed.add(image)
         found[image] = record

@@ -43,17 +43,25 @@ class HeldOutSource:
         """Index the source and share its images out anew."""
         index = self.source.load()
         if not index.has_cameras:
-            raise ValueError(f'{self.name}: its cameras are unknown, so no query can ask for another camera')
+            raise ValueError(f'{self.name}: its cameras are unknown, so no query can ask for another camera.')
         groups: dict[tuple[int, int | None], list[SourceRecord]] = {}
         for record in _numbered_as_one(index.select(['all'])):
             groups.setdefault((record.identity, record.camera), []).append(record)
-        query = tuple(records[0] for records in groups.values() if len(records) > 1)
-        gallery = [record for records in groups.values() for record in records[len(records) > 1 :]]
+        query: list[SourceRecord] = []
+        gallery: list[SourceRecord] = []
+        for first, *others in groups.values():
+            if others:
+                query.append(first)
+            else:
+                gallery.append(first)
+            gallery += others
         seen_by = {(record.identity, record.camera) for record in gallery}
         if not any(identity == q.identity and camera != q.camera for q in query for identity, camera in seen_by):
-            raise ValueError(f'{self.name}: nobody was seen twice by one camera and once by another')
+            raise ValueError(f'{self.name}: nobody was seen twice by one camera and once by another.')
         gallery += [replace(record, identity=0) for record in index.split().gallery if record.distractor]
-        return replace(index, splits=(SourceSplit(query=query, gallery=tuple(gallery)),), released=0, num_listed=None)
+        return replace(
+            index, splits=(SourceSplit(query=tuple(query), gallery=tuple(gallery)),), released=0, num_listed=None
+        )
 
 
 def _numbered_as_one(records: list[SourceRecord]) -> list[SourceRecord]:

@@ -93,7 +93,7 @@ class SourceIndex:
         if isinstance(which, int) and not isinstance(which, bool) and 0 <= which < len(self.splits):
             return (which,)
         raise ValueError(
-            f"{self.name}: expected split 'released', 'all' or a number below {len(self.splits)}, got {which!r}"
+            f"{self.name}: expected split 'released', 'all' or a number below {len(self.splits)}, got {which!r}."
         )
 
     def select(self, subsets: Iterable[str], which: str | int = 'released') -> list[SourceRecord]:
@@ -152,7 +152,7 @@ def build_source(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:
         return SOURCES.build({'_scope_': 'cmdg_plugin', **source})
     if isinstance(source, ReIDSource):
         return source
-    raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}')
+    raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}.')
 
 
 def check_source(source: ReIDSource) -> None:
@@ -176,7 +176,7 @@ def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:
         return SPLITS
     unknown = [name for name in names if name not in SPLITS]
     if unknown or not names:
-        raise ValueError(f"expected subsets out of {', '.join(SPLITS)}, or 'all'; got {list(names)}")
+        raise ValueError(f"expected subsets out of {', '.join(SPLITS)}, or 'all'; got {list(names)}.")
     return names
 
 

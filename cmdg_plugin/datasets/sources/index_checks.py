@@ -42,7 +42,7 @@ def check_index(index: SourceIndex) -> None:
                 names = ' and '.join(dict.fromkeys((one.record.path, record.path)))
                 raise ValueError(
                     f'{index.name}: {names} ({one.role} and {role}) below {index.root} is one file, {problem}. Keep '
-                    f'one of them'
+                    f'one of them.'
                 )
     if repeated:
         warn(f'{index.name}: {repeated:,} images are listed twice')

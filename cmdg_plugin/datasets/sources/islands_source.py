@@ -33,6 +33,6 @@ class IslandsSource:
 
         domains = (*SOURCE_DOMAINS, *TARGET_DOMAINS)
         if self.name not in domains:
-            raise ValueError(f'Identity Islands has no domain {self.name!r}; expected one of {", ".join(domains)}')
+            raise ValueError(f'Identity Islands has no domain {self.name!r}; expected one of {", ".join(domains)}.')
         root = Path(build_islands(self.root, seed=self.seed))
         return CaptionFileSource(self.name, str(root / self.name), str(root / f'{self.name}.json')).load()

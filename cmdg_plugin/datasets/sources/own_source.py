@@ -131,7 +131,7 @@ class OwnSource:
         if written.keys().isdisjoint(paths):
             raise ValueError(
                 f'{self.name}: {self.caption_file} has captions of other images, the first is {next(iter(written))}, '
-                f'that of {self.path} is {images[0].file_path}; paths must be relative to {self.root}'
+                f'that of {self.path} is {images[0].file_path}; paths must be relative to {self.root}.'
             )
         self._warn_of_other_captions(images, written)
         return [
@@ -192,7 +192,7 @@ class OwnSource:
 
     def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> CaptionRecord:
         if row.split_index is not None:
-            raise ValueError(f'{row.where}: a file of several splits is read with CaptionFileSource, not as own data')
+            raise ValueError(f'{row.where}: a file of several splits is read with CaptionFileSource, not as own data.')
         # shop1_12 is person 12 in released caption files only: own data may also have a shop2_12.
         file_path, facts = row.read(prefixes=False)
         identity, camera, _ = facts
@@ -249,5 +249,5 @@ def _check_all_or_none(images: Sequence[CaptionRecord], field: str, why: str, la
     if 0 < len(bare) < len(images):
         raise ValueError(
             f'{bare[0].where}: no {label or field}, though {len(images) - len(bare):,} of {len(images):,} images have '
-            f'one; give it for all or for none ({why})'
+            f'one; give it for all or for none ({why}).'
         )

@@ -19,7 +19,7 @@ def check_missing_choice(name: str, choice: str) -> None:
         ValueError: If it is neither `'error'` nor `'skip'`.
     """
     if choice not in ('error', 'skip'):
-        raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}")
+        raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}.")
 
 
 def keep_existing(
@@ -80,7 +80,7 @@ def index_images(
     for item in images:
         if item.identity is None:
             raise ValueError(
-                f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`'
+                f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`.'
             )
         try:
             if not repeats.is_new(item):
@@ -105,7 +105,7 @@ def index_images(
     if faults:
         raise FaultyRows(faults, [str(root / item.file_path) for item in images])
     if not splits:
-        raise ValueError(f'{listed_in}: all images are junk (people of negative number), so none is left')
+        raise ValueError(f'{listed_in}: all images are junk (people of negative number), so none is left.')
     counts['images listed twice, counted once'] = repeats.count
     for what, count in counts.items():
         if count:

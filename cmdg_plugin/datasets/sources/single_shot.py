@@ -45,7 +45,7 @@ def draw_splits(benchmark: Benchmark, records: Sequence[SourceRecord]) -> tuple[
         'any two images': _any_two_images,
     }
     if benchmark.ten_splits not in makers:
-        raise ValueError(f'{benchmark.name}: splits are drawn of {" and ".join(makers)}, not {benchmark.ten_splits!r}')
+        raise ValueError(f'{benchmark.name}: splits are drawn of {" and ".join(makers)}, not {benchmark.ten_splits!r}.')
     return tuple(makers[benchmark.ten_splits](sorted(records, key=lambda record: record.path)))
 
 

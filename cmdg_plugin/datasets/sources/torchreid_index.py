@@ -38,7 +38,7 @@ def index_with_torchreid(
     if not layout.links:
         raise ValueError(
             f'torchreid cannot read {benchmark.name} in the {layout.kind} layout at {root}; index it from its caption '
-            f'file with CaptionFileSource'
+            f'file with CaptionFileSource.'
         )
     shipped = benchmark.ten_splits == 'shipped'
     listings = read_with_torchreid(benchmark.name, root, layout, num_splits=NUM_SPLITS if shipped else 1)

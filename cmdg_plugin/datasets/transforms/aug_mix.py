@@ -84,7 +84,7 @@ class AugMix(BaseTransform):
         if width < 1 or not 1 <= severity <= _FULL_SEVERITY or coefficient <= 0:
             raise ValueError(
                 f'expected width >= 1, severity from 1 to {_FULL_SEVERITY} and coefficient > 0; '
-                f'got {width}, {severity}, {coefficient}'
+                f'got {width}, {severity}, {coefficient}.'
             )
         self.width = width
         self.depth = depth

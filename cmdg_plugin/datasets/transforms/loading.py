@@ -116,9 +116,6 @@ class LoadImageFromFile(mmcv.transforms.LoadImageFromFile):
 def read_our_way(pipeline: Sequence[Mapping[str, Any] | Callable]) -> list[Any]:
     """Put this plugin's `LoadImageFromFile` in the place of mmcv's, which other scopes find under that name.
 
-    Args:
-        pipeline: Configs of transforms, or transforms.
-
     Returns:
         The same, where `LoadImageFromFile` means mmcv's with `cmdg_plugin.LoadImageFromFile`.
     """

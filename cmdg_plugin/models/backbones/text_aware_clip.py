@@ -126,9 +126,6 @@ class TextAwareCLIP(BaseModule):
 
         Trained are the image tower, the two norms and the text blocks that `text_finetune_layers` asks for. Use this
         rather than `requires_grad_(True)`, which would unfreeze the whole text tower.
-
-        Args:
-            trainable: Whether to train.
         """
         self.requires_grad_(False)
         set_text_trainable(self.clip, self.text_finetune_layers if trainable else 0)
@@ -209,9 +206,6 @@ class TextAwareCLIP(BaseModule):
         """Turn sentences into tokens, cut after the longest of them.
 
         Texts longer than the context are truncated, never an error, and counted.
-
-        Args:
-            sentences: At least one sentence.
 
         Returns:
             Token ids on the CPU, (B, L), with L up to the context length (always that, for a text tower that is not

@@ -24,9 +24,6 @@ def is_causal(clip: nn.Module) -> bool:
     """Tell whether tokens see only those before them, so that those after the end of a text change nothing.
 
     SigLIP's are not: all tokens see each other, padding included, and the last one is the text's feature.
-
-    Args:
-        clip: The model.
     """
     return text_module(clip).attn_mask is not None
 
@@ -81,9 +78,6 @@ def encode_embeddings(clip: nn.Module, embeddings: Tensor, ends: Tensor) -> Tens
 
 def text_tower_modules(clip: nn.Module) -> tuple[nn.Module, ...]:
     """List the modules of the text tower.
-
-    Args:
-        clip: The model.
 
     Returns:
         Its token embedding, transformer and final norm, which an `open_clip.CLIP` keeps beside the image tower.

@@ -53,9 +53,6 @@ def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeight
             on first use), a local file in OpenAI's, open_clip's or transformers' format, or a folder that holds one. A
             tag goes before a file of the same name.
 
-    Returns:
-        The weights.
-
     Raises:
         FileNotFoundError: If there is neither such a tag nor such a file, or if a tag's file cannot be fetched.
         ValueError: If the file is damaged, is not a CLIP checkpoint, or holds more than tensors.

@@ -42,11 +42,7 @@ class ReIDHead(BaseModule):
         guard_identity_count(self, num_identities, 'classifier_width.weight', 'classifier_shared.weight')
 
     def set_trainable(self, trainable: bool) -> None:
-        """Let gradients into all that this head trains, or into nothing; the necks' bias stays frozen.
-
-        Args:
-            trainable: Whether to train.
-        """
+        """Let gradients into all that this head trains, or into nothing; the necks' bias stays frozen."""
         self.requires_grad_(trainable)
         for neck in (self.neck_width, self.neck_shared):
             neck.bias.requires_grad_(False)

@@ -31,7 +31,8 @@ def check_sizes(owner: str, **tensors: tuple[Tensor, str]) -> dict[str, int]:
         known = {letter: sizes[letter] for letter in layout if letter in sizes}
         fits = len(shape) == len(layout)
         if not fits or any(sizes.setdefault(letter, size) != size for letter, size in zip(layout, shape, strict=True)):
-            wanted = (' with ' if known else '') + ', '.join(f'{letter}={size}' for letter, size in known.items())
+            wanted = ', '.join(f'{letter}={size}' for letter, size in known.items())
+            wanted = f' with {wanted}' if known else ''
             raise ValueError(f'{owner}: {name} must have shape ({", ".join(layout)}){wanted}, got {shape}.')
         if 0 in shape:
             raise ValueError(f'{owner}: {name} is empty, its shape ({", ".join(layout)}) is {shape}.')
@@ -123,4 +124,4 @@ def check_indices(
         return
     low, high = int(indices.min()), int(indices.max())
     if low < 0 or high >= size:
-        raise error(f'{owner}: {name} must lie in 0..{size - 1} (there are {size:,} {what}), got {low}..{high}')
+        raise error(f'{owner}: {name} must lie in 0..{size - 1} (there are {size:,} {what}), got {low}..{high}.')

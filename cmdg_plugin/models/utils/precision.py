@@ -28,9 +28,5 @@ def to_common_float(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def full_precision(device: torch.device) -> torch.autocast:
-    """Return a context in which autocast leaves matrix products in their inputs' precision.
-
-    Args:
-        device: Where the computation runs.
-    """
+    """Return a context in which autocast leaves matrix products in their inputs' precision."""
     return torch.autocast(device.type, enabled=False)
