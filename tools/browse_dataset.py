@@ -4,6 +4,7 @@ python tools/browse_dataset.py configs/cmdg/cmdg_toy-vit_islands.py --out grid.p
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -27,13 +28,13 @@ def main() -> None:
     from PIL import Image
 
     from cmdg_plugin.cli.command_line import read_config
-    from cmdg_plugin.cli.input_checks import exit_on_wrong_input
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.files.writing import open_whole_bytes
     from cmdg_plugin.registry import DATASETS
     from cmdg_plugin.saying import say
     from cmdg_plugin.visualization import draw_training_grid, take_training_pictures
 
-    with exit_on_wrong_input():
+    with OneLineErrors(sys.argv[0]):
         kind = Image.registered_extensions().get(args.out.suffix.lower())
         if kind is None:
             raise ValueError(f'--out takes a picture, such as grid.png, got {args.out}.')

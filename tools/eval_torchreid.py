@@ -6,6 +6,7 @@ The checkpoint's own config says how images are prepared. Needs torchreid: pip i
 """
 
 import argparse
+import sys
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,13 +40,13 @@ def main() -> None:
     args = parse_args()
 
     from cmdg_plugin.apis import init_model
-    from cmdg_plugin.cli.input_checks import exit_on_wrong_input
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.evaluation import format_score_table
     from cmdg_plugin.files.writing import dump_whole
     from cmdg_plugin.saying import say
     from cmdg_plugin.toolboxes import evaluate_with_torchreid
 
-    with exit_on_wrong_input():
+    with OneLineErrors(sys.argv[0]):
         model = init_model(args.config, args.checkpoint, args.device, trust=args.trust)
     scores = evaluate_with_torchreid(
         model,

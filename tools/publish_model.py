@@ -4,6 +4,7 @@ python tools/publish_model.py work_dirs/cmdg_toy-vit_islands/epoch_38.pth cmdg_t
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from cmdg_plugin.saying import say
@@ -22,9 +23,10 @@ def main() -> None:
     """Write the stripped checkpoint and print both sizes."""
     args = parse_args()
     from cmdg_plugin.checkpoints.publishing import publish_model
-    from cmdg_plugin.cli.input_checks import check_checkpoint, exit_on_wrong_input
+    from cmdg_plugin.cli.input_checks import check_checkpoint
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
 
-    with exit_on_wrong_input():
+    with OneLineErrors(sys.argv[0]):
         check_checkpoint(args.checkpoint)
         target = publish_model(args.checkpoint, args.out, args.half)
     before, after = (path.stat().st_size / 2**20 for path in (args.checkpoint, target))

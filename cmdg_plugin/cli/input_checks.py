@@ -1,7 +1,6 @@
 """What tools look at before anything is built, and how they say what is wrong."""
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
-from cmdg_plugin.cli.one_line_errors import OneLineErrors
 from cmdg_plugin.files.locking import hold
 
 
@@ -31,13 +29,6 @@ def hold_work_dir(config: Config) -> Iterator[None]:
     Path(config.work_dir).mkdir(parents=True, exist_ok=True)
     message = f'Another training runs in {config.work_dir}; wait for it, or give another --work-dir.'
     with hold(Path(config.work_dir) / '.lock', message):
-        yield
-
-
-@contextmanager
-def exit_on_wrong_input() -> Iterator[None]:
-    """Context that ends the program with one line where a file or a setting that the user named is wrong."""
-    with OneLineErrors(sys.argv[0]):
         yield
 
 

@@ -31,7 +31,7 @@ class EvaluationTarget:
     Attributes:
         name: Name of the benchmark, as metric keys show it.
         paths: Files of its n images.
-        identities: Person of every image as the benchmark numbers them, (n,).
+        identities: Identity of every image as the benchmark numbers them, (n,).
         cameras: Camera of every image as the benchmark numbers them, (n,); zeros if unknown.
         captions: Four sentences of every image in region order, or None.
         splits: One or several query/gallery pairs over these images.
@@ -56,7 +56,7 @@ class ReIDEvaluationSet(BaseDataset):
     """Query and gallery images of several targets, every image once.
 
     A sample, before the pipeline, is `dict(img_path, gt_label, camera, domain, image_index, captions)` with the
-    person and camera as the target numbers them. `metainfo['targets']` holds an `EvaluationTarget` per target.
+    identity and camera as the target numbers them. `metainfo['targets']` holds an `EvaluationTarget` per target.
 
     Args:
         targets: Configs of registered sources.

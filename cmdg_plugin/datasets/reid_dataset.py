@@ -26,11 +26,11 @@ _EMPTY_CAPTIONS = ('', '', '', '')
 class CaptionedReIDDataset(BaseDataset):
     """Images of one or several sources whose people never overlap ("identity islands").
 
-    People, cameras and domains are numbered from 0 over all sources: domains in the order of the sources, people and
-    cameras sorted within each domain, so that the numbers are the same on every machine. A sample, before the
-    pipeline, is `dict(img_path, gt_label, camera, domain, image_index, captions)`: `gt_label` is the person,
-    `image_index` the image's position in the dataset and its row in the memory bank, `captions` four sentences in
-    region order (upper, middle, lower, global).
+    Identities, cameras and domains are numbered from 0 over all sources: domains in the order of the sources, the other
+    two sorted within each domain, so that the numbers are the same on every machine. A sample, before the pipeline, is
+    `dict(img_path, gt_label, camera, domain, image_index, captions)`: `gt_label` is the identity, `image_index` the
+    image's position in the dataset and its row in the memory bank, `captions` four sentences in region order (upper,
+    middle, lower, global).
 
     Args:
         sources: Configs of registered sources.
@@ -40,14 +40,14 @@ class CaptionedReIDDataset(BaseDataset):
         on_missing: What an image without captions means: `'error'`, `'skip'` (leave it out) or `'empty'` (four empty
             sentences). The counts are logged.
         on_corrupt: What an image that cannot be read means: `'error'`, or `'skip'` (take another image of the same
-            person and log it once).
+            identity and log it once).
         lazy_init: Index the sources only when first asked.
 
     Attributes:
-        identities: Person of every image, (N,).
+        identities: Identity of every image, (N,).
         cameras: Camera of every image, counted over all domains, (N,).
         domains: Domain of every image, (N,).
-        source_numbers: Person and camera (None if unknown) of every image as its source numbers them.
+        source_numbers: Identity and camera (None if unknown) of every image as its source numbers them.
 
     Raises:
         ValueError: If a setting is unknown, captions are missing or a file belongs to two sources.
@@ -67,7 +67,7 @@ class CaptionedReIDDataset(BaseDataset):
         _check_choice('on_missing', on_missing, ('error', 'skip', 'empty'))
         _check_choice('on_corrupt', on_corrupt, ('error', 'skip'))
         if split == 'all':
-            raise ValueError("split='all' is for evaluation: the splits train and test on different people.")
+            raise ValueError("split='all' is for evaluation: the splits train and test on different identities.")
         self.sources = sources
         self.subsets = check_subsets(subsets)
         self.split = split
@@ -81,7 +81,7 @@ class CaptionedReIDDataset(BaseDataset):
 
     @property
     def num_identities(self) -> int:
-        """Number of people over all sources."""
+        """Number of identities over all sources."""
         self.full_init()
         return int(self.identities.max()) + 1
 
@@ -156,10 +156,10 @@ class CaptionedReIDDataset(BaseDataset):
         ]
 
     def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on one image, or on another of the same person where `on_corrupt` asks for it.
+        """Run the pipeline on one image, or on another of the same identity where `on_corrupt` asks for it.
 
         Raises:
-            ValueError: If the image cannot be read and may not be replaced, or none of the person's can.
+            ValueError: If the image cannot be read and may not be replaced, or none of its identity's can.
         """
         for candidate in self._same_person(idx):
             if self._corrupt[candidate]:
@@ -170,8 +170,8 @@ class CaptionedReIDDataset(BaseDataset):
             except UnreadableImage as error:
                 self._note_corrupt(candidate, error)
         raise ValueError(
-            f'none of the images of person {self.identities[idx]} can be read, one is '
-            f'{self.get_data_info(idx)["img_path"]}; restore them or take the person out of the data.'
+            f'none of the images of identity {self.identities[idx]} can be read, one is '
+            f'{self.get_data_info(idx)["img_path"]}; restore them or take the identity out of the data.'
         )
 
     def _select(self, index: SourceIndex) -> list[SourceRecord]:
@@ -197,17 +197,17 @@ class CaptionedReIDDataset(BaseDataset):
         yield idx
         others = np.flatnonzero(self.identities == self.identities[idx])
         start = int(np.searchsorted(others, idx))
-        # The next image of the person, then the one after: the same choice in every run.
+        # The next image of the identity, then the one after: the same choice in every run.
         yield from (int(other) for other in np.roll(others, -start)[1:])
 
     def _note_corrupt(self, position: int, error: UnreadableImage) -> None:
         if self.on_corrupt == 'error':
             raise UnreadableImage(
-                f'{error} Restore it, or let another image of the same person take its place with '
+                f'{error} Restore it, or let another image of the same identity take its place with '
                 "on_corrupt='skip'; tools/check_data.py --config CONFIG lists all such images."
             ) from error
         self._corrupt[position] = True
-        warn(f'{error} Another image of the same person takes its place ({self.num_corrupt:,} unreadable so far).')
+        warn(f'{error} Another image of the same identity takes its place ({self.num_corrupt:,} unreadable so far).')
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -223,7 +223,7 @@ def _number(keys: Sequence[tuple]) -> np.ndarray:
 def _fingerprints(
     indices: Sequence[SourceIndex], chosen: Sequence[tuple[int, SourceRecord]], identities: np.ndarray
 ) -> dict[str, str]:
-    """Digest of each source's images in order, with the numbers that people have; the same wherever the data lie."""
+    """Digest of each source's images in order, with the numbers of identities; the same wherever the data lie."""
     digests = [hashlib.sha256() for _ in indices]
     for (domain, record), identity in zip(chosen, identities, strict=True):
         digests[domain].update(f'{record.path}\t{identity}\n'.encode('utf-8', 'surrogateescape'))
@@ -236,6 +236,6 @@ def _check_unique(paths: Sequence[str], domains: np.ndarray, names: Sequence[str
         first = seen.setdefault(place, int(domain))
         if first != domain:
             raise ValueError(
-                f'{path} belongs to two sources, {names[first]} and {names[int(domain)]}; people of different sources '
-                f'count as different, so take it out of one of them.'
+                f'{path} belongs to two sources, {names[first]} and {names[int(domain)]}; identities of different '
+                f'sources count as different, so take it out of one of them.'
             )

@@ -21,7 +21,7 @@ class SampleIndices(Dataset):
 
     @property
     def identities(self) -> np.ndarray:
-        """Person of every image, (N,)."""
+        """Identity of every image, (N,)."""
         self.dataset.full_init()
         return self.dataset.identities
 

@@ -58,8 +58,8 @@ def check_resume(checkpoint: Mapping[str, Any], stages: Sequence[Stage], fingerp
         raise ValueError(
             f'The checkpoint was trained on the sources {", ".join(before)}; this run has {", ".join(fingerprints)}'
             f'{" with other images of " + ", ".join(changed) if changed else ""}. Classifiers, prompts and the memory '
-            'bank belong to the people and images in their order: resume with the same sources and splits, or start '
-            'from the weights alone with load_from.'
+            'bank belong to the identities and images in their order: resume with the same sources and splits, or '
+            'start from the weights alone with load_from.'
         )
 
 

@@ -20,7 +20,7 @@ class RankedQuery:
         query_path: File of the query image.
         captions: Its four sentences in region order, or None.
         gallery_paths: Files of the nearest gallery images, nearest first.
-        matches: Whether each of them shows the query's person.
+        matches: Whether each of them shows the query's identity.
         distances: Euclidean distance of each to the query, or nothing where they are not known.
         unit_length: Whether features have length one, so that the cosine is 1 - distance^2 / 2.
         average_precision: Of the query over the whole gallery, as a fraction, or None where it is not known.

@@ -124,7 +124,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def blaming(name: str | os.PathLike[str], *more: type[Exception]) -> Iterator[None]:
-    """Context in which what decoders raise, and whatever `more` says, becomes an `UnreadableImage` that names the image.
+    """Context in which what decoders raise, and `more`, becomes an `UnreadableImage` that names the image.
 
     Raises:
         UnreadableImage: In place of what was raised.

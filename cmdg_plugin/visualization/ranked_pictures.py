@@ -22,9 +22,9 @@ _QUERY, _RIGHT, _WRONG = '#2f5d9b', '#1a7f37', '#c62828'
 def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 256)) -> Image.Image:
     """Draw one query: heading, global caption, the query image, then its gallery images by rank.
 
-    Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's person
-    and red where not; the tab on it says so in words too, after the rank, and ends with the image's cosine similarity
-    to the query (its distance, where features have not length one).
+    Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's
+    identity and red where not; the tab on it says so in words too, after the rank, and ends with the image's cosine
+    similarity to the query (its distance, where features have not length one).
 
     Args:
         query: What to draw.
@@ -109,7 +109,7 @@ def _shorten(text: str, limit: int) -> str:
 
 def _heading(query: RankedQuery) -> str:
     which = {'worst': ', one of the worst queries', 'best': ', one of the best queries'}.get(query.chosen_as, '')
-    heading = f"{query.target}{which}: {sum(query.matches)} of the first {len(query.matches)} show the query's person"
+    heading = f"{query.target}{which}: {sum(query.matches)} of the first {len(query.matches)} show the query's identity"
     if query.average_precision is None:
         return heading
     return f'{heading}; average precision {100 * query.average_precision:.1f}%'

@@ -1,4 +1,8 @@
-"""Breaking text into lines that fit a width in pixels."""
+"""Breaking text into lines that fit a width in pixels.
+
+Pictures are drawn with Pillow, as matplotlib does this worse: it breaks lines at the edge of a figure alone, so that
+names of files broke inside of their numbers, and what colors a text does not span the frame below it.
+"""
 
 from PIL import ImageFont
 

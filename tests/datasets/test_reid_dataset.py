@@ -184,7 +184,7 @@ def test_a_person_without_readable_image(market_like, load_pipeline):
     dataset = CaptionedReIDDataset([market_like('shop', [3, 4], images=1)], load_pipeline, on_corrupt='skip')
     for position in range(2):
         spoil(dataset.get_data_info(position)['img_path'], 'garbage')
-    with pytest.raises(ValueError, match='none of the images of person 0 can be read'):
+    with pytest.raises(ValueError, match='none of the images of identity 0 can be read'):
         dataset[0]
 
 

@@ -93,10 +93,10 @@ def test_tabs_tell_how_close_each_image_is(query):
 
 
 def test_heading_tells_how_a_query_was_chosen(query):
-    assert _heading(query) == "yard: 1 of the first 3 show the query's person"
+    assert _heading(query) == "yard: 1 of the first 3 show the query's identity"
     worst = replace(query, chosen_as='worst', average_precision=1 / 3)
     assert _heading(worst) == (
-        "yard, one of the worst queries: 1 of the first 3 show the query's person; average precision 33.3%"
+        "yard, one of the worst queries: 1 of the first 3 show the query's identity; average precision 33.3%"
     )
 
 

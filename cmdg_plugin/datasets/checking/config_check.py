@@ -133,7 +133,7 @@ def _check_dataset(config: Config, loaders: list[str], dataset: dict[str, Any], 
 
 
 def _compose_batches(loader: Mapping[str, Any], dataset: Mapping[str, Any], built: Any) -> None:
-    """Let the loader's sampler look for enough people, as it does on one GPU before the first epoch."""
+    """Let the loader's sampler look for enough identities, as it does on one GPU before the first epoch."""
     sampler = loader.get('sampler')
     # Within another dataset, it is that one's rows which are sampled.
     if isinstance(sampler, Mapping) and {**loader['dataset'], 'pipeline': None} == {**dataset, 'pipeline': None}:
@@ -194,7 +194,7 @@ def _look_at_source(index: SourceIndex, dataset: Mapping[str, Any], check: Confi
     check.captions += len(records) - len(bare)
     people = len({(record.scope, record.identity) for record in records})
     captioned = f'{len(records) - len(bare):,} with captions'
-    return f'{index.name}: {len(records):,} images of {people:,} people to train on, {captioned}'
+    return f'{index.name}: {len(records):,} images of {people:,} identities to train on, {captioned}'
 
 
 def _look_at_target(index: SourceIndex, dataset: Mapping[str, Any], check: ConfigCheck) -> str:

@@ -49,7 +49,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class RoleCount:
-    """How many people and images a role has; None where nobody says."""
+    """How many identities and images a role has; None where nobody says."""
 
     people: int | None
     images: int | None
@@ -63,14 +63,14 @@ class Benchmark:
         name: Name in configs, tables and metric keys; also torchreid's.
         layouts: Where it may lie, the first found wins.
         caption_file: Name of the released caption file.
-        counts: Expected people and images per role; per version where versions differ.
+        counts: Expected identities and images per role; per version where versions differ.
         cameras: Expected number of cameras.
         joins: Patterns whose named groups, by name, tell an image from all others in any layout.
-        person: Pattern whose group in an image's path is the person's number; None to trust torchreid's reader.
-        distractors: Numbers of people who stand in the gallery only.
+        person: Pattern whose group in an image's path is the identity's number; None to trust torchreid's reader.
+        distractors: Identities that stand in the gallery only.
         ten_splits: Where it is evaluated on ten splits, how they come about: `shipped` with it, or drawn, to look from
             one of `two cameras` into the other, or from one for another of `any two images` of a person.
-        one_numbering: Whether the caption file numbers every person once; else training and test people separately.
+        one_numbering: Whether the caption file numbers every identity once; else training and test people separately.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """A public dataset, found below the data root and indexed in whichever way its layout allows."""
 
 from pathlib import Path
+from typing import Any
 
 from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.sources.benchmark import Layout
@@ -107,7 +108,7 @@ class BenchmarkSource:
             only=layout.only,
             on_missing_image=self.on_missing_image,
         ).load()
-        # A file that numbers every person once holds one split; files with ten number those of each training set anew.
+        # A file that numbers every identity once holds one split; files with ten number each training set anew.
         if not benchmark.one_numbering:
             return index
         return arrange_single_shot(benchmark, str(root), index.images().values(), load_captions(caption_file))
@@ -115,28 +116,10 @@ class BenchmarkSource:
 
 @SOURCES.register_module()
 class TorchreidSource(BenchmarkSource):
-    """`BenchmarkSource(index='torchreid')` that looks for no caption file by itself; for configs that name it so.
+    """`BenchmarkSource(index='torchreid')` that looks for no caption file by itself; takes its other arguments."""
 
-    Args:
-        name: Name of the dataset.
-        data_root: Folder that holds all datasets.
-        caption_file: The JSON file of captions; None leaves the images without.
-        version: As `BenchmarkSource` takes it.
-        on_missing_image: As `BenchmarkSource` takes it.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        data_root: str,
-        caption_file: str | None = None,
-        *,
-        version: str | None = None,
-        on_missing_image: str = 'error',
-    ) -> None:
-        super().__init__(
-            name, data_root, caption_file, version=version, index='torchreid', on_missing_image=on_missing_image
-        )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, index='torchreid', **kwargs)
 
     def _find_captions(self) -> str | None:
         return self.caption_file

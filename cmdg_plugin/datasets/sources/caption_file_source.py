@@ -24,15 +24,15 @@ _MARKET_FOLDERS = ('bounding_box_train/', 'bounding_box_test/', 'query/')
 class CaptionFileSource:
     """Images, identities, cameras, captions and splits as one caption file lists them.
 
-    People of negative number are junk and left out. Person 0 of Market-1501 (recognized by its folders or by name) and
-    of GRID is a distractor: in the gallery, nobody's match, never trained on.
+    Identities of negative number are junk and left out. Number 0 of Market-1501 (recognized by its folders or by name)
+    and of GRID is a distractor: in the gallery, nobody's match, never trained on.
 
     Args:
         name: Name of the dataset, as tables and metric keys show it.
         root: Folder that the file's paths are relative to.
         caption_file: The JSON file; see `load_captions`. A relative path that does not exist is tried below `root` too.
-        distractors: Numbers of people who only stand in the gallery; `None` decides by the dataset as above.
-        shared_identities: Whether a number means the same person in training and test images. It does not in the
+        distractors: Identities that only stand in the gallery; `None` decides by the dataset as above.
+        shared_identities: Whether a number means the same identity in training and test images. It does not in the
             released files (MSMT17 counts from 0 twice).
         only: Folder below the root whose images count, as for CUHK03's labeled and detected ones; '' for every one.
         released: Position of the split that results are compared on: the last one, as in the release.

@@ -13,7 +13,7 @@ _UNKNOWN = RoleCount(None, None)
 
 @dataclass(frozen=True)
 class CountRow:
-    """One role of a dataset: found and expected people and images."""
+    """One role of a dataset: found and expected identities and images."""
 
     role: str
     found: RoleCount
@@ -32,7 +32,7 @@ class CountRow:
 
 
 def compare_counts(index: SourceIndex | None, benchmark: Benchmark, version: str = '') -> list[CountRow]:
-    """Count people and images of each role of the released split.
+    """Count identities and images of each role of the released split.
 
     Args:
         index: The dataset; None where nothing is known of it but what is expected.
@@ -69,5 +69,5 @@ def _count(records: Sequence[SourceRecord]) -> RoleCount:
 
 
 def _spell(count: RoleCount) -> str:
-    people = '' if count.people is None else f'{count.people:,} people, '
+    people = '' if count.people is None else f'{count.people:,} identities, '
     return f'{people}{"?" if count.images is None else format(count.images, ",")} images'

@@ -28,7 +28,7 @@ class HeldOutSource:
         source: Config of a registered source, or a source.
 
     Raises:
-        ValueError: If its cameras are unknown, or no person was seen by two.
+        ValueError: If its cameras are unknown, or no identity was seen by two.
     """
 
     def __init__(self, source: Mapping[str, Any] | ReIDSource) -> None:

@@ -48,6 +48,11 @@ class SourceSplit:
         return ((role, record) for role in SPLITS for record in getattr(self, role))
 
 
+def make_split(roles: Mapping[str, Iterable[SourceRecord]]) -> SourceSplit:
+    """Make a split of its images by role."""
+    return SourceSplit(**{role: tuple(records) for role, records in roles.items()})
+
+
 @dataclass(frozen=True)
 class SourceIndex:
     """Everything a source knows, before any image is read.

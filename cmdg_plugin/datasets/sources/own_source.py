@@ -1,7 +1,7 @@
 """Your own images: a folder whose names tell who is where, or one index file."""
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,14 @@ class OwnSource:
     and captions: a list `captions` in JSON, columns `global`, `upper`, `middle`, `lower` in CSV. What it does not say
     is read from names as above. A file that `tools/generate_captions.py` wrote is such an index.
 
-    People of negative number are junk and left out.
+    Identities of negative number are junk and left out.
 
     Args:
         name: Name of the dataset, as tables and metric keys show it.
         path: The folder or the index file.
         root: Folder that the index's paths are relative to; by default the one it lies in.
         caption_file: Caption JSON with captions of the images that `path` gives none for, joined by path.
-        distractors: Numbers of people who only stand in the gallery and are never trained on.
+        distractors: Identities that only stand in the gallery and are never trained on.
         on_missing_image: What to do with listed images that do not exist: `'error'`, or `'skip'` and log how many.
 
     Raises:
@@ -133,29 +133,20 @@ class OwnSource:
                 f'{self.name}: {self.caption_file} has captions of other images, the first is {next(iter(written))}, '
                 f'that of {self.path} is {images[0].file_path}; paths must be relative to {self.root}.'
             )
-        self._warn_of_other_captions(images, written)
-        return [
-            replace(image, captions=written[image.file_path].captions)
-            if image.captions is None and image.file_path in written
-            else image
-            for image in images
-        ]
-
-    def _warn_of_other_captions(
-        self, images: Sequence[CaptionRecord], written: Mapping[Hashable, CaptionRecord]
-    ) -> None:
-        others = [
-            image.file_path
-            for image in images
-            if image.captions is not None
-            and image.file_path in written
-            and written[image.file_path].captions != image.captions
-        ]
+        completed, others = [], []
+        for image in images:
+            found = written.get(image.file_path, image).captions
+            if image.captions is None:
+                image = replace(image, captions=found)
+            elif image.captions != found:
+                others.append(image.file_path)
+            completed.append(image)
         if others:
             warn(
                 f'{self.name}: {len(others):,} images, such as {others[0]}, have other captions in {self.caption_file} '
                 f'than in {self.path}, whose captions are used'
             )
+        return completed
 
     def _say_what_names_said(self, rows: Sequence[IndexRow], images: Sequence[CaptionRecord]) -> None:
         """Warn of names that identities were read from and that may mean something else."""
@@ -183,8 +174,8 @@ class OwnSource:
         shared = sorted(trained & tested - self.distractors)
         if shared:
             warn(
-                f'{self.name}: {len(shared):,} people are trained on and looked for as well, the first is {shared[0]}; '
-                'scores on people whom the model knows say little about others'
+                f'{self.name}: {len(shared):,} identities are trained on and looked for as well, the first is '
+                f'{shared[0]}; scores on identities that the model knows say little about others'
             )
 
     def _place(self, image: CaptionRecord) -> str:
@@ -222,7 +213,7 @@ class OwnSource:
 
     def _nameless(self, row: IndexRow, file_path: str) -> ValueError:
         if not self.path.is_dir():
-            return row.fault('identity', f'nothing says who is in {file_path}; give the number of the person')
+            return row.fault('identity', f'nothing says who is in {file_path}; give the number of the identity')
         return ValueError(
             f'{row.where}: the name does not say who is in the image. Expected:\n{_FOLDER_RULE.format(root=self.path)}'
         )

@@ -1,6 +1,6 @@
 """From a list of images, whoever wrote it, to the index of a source."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.repeats import Repeats
 from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_scope, make_split
 from cmdg_plugin.saying import warn
 
 
@@ -57,69 +57,77 @@ def index_images(
     shared_identities: bool = False,
     released: int = -1,
 ) -> SourceIndex:
-    """Share images out by split and role; junk (people of negative number) is left out.
+    """Share images out by split and role; junk (identities of negative number) is left out.
 
     Args:
         name: Name of the dataset.
         root: Folder that paths are relative to.
         images: The images.
         listed_in: The list, for messages.
-        distractors: Numbers of people who only stand in the gallery.
-        shared_identities: Whether a number means the same person in training and test images.
+        distractors: Identities that only stand in the gallery.
+        shared_identities: Whether a number means the same identity in training and test images.
         released: Position of the split that results are compared on.
 
     Raises:
         ValueError: If nothing says who is in an image, or two of a split's say different things of one image, or
             all are junk.
     """
-    repeats = Repeats('column' if listed_in.suffix.lower() == '.csv' else 'key')
-    splits: dict[int, dict[str, dict[str, SourceRecord]]] = defaultdict(lambda: {role: {} for role in SPLITS})
-    counts: Counter[str] = Counter()
-    faults: list[str] = []
-    some_roles = any(item.split is not None for item in images)
-    for item in images:
-        if item.identity is None:
-            raise ValueError(
-                f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`.'
-            )
-        try:
-            if not repeats.is_new(item):
-                continue
-        except ValueError as error:
-            faults.append(str(error))
-            continue
-        if item.identity < 0:
-            counts['junk images left out'] += 1
-            continue
-        role = item.split or 'train'
-        members = splits[item.split_index or 0][role]
-        counts['images without a role, trained on'] += some_roles and item.split is None
-        members[item.file_path] = SourceRecord(
-            path=item.file_path,
-            identity=item.identity,
-            camera=item.camera,
-            captions=item.captions,
-            scope='' if shared_identities else make_scope(item.file_path, role),
-            distractor=item.identity in distractors and _may_be_distractor(item.file_path, role),
-        )
-    if faults:
-        raise FaultyRows(faults, [str(root / item.file_path) for item in images])
-    if not splits:
-        raise ValueError(f'{listed_in}: all images are junk (people of negative number), so none is left.')
-    counts['images listed twice, counted once'] = repeats.count
+    distinct = _without_repeats(root, images, listed_in)
+    people = [(item, identity) for item in distinct if (identity := _identity(item, listed_in)) >= 0]
+    if not people:
+        raise ValueError(f'{listed_in}: all images are junk (identities of negative number), so none is left.')
+    without_role = sum(item.split is None for item, _ in people)
+    counts = {
+        'junk images left out': len(distinct) - len(people),
+        # Where no image has a role, that is what the list means.
+        'images without a role, trained on': without_role if any(item.split is not None for item in images) else 0,
+        'images listed twice, counted once': len(images) - len(distinct),
+    }
     for what, count in counts.items():
         if count:
             warn(f'{name}: {count:,} {what}')
+    splits: dict[int, dict[str, list[SourceRecord]]] = defaultdict(lambda: {role: [] for role in SPLITS})
+    for item, identity in people:
+        role = item.split or 'train'
+        record = SourceRecord(
+            path=item.file_path,
+            identity=identity,
+            camera=item.camera,
+            captions=item.captions,
+            scope='' if shared_identities else make_scope(item.file_path, role),
+            distractor=identity in distractors and _may_be_distractor(item.file_path, role),
+        )
+        splits[item.split_index or 0][role].append(record)
     return SourceIndex(
         name=name,
         root=str(root),
-        splits=tuple(
-            SourceSplit(**{role: tuple(members.values()) for role, members in splits[number].items()})
-            for number in sorted(splits)
-        ),
+        splits=tuple(make_split(splits[number]) for number in sorted(splits)),
         released=released,
         has_cameras=all(item.camera is not None for item in images),
     )
+
+
+def _without_repeats(root: Path, images: Sequence[CaptionRecord], listed_in: Path) -> list[CaptionRecord]:
+    """Drop rows that say again what an earlier one did; refuse, all at once, those that say something else."""
+    repeats = Repeats('column' if listed_in.suffix.lower() == '.csv' else 'key')
+    distinct, faults = [], []
+    for item in images:
+        try:
+            if repeats.is_new(item):
+                distinct.append(item)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise FaultyRows(faults, [str(root / item.file_path) for item in images])
+    return distinct
+
+
+def _identity(item: CaptionRecord, listed_in: Path) -> int:
+    if item.identity is None:
+        raise ValueError(
+            f'{listed_in}: the record of {item.file_path} does not say who is in the image; add the key `identity`.'
+        )
+    return item.identity
 
 
 def _may_be_distractor(file_path: str, role: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.sources.benchmark import Benchmark
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_split
 from cmdg_plugin.saying import warn
 
 NUM_SPLITS = 10
@@ -15,7 +15,7 @@ _SEED = 2011
 _T = TypeVar('_T')
 
 
-def draw_people(people: Iterable[int], *, num_splits: int = NUM_SPLITS) -> list[tuple[set[int], list[int]]]:
+def draw_people(people: Iterable[int]) -> list[tuple[set[int], list[int]]]:
     """Share people out into halves, the same on every machine; of an odd number the test half gets one more.
 
     Returns:
@@ -23,7 +23,7 @@ def draw_people(people: Iterable[int], *, num_splits: int = NUM_SPLITS) -> list[
     """
     numbers = sorted(set(people))
     half = len(numbers) // 2
-    orders = [_shuffled(numbers, random.Random(_SEED + split)) for split in range(num_splits)]
+    orders = [_shuffled(numbers, random.Random(_SEED + split)) for split in range(NUM_SPLITS)]
     return [(set(order[:half]), order[half:]) for order in orders]
 
 
@@ -95,8 +95,7 @@ def _splits_of_captions(
             f'whose image or role is not known'
         )
     return tuple(
-        SourceSplit(**{role: tuple(records.values()) for role, records in roles[number].items()})
-        for number in sorted(roles)
+        make_split({role: records.values() for role, records in roles[number].items()}) for number in sorted(roles)
     )
 
 

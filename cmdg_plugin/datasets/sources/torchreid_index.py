@@ -8,7 +8,7 @@ from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.sources.benchmark import Benchmark, Layout
 from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.image_files import leave_out_missing
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, SourceSplit, make_scope
+from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_scope, make_split
 from cmdg_plugin.datasets.sources.single_shot import NUM_SPLITS, arrange_single_shot
 from cmdg_plugin.datasets.sources.torchreid_readers import Listing, read_with_torchreid
 from cmdg_plugin.saying import say
@@ -49,7 +49,7 @@ def index_with_torchreid(
     ]
     by_key = {} if caption_file is None else _join_captions(benchmark, listings, caption_file)
     splits = tuple(
-        SourceSplit(**{role: _records(benchmark, items, role, by_key) for role, items in listing.items()})
+        make_split({role: _records(benchmark, items, role, by_key) for role, items in listing.items()})
         for listing in listings
     )
     index = SourceIndex(benchmark.name, str(root), splits, released=-1, has_cameras=benchmark.cameras != 1)

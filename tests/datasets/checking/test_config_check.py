@@ -53,7 +53,7 @@ def config(tmp_path: Path, shop: list[Path], street: list[Path]) -> Config:
 def test_sound_data(config: Config):
     check = check_config(config)
     assert draw_config_check(check).splitlines() == [
-        'train_dataloader: shop: 10 images of 5 people to train on, 10 with captions',
+        'train_dataloader: shop: 10 images of 5 identities to train on, 10 with captions',
         'val_dataloader, test_dataloader: street: 2 queries and 2 gallery images, 4 images',
         '14 images opened, captions of 10 images read: no problem found.',
     ]

@@ -236,11 +236,11 @@ def test_counts_are_logged_next_to_the_expected_ones(release_data, monkeypatch):
     BenchmarkSource('prid', str(release_data)).load()
     (level, text), (fine, good) = lines
     assert level == 'warn'
-    assert 'train 4 people, 16 images (expected 751 people, 12,936 images)' in text
+    assert 'train 4 identities, 16 images (expected 751 identities, 12,936 images)' in text
     assert fine == 'say'
     assert good == (
-        'prid (release layout): train 100 people, 200 images; query 100 people, 100 images; '
-        'gallery 649 people, 649 images'
+        'prid (release layout): train 100 identities, 200 images; query 100 identities, 100 images; '
+        'gallery 649 identities, 649 images'
     )
 
 

@@ -221,7 +221,7 @@ def test_people_on_both_sides_are_said(images, tmp_path, caplog):
     index = tmp_path / 'index.csv'
     index.write_text('path,identity,camera,role\na/1.jpg,12,3,train\na/2.jpg,12,4,query\nb/1.jpg,40,1,gallery\n')
     OwnSource('shop', str(index), root=str(images)).load()
-    assert '1 people are trained on and looked for as well, the first is 12' in caplog.text
+    assert '1 identities are trained on and looked for as well, the first is 12' in caplog.text
 
 
 @pytest.fixture
