@@ -1,7 +1,6 @@
 """Captions for people's own images: generation at scale, checks, and a report on caption files."""
 
 from cmdg_plugin.captioning.backends import CAPTION_BACKENDS, CaptionAnswer, CaptionBackend, CaptionRequest
-from cmdg_plugin.captioning.cleaning import PROBLEMS, CleanCaption, clean_caption
 from cmdg_plugin.captioning.generation import CaptionJob, generate_captions
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.captioning.merging import merge_shards
@@ -14,18 +13,15 @@ from cmdg_plugin.clip_length import ClipLength
 __all__ = [
     'CAPTION_BACKENDS',
     'DEFAULT_PROMPTS',
-    'PROBLEMS',
     'CaptionAnswer',
     'CaptionBackend',
     'CaptionJob',
     'CaptionRequest',
     'CaptionSettings',
-    'CleanCaption',
     'ClipLength',
     'PromptBook',
     'RunSummary',
     'Shard',
-    'clean_caption',
     'generate_captions',
     'iterate_items',
     'load_prompts',

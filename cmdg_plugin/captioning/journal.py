@@ -1,12 +1,13 @@
 """The append-only file that a captioning run lives in: whatever ends the run, finished sentences are on disk."""
 
 import json
+import mmap
 import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cmdg_plugin.captioning.journal_lines import LONGEST_LINE, parse_entry, parse_object
 from cmdg_plugin.files.writing import sync_folder
@@ -139,30 +140,21 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
                 yield number, start, beginning
 
 
-def read_entry(path_descriptor: int, position: int) -> dict[str, Any]:
+def read_entry(journal: BinaryIO, position: int) -> dict[str, Any]:
     """The one entry that starts at a position of an open journal."""
-    data = b''
-    while b'\n' not in data:
-        chunk = os.pread(path_descriptor, 2048, position + len(data))
-        if not chunk:
-            raise ValueError(f'the journal ends before position {position}; it was changed while being read.')
-        data += chunk
-    return json.loads(data[: data.index(b'\n')])
+    journal.seek(position)
+    line = journal.readline()
+    if not line.endswith(b'\n'):
+        raise ValueError(f'the journal ends before position {position}; it was changed while being read.')
+    return json.loads(line)
 
 
 def _end_of_whole_lines(path: Path) -> int:
     """Where the last line ends that is whole; blocks that a power failure left empty are not lines."""
-    with path.open('rb') as file:
-        end = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - 4096)
-            file.seek(start)
-            chunk = file.read(end - start)
-            at = chunk.rfind(b'\n')
-            if at >= 0:
-                return start + at + 1
-            end = start
-    return 0
+    if not path.stat().st_size:
+        return 0
+    with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(b'\n') + 1
 
 
 def _check_settings(path: Path, settings: dict[str, Any]) -> None:

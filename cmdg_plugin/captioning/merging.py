@@ -2,6 +2,7 @@
 
 from glob import escape
 from pathlib import Path
+from typing import BinaryIO
 
 from cmdg_plugin.captioning.journal import read_entries, read_entry, read_settings
 from cmdg_plugin.captioning.output import (
@@ -38,8 +39,8 @@ def merge_shards(source: Path, out: Path, journals: list[Path]) -> RunSummary:
         if journal_path(out).exists():
             raise ValueError(f'{out} belongs to a run of its own ({journal_path(out).name}); choose another --out.')
         list_images(worklist, source, None)
-        with opened(journals) as descriptors:
-            strangers = merge_journals(worklist, journals, descriptors)
+        with opened(journals) as files:
+            strangers = merge_journals(worklist, journals, files)
         if strangers:
             raise ValueError(
                 f'{strangers} sentences in the journals are of images that {source} does not have; '
@@ -68,13 +69,13 @@ def shared_settings(journals: list[Path]) -> CaptionSettings:
     return CaptionSettings.from_dict(first)
 
 
-def merge_journals(worklist: WorkList, journals: list[Path], descriptors: list[int]) -> int:
+def merge_journals(worklist: WorkList, journals: list[Path], files: list[BinaryIO]) -> int:
     """Fill a list with the answers of all shards' journals.
 
     Args:
         worklist: All images, without answers.
         journals: One journal a shard.
-        descriptors: The same files, open for reading.
+        files: The same, open for reading.
 
     Returns:
         How many answers belong to no image of the list.
@@ -87,7 +88,7 @@ def merge_journals(worklist: WorkList, journals: list[Path], descriptors: list[i
         for position, entry in read_entries(journal):
             before = worklist.get_answer(entry['path'], entry['region'])
             if before is not None and before[0] != number:
-                other = read_entry(descriptors[before[0]], before[1])
+                other = read_entry(files[before[0]], before[1])
                 if 'caption' in other and 'caption' in entry and other['caption'] != entry['caption']:
                     conflicts.append(f'{entry["path"]} ({entry["region"]}) in {journals[before[0]]} and {journal}')
                 if 'caption' in other:

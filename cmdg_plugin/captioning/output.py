@@ -1,14 +1,13 @@
 """The files a captioning run ends with; each appears whole or not at all."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from mmengine.logging import MMLogger
 
@@ -90,7 +89,7 @@ def summary_path(out: Path) -> Path:
     return out.with_name(f'{out.stem}.summary.json')
 
 
-def write_outputs(out: Path, worklist: WorkList, descriptors: list[int], settings: CaptionSettings) -> RunSummary:
+def write_outputs(out: Path, worklist: WorkList, files: list[BinaryIO], settings: CaptionSettings) -> RunSummary:
     """Write the caption file, the list of failed images and the counts, from journals.
 
     Records are written one a line while they are read, so memory does not grow with their number. An image with a
@@ -99,14 +98,14 @@ def write_outputs(out: Path, worklist: WorkList, descriptors: list[int], setting
     Args:
         out: The caption file; the other two lie beside it.
         worklist: All images, each sentence with an answer.
-        descriptors: The journals, open for reading, in the order of the list's journal numbers.
+        files: The journals, open for reading, in the order of the list's journal numbers.
         settings: What the answers were made with.
     """
     summary = RunSummary()
     facts = {'model': settings.model, 'prompt_version': settings.prompt_version, 'seed': settings.seed}
     with _atomic_list(out) as captions, _atomic_list(failed_path(out)) as failures:
         for state in worklist.states():
-            record = _read_record(state, descriptors, summary)
+            record = _read_record(state, files, summary)
             summary.images += 1
             if 'failures' in record:
                 summary.failed += 1
@@ -121,8 +120,8 @@ def write_outputs(out: Path, worklist: WorkList, descriptors: list[int], setting
 
 def finish_outputs(out: Path, worklist: WorkList, journals: list[Path], settings: CaptionSettings) -> RunSummary:
     """Write the files of a complete run and log what it came to; see `write_outputs`."""
-    with opened(journals) as descriptors:
-        summary = write_outputs(out, worklist, descriptors, settings)
+    with opened(journals) as files:
+        summary = write_outputs(out, worklist, files, settings)
     logger = MMLogger.get_current_instance()
     logger.info(f'{summary.captioned} of {summary.images} images have four captions: {out}')
     if summary.asked_again or summary.fixed:
@@ -134,18 +133,13 @@ def finish_outputs(out: Path, worklist: WorkList, journals: list[Path], settings
 
 
 @contextmanager
-def opened(paths: list[Path]) -> Iterator[list[int]]:
-    """Descriptors of files that are open for reading."""
+def opened(paths: list[Path]) -> Iterator[list[BinaryIO]]:
+    """Files that are open for reading."""
     with ExitStack() as stack:
-        descriptors = []
-        for path in paths:
-            descriptor = os.open(path, os.O_RDONLY)
-            stack.callback(os.close, descriptor)
-            descriptors.append(descriptor)
-        yield descriptors
+        yield [stack.enter_context(path.open('rb')) for path in paths]
 
 
-def _read_record(state: ItemState, descriptors: list[int], summary: RunSummary) -> dict[str, Any]:
+def _read_record(state: ItemState, files: list[BinaryIO], summary: RunSummary) -> dict[str, Any]:
     item = state.item
     record: dict[str, Any] = {'file_path': item.file_path}
     for key, value in (('identity', item.identity), ('camera', item.camera), ('split', item.split)):
@@ -157,7 +151,7 @@ def _read_record(state: ItemState, descriptors: list[int], summary: RunSummary) 
         if answer is None:
             raise ValueError(f'{item.file_path} has no answer for {region}; finish the run first.')
         journal, position, failed = answer
-        entry = read_entry(descriptors[journal], position)
+        entry = read_entry(files[journal], position)
         if failed:
             failures[region] = entry['failure']
         else:

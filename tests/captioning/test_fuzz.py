@@ -115,8 +115,8 @@ def check_journal(lines: list[bytes]) -> None:
             for item, region in worklist.missing():
                 position = again.append({'path': item.file_path, 'region': region, 'caption': GOOD})
                 worklist.set_answer(item.file_path, region, 0, position, failed=False)
-        with opened([journal]) as descriptors:
-            summary = write_outputs(out, worklist, descriptors, SETTINGS)
+        with opened([journal]) as files:
+            summary = write_outputs(out, worklist, files, SETTINGS)
         assert summary.images == summary.captioned + summary.failed == 1
         assert len(json.loads(failed_path(out).read_text())) == summary.failed
         if summary.captioned:

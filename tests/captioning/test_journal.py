@@ -22,18 +22,16 @@ def test_entries_come_back_with_their_positions(tmp_path):
     positions = write(path)
     assert read_settings(path) == SETTINGS
     assert list(read_entries(path)) == list(zip(positions, ENTRIES, strict=True))
-    descriptor = os.open(path, os.O_RDONLY)
-    assert [read_entry(descriptor, position) for position in positions] == ENTRIES
-    os.close(descriptor)
+    with path.open('rb') as file:
+        assert [read_entry(file, position) for position in positions] == ENTRIES
 
 
 def test_an_entry_longer_than_a_read(tmp_path):
     path = tmp_path / 'a.journal.jsonl'
     entry = {'path': 'a', 'region': 'upper', 'caption': 'word ' * 3000}
     (position,) = write(path, [entry])
-    descriptor = os.open(path, os.O_RDONLY)
-    assert read_entry(descriptor, position) == entry
-    os.close(descriptor)
+    with path.open('rb') as file:
+        assert read_entry(file, position) == entry
 
 
 def test_every_cut_loses_at_most_the_last_line(tmp_path):

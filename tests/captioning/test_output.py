@@ -66,8 +66,8 @@ def test_captions_failures_and_counts_go_to_their_files(tmp_path):
                 worklist.set_answer('b.jpg', region, 0, journal.append(entry), failed=False)
                 entry = {'path': 'a.jpg', 'region': region, 'failure': 'no', 'problems': ['empty', 'refused']}
                 worklist.set_answer('a.jpg', region, 0, journal.append(entry), failed=True)
-        with opened([journal_path(out)]) as descriptors:
-            summary = write_outputs(out, worklist, descriptors, SETTINGS)
+        with opened([journal_path(out)]) as files:
+            summary = write_outputs(out, worklist, files, SETTINGS)
     facts = {'model': 'm', 'prompt_version': '1-x', 'seed': 3}
     captions = [f'{region} é' for region in ('global', 'upper', 'middle', 'lower')]
     record = {'file_path': 'b.jpg', 'identity': 4, 'camera': 2, 'split': 'query', 'captions': captions, **facts}
