@@ -79,7 +79,7 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
     if not source.is_file():
         raise FileNotFoundError(f'no images at {source}; give a folder of images, or an index (.json, .jsonl, .csv).')
     readers: Mapping[str, Callable[[Path], Iterator[IndexRow | NestingError]]] = {
-        '.json': _json_rows,
+        '.json': lambda path: iterate_entries(path, iterate_json_list(path)),
         '.jsonl': _json_lines,
         '.csv': _csv_rows,
     }
@@ -141,10 +141,6 @@ def _checked_name(name: str, where: str) -> str:
             'without spaces at its ends.'
         )
     return name
-
-
-def _json_rows(path: Path) -> Iterator[IndexRow | NestingError]:
-    return iterate_entries(path, iterate_json_list(path))
 
 
 def iterate_entries(

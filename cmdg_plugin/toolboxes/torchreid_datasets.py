@@ -82,7 +82,9 @@ def _make_dataset_class(name: str, source: Mapping[str, Any], split: str | int) 
             self.captions = captions | {
                 index.absolute(record): to_region_order(record.captions) for record in records if record.captions
             }
-            super().__init__(train or _relabel(query[:1]), query or train[:1], gallery or train[:1], **kwargs)
+            super().__init__(
+                train or [(path, 0, 0) for path, _, _ in query[:1]], query or train[:1], gallery or train[:1], **kwargs
+            )
 
     SourceDataset.__name__ = SourceDataset.__qualname__ = name
     return SourceDataset
@@ -113,7 +115,3 @@ def _list_test(index: SourceIndex, split: str | int) -> tuple[Items, Items, dict
     )
     captions = {path: four for path, four in zip(target.paths, target.captions, strict=True) if four is not None}
     return query, gallery, captions
-
-
-def _relabel(items: Items) -> Items:
-    return [(path, 0, 0) for path, _, _ in items]

@@ -31,9 +31,9 @@ def draw_training_grid(
     texts = [list(_lines(picture)) for picture in pictures]
     columns = min(columns, len(pictures))
     pitch = cell_size[0] + _GAP + _TEXT_WIDTH + 2 * _GAP
+    beside = [sum(_line_height(font) for _, _, font in text) for text in texts]
     heights = [
-        max(cell_size[1], *(_height(text) for text in texts[start : start + columns])) + 2 * _GAP
-        for start in range(0, len(pictures), columns)
+        max(cell_size[1], *beside[start : start + columns]) + 2 * _GAP for start in range(0, len(pictures), columns)
     ]
     grid = Image.new('RGB', (2 * _MARGIN + columns * pitch - 2 * _GAP, 2 * _MARGIN + sum(heights) - 2 * _GAP), PAPER)
     for number, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
@@ -57,10 +57,6 @@ def _lines(picture: TrainingPicture) -> Iterator[_Line]:
 
 def _line_height(font: Font) -> int:
     return round(1.3 * font.size) if isinstance(font, ImageFont.FreeTypeFont) else 16
-
-
-def _height(lines: Sequence[_Line]) -> int:
-    return sum(_line_height(font) for _, _, font in lines)
 
 
 def _draw_card(

@@ -65,7 +65,8 @@ def read_training_log(files: str | Path | Sequence[str | Path]) -> TrainingLog:
             iteration = int(record.get('step', iteration))
             if source != number:
                 number = source
-                _forget_from(iteration, [*losses.values(), *rates.values(), stages, *_series_of(scores)])
+                scored = (points for targets in scores.values() for points in targets.values())
+                _forget_from(iteration, [*losses.values(), *rates.values(), stages, *scored])
             epoch = record.get('epoch')
             stages[iteration] = (next(iter(lost)).rpartition('/')[0], None if epoch is None else int(epoch))
             for key, value in lost.items():
@@ -89,10 +90,6 @@ def _forget_from(iteration: int, series: Iterable[dict[int, Any]]) -> None:
     for points in series:
         for later in [step for step in points if step >= iteration]:
             del points[later]
-
-
-def _series_of(scores: dict[str, dict[str, dict[int, float]]]) -> Iterator[dict[int, float]]:
-    return (points for targets in scores.values() for points in targets.values())
 
 
 def _records(files: Sequence[str | Path]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -136,7 +136,7 @@ def _compose_batches(loader: Mapping[str, Any], dataset: Mapping[str, Any], buil
     """Let the loader's sampler look for enough identities, as it does on one GPU before the first epoch."""
     sampler = loader.get('sampler')
     # Within another dataset, it is that one's rows which are sampled.
-    if isinstance(sampler, Mapping) and {**loader['dataset'], 'pipeline': None} == {**dataset, 'pipeline': None}:
+    if isinstance(sampler, Mapping) and _same_data(loader['dataset'], dataset):
         DATA_SAMPLERS.build({**tell_batch_size(dict(sampler), loader['batch_size']), 'dataset': built})
 
 

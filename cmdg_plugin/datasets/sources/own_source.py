@@ -115,7 +115,9 @@ class OwnSource:
             tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
             raise ValueError(f'{self.name}: no images in {self.path}{tree}')
         relative = make_relative(self.root)
-        listed = read_all(rows, lambda row: self._read_image(row, relative), self._place)
+        listed = read_all(
+            rows, lambda row: self._read_image(row, relative), lambda image: os.path.join(self.root, image.file_path)
+        )
         images = self._add_captions(listed, relative)
         self._say_what_names_said(rows, images)
         self._say_what_is_ignored(rows)
@@ -177,9 +179,6 @@ class OwnSource:
                 f'{self.name}: {len(shared):,} identities are trained on and looked for as well, the first is '
                 f'{shared[0]}; scores on identities that the model knows say little about others'
             )
-
-    def _place(self, image: CaptionRecord) -> str:
-        return os.path.join(self.root, image.file_path)
 
     def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> CaptionRecord:
         if row.split_index is not None:

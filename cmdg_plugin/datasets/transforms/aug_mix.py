@@ -12,53 +12,17 @@ from cmdg_plugin.registry import TRANSFORMS
 _FULL_SEVERITY = 10
 
 
-def _rotate(image: Image.Image, level: float) -> Image.Image:
-    return image.rotate(_signed(int(level * 30)), resample=Image.Resampling.BILINEAR)
-
-
-def _shear_x(image: Image.Image, level: float) -> Image.Image:
-    return _affine(image, (1, _signed(level * 0.3), 0, 0, 1, 0))
-
-
-def _shear_y(image: Image.Image, level: float) -> Image.Image:
-    return _affine(image, (1, 0, 0, _signed(level * 0.3), 1, 0))
-
-
-def _translate_x(image: Image.Image, level: float) -> Image.Image:
-    return _shift(image, _signed(int(level * image.width / 3)), 0)
-
-
-def _translate_y(image: Image.Image, level: float) -> Image.Image:
-    return _shift(image, 0, _signed(int(level * image.height / 3)))
-
-
-def _posterize(image: Image.Image, level: float) -> Image.Image:
-    return ImageOps.posterize(image, max(4 - int(level * 4), 1))
-
-
-def _solarize(image: Image.Image, level: float) -> Image.Image:
-    return ImageOps.solarize(image, 256 - int(level * 256))
-
-
-def _auto_contrast(image: Image.Image, level: float) -> Image.Image:
-    return ImageOps.autocontrast(image)
-
-
-def _equalize(image: Image.Image, level: float) -> Image.Image:
-    return ImageOps.equalize(image)
-
-
-OPERATIONS: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
-    _auto_contrast,
-    _equalize,
-    _posterize,
-    _rotate,
-    _solarize,
-    _shear_x,
-    _shear_y,
-    _translate_x,
-    _translate_y,
-)
+OPERATIONS: dict[str, Callable[[Image.Image, float], Image.Image]] = {
+    'auto contrast': lambda image, level: ImageOps.autocontrast(image),
+    'equalize': lambda image, level: ImageOps.equalize(image),
+    'posterize': lambda image, level: ImageOps.posterize(image, max(4 - int(level * 4), 1)),
+    'rotate': lambda image, level: image.rotate(_signed(int(level * 30)), resample=Image.Resampling.BILINEAR),
+    'solarize': lambda image, level: ImageOps.solarize(image, 256 - int(level * 256)),
+    'shear x': lambda image, level: _affine(image, (1, _signed(level * 0.3), 0, 0, 1, 0)),
+    'shear y': lambda image, level: _affine(image, (1, 0, 0, _signed(level * 0.3), 1, 0)),
+    'translate x': lambda image, level: _shift(image, _signed(int(level * image.width / 3)), 0),
+    'translate y': lambda image, level: _shift(image, 0, _signed(int(level * image.height / 3))),
+}
 """What may happen to a copy; the level is a fraction of the full strength, from 0 to 1."""
 
 
@@ -110,7 +74,7 @@ class AugMix(BaseTransform):
     def _change(self, image: Image.Image) -> Image.Image:
         for _ in range(self.depth if self.depth > 0 else random.randint(1, 3)):
             level = random.uniform(0.1, self.severity) / _FULL_SEVERITY
-            image = random.choice(OPERATIONS)(image, level)
+            image = random.choice(list(OPERATIONS.values()))(image, level)
         return image
 
     def __repr__(self) -> str:
