@@ -54,10 +54,6 @@ _TRUST = (
 def restrict_to_harmless(settings: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Keep what inference builds from a config, after checking that it may be built.
 
-    Args:
-        settings: The whole config, literals only.
-        origin: Where it comes from, for messages.
-
     Returns:
         `default_scope`, `model`, and `test_dataloader` with its pipeline, without options of `torch.compile` and
         without what tells how weights begin.
@@ -83,11 +79,7 @@ def restrict_to_harmless(settings: Mapping[str, Any], origin: str) -> dict[str, 
 
 
 class _Guard:
-    """Walks through one config.
-
-    Args:
-        origin: Where the config comes from, for messages.
-    """
+    """Walks through one config."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin

@@ -51,9 +51,6 @@ def publish_model(checkpoint_file: Path, out: Path, half: bool = False) -> Path:
         out: File to write, without the hash: `model.pth` becomes `model-1a2b3c4d.pth`.
         half: Whether to store the weights in half precision.
 
-    Returns:
-        The file that was written.
-
     Raises:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it is not one of this plugin.

@@ -33,9 +33,6 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         path: The file.
         map_location: As `torch.load` takes it.
 
-    Returns:
-        What the file holds.
-
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, is not a checkpoint, holds more than data, or has weights that are not finite.

@@ -51,13 +51,6 @@ def read_checkpoint_config(path: str | os.PathLike[str], trust: bool = False) ->
 def parse_stored_config(checkpoint: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
     """Evaluate the literals of a checkpoint's config.
 
-    Args:
-        checkpoint: From `read_checkpoint`.
-        path: Its file, for messages.
-
-    Returns:
-        The settings by name.
-
     Raises:
         ValueError: If the checkpoint carries no config, or one that holds more than literals.
     """

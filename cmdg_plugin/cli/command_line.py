@@ -93,9 +93,6 @@ def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line and lay the shared arguments over it.
 
-    Args:
-        args: Parsed arguments with `config` and those of `add_shared_arguments`.
-
     Returns:
         The config, with `work_dir` and `launcher` set.
 

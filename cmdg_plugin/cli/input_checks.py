@@ -15,9 +15,6 @@ from cmdg_plugin.files.locking import hold
 def hold_work_dir(config: Config) -> Iterator[None]:
     """Context in which no other training writes into a run's folder; the first process of a job holds it for all.
 
-    Args:
-        config: The run's config, with `work_dir` and `launcher`.
-
     Raises:
         InUse: If another process trains there.
     """

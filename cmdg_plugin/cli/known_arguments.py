@@ -79,9 +79,6 @@ def list_arguments(place: Sequence[str], settings: Any, scope: str | None = None
 def check_arguments(config: Mapping[str, Any]) -> None:
     """Look for misspelled types and arguments in all of a config that MMEngine builds, before it builds anything.
 
-    Args:
-        config: The run's config as a plain dict.
-
     Raises:
         ValueError: If something takes no argument of that name, or a type is nearly a registered one; names the place.
     """

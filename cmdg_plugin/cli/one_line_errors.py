@@ -73,10 +73,6 @@ class OneLineErrors(AbstractContextManager):
 def explain(error: BaseException, config: Mapping[str, Any]) -> str | None:
     """Phrase an error that the user can mend.
 
-    Args:
-        error: What was raised.
-        config: The run's config as a plain dict.
-
     Returns:
         One line; None for what only the traceback explains.
     """

@@ -32,10 +32,6 @@ def find_place(name: str, config: Mapping[str, Any]) -> Place:
     Something new may be added where what is built from its neighbors takes an argument of that name; whatever is built
     in a way that is not known refuses arguments that it does not take by itself.
 
-    Args:
-        name: The dotted key.
-        config: The config.
-
     Raises:
         ValueError: If there is no such place, or a list has several entries of a name; says where the key leaves the
             config, and what is nearest.

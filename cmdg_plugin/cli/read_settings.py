@@ -32,10 +32,6 @@ def settings_of_a_run() -> frozenset[str]:
 def check_is_read(option: str, config: Config) -> None:
     """Refuse an option that would be accepted and ignored.
 
-    Args:
-        option: Its dotted key.
-        config: The config that it is to be laid over.
-
     Raises:
         ValueError: If the config has no such top-level setting, or only computes others from it while it is read.
     """

@@ -11,9 +11,6 @@ from cmdg_plugin.datasets.sources.index_checks import check_index, log_summary
 def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[SourceIndex]:
     """Index every source, and log a line about each.
 
-    Args:
-        sources: Configs of registered sources, or sources.
-
     Raises:
         TypeError: If an entry is neither.
         ValueError: If there is none, two have one name, or one says two things about one image.
@@ -33,9 +30,6 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
 
 def check_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> None:
     """Look whether sources are there, without indexing them.
-
-    Args:
-        sources: Configs of registered sources, or sources.
 
     Raises:
         FileNotFoundError: If one is not; says what is expected where.

@@ -57,9 +57,6 @@ def compare_settings(
         world_size_now: Processes of this run.
         stage: Position in `train_cfg.stages` of the stage that the checkpoint stands in.
         checkpoint: Name of the checkpoint, for what to do.
-
-    Returns:
-        One line a setting.
     """
     said = []
     if world_size_before is not None and world_size_before != world_size_now:

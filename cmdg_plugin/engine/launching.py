@@ -24,9 +24,6 @@ def join_processes(launcher: str) -> None:
     On GPUs MMEngine's runner does it; on CPUs it would ask for a GPU first, and goes on with the processes it finds
     connected.
 
-    Args:
-        launcher: The launcher of the command line.
-
     Raises:
         RuntimeError: If the launcher did not start this process, or needs GPUs and there are none.
     """

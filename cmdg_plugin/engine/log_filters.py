@@ -18,12 +18,7 @@ _NOT_FOR_THE_CONSOLE = (
 
 @contextmanager
 def stage_name_in_log(logger: logging.Logger, current_stage: Callable[[], str]) -> Iterator[None]:
-    """Context in which each line of a logger begins with the current stage in brackets.
-
-    Args:
-        logger: The run's logger.
-        current_stage: Gives the stage's name when a line is written.
-    """
+    """Context in which each line of a logger begins with the current stage in brackets."""
 
     def prefix(record: logging.LogRecord) -> bool:
         record.msg = f'[{current_stage()}] {record.msg}'

@@ -15,10 +15,6 @@ from cmdg_plugin.saying import warn
 def describe_position(stages: Sequence[Stage], epochs_done: int) -> dict[str, Any]:
     """Say where in a staged run an epoch count lies, in plain types for a checkpoint's meta data.
 
-    Args:
-        stages: The run's stages.
-        epochs_done: Epochs of the whole run that are done.
-
     Returns:
         `stage` and `epochs_in_stage`, and all `stages` as pairs of name and epochs.
     """
@@ -66,11 +62,6 @@ def check_resume(checkpoint: Mapping[str, Any], stages: Sequence[Stage], fingerp
 def say_changes(checkpoint: Mapping[str, Any], now: Mapping[str, Any], origin: str) -> None:
     """Say in the log, a line each, what a run changes of the one that it goes on from.
 
-    Args:
-        checkpoint: What the file holds.
-        now: Settings of this run.
-        origin: The checkpoint's file, for what to do.
-
     Raises:
         ValueError: If the run cannot go on with a change, such as another seed.
     """
@@ -93,10 +84,6 @@ def say_changes(checkpoint: Mapping[str, Any], now: Mapping[str, Any], origin: s
 
 def check_optimizer(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> None:
     """Refuse an optimizer's state that belongs to another optimizer or to other parameters.
-
-    Args:
-        saved: The checkpoint's `optimizer`.
-        optim_wrapper: The one that is to go on.
 
     Raises:
         ValueError: If they do not fit; says what each of them keeps.

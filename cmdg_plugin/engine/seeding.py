@@ -6,11 +6,6 @@ from mmengine.runner import set_random_seed
 
 
 def seed_epoch(seed: int, epoch: int) -> None:
-    """Seed Python, numpy and torch for one epoch on this rank.
-
-    Args:
-        seed: The run's seed.
-        epoch: Epochs of the whole run done so far.
-    """
+    """Seed Python, numpy and torch for one epoch on this rank."""
     state = np.random.SeedSequence([seed, epoch, get_rank()]).generate_state(1)[0]
     set_random_seed(int(state))

@@ -75,10 +75,6 @@ def decode_image(content: bytes, name: str) -> Image.Image:
 def to_rgb(image: Image.Image, name: str | os.PathLike[str] = 'in memory') -> Image.Image:
     """Turn an image upright and into 8-bit RGB by value, see `read_image`.
 
-    Args:
-        image: Of any mode.
-        name: What errors call it.
-
     Raises:
         UnreadableImage: As `read_image`.
     """

@@ -47,10 +47,6 @@ def open_whole_bytes(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def open_whole_text(path: str | os.PathLike[str], newline: str | None = None) -> Iterator[TextIO]:
     """Do what `open_whole_bytes` does, for text in UTF-8.
 
-    Args:
-        path: The file.
-        newline: As the built-in `open` takes it.
-
     Yields:
         The file under a name of its own, open for text.
     """
@@ -73,12 +69,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes | memoryview | str)
 
 
 def dump_whole(content: Any, path: str | os.PathLike[str]) -> None:
-    """Write a value as MMEngine's `dump` does, as JSON, YAML or pickle by the file's ending, whole or not at all.
-
-    Args:
-        content: What to write.
-        path: The file; missing folders are made.
-    """
+    """Write a value as MMEngine's `dump` does, as JSON, YAML or pickle by the file's ending, whole or not at all."""
     write_whole(path, dump(content, file_format=Path(path).suffix.removeprefix('.')))
 
 

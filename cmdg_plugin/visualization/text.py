@@ -13,11 +13,7 @@ _SEPARATORS = '_- '
 
 
 def wrap_words(text: str, font: Font, width: int) -> list[str]:
-    """Break a sentence between words; a word wider than a line is broken inside.
-
-    Returns:
-        The lines, at least one.
-    """
+    """Break a sentence between words; a word wider than a line is broken inside."""
     lines = ['']
     for word in text.split():
         joined = f'{lines[-1]} {word}'.strip()
@@ -37,9 +33,6 @@ def wrap_characters(text: str, font: Font, width: int, *, max_lines: int | None 
         font: What to write it with.
         width: Pixels a line may take.
         max_lines: Lines it may take; any number by default.
-
-    Returns:
-        The lines, at least one.
     """
     lines = _break(text, font, width)
     kept = len(text)

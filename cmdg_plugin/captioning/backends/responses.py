@@ -12,9 +12,6 @@ _TITLE = re.compile(r'<title[^>]*>([^<]{1,100})', re.IGNORECASE)
 def read_completion(content: Any) -> CaptionAnswer:
     """Read the answer out of a chat completion.
 
-    Args:
-        content: The decoded JSON, whatever it is.
-
     Raises:
         ValueError: If it is not a chat completion with text.
     """

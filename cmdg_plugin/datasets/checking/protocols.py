@@ -44,10 +44,6 @@ def find_obstacles(protocol: Protocol, checks: Mapping[str, DatasetCheck]) -> li
     """List what keeps a protocol from being run; nothing if it is ready.
 
     Numbers that differ from the expected ones are not an obstacle; captions that are missing for training images are.
-
-    Args:
-        protocol: The protocol.
-        checks: Checks of its datasets, by name.
     """
     obstacles = [problem for name in protocol.sources for problem in _of_source(checks[name], protocol.subsets)]
     return obstacles + [problem for name in protocol.targets for problem in _of_target(checks[name])]

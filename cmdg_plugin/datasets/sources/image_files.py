@@ -32,10 +32,6 @@ def find_missing(root: str | Path, paths: Iterable[str]) -> list[str]:
 def find_alike(root: str | Path, path: str) -> str:
     """Find a file that is called so but for the case of letters or how accents are encoded, as systems write them.
 
-    Args:
-        root: Folder that the path is relative to.
-        path: Relative path of an image that does not exist.
-
     Returns:
         Its path below the root; '' if there is none, or its folder has another name.
     """
@@ -102,12 +98,7 @@ def _hint(root: Path, path: str) -> str:
 
 
 def draw_expected_tree(root: str | Path, paths: Iterable[str]) -> str:
-    """Draw the folders that the paths ask for, each with an example and a count.
-
-    Args:
-        root: Folder that the paths are relative to.
-        paths: Relative paths of images.
-    """
+    """Draw the folders that the paths ask for, each with an example and a count."""
     groups: dict[str, list[str]] = defaultdict(list)
     for path in dict.fromkeys(paths):
         folder, _, name = path.rpartition('/')

@@ -26,11 +26,7 @@ _RULE = 'names are read as IDENTITY_cCAMERA_ANYTHING.jpg: rename the images, or 
 
 
 def find_doubts(paths: Iterable[str]) -> Iterator[str]:
-    """Say which names may mean something else than what is read from them.
-
-    Args:
-        paths: Images whose identity was read from the name.
-    """
+    """Say which names may mean something else than what is read from them."""
     names = [path.rpartition('/')[2] for path in paths]
     for doubtful, what in _DOUBTS:
         found = [name for name in names if doubtful(name)]

@@ -33,10 +33,6 @@ def draw_splits(benchmark: Benchmark, records: Sequence[SourceRecord]) -> tuple[
     VIPeR and PRID ask with the first camera and look among the second one's images, PRID's distractors included; iLIDS
     asks with one random image of each person for another.
 
-    Args:
-        benchmark: The dataset.
-        records: Its images; order does not matter.
-
     Raises:
         ValueError: If the dataset ships its own splits or has but one.
     """

@@ -31,9 +31,6 @@ def choose_activation(
         weights: What will be loaded, or None for random weights.
         quick_gelu: What the user says, who has the last word.
 
-    Returns:
-        Whether to run it.
-
     Raises:
         ValueError: If weights and model contradict each other, or nothing tells; it says how to choose.
     """

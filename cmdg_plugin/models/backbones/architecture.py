@@ -84,9 +84,6 @@ def token_grid(config: dict[str, Any], image_size: tuple[int, int] | None = None
         config: Configuration as `find_model_config` returns it.
         image_size: Height and width of the images in pixels; the model's native size if None.
 
-    Returns:
-        Rows and columns of tokens.
-
     Raises:
         ValueError: If tokens do not tile the image, if there are fewer than three rows, or if the tower's position
             embeddings are made for squares alone.

@@ -21,9 +21,6 @@ def find_source_grid(num_patches: int, native_grid: Grid, target_grid: Grid) -> 
         native_grid: Height and width of the grid at the model configuration's own image size.
         target_grid: Height and width of the grid that is asked for.
 
-    Returns:
-        Height and width of the checkpoint's grid.
-
     Raises:
         ValueError: If none of the three has that many tokens.
     """

@@ -36,9 +36,6 @@ SHIPPED_MODELS: dict[str, ShippedModel] = {
 def register_shipped_model(model_name: str) -> None:
     """Make a shipped model known to open_clip; other names are left to open_clip.
 
-    Args:
-        model_name: Name of a model, shipped or not.
-
     Raises:
         FileNotFoundError: If the shipped configuration is not in the installed package.
     """
@@ -52,10 +49,6 @@ def register_shipped_model(model_name: str) -> None:
 
 def shipped_weights(model_name: str, tag: str) -> Path | None:
     """Find the weights of a shipped model.
-
-    Args:
-        model_name: Name of a model, shipped or not.
-        tag: What `pretrained` says.
 
     Returns:
         The weight file, or None where the package ships none under these names.
@@ -72,9 +65,6 @@ def shipped_weights(model_name: str, tag: str) -> Path | None:
 
 def tokenizer_arguments(model_name: str) -> dict[str, str]:
     """Arguments that `open_clip.get_tokenizer` needs for a model beside its name.
-
-    Args:
-        model_name: Name of a model, shipped or not.
 
     Returns:
         The path of the vocabulary for a shipped model that has its own, else nothing.

@@ -37,9 +37,6 @@ def convert_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     open_clip keeps query, key and value of an attention in one matrix, and its projections the other way around.
 
-    Args:
-        state: Weights of a `CLIPModel`.
-
     Returns:
         The same as weights of an `open_clip.CLIP`; names that no CLIP has stay as they are.
     """

@@ -105,9 +105,6 @@ def _ask_the_tags(weights: PretrainedWeights, model_name: str) -> None:
 def read_weight_file(path: Path) -> PretrainedWeights:
     """Read a weight file and what it and the config beside it say about the activation.
 
-    Args:
-        path: See `weight_files.read_tensors`.
-
     Returns:
         The weights in open_clip's names.
 

@@ -11,9 +11,6 @@ __all__ = ['ImageTower', 'ModifiedResNet', 'OpenClipViT', 'RegionTokens', 'TimmV
 def find_family(vision: Config) -> type[ImageTower]:
     """Find the class that reads regions out of a model's image tower.
 
-    Args:
-        vision: The model configuration's `vision_cfg`.
-
     Returns:
         The class, whose `problem` says whether the tower can be used after all.
     """
