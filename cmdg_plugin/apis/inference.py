@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, PreparedImages, as_image_list
+from cmdg_plugin.apis.preparation import ImageLike, ImagePreparation, as_image_list
 from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 from cmdg_plugin.datasets.caption_fields import is_writable
@@ -115,8 +115,10 @@ def extract_features(
     """
     if space not in _SPACES:
         raise ValueError(f'space must be one of {", ".join(_SPACES)}, got {space!r}.')
-    prepared = PreparedImages(as_image_list(images), ImagePreparation(model._config))
-    loader = DataLoader(prepared, batch_size=batch_size, num_workers=num_workers)
+    prepare = ImagePreparation(model._config)
+    # torch's annotation asks for a dataset; a list is all that it takes.
+    listed: Any = as_image_list(images)
+    loader: DataLoader = DataLoader(listed, batch_size=batch_size, num_workers=num_workers, collate_fn=prepare.batch)
     batches = track(loader, 'Extracting features') if progress else loader
     encode = _encode_retrieval if space == 'retrieval' else _encode_shared
     return torch.cat([encode(model, batch).cpu() for batch in batches])

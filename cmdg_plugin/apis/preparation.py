@@ -46,6 +46,10 @@ class ImagePreparation:
         self._from_file = Compose(built)
         self._from_array = Compose(built[loads.index(True) + 1 :])
 
+    def batch(self, images: Sequence[ImageLike]) -> Tensor:
+        """Prepare several images, (B, 3, H, W)."""
+        return torch.stack([self(image) for image in images])
+
     def __call__(self, image: ImageLike) -> Tensor:
         """Prepare one image.
 
@@ -111,22 +115,6 @@ def as_image_list(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
     if not listed:
         raise ValueError('There are no images to extract features of.')
     return listed
-
-
-class PreparedImages(torch.utils.data.Dataset):
-    """Images that a dataloader prepares one by one."""
-
-    def __init__(self, images: Sequence[ImageLike], prepare: ImagePreparation) -> None:
-        self.images = images
-        self.prepare = prepare
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Tensor:
-        """Prepare one of them."""
-        return self.prepare(self.images[index])
 
 
 def _to_array(image: Any) -> np.ndarray:

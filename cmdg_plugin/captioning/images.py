@@ -58,8 +58,13 @@ def encode_view(path: Path, third: str | None, max_side: int, min_side: int = 1)
     image.thumbnail((max_side, max_side))
     if min(image.size) < min_side:
         image = ImageOps.pad(image, (max(image.width, min_side), max(image.height, min_side)))
+    return jpeg_url(image, quality=95)
+
+
+def jpeg_url(image: Image.Image, quality: int) -> str:
+    """Encode an image as a data URL of a JPEG; quality from 0 to 95."""
     buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', quality=95)
+    image.save(buffer, 'JPEG', quality=quality)
     return _data_url('image/jpeg', buffer.getvalue())
 
 

@@ -1,7 +1,5 @@
 """A page about one or more caption files; every caption is escaped, as it is text from a model."""
 
-import base64
-import io
 import json
 import random
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cmdg_plugin.captioning.caption_statistics import CaptionStatistics, describe_captions
-from cmdg_plugin.captioning.images import UnreadableImage, load_view
+from cmdg_plugin.captioning.images import UnreadableImage, jpeg_url, load_view
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
@@ -135,6 +133,4 @@ def _thumbnail(path: Path) -> str | None:
     except UnreadableImage:
         return None
     image.thumbnail(_THUMBNAIL)
-    buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', quality=85)
-    return f'data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}'
+    return jpeg_url(image, quality=85)
