@@ -117,8 +117,8 @@ def get_domain(name: str) -> Domain:
 def sample_domain(rng: np.random.Generator, num_cameras: int = 2) -> Domain:
     """Invent a domain in a style that is none of the benchmark's, for pretraining.
 
-    Its places are others than those of the six domains; light and lens vary about a plain camera's, less far than the
-    targets' do.
+    Its places are others than those of the six domains; light and lens vary as far as those of the four sources do, and
+    so less far than the targets'.
 
     Args:
         rng: Source of all chance.
@@ -126,20 +126,24 @@ def sample_domain(rng: np.random.Generator, num_cameras: int = 2) -> Domain:
     """
     cameras = []
     for _ in range(num_cameras):
-        r, g, b = rng.uniform(0.85, 1.15, size=3).tolist()
-        wide = int(rng.integers(40, 65))
+        r, g, b = rng.uniform(0.8, 1.2, size=3).tolist()
+        wide = int(rng.integers(44, 65))
         cameras.append(
             Camera(
                 place=PRETRAINING_PLACES[int(rng.integers(len(PRETRAINING_PLACES)))],
-                tilt=rng.uniform(0, 0.35),
+                tilt=rng.uniform(0, 0.5),
                 gains=(r, g, b),
-                saturation=rng.uniform(0.85, 1.1),
-                exposure=rng.uniform(0.8, 1.2),
-                light=rng.uniform(-0.5, 0.5),
-                blur=rng.uniform(0.1, 0.5),
-                noise=rng.uniform(1, 5),
+                mixing=rng.uniform(0, 0.1),
+                saturation=rng.uniform(0.8, 1.15),
+                exposure=rng.uniform(0.7, 1.2),
+                gamma=rng.uniform(0.9, 1.15),
+                haze=rng.uniform(0, 0.15),
+                light=rng.uniform(-0.6, 0.6),
+                blur=rng.uniform(0.2, 0.6),
+                noise=rng.uniform(1, 9),
                 size=(wide, 2 * wide),
-                crowding=0.25,
+                quality=int(rng.integers(70, 93)),
+                crowding=0.3,
             )
         )
     return Domain('elsewhere', tuple(cameras))
