@@ -112,9 +112,9 @@ def shift_images(images: Tensor, furthest: int, rng: np.random.Generator) -> Ten
 class Learner:
     """A training that can be stopped and gone on with after any step.
 
-    The image is pulled to its caption (CLIP), a third to the caption of that third, and a linear
-    layer, thrown away afterwards, asks both for the tokens of their captions (SuperClass, "Classification Done Right for Vision-Language
-    Pre-Training", section 3): a signal for the image tower that needs no text tower.
+    The image is pulled to its caption (CLIP), a third to the caption of that third, and a linear layer,
+    thrown away afterwards, asks both for the tokens of their captions (SuperClass, "Classification Done Right for
+    Vision-Language Pre-Training", section 3): a signal for the image tower that needs no text tower.
 
     Args:
         model: The model.
