@@ -10,8 +10,7 @@ complete. On one core of a CPU that multiplies bfloat16 it takes about an hour a
 
 import argparse
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,8 +23,8 @@ from pretraining.elsewhere import UNSEEN_SEED, Elsewhere
 from pretraining.learner import Learner, Recipe
 from pretraining.scores import score_islands, score_pairs
 from safetensors.torch import save
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from cmdg_plugin.engine.mixed_precision import cpu_bfloat16
 from cmdg_plugin.files.writing import open_whole_bytes, write_whole
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS
 from cmdg_plugin.progress import track
@@ -75,16 +74,6 @@ def build_model(folder: Path, texts: list[str]) -> tuple[open_clip.CLIP, open_cl
     return open_clip.create_model(NAME), tokenizer
 
 
-@contextmanager
-def precision(amp: bool) -> Iterator[None]:
-    """Compute in bfloat16, with plain attention: the fused one is slow there on CPUs."""
-    with ExitStack() as stack:
-        if amp:
-            stack.enter_context(torch.autocast('cpu', torch.bfloat16))
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        yield
-
-
 def train(learner: Learner, settings: dict[str, object], state: Path, save_every: int) -> None:
     """Train from the state on disk, if there is one, to the end.
 
@@ -129,7 +118,7 @@ def main() -> None:
     images = torch.from_numpy(pairs.images).permute(0, 3, 1, 2).contiguous()
     recipe = Recipe(args.steps, args.batch_size, args.lr, seed=args.seed)
     learner = Learner(model, images, tokens, recipe)
-    with precision(args.amp):
+    with cpu_bfloat16() if args.amp else nullcontext():
         train(learner, {**asdict(recipe), 'images': args.images}, args.work_dir / 'state.pth', args.save_every)
     weights = args.out / f'{NAME}.safetensors'
     write_whole(weights, save({name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}))
