@@ -62,8 +62,8 @@ def fit_precision_to_device(optim_wrapper: Mapping[str, Any]) -> dict[str, Any]:
         print_log('Mixed precision on a CPU: computing in bfloat16.', logger='current')
         return {**others, 'type': 'cmdg_plugin.CPUBFloat16OptimWrapper'}
     print_log(
-        f'Mixed precision (AmpOptimWrapper) needs a GPU, or dtype bfloat16 and a CPU with instructions for it; this run '
-        f'is on {device}: computing in full precision.',
+        f'Mixed precision (AmpOptimWrapper) needs a GPU, or dtype bfloat16 and a CPU with instructions for it; this '
+        f'run is on {device}: computing in full precision.',
         logger='current',
         level=logging.WARNING,
     )
