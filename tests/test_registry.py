@@ -7,7 +7,7 @@ SCRIPT = """
 import mmpretrain
 from mmengine.registry import FUNCTIONS, DefaultScope, Registry
 from mmpretrain.registry import (DATA_SAMPLERS, DATASETS, HOOKS, LOG_PROCESSORS, LOOPS, METRICS, MODELS,
-                                 PARAM_SCHEDULERS, TRANSFORMS)
+                                 OPTIM_WRAPPERS, PARAM_SCHEDULERS, TRANSFORMS)
 DefaultScope.get_instance('test', scope_name='mmpretrain')
 expected = {
     MODELS: '''CMDGReID TextAwareCLIP IdentityPrompt ReIDHead CaptionMemoryBank ReIDDataPreprocessor PartNeighborLoss
@@ -22,6 +22,7 @@ expected = {
     METRICS: 'ReIDMetric',
     LOG_PROCESSORS: 'StageLogProcessor',
     PARAM_SCHEDULERS: 'WarmupCosineLR',
+    OPTIM_WRAPPERS: 'CPUBFloat16OptimWrapper',
     FUNCTIONS: 'seed_worker collate_sample_indices',
 }
 for registry, names in expected.items():

@@ -2,12 +2,14 @@
 
 from .building import GENERATOR_VERSION, build_islands
 from .describing import describe
-from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain, sample_domain
+from .domains import LARGE_TARGET_DOMAINS, SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain, sample_domain
 from .people import Person, sample_person, vary_person
 from .pictures import Picture, draw
+from .planning import find_size
 
 __all__ = [
     'GENERATOR_VERSION',
+    'LARGE_TARGET_DOMAINS',
     'SOURCE_DOMAINS',
     'TARGET_DOMAINS',
     'Domain',
@@ -16,6 +18,7 @@ __all__ = [
     'build_islands',
     'describe',
     'draw',
+    'find_size',
     'get_domain',
     'sample_domain',
     'sample_person',

@@ -86,6 +86,12 @@ def _slope(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     _blobs(pen, rng, (222, 228, 238), (0.6, 1.0), 30)
 
 
+def _arcade(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    _bands(pen, (0, (44, 36, 60)), (0.1, (78, 58, 92)), (0.6, (92, 84, 98)))
+    _boxes(pen, rng, [(236, 90, 170), (70, 210, 220), (240, 220, 120), (120, 70, 200)], (0.3, 0.56), 26)
+    _tiles(pen, (70, 62, 80), (0.6, 1), 28)
+
+
 def _studio(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     tone = rng.uniform(60, 220, size=3)
     for y in range(_HIGH):
@@ -116,6 +122,7 @@ _PAINTERS: dict[str, _Painter] = {
     'hall': _hall,
     'tunnel': _tunnel,
     'slope': _slope,
+    'arcade': _arcade,
     'studio': _studio,
     'street': _street,
     'collage': _collage,

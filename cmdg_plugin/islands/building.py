@@ -15,9 +15,9 @@ from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.progress import track
 
 from .describing import describe
-from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, get_domain
+from .domains import get_domain
 from .pictures import draw, draw_nobody
-from .planning import FOLDERS, Shot, plan_domain
+from .planning import FOLDERS, Shot, find_size, plan_domain
 
 GENERATOR_VERSION = 1
 """Counts up whenever the same seed gives other pictures or captions."""
@@ -26,7 +26,9 @@ MANIFEST = 'islands.json'
 _TEMPORARY = '.making-'
 
 
-def build_islands(root: str | os.PathLike[str], *, seed: int = 0, domains: Sequence[str] | None = None) -> Path:
+def build_islands(
+    root: str | os.PathLike[str], *, seed: int = 0, domains: Sequence[str] | None = None, size: str = 'small'
+) -> Path:
     """Make the benchmark below a folder, or what is missing of it.
 
     Every domain gets Market-1501's three folders (`<root>/<domain>/bounding_box_train`, `query`,
@@ -36,22 +38,26 @@ def build_islands(root: str | os.PathLike[str], *, seed: int = 0, domains: Seque
     Args:
         root: Folder that holds, or is to hold, the benchmark.
         seed: Seed of all people, pictures and captions.
-        domains: Names of the domains to make; all six by default.
+        domains: Names of the domains to make; all by default.
+        size: `small` (six domains) or `large` (seven; as many people to train on, five times as many to look for).
 
     Returns:
         `root` as a path.
 
     Raises:
-        ValueError: If a domain is unknown, the seed negative, or `root` holds a benchmark of another seed or generator.
+        ValueError: If a domain or size is unknown, the seed negative, or `root` holds a benchmark of another seed, size
+            or generator.
         FileExistsError: If `root` holds a folder that is named like a domain but was not made by this function.
     """
     if seed < 0:
         raise ValueError(f'The seed of Islands must not be negative, but it is {seed}.')
-    names = SOURCE_DOMAINS + TARGET_DOMAINS if domains is None else tuple(domains)
+    known = find_size(size).domains
+    names = known if domains is None else tuple(domains)
     for name in names:
-        get_domain(name)
+        if name not in known:
+            raise ValueError(f'Islands of size {size!r} has no domain {name!r}; there are {", ".join(known)}.')
     root = Path(root)
-    _claim(root, seed)
+    _claim(root, seed, size)
     if any(not _is_complete(root, name) for name in names):
         with hold(root / '.lock', f'Another process is making Islands in {root}: waiting for it.', wait=True):
             for leftover in root.glob(f'{_TEMPORARY}*/'):
@@ -59,14 +65,17 @@ def build_islands(root: str | os.PathLike[str], *, seed: int = 0, domains: Seque
             # Asked again: while this process waited for the lock, another one may have made them.
             missing = [name for name in names if not _is_complete(root, name)]
             if missing:
-                _make(root, missing, seed)
+                _make(root, missing, seed, size)
     return root
 
 
-def _claim(root: Path, seed: int) -> None:
+def _claim(root: Path, seed: int, size: str) -> None:
     """Write down what `root` holds, or check what an earlier call wrote down."""
     manifest = root / MANIFEST
-    wanted = {'generator_version': GENERATOR_VERSION, 'seed': seed}
+    wanted: dict[str, int | str] = {'generator_version': GENERATOR_VERSION, 'seed': seed}
+    if size != 'small':
+        # Small ones were written before there was another size.
+        wanted['size'] = size
     if manifest.exists():
         found = json.loads(manifest.read_text(encoding='utf-8'))
         if found != wanted:
@@ -75,7 +84,7 @@ def _claim(root: Path, seed: int) -> None:
                 'Choose another folder, or delete this one and call again.'
             )
         return
-    for name in SOURCE_DOMAINS + TARGET_DOMAINS:
+    for name in find_size(size).domains:
         if (root / name).exists():
             raise FileExistsError(
                 f'{root / name} exists, but {manifest} does not: it was not made by Islands and is left alone. '
@@ -97,10 +106,10 @@ def _is_complete(root: Path, name: str) -> bool:
     return all(record['file_path'] in there for record in records)
 
 
-def _make(root: Path, names: Sequence[str], seed: int) -> None:
-    plans = {name: plan_domain(name, seed) for name in names}
+def _make(root: Path, names: Sequence[str], seed: int, size: str) -> None:
+    plans = {name: plan_domain(name, seed, size) for name in names}
     total = sum(len(plan) for plan in plans.values())
-    print_log(f'Making Islands in {root}: {total} pictures of {", ".join(names)} (once, about 20 s).', logger='current')
+    print_log(f'Making Islands in {root}, once: {total} pictures of {", ".join(names)}.', logger='current')
     for name, plan in plans.items():
         with tempfile.TemporaryDirectory(dir=root, prefix=_TEMPORARY) as workshop:
             for folder in FOLDERS:

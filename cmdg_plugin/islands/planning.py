@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .domains import SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain
+from .domains import LARGE_TARGET_DOMAINS, SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain
 from .people import Person, sample_crowd, sample_person
 
 TRAIN, QUERY, GALLERY = 'bounding_box_train', 'query', 'bounding_box_test'
@@ -38,9 +38,47 @@ class Census:
     junk: int
 
 
-SOURCE_CENSUS = Census(train=48, test=20, images=(6, 10), distractors=0, junk=0)
+@dataclass(frozen=True)
+class Size:
+    """How large a benchmark is.
+
+    Attributes:
+        sources: People and pictures of a domain to train on.
+        targets: People and pictures of an unseen domain.
+        target_domains: Names of the unseen domains.
+    """
+
+    sources: Census
+    targets: Census
+    target_domains: tuple[str, ...]
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of all domains."""
+        return SOURCE_DOMAINS + self.target_domains
+
+
 # Nothing is trained on the targets' training people; readers that insist on a training set find one.
-TARGET_CENSUS = Census(train=16, test=60, images=(6, 10), distractors=40, junk=12)
+SIZES: dict[str, Size] = {
+    'small': Size(
+        sources=Census(train=48, test=20, images=(6, 10), distractors=0, junk=0),
+        targets=Census(train=16, test=60, images=(6, 10), distractors=40, junk=12),
+        target_domains=TARGET_DOMAINS,
+    ),
+    # Trains on as many people as the small one, so that a run takes as long; five seeds decide a point of mAP.
+    'large': Size(
+        sources=Census(train=48, test=150, images=(6, 10), distractors=0, junk=0),
+        targets=Census(train=16, test=300, images=(6, 10), distractors=200, junk=60),
+        target_domains=LARGE_TARGET_DOMAINS,
+    ),
+}
+"""Benchmarks by name: `small` for a run of minutes, `large` for studies."""
+
+_PROTOTYPES = 6
+"""Seeds the looks that all domains share."""
+
+_NUMBERS = {'harbor': 0, 'market': 1, 'campus': 2, 'station': 3, 'metro': 4, 'alpine': 5, 'arcade': 7}
+"""Seeds a domain's people and pictures."""
 
 
 @dataclass(frozen=True)
@@ -62,22 +100,34 @@ class Shot:
     seed: tuple[int, ...]
 
 
-def plan_domain(name: str, seed: int) -> list[Shot]:
-    """Plan all pictures of a domain; the same for the same seed.
+def find_size(size: str) -> Size:
+    """Look a size up.
+
+    Raises:
+        ValueError: If there is no such size.
+    """
+    if size not in SIZES:
+        raise ValueError(f'Islands comes in the sizes {", ".join(SIZES)}, not {size!r}.')
+    return SIZES[size]
+
+
+def plan_domain(name: str, seed: int, size: str = 'small') -> list[Shot]:
+    """Plan all pictures of a domain; the same for the same seed and size.
 
     Args:
-        name: One of the six domains.
+        name: One of the domains.
         seed: The benchmark's seed.
+        size: Which of `SIZES`.
 
     Returns:
         The pictures, ordered by path.
 
     Raises:
-        ValueError: If no domain has this name.
+        ValueError: If no domain has this name, or there is no such size.
     """
     domain = get_domain(name)
-    census = SOURCE_CENSUS if name in SOURCE_DOMAINS else TARGET_CENSUS
-    index = (SOURCE_DOMAINS + TARGET_DOMAINS).index(name)
+    census = find_size(size).sources if name in SOURCE_DOMAINS else find_size(size).targets
+    index = _NUMBERS[name]
     rng = np.random.default_rng([seed, index])
     shots = [
         Shot(f'{folder}/{_file_name(identity, camera, number, rng)}', identity, camera, person, (seed, index, number))
@@ -90,7 +140,7 @@ def _moments(
     domain: Domain, census: Census, seed: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, int, int, Person | None]]:
     """Yield folder, identity, camera and person of every picture, ordered by identity."""
-    shared = np.random.default_rng([seed, len(SOURCE_DOMAINS + TARGET_DOMAINS)])
+    shared = np.random.default_rng([seed, _PROTOTYPES])
     prototypes = [sample_person(shared) for _ in range(_NUM_PROTOTYPES)]
     crowd = sample_crowd(census.train + census.test, prototypes, rng)
     labels = rng.choice(np.arange(1, _LARGEST_IDENTITY + 1), size=len(crowd), replace=False).tolist()

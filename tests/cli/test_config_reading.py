@@ -96,7 +96,8 @@ def test_other_strings_arrive_as_they_were_given(text: str):
 def test_what_is_empty_is_not_given(path: str, monkeypatch: pytest.MonkeyPatch):
     default = read(path).to_dict()
     assert read(path, 'data_root=').to_dict() == default
-    for name in ('DATA_ROOT', 'SPLIT', 'IMAGE_SIZE', 'NUM_WORKERS', 'HELD_OUT', 'MSMT17_VERSION', 'CUHK03_VERSION'):
+    versions = ('MSMT17_VERSION', 'CUHK03_VERSION')
+    for name in ('DATA_ROOT', 'SPLIT', 'IMAGE_SIZE', 'NUM_WORKERS', 'HELD_OUT', 'ISLANDS', *versions):
         monkeypatch.setenv(f'CMDG_{name}', '')
     assert Config.fromfile(path).to_dict() == read(path).to_dict() == default
     assert os.environ['CMDG_SPLIT'] == ''

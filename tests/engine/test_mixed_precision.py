@@ -6,7 +6,8 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
-from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
+from cmdg_plugin.engine import mixed_precision
+from cmdg_plugin.engine.mixed_precision import CPUBFloat16OptimWrapper, fit_precision_to_device
 
 AMP = {
     'type': 'AmpOptimWrapper',
@@ -18,10 +19,18 @@ AMP = {
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
-def test_full_precision_without_a_gpu_keeps_all_other_settings():
+def test_full_precision_without_a_gpu_keeps_all_other_settings() -> None:
     settings = fit_precision_to_device(AMP)
     assert settings == {'type': 'OptimWrapper', 'optimizer': AMP['optimizer'], 'clip_grad': AMP['clip_grad']}
     assert AMP['type'] == 'AmpOptimWrapper'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
+@pytest.mark.parametrize(('able', 'wrapper'), [(True, 'cmdg_plugin.CPUBFloat16OptimWrapper'), (False, 'OptimWrapper')])
+def test_bfloat16_on_a_cpu_that_has_it(able: bool, wrapper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed_precision, 'has_bfloat16_products', lambda: able)
+    settings = fit_precision_to_device({**AMP, 'dtype': 'bfloat16'})
+    assert settings == {'type': wrapper, 'optimizer': AMP['optimizer'], 'clip_grad': AMP['clip_grad']}
 
 
 @pytest.mark.parametrize('device', ['cuda', 'npu'])
@@ -46,3 +55,18 @@ def test_a_mixed_precision_recipe_trains_on_a_cpu_and_says_so(tiny_config: Confi
     assert type(runner.optim_wrapper) is OptimWrapper
     (log,) = Path(runner.work_dir).rglob('*.log')
     assert log.read_text().count('computing in full precision') == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
+def test_a_tiny_run_in_bfloat16_on_a_cpu(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixed_precision, 'has_bfloat16_products', lambda: True)
+    tiny_config.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
+    tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs for stage, epochs in enumerate((1, 0, 0))})
+    runner = Runner.from_cfg(tiny_config)
+    seen = []
+    tower = runner.model.backbone.clip.visual.conv1
+    tower.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    runner.train()
+    assert type(runner.optim_wrapper) is CPUBFloat16OptimWrapper
+    assert torch.bfloat16 in seen
+    assert all(parameter.dtype == torch.float32 for parameter in runner.model.parameters())

@@ -83,6 +83,11 @@ def test_a_folder_of_another_seed_is_an_error(root: Path) -> None:
         build_islands(root, seed=1)
 
 
+def test_a_folder_of_another_size_is_an_error(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"'seed': 0\}, but .*'size': 'large'\}.*another folder"):
+        build_islands(root, size='large')
+
+
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / 'market').mkdir()
     with pytest.raises(FileExistsError, match='not made by Islands'):
@@ -93,6 +98,8 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 def test_wrong_names_and_seeds_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no domain 'moon'"):
         build_islands(tmp_path, domains=('moon',))
+    with pytest.raises(ValueError, match="'small' has no domain 'arcade'"):
+        build_islands(tmp_path, domains=('arcade',))
     with pytest.raises(ValueError, match='-1'):
         build_islands(tmp_path, seed=-1)
     assert not any(tmp_path.iterdir())

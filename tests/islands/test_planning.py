@@ -3,7 +3,7 @@ from collections import defaultdict
 import pytest
 
 from cmdg_plugin.islands.domains import SOURCE_DOMAINS, TARGET_DOMAINS
-from cmdg_plugin.islands.planning import GALLERY, QUERY, TRAIN, plan_domain
+from cmdg_plugin.islands.planning import GALLERY, QUERY, SIZES, TRAIN, Shot, find_size, plan_domain
 
 
 @pytest.mark.parametrize('name', SOURCE_DOMAINS + TARGET_DOMAINS)
@@ -41,3 +41,27 @@ def test_another_seed_plans_other_people() -> None:
     first, again, other = ({shot.person for shot in plan_domain('harbor', seed)} for seed in (0, 0, 1))
     assert first == again
     assert not first & other
+
+
+@pytest.mark.parametrize('name', SIZES['large'].domains)
+def test_the_large_benchmark_looks_for_several_times_as_many_people(name: str) -> None:
+    def people(shots: list[Shot], folder: str) -> set[int]:
+        return {shot.identity for shot in shots if shot.file_path.startswith(folder)}
+
+    large = plan_domain(name, 0, 'large')
+    assert len(people(large, QUERY)) == (150 if name in SOURCE_DOMAINS else 300)
+    assert len(people(large, TRAIN)) == (48 if name in SOURCE_DOMAINS else 16)
+    assert len({shot.file_path for shot in large}) == len(large)
+    assert len({shot.seed for shot in large}) == len(large)
+
+
+def test_both_sizes_train_on_the_same_people() -> None:
+    def wearers(size: str) -> set[object]:
+        return {shot.person for shot in plan_domain('campus', 0, size) if shot.file_path.startswith(TRAIN)}
+
+    assert wearers('small') == wearers('large')
+
+
+def test_an_unknown_size_is_an_error() -> None:
+    with pytest.raises(ValueError, match="small, large, not 'huge'"):
+        find_size('huge')

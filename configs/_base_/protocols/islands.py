@@ -1,17 +1,23 @@
 """Islands: train on four drawn domains, evaluate on two unseen ones; made on first use (about 20 s).
 
 To choose settings without a look at the targets: CMDG_HELD_OUT=station trains on the other three sources and evaluates
-on all people of that one.
+on all people of that one. For studies: CMDG_ISLANDS=large looks for five times as many people, in three unseen domains.
 """
 
 # From the environment, in one expression: MMEngine lets a config import nothing.
-data_root = (__import__('os').environ.get('CMDG_DATA_ROOT') or 'data') + '/islands'
+size = __import__('os').environ.get('CMDG_ISLANDS') or 'small'
+if size not in ('small', 'large'):
+    raise ValueError(f'CMDG_ISLANDS must be small or large, got {size}')
+folder = dict(small='/islands', large='/islands-large')[size]
+data_root = (__import__('os').environ.get('CMDG_DATA_ROOT') or 'data') + folder
 held_out = __import__('os').environ.get('CMDG_HELD_OUT') or 'nothing'
 islands = {
-    domain: dict(type='IslandsSource', domain=domain, root=data_root)
-    for domain in ('harbor', 'market', 'campus', 'station', 'metro', 'alpine')
+    domain: dict(type='IslandsSource', domain=domain, root=data_root, size=size)
+    for domain in ('harbor', 'market', 'campus', 'station', 'metro', 'alpine', 'arcade')
 }
-targets = [islands.pop('metro'), islands.pop('alpine')]
+targets = [islands.pop(domain) for domain in ('metro', 'alpine', 'arcade')]
+if size == 'small':
+    targets.pop()
 if held_out not in ('nothing', *islands):
     raise ValueError(f'CMDG_HELD_OUT must be one of {", ".join(islands)}, got {held_out}')
 if held_out != 'nothing':
@@ -68,4 +74,4 @@ custom_hooks = [
     dict(type='PromptLearningHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
     dict(type='DomainBridgingHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
 ]
-del held_out, islands, targets
+del folder, held_out, islands, targets, size

@@ -12,23 +12,26 @@ def stand_in(monkeypatch, tmp_path, market_like):
     """Islands with two domains; the real ones take a while to draw and have tests of their own."""
     calls = []
 
-    def build_islands(root, *, seed=0):
-        calls.append((root, seed))
+    def build_islands(root, *, seed=0, size='small'):
+        calls.append((root, seed, size))
         return root
 
     module = types.ModuleType('cmdg_plugin.islands')
-    module.SOURCE_DOMAINS, module.TARGET_DOMAINS, module.build_islands = ('shop',), ('yard',), build_islands
+    module.build_islands = build_islands
+    module.find_size = lambda size: types.SimpleNamespace(domains=('shop', 'yard'))
     monkeypatch.setitem(sys.modules, 'cmdg_plugin.islands', module)
     market_like('shop', [3, 4])
     return calls
 
 
 def test_made_on_first_use_then_read(stand_in, tmp_path):
-    source = SOURCES.build({'type': 'IslandsSource', 'domain': 'shop', 'root': str(tmp_path), 'seed': 4})
+    source = SOURCES.build(
+        {'type': 'IslandsSource', 'domain': 'shop', 'root': str(tmp_path), 'seed': 4, 'size': 'large'}
+    )
     assert source.name == 'shop'
     assert stand_in == []
     index = source.load()
-    assert stand_in == [(tmp_path, 4)]
+    assert stand_in == [(tmp_path, 4, 'large')]
     assert (index.name, index.root) == ('shop', str(tmp_path / 'shop'))
     assert len(index.split().train) == 4
     assert json.loads((tmp_path / 'shop.json').read_text())[0]['captions'][0] == index.split().train[0].captions[0]
