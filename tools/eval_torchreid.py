@@ -27,6 +27,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='let the checkpoint import the modules that its config names; its author may then run code here',
     )
+    parser.add_argument('--flip', action='store_true', help="average every image's features with its mirror image's")
     parser.add_argument('--show-dir', help="folder for torchreid's pictures of ranked results")
     parser.add_argument('--batch-size', type=int, default=128, help='images encoded at a time (default: 128)')
     parser.add_argument('--workers', type=int, default=0, help='processes that read images (default: none)')
@@ -48,6 +49,7 @@ def main() -> None:
 
     with OneLineErrors(sys.argv[0]):
         model = init_model(args.config, args.checkpoint, args.device, trust=args.trust)
+    model.flip_test = model.flip_test or args.flip
     scores = evaluate_with_torchreid(
         model,
         args.targets,

@@ -20,7 +20,6 @@ from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
 from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.progress import track
-from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.saying import warn
 
 _SPACES = ('retrieval', 'shared')
@@ -87,6 +86,8 @@ def extract_features(
     progress: bool = True,
 ) -> Tensor:
     """Extract the features of images, prepared as the model's config prepares test images.
+
+    With `flip_test` in the model's config, or `model.flip_test = True`, each is averaged with its mirror image's.
 
     Args:
         model: From `init_model`.
@@ -205,4 +206,4 @@ def _encode_retrieval(model: Any, batch: Tensor) -> Tensor:
 
 
 def _encode_shared(model: Any, batch: Tensor) -> Tensor:
-    return functional.normalize(model.encode_regions({'inputs': batch})[REGIONS.index('global')].float(), dim=1)
+    return model.extract_shared_features(model.data_preprocessor({'inputs': batch})['inputs'])

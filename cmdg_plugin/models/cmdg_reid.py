@@ -52,6 +52,8 @@ class CMDGReID(BaseModel, CachesTensors):
             counts it.
         init_cfg: MMEngine's initialization config.
         stages: Configs of further stages, by name; `warmup`, `prompt` and `bridging` are there.
+        flip_test: Whether features for retrieval are averaged over an image and its mirror image, which takes twice
+            the time. Training does not change.
 
     Raises:
         ValueError: If `losses` names a stage that is not there.
@@ -76,6 +78,7 @@ class CMDGReID(BaseModel, CachesTensors):
         on_nonfinite: str = 'raise',
         init_cfg: dict[str, Any] | None = None,
         stages: dict[str, dict[str, Any]] | None = None,
+        flip_test: bool = False,
     ) -> None:
         super().__init__(build_part(data_preprocessor or {'type': 'ReIDDataPreprocessor'}), init_cfg)
         # Module dicts, typed by what they hold.
@@ -98,6 +101,7 @@ class CMDGReID(BaseModel, CachesTensors):
         for name in IDENTITY_PARTS:
             self.register_module(name, None)
         self.guard = NonFiniteGuard(on_nonfinite)
+        self.flip_test = flip_test
         self.stage: str | None = None
         self.stage_epoch = 0
         self.image_features = None
@@ -262,15 +266,26 @@ class CMDGReID(BaseModel, CachesTensors):
 
     def extract_features(self, inputs: Tensor | None) -> Tensor:
         """Return the L2-normalized retrieval features (B, W + D) of normalized images (B, 3, H, W)."""
-        if inputs is None:
-            raise ValueError('Features need images: the batch has no `inputs`.')
-        features = self.backbone.encode_image(inputs)
-        joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
-        return functional.normalize(joined.float(), dim=1)
+        width, shared = self._encode_global(inputs)
+        return functional.normalize(torch.cat([width, shared], dim=1), dim=1)
+
+    def extract_shared_features(self, inputs: Tensor | None) -> Tensor:
+        """Return L2-normalized features (B, D), to be compared with sentences, of normalized images (B, 3, H, W)."""
+        return functional.normalize(self._encode_global(inputs)[1], dim=1)
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Do what `extract_features` does, under the name by which mmpretrain's inferencers ask."""
         return self.extract_features(inputs)
+
+    def _encode_global(self, inputs: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return global features in both widths, (B, W) and (B, D), with the mirror images' if `flip_test` says so."""
+        if inputs is None:
+            raise ValueError('Features need images: the batch has no `inputs`.')
+        views = [inputs, inputs.flip(-1)] if self.flip_test else [inputs]
+        encoded = [self.backbone.encode_image(view) for view in views]
+        width = torch.stack([features.width_regions[_GLOBAL].float() for features in encoded]).mean(0)
+        shared = torch.stack([features.shared_regions[_GLOBAL].float() for features in encoded]).mean(0)
+        return width, shared
 
     # ------------------------------------------------------------------ MMEngine's interface
 

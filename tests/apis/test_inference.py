@@ -142,6 +142,18 @@ def test_shared_space_is_the_global_region(toy, people: Path):
     assert torch.allclose(shared, torch.nn.functional.normalize(both, dim=1), atol=1e-6)
 
 
+@pytest.mark.parametrize('space', ['retrieval', 'shared'])
+def test_an_image_and_its_mirror_image_are_one_with_flip_test(toy, monkeypatch: pytest.MonkeyPatch, space: str) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (64, 32, 3), dtype=np.uint8)
+    pair = [image, np.ascontiguousarray(image[:, ::-1])]
+    plain = extract_features(toy, pair, space=space, progress=False)
+    monkeypatch.setattr(toy, 'flip_test', True)
+    flipped = extract_features(toy, pair, space=space, progress=False)
+    assert not torch.allclose(plain[0], plain[1], atol=1e-3)
+    assert torch.allclose(flipped[0], flipped[1], atol=1e-5)
+    assert torch.allclose(flipped.norm(dim=1), torch.ones(2), atol=1e-6)
+
+
 def test_text_is_what_the_tower_says(toy):
     sentences = ['A red coat.', 'Blue shoes.', 'A red coat.']
     features = encode_text(toy, sentences, batch_size=2)

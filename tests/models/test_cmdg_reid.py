@@ -161,6 +161,31 @@ def test_retrieval_feature_joins_both_widths_and_has_length_one(model: CMDGReID)
     assert torch.equal(predicted[1].feature, features[1])
 
 
+def test_flip_test_averages_before_it_normalizes(model: CMDGReID) -> None:
+    model.eval()
+    images = torch.randn(3, 3, 24, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        plain = model.extract_features(images)
+        straight, mirrored = (model.backbone.encode_image(view) for view in (images, images[..., range(15, -1, -1)]))
+        model.flip_test = True
+        averaged, shared = model.extract_features(images), model.extract_shared_features(images)
+        predicted = model(images, [DataSample() for _ in range(3)], mode='predict')
+        of_mirrors = model.extract_features(images.flip(-1))
+    width = (straight.width_regions[-1] + mirrored.width_regions[-1]) / 2
+    expected_shared = (straight.shared_regions[-1] + mirrored.shared_regions[-1]) / 2
+    expected = torch.cat([width, expected_shared], dim=1)
+    assert torch.allclose(averaged, expected / expected.norm(dim=1, keepdim=True), atol=1e-6)
+    assert torch.allclose(shared, expected_shared / expected_shared.norm(dim=1, keepdim=True), atol=1e-6)
+    assert torch.allclose(of_mirrors, averaged, atol=1e-6)
+    assert not torch.allclose(plain, averaged, atol=1e-3)
+    assert all(torch.equal(sample.feature, feature) for sample, feature in zip(predicted, averaged, strict=True))
+
+
+def test_flip_test_is_off_unless_the_config_says_so(tiny_config: Config) -> None:
+    assert not MODELS.build(copy.deepcopy(tiny_config.model)).flip_test
+    assert MODELS.build({**copy.deepcopy(tiny_config.model), 'flip_test': True}).flip_test
+
+
 def test_nan_batch_is_skipped_without_touching_weights_or_bank(tiny_config: Config):
     tiny_config.model.on_nonfinite = 'skip'
     model = MODELS.build(tiny_config.model)

@@ -61,6 +61,18 @@ def test_scores_of_miniatures_are_ours(tiny_model, miniatures, tmp_path: Path, n
     assert 0 < ours['mAP'] < 100
 
 
+def test_flip_averaging_reaches_both_metrics(tiny_model, miniatures, tmp_path: Path, monkeypatch, capsys) -> None:
+    miniatures.write_miniature(tmp_path, 'market1501', 'release')
+    make_hard(tmp_path)
+    source = {'type': 'BenchmarkSource', 'name': 'market1501', 'data_root': str(tmp_path)}
+    plain = score_ourselves(tiny_model, source)
+    monkeypatch.setattr(tiny_model, 'flip_test', True)
+    theirs = evaluate_with_torchreid(tiny_model, ['cmdg_market1501'], str(tmp_path), batch_size=7)
+    ours = score_ourselves(tiny_model, source)
+    assert theirs['cmdg_market1501/mAP'] == pytest.approx(ours['mAP'], abs=1e-4)
+    assert ours['mAP'] != plain['mAP']
+
+
 @pytest.mark.parametrize('name', ['market1501', 'cuhk02'])
 def test_torchreids_own_readers(tiny_model, miniatures, tmp_path: Path, name: str, capsys):
     miniatures.write_miniature(tmp_path, name, 'torchreid')
@@ -106,7 +118,16 @@ def test_tool_under_the_other_layout(tiny_config: Config, tiny_clip_file: Path, 
     weights = MODELS.build(copy.deepcopy(tiny_config.model)).state_dict()
     torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': weights}, checkpoint)
     command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu']
-    command += ['--trust', '--data-root', str(tiny_data), '--targets', 'yard', '--out', str(tmp_path / 'scores.json')]
+    command += [
+        '--trust',
+        '--flip',
+        '--data-root',
+        str(tiny_data),
+        '--targets',
+        'yard',
+        '--out',
+        str(tmp_path / 'scores.json'),
+    ]
     path = f'{tmp_path / "checkout"}:{REPOSITORY}'
     run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': path, 'PATH': ''})
     assert run.returncode == 0, run.stderr[-2000:]
