@@ -15,7 +15,7 @@ from cmdg_plugin.files.locking import hold
 from cmdg_plugin.gallery.adding import AddPass
 from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, merge_kinds
 from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage
-from cmdg_plugin.gallery.engines import check_engine, open_store
+from cmdg_plugin.gallery.engines import complete_options, open_store
 from cmdg_plugin.gallery.entries import Entry, Source, iterate_entries, survey
 from cmdg_plugin.gallery.filters import Filter, parse_filter
 from cmdg_plugin.gallery.manifest import NAME, Manifest, read_manifest
@@ -61,9 +61,9 @@ class Gallery:
         Args:
             folder: Where; it must not exist, or be empty.
             model: Checkpoint of the model that encodes images and sentences. Its path is stored.
-            engine: Where entries are stored: `embedded`, in the folder.
+            engine: Where entries are stored: `embedded`, in the folder; `milvus`, in a server.
             device: Where to compute; None takes a GPU if there is one.
-            **options: Settings of the engine.
+            **options: Settings of the engine, see `complete_options`.
 
         Raises:
             FileExistsError: If the folder holds something.
@@ -71,13 +71,13 @@ class Gallery:
             ValueError: If it is not a checkpoint, or there is no such engine.
         """
         place = Path(folder).expanduser()
-        check_engine(engine)
+        settings = complete_options(engine, options)
         _check_empty(place)
         loaded = GalleryModel(model, device)
         place.mkdir(parents=True, exist_ok=True)
         with _writing(place):
             _check_empty(place)
-            manifest = Manifest(engine, 1, loaded.checkpoint, loaded.hash, loaded.dimension, loaded.shared, options)
+            manifest = Manifest(engine, 1, loaded.checkpoint, loaded.hash, loaded.dimension, loaded.shared, settings)
             open_store(place, manifest, create=True).close()
             manifest.write(place)
         return cls(place, manifest, loaded, device)

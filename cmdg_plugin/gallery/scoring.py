@@ -62,3 +62,37 @@ def similarities(query: Query, vectors: np.ndarray, scale: np.ndarray) -> np.nda
     if query.text is not None and of_text:
         scores += of_text * (vectors[:, -len(query.text) :] @ query.text) * scale
     return scores
+
+
+def join_for_products(vectors: np.ndarray, shared: int) -> np.ndarray:
+    """Vectors whose inner product with `join_query` is what `similarities` gives, for databases that know only that.
+
+    Args:
+        vectors: Retrieval features (N, W + D) of length one.
+        shared: D.
+
+    Returns:
+        Each with its shared part once more, brought to length one, (N, W + 2 D).
+    """
+    scale = shared_scale(vectors, shared)[:, None]
+    return np.concatenate([vectors, vectors[:, -shared:] * scale], axis=1).astype(np.float32)
+
+
+def join_query(query: Query, dimension: int, shared: int) -> np.ndarray:
+    """The other side of `join_for_products`.
+
+    Args:
+        query: The query.
+        dimension: W + D.
+        shared: D.
+
+    Returns:
+        A vector (W + 2 D,).
+    """
+    of_image, of_text = query.weights
+    joined = np.zeros(dimension + shared, np.float32)
+    if query.image is not None:
+        joined[:dimension] = of_image * query.image
+    if query.text is not None:
+        joined[dimension:] = of_text * query.text
+    return joined
