@@ -29,7 +29,7 @@ CREATE TABLE further_columns (name TEXT PRIMARY KEY, kind TEXT NOT NULL);
 """
 _KINDS: Mapping[str, type] = {'text': str, 'int': int, 'float': float}
 _KIND_NAMES = {kind: name for name, kind in _KINDS.items()}
-_ROWS = 4096
+_ROWS = 16_384
 _VARIABLES = 900
 _WAIT = 60
 
