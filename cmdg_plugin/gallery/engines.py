@@ -7,7 +7,7 @@ from typing import Any
 
 from cmdg_plugin.files.writing import sync_folder
 from cmdg_plugin.gallery.manifest import Manifest
-from cmdg_plugin.gallery.milvus_store import MilvusStore
+from cmdg_plugin.gallery.milvus_store import MilvusStore, drop_collections
 from cmdg_plugin.gallery.sqlite_store import SQLiteStore
 from cmdg_plugin.gallery.store import GalleryStore
 
@@ -75,6 +75,17 @@ def drop_store(folder: Path, manifest: Manifest) -> None:
     for file in (path, path.with_name(f'{path.name}-journal')):
         file.unlink(missing_ok=True)
     sync_folder(folder)
+
+
+def drop_others(folder: Path, manifest: Manifest) -> None:
+    """Throw away what an interrupted `reencode` left: entries of all versions but the current one."""
+    if manifest.engine == 'milvus':
+        drop_collections(manifest.options['uri'], manifest.options['collection'], manifest.version)
+        return
+    current = _sqlite_file(folder, manifest).name
+    for file in folder.glob('entries-*.sqlite*'):
+        if not file.name.startswith(current):
+            file.unlink(missing_ok=True)
 
 
 def _sqlite_file(folder: Path, manifest: Manifest) -> Path:

@@ -67,7 +67,8 @@ def iterate_entries(sources: Iterable[Source], root: Path | None = None, *, log:
         if path.is_dir():
             listing = FolderListing(path)
             for name in sorted(listing):
-                yield _named(path / name, name)
+                # The folder's own name may say the role, as that of `query` does.
+                yield _named(path / name, f'{path.absolute().name}/{name}')
             if log:
                 listing.log()
         elif path.suffix.lower() in _INDEX_SUFFIXES:

@@ -13,12 +13,15 @@ from PIL import Image
 from cmdg_plugin.files.images import read_image
 from cmdg_plugin.files.locking import hold
 from cmdg_plugin.gallery.adding import AddPass
+from cmdg_plugin.gallery.calibrating import calibrate_store
+from cmdg_plugin.gallery.calibration import Threshold, judge
 from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, merge_kinds
 from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage
-from cmdg_plugin.gallery.engines import complete_options, open_store
+from cmdg_plugin.gallery.engines import complete_options, drop_others, drop_store, open_store
 from cmdg_plugin.gallery.entries import Entry, Source, iterate_entries, survey
 from cmdg_plugin.gallery.filters import Filter, parse_filter
 from cmdg_plugin.gallery.manifest import NAME, Manifest, read_manifest
+from cmdg_plugin.gallery.reading import has_changed
 from cmdg_plugin.gallery.results import AddReport, GalleryInfo, Match, SearchResult
 from cmdg_plugin.gallery.scoring import Query
 from cmdg_plugin.gallery.store import GalleryStore
@@ -46,6 +49,7 @@ class Gallery:
         self._model = model
         self._device = device
         self._store: GalleryStore = open_store(folder, manifest)
+        self._written = _state(folder)
 
     @classmethod
     def create(
@@ -129,7 +133,7 @@ class Gallery:
             ValueError: If a row of an index is not as described.
             OSError: If the disk is full; what was added before stays.
         """
-        sources = [entries] if isinstance(entries, str | os.PathLike) else list(entries)
+        sources = _as_sources(entries)
         start = None if root is None else Path(root).expanduser()
         with self._writing():
             model = self._loaded()
@@ -165,6 +169,99 @@ class Gallery:
         with self._writing():
             return self._store.remove(self._filter(where), listed)
 
+    def reencode(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        drop_unreadable: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        progress: bool = True,
+    ) -> AddReport:
+        """Encode all images anew with another model; the old vectors answer until the new ones are complete.
+
+        What was calibrated is forgotten: thresholds belong to a model.
+
+        Args:
+            model: Checkpoint of the new model.
+            drop_unreadable: Whether to go on without the images that cannot be read any more.
+            batch_size: Images encoded at a time.
+            num_workers: Processes that read images beside this one.
+            progress: Whether to show a progress bar.
+
+        Raises:
+            InUse: If another process is changing the gallery.
+            ValueError: If images cannot be read any more, and `drop_unreadable` is not set; nothing has changed then.
+        """
+        with self._writing():
+            loaded = GalleryModel(model, self._device)
+            old = self._manifest
+            new = old.with_changes(
+                version=old.version + 1,
+                model=loaded.checkpoint,
+                hash=loaded.hash,
+                dimension=loaded.dimension,
+                shared=loaded.shared,
+                thresholds={},
+            )
+            store = open_store(self.folder, new, create=True)
+            store.declare(self._store.columns())
+            work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
+            done = work.run(stored.entry for stored in self._store.iterate())
+            for _ in track(done, 'Encoding images anew', self._store.count(), 'image') if progress else done:
+                pass
+            store.close()
+            lost = work.report.unreadable
+            if lost and not drop_unreadable:
+                drop_store(self.folder, new)
+                raise ValueError(
+                    f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The gallery '
+                    'is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
+                )
+            new.write(self.folder)
+            self._refresh()
+            drop_store(self.folder, old)
+            self._model = loaded
+        return work.report
+
+    def calibrate(
+        self,
+        entries: Source | Iterable[Source],
+        *,
+        root: str | os.PathLike[str] | None = None,
+        false_positive_rate: float = 0.01,
+        unsure_rate: float = 0.1,
+        progress: bool = True,
+    ) -> dict[str, Threshold]:
+        """Learn from labelled images when nobody matches; results have a verdict from then on.
+
+        Args:
+            entries: A folder, index or caption file of images whose identities are known, or several of these; best of
+                people who are not in the gallery.
+            root: Where the paths of an index start; by default the folder that it lies in.
+            false_positive_rate: Fraction of queries for absent people that may be called a match.
+            unsure_rate: Fraction of them that may be called at least unsure.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            What was learned, by kind of query: `image`, and `text` where images have captions.
+
+        Raises:
+            InUse: If another process is changing the gallery.
+            ValueError: If there are too few labelled images, or the rates are not between 0 and 1.
+        """
+        sources, start = _as_sources(entries), None if root is None else Path(root).expanduser()
+        with self._writing():
+            model = self._loaded()
+            probes: Iterable[Entry] = iterate_entries(sources, start)
+            if progress:
+                probes = track(probes, 'Calibrating', survey(sources, start)[0], 'image')
+            learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate)
+            thresholds = {kind: threshold.to_dict() for kind, threshold in learned.items()}
+            self._manifest.with_changes(thresholds=thresholds).write(self.folder)
+            self._refresh()
+        return learned
+
     # ------------------------------------------------------------------ searching
 
     def search(
@@ -195,13 +292,17 @@ class Gallery:
             raise ValueError(f'top must be at least 1, got {top}.')
         if not 0 <= text_weight <= 1:
             raise ValueError(f'text_weight must be from 0 to 1, got {text_weight}.')
+        self._refresh()
         condition = self._filter(where)
         model = self._loaded()
         images = None if image is None else model.encode_queries(_as_list(image))
         sentence = None if text is None else model.encode_sentence(text)
         found, searched = self._store.search(Query(images, sentence, text_weight), condition, top)
         matches = tuple(_match(entry, score, rank) for rank, (entry, score) in enumerate(found, start=1))
-        return SearchResult(matches, None, searched)
+        kind = _kind(image is not None, text is not None, text_weight)
+        threshold = self._manifest.thresholds.get(kind)
+        verdict = None if threshold is None else judge(matches[0].score if matches else None, threshold)
+        return SearchResult(matches, verdict, searched)
 
     @property
     def columns(self) -> dict[str, type]:
@@ -225,6 +326,7 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         """Say what the gallery is."""
+        self._refresh()
         manifest = self._manifest
         return GalleryInfo(
             entries=self._store.count(),
@@ -234,7 +336,27 @@ class Gallery:
             size=self._store.size() + (self.folder / NAME).stat().st_size,
             dimension=manifest.dimension,
             calibrated=tuple(manifest.thresholds),
+            thresholds=manifest.thresholds,
         )
+
+    def verify(self, *, files: bool = False) -> list[str]:
+        """Check what is stored.
+
+        Args:
+            files: Whether to look at the images, too: which are gone, and which have changed since they were encoded.
+
+        Returns:
+            What is wrong, a line for each fault.
+        """
+        self._refresh()
+        faults = self._store.verify()
+        for stored in self._store.iterate() if files else ():
+            path = stored.entry.path
+            if not os.path.exists(path):
+                faults.append(f'{path}: the image is gone')
+            elif has_changed(path, stored.file):
+                faults.append(f'{path}: the image may have changed; add it again')
+        return faults
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -253,7 +375,22 @@ class Gallery:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with _writing(self.folder):
+            self._refresh()
+            drop_others(self.folder, self._manifest)
             yield
+
+    def _refresh(self) -> None:
+        """Follow what another process has done: a new model, new thresholds."""
+        state = _state(self.folder)
+        if state == self._written:
+            return
+        old, self._manifest = self._manifest, read_manifest(self.folder)
+        if (old.version, old.options) != (self._manifest.version, self._manifest.options):
+            self._store.close()
+            self._store = open_store(self.folder, self._manifest)
+        if old.hash != self._manifest.hash:
+            self._model = None
+        self._written = state
 
     def _filter(self, where: str | None) -> Filter | None:
         return None if where is None else parse_filter(where, self.columns)
@@ -296,6 +433,22 @@ def _check_empty(folder: Path) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name != '.lock' and not path.name.startswith(('entries-1.', f'{NAME}.')):
             raise FileExistsError(f'{folder} is not empty (it holds {path.name}): give a new folder for the gallery.')
+
+
+def _state(folder: Path) -> tuple[int, int, int]:
+    status = (folder / NAME).stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _as_sources(entries: Source | Iterable[Source]) -> list[Source]:
+    return [entries] if isinstance(entries, str | os.PathLike) else list(entries)
+
+
+def _kind(has_image: bool, has_text: bool, text_weight: float) -> str:
+    """The kind of a query, as thresholds are kept by it."""
+    if has_image and has_text:
+        return {0: 'image', 1: 'text'}.get(text_weight, 'both')
+    return 'image' if has_image else 'text'
 
 
 def _as_list(image: Any) -> list[Any]:

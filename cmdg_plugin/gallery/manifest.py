@@ -1,11 +1,13 @@
 """`gallery.json`: which model encoded a gallery, where its entries are stored, when nobody matches."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cmdg_plugin.datasets.caption_fields import show
 from cmdg_plugin.files.writing import write_whole
 
 NAME = 'gallery.json'
@@ -45,6 +47,11 @@ class Manifest:
         return replace(self, **changes)
 
 
+def is_gallery(folder: str | os.PathLike[str]) -> bool:
+    """Whether there is a gallery in a folder."""
+    return (Path(folder).expanduser() / NAME).is_file()
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read what a gallery says of itself.
 
@@ -67,6 +74,27 @@ def read_manifest(folder: Path) -> Manifest:
         if number != FORMAT:
             raise KeyError('format')
         manifest = Manifest(**{name: value for name, value in content.items() if name != 'format'})
+        _check(manifest)
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f'{path} is damaged, or is not that of a gallery ({error}).') from error
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Refuse what was not written by this program."""
+    for name, kind in (
+        ('engine', str),
+        ('version', int),
+        ('model', str),
+        ('hash', str),
+        ('dimension', int),
+        ('shared', int),
+    ):
+        if not isinstance(getattr(manifest, name), kind):
+            raise TypeError(f'{name} is {show(getattr(manifest, name))}')
+    known = isinstance(manifest.options, dict) and isinstance(manifest.thresholds, dict)
+    if not known or not 0 < manifest.shared < manifest.dimension:
+        raise TypeError('its settings are not those of a gallery')
+    for threshold in manifest.thresholds.values():
+        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure')):
+            raise TypeError('its thresholds are not numbers')

@@ -32,8 +32,8 @@ _STRONG = 'Strong'
 class MilvusStore:
     """Entries and vectors in a collection of a Milvus server, searched exactly (index FLAT).
 
-    Reads see every change that was made before them, by any client. The token, if the server asks for one, comes from the
-    environment variable MILVUS_TOKEN and stored nowhere.
+    Reads see every change that was made before them, by any client. The token, if the server asks for one, is read from
+    the environment variable MILVUS_TOKEN and stored nowhere.
 
     Args:
         columns_file: Where the types of further columns are kept, in the gallery's folder.
@@ -239,6 +239,17 @@ def connect(uri: str) -> Any:
         raise ImportError("The engine milvus needs pymilvus: pip install 'cmdg_plugin[gallery-milvus]'.") from error
     with _blaming(uri):
         return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ''), timeout=30)
+
+
+def drop_collections(uri: str, beginning: str, kept: int) -> None:
+    """Throw away a gallery's collections, but for that of one version."""
+    client = connect(uri)
+    with _blaming(uri):
+        for name in client.list_collections():
+            version = name.removeprefix(f'{beginning}_')
+            if name != version and version.isdigit() and int(version) != kept:
+                client.drop_collection(name)
+        client.close()
 
 
 @contextmanager

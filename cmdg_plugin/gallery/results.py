@@ -1,5 +1,6 @@
 """What a gallery answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cmdg_plugin.gallery.columns import Value
@@ -74,6 +75,7 @@ class GalleryInfo:
         size: Bytes that the gallery takes on this machine's disk.
         dimension: Numbers per image.
         calibrated: Kinds of query, `image` and `text`, for which the gallery knows when nobody matches.
+        thresholds: What it knows of each, as `Threshold` holds it.
     """
 
     entries: int
@@ -83,3 +85,4 @@ class GalleryInfo:
     size: int
     dimension: int
     calibrated: tuple[str, ...]
+    thresholds: Mapping[str, Mapping[str, float]]

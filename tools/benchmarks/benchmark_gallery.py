@@ -5,8 +5,8 @@
     python tools/benchmarks/benchmark_gallery.py --engines milvus --uri http://127.0.0.1:19530
 
 `embedded` and `milvus` are the engines of this project; the others need `pip install faiss-cpu lancedb duckdb
-milvus-lite`, and are left out where they are not installed. Each engine runs in a process of its own; its peak of memory
-is counted on top of what it takes without. Vectors cluster by person; every tenth is of the camera that is
+milvus-lite`, and are left out where they are not installed. Each engine runs in a process of its own, and its peak of
+memory is counted on top of what that takes. Vectors cluster by person; every tenth is of the camera that is
 searched alone, and another tenth is removed.
 """
 
