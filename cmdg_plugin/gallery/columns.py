@@ -17,7 +17,7 @@ KNOWN_COLUMNS: Mapping[str, type] = {'path': str, 'identity': str, 'camera': int
 TYPE_NAMES: Mapping[type, str] = {str: 'text', int: 'whole numbers', float: 'numbers'}
 
 _WHOLE = re.compile(r'[+-]?(0|[1-9]\d{0,18})', re.ASCII)
-_FRACTION = re.compile(r'[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?(?<=[\d.])', re.ASCII)
+_FRACTION = re.compile(r'[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?', re.ASCII)
 _LARGEST = 2**63 - 1
 _MOST_COLUMNS = 200
 
