@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import torch
@@ -101,19 +102,17 @@ class AddPass:
 
 def _typed(entry: Entry, kinds: Mapping[str, type]) -> Entry:
     columns = {name: convert(value, kinds[name]) for name, value in entry.columns.items()}
-    return Entry(entry.path, entry.identity, entry.camera, entry.time, entry.caption, columns)
+    return replace(entry, columns=columns)
 
 
 def _merged(entry: Entry, there: Entry) -> Entry:
-    """What is known of an image from two sources; the later one wins where it says something."""
-    return Entry(
-        entry.path,
-        there.identity if entry.identity is None else entry.identity,
-        there.camera if entry.camera is None else entry.camera,
-        there.time if entry.time is None else entry.time,
-        there.caption if entry.caption is None else entry.caption,
-        {**there.columns, **entry.columns},
-    )
+    """What is known of an image from two sources; the later one wins where it says something and is not a mere name."""
+    first, second = (there, entry) if entry.only_named else (entry, there)
+    known = {
+        name: getattr(second if getattr(first, name) is None else first, name)
+        for name in ('identity', 'camera', 'time', 'caption')
+    }
+    return Entry(entry.path, **known, columns={**second.columns, **first.columns})
 
 
 def _groups(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:

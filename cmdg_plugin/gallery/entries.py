@@ -41,6 +41,8 @@ class Entry:
     time: str | None = None
     caption: str | None = None
     columns: Mapping[str, Value] = field(default_factory=dict)
+    only_named: bool = field(default=False, compare=False)
+    """Whether all that is known comes from the file's name, which an index knows better."""
 
 
 Source: TypeAlias = str | os.PathLike[str]
@@ -95,7 +97,9 @@ def _named(path: Path, name: str) -> Entry:
     except FieldError:
         identity = camera = role = None
     columns: dict[str, Value] = {} if role is None else {'role': role}
-    return Entry(os.path.abspath(path), None if identity is None else str(identity), camera, columns=columns)
+    return Entry(
+        os.path.abspath(path), None if identity is None else str(identity), camera, columns=columns, only_named=True
+    )
 
 
 def _index_entries(index: Path, root: Path, log: bool) -> Iterator[Entry]:

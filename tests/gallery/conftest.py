@@ -5,25 +5,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from helpers.galleries import draw_people, write_toy_checkpoint
 
-from cmdg_plugin.apis import init_model
 from cmdg_plugin.gallery.encoding import GalleryModel
-
-REPOSITORY = Path(__file__).parents[2]
-COLORS = {'red': (200, 30, 30), 'green': (30, 160, 60), 'blue': (40, 60, 200), 'yellow': (220, 200, 40)}
 
 
 @pytest.fixture(scope='session')
 def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the toy CLIP as it ships."""
-    path = tmp_path_factory.mktemp('toy') / 'toy.pth'
-    model = init_model(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
-    torch.save({'state_dict': model.state_dict(), 'meta': {'cfg': model._config.pretty_text}}, path)
-    return path
+    return write_toy_checkpoint(tmp_path_factory.mktemp('toy') / 'toy.pth')
 
 
 @pytest.fixture(scope='session')
@@ -40,24 +32,6 @@ def other_checkpoint(toy_checkpoint: Path) -> Path:
 def toy_model(toy_checkpoint: Path) -> GalleryModel:
     """The toy, loaded."""
     return GalleryModel(toy_checkpoint, 'cpu')
-
-
-def draw_people(folder: Path, count: int, seed: int = 0) -> list[Path]:
-    """Draw people by number, of three cameras, in folders named by role; each has a color of its own."""
-    rng = np.random.default_rng(seed)
-    paths = []
-    for number in range(count):
-        role = ('query', 'gallery')[number % 2]
-        top, bottom = rng.integers(0, 256, (2, 3))
-        for camera in (1, 2):
-            pixels = np.empty((64, 32, 3))
-            pixels[:32], pixels[32:] = top, bottom
-            pixels += rng.normal(0, 8, pixels.shape)
-            path = folder / role / f'{number:04d}_c{camera}_x.png'
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-            paths.append(path)
-    return paths
 
 
 @pytest.fixture
