@@ -1,15 +1,11 @@
 """A page about one or more caption files; every caption is escaped, as it is text from a model."""
 
-import base64
-import io
 import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cmdg_plugin.captioning.caption_statistics import CaptionStatistics, describe_captions
 from cmdg_plugin.captioning.images import UnreadableImage, load_view
@@ -19,8 +15,9 @@ from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
+from cmdg_plugin.visualization.pages import picture_url, render_page
 
-_TEMPLATE = 'report.html'
+_TEMPLATE = Path(__file__).with_name('report.html')
 _THUMBNAIL = (128, 256)
 _LISTED = 20
 
@@ -123,10 +120,7 @@ def write_report(reports: Sequence[FileReport], out: Path) -> Path:
     if out.suffix != '.html':
         raise ValueError(f'the report must be a .html file, got {out}')
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    page = environment.get_template(_TEMPLATE).render(reports=reports, regions=CAPTION_FILE_ORDER)
-    write_whole(out, page)
+    write_whole(out, render_page(_TEMPLATE, reports=reports, regions=CAPTION_FILE_ORDER))
     numbers = out.with_suffix('.json')
     write_whole(numbers, json.dumps([report.as_dict() for report in reports], indent=2, ensure_ascii=False))
     return numbers
@@ -137,7 +131,4 @@ def _thumbnail(path: Path) -> str | None:
         image = load_view(path, None)
     except UnreadableImage:
         return None
-    image.thumbnail(_THUMBNAIL)
-    buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', quality=85)
-    return f'data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}'
+    return picture_url(image, _THUMBNAIL)
