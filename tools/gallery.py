@@ -81,6 +81,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--where', help='a condition on columns, such as \'camera == 3 and time >= "2026-05-01"\'')
     parser.add_argument('--top', type=int, default=20, help='how many to find (default: 20)')
     parser.add_argument('--out', type=Path, help='file for the result: .json or .csv')
+    parser.add_argument('--report', type=Path, help='folder for a page (HTML) of the result')
     parser.add_argument('--show-dir', type=Path, help='folder for a picture of the query and what it found')
     _add_model(parser)
 
@@ -199,6 +200,13 @@ def _search(gallery: 'Gallery', args: argparse.Namespace) -> int:
     query = {'image': args.image, 'text': args.text, 'where': args.where, 'text_weight': args.text_weight}
     if args.out is not None:
         write_result(result, args.out, query)
+    if args.report is not None:
+        from cmdg_plugin.gallery.report import SearchQuery, write_report
+
+        page = write_report(
+            result, gallery, args.report, SearchQuery(args.image, args.text, args.where, args.text_weight)
+        )
+        _say(f'report: {page}')
     if args.show_dir is not None:
         for file in draw_result(result, args.show_dir, args.image or [], args.text, args.gallery.resolve().name):
             _say(f'picture: {file}')

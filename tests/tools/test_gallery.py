@@ -63,6 +63,8 @@ def test_a_gallery_from_the_first_image_to_the_last(
     assert out.endswith('searched 6 entries\n')
     assert len(json.loads((tmp_path / 'r.json').read_text())['matches']) == 3
     assert run('search', gallery, '--text', 'a man', '--show-dir', tmp_path / 'show') == 0
+    assert run('search', gallery, '--image', query, '--report', tmp_path / 'report') == 0
+    assert [path.suffix for path in (tmp_path / 'report').iterdir()] == ['.html']
     assert [path.name for path in (tmp_path / 'show').iterdir()] == ['gallery_01_text.png']
     capsys.readouterr()
     assert run('calibrate', gallery, images, '--false-positives', 0.1, '--unsure', 0.5) == 0
