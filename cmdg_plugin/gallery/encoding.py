@@ -129,7 +129,7 @@ def _hash(model: Any) -> str:
     for name, tensor in _weights(model):
         values = tensor.detach().cpu().contiguous()
         state.update(f'{name} {values.dtype} {tuple(values.shape)}\n'.encode())
-        state.update(values.view(torch.uint8).numpy() if values.ndim else values.numpy().tobytes())
+        state.update(values.reshape(-1).view(torch.uint8).numpy().data)
     return state.hexdigest()
 
 

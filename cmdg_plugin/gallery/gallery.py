@@ -447,7 +447,7 @@ def _as_sources(entries: Source | Iterable[Source]) -> list[Source]:
 def _kind(has_image: bool, has_text: bool, text_weight: float) -> str:
     """The kind of a query, as thresholds are kept by it."""
     if has_image and has_text:
-        return {0: 'image', 1: 'text'}.get(text_weight, 'both')
+        return 'image' if text_weight == 0 else 'text' if text_weight == 1 else 'both'
     return 'image' if has_image else 'text'
 
 

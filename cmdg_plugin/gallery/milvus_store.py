@@ -220,7 +220,7 @@ class MilvusStore:
         return [*_FILE, *_KNOWN, *map(field_name, self.columns())]
 
     def _read(self, row: Mapping[str, Any]) -> StoredEntry:
-        known = {name: row.get(name) for name in _KNOWN}
+        known: dict[str, Any] = {name: row.get(name) for name in _KNOWN}
         further = {name: (row.get(field_name(name)), kind) for name, kind in self.columns().items()}
         columns = {name: convert(value, kind) for name, (value, kind) in further.items() if value is not None}
         return StoredEntry(Entry(**known, columns=columns), FileState(*(row[name] for name in _FILE)))

@@ -287,10 +287,10 @@ class SQLiteStore:
         names = ['id', 'size', 'mtime_ns', 'sha256', *_KNOWN, *(f'"x_{name}"' for name in further)]
 
         def read(row: tuple[Any, ...]) -> StoredEntry:
-            known = row[4 : 4 + len(_KNOWN)]
+            known = dict(zip(_KNOWN, row[4 : 4 + len(_KNOWN)], strict=True))
             cells = zip(further.items(), row[4 + len(_KNOWN) :], strict=True)
             columns = {name: convert(value, kind) for (name, kind), value in cells if value is not None}
-            return StoredEntry(Entry(*known, columns=columns), FileState(*row[1:4]))
+            return StoredEntry(Entry(**known, columns=columns), FileState(*row[1:4]))
 
         return f'SELECT {", ".join(names)} FROM entries', read
 

@@ -162,11 +162,13 @@ def _holds_removed(folder: Path, arguments: argparse.Namespace) -> bool:
     pieces = [vector[100:104].tobytes() for vector in removed]
     for file in folder.rglob('*'):
         if file.is_file():
-            content = np.memmap(file, np.uint8, 'r') if file.stat().st_size else np.zeros(0, np.uint8)
-            for start in range(0, len(content), 64 * MEBIBYTE):
-                part = content[start : start + 64 * MEBIBYTE + 64].tobytes()
-                if any(piece in part for piece in pieces):
-                    return True
+            # Not mapped: pages of the file would count as this process's memory.
+            with file.open('rb') as content:
+                end = b''
+                while part := content.read(64 * MEBIBYTE):
+                    if any(piece in end + part for piece in pieces):
+                        return True
+                    end = part[-64:]
     return False
 
 

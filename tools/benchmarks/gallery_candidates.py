@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,9 +71,7 @@ class FaissAndSQLite:
     """FAISS's flat index in memory, rows and vectors in SQLite; filters become lists of numbers."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        import faiss
-
-        self.faiss = faiss
+        self.faiss = faiss = import_module('faiss')
         self.index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
         self.database = sqlite3.connect(folder / 'rows.sqlite')
         self.database.execute('PRAGMA secure_delete = ON')
@@ -117,13 +116,10 @@ class Lance:
     """LanceDB without an index."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        import lancedb
-        import pyarrow as pa
-
-        self.arrow = pa
+        self.arrow = pa = import_module('pyarrow')
         vector = pa.list_(pa.float32(), dimension)
         self.schema = pa.schema([('name', pa.string()), ('camera', pa.int64()), ('vector', vector)])
-        database = lancedb.connect(folder)
+        database = import_module('lancedb').connect(folder)
         self.table = database.create_table('images', schema=self.schema, exist_ok=True)
 
     def add(self, first: int, cameras: np.ndarray, vectors: np.ndarray) -> None:
