@@ -7,18 +7,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from cmdg_plugin.captioning.caption_statistics import CaptionStatistics, describe_captions
-from cmdg_plugin.captioning.images import UnreadableImage, jpeg_url, load_view
+from cmdg_plugin.captioning.images import UnreadableImage, load_view
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
 from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
+from cmdg_plugin.visualization.pages import picture_url, render_page
 
-_TEMPLATE = 'report.html'
+_TEMPLATE = Path(__file__).with_name('report.html')
 _THUMBNAIL = (128, 256)
 _LISTED = 20
 
@@ -118,10 +117,7 @@ def write_report(reports: Sequence[FileReport], out: Path) -> Path:
     if out.suffix != '.html':
         raise ValueError(f'the report must be a .html file, got {out}.')
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    page = environment.get_template(_TEMPLATE).render(reports=reports, regions=CAPTION_FILE_ORDER)
-    write_whole(out, page)
+    write_whole(out, render_page(_TEMPLATE, reports=reports, regions=CAPTION_FILE_ORDER))
     numbers = out.with_suffix('.json')
     write_whole(numbers, json.dumps([report.as_dict() for report in reports], indent=2, ensure_ascii=False))
     return numbers
@@ -132,5 +128,4 @@ def _thumbnail(path: Path) -> str | None:
         image = load_view(path, None)
     except UnreadableImage:
         return None
-    image.thumbnail(_THUMBNAIL)
-    return jpeg_url(image, quality=85)
+    return picture_url(image, _THUMBNAIL)

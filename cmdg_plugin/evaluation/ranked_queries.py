@@ -17,10 +17,10 @@ class RankedQuery:
 
     Attributes:
         target: Name of the benchmark.
-        query_path: File of the query image.
+        query_path: File of the query image; '' where a sentence asks.
         captions: Its four sentences in region order, or None.
         gallery_paths: Files of the nearest gallery images, nearest first.
-        matches: Whether each of them shows the query's identity.
+        matches: Whether each of them shows the query's identity, or None where that is not known.
         distances: Euclidean distance of each to the query, or nothing where they are not known.
         unit_length: Whether features have length one, so that the cosine is 1 - distance^2 / 2.
         average_precision: Of the query over the whole gallery, as a fraction, or None where it is not known.
@@ -31,7 +31,7 @@ class RankedQuery:
     query_path: str
     captions: tuple[str, ...] | None
     gallery_paths: tuple[str, ...]
-    matches: tuple[bool, ...]
+    matches: tuple[bool | None, ...]
     distances: tuple[float, ...] = ()
     unit_length: bool = False
     average_precision: float | None = None

@@ -16,15 +16,15 @@ from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 _MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
 # File systems take 255 bytes, some 143, and an ending and a number stand there, too.
 _LONGEST_TARGET, _LONGEST_STEM, _CUT = 40, 80, '...'
-_QUERY, _RIGHT, _WRONG = '#2f5d9b', '#1a7f37', '#c62828'
+_QUERY, _RIGHT, _WRONG, _UNKNOWN = '#2f5d9b', '#1a7f37', '#c62828', '#57606a'
 
 
 def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 256)) -> Image.Image:
     """Draw one query: heading, global caption, the query image, then its gallery images by rank.
 
     Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's
-    identity and red where not; the tab on it says so in words too, after the rank, and ends with the image's cosine
-    similarity to the query (its distance, where features have not length one).
+    identity, red where not, and gray where nobody knows; the tab on it says so in words too, after the rank, and ends
+    with the image's cosine similarity to the query (its distance, where features have not length one).
 
     Args:
         query: What to draw.
@@ -48,13 +48,17 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
     pitch = cell_size[0] + 2 * _FRAME + _GAP
     # The query stands a little apart from what it found.
     lefts = [_MARGIN] + [_MARGIN + 2 * _GAP + pitch * column for column in range(1, len(query.gallery_paths) + 1)]
+    paths = (query.query_path, *query.gallery_paths)
+    labels, closeness = _labels(query), _closeness(query)
+    if not query.query_path:
+        paths, labels, closeness = paths[1:], labels[1:], closeness[1:]
+        lefts = [_MARGIN + pitch * column for column in range(len(paths))]
     width = lefts[-1] + pitch - _GAP + _MARGIN
     caption = wrap_words(_caption(query), body, width - 2 * _MARGIN)
     cells_top = _MARGIN + 30 + 22 * len(caption) + 12
     names_top = cells_top + _TAB + cell_size[1] + _FRAME + 6
     names = [
-        wrap_characters(PurePath(path).name, small, cell_size[0] + 2 * _FRAME, max_lines=_NAME_LINES)
-        for path in (query.query_path, *query.gallery_paths)
+        wrap_characters(PurePath(path).name, small, cell_size[0] + 2 * _FRAME, max_lines=_NAME_LINES) for path in paths
     ]
     height = names_top + 16 * max(map(len, names)) + _MARGIN
     picture = Image.new('RGB', (width, height), PAPER)
@@ -62,10 +66,8 @@ def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 
     canvas.text((_MARGIN, _MARGIN), _heading(query), INK, heading)
     for number, line in enumerate(caption):
         canvas.text((_MARGIN, _MARGIN + 30 + 22 * number), line, FAINT if query.captions is None else INK, body)
-    for path, left, lines, (label, color), closeness in zip(
-        (query.query_path, *query.gallery_paths), lefts, names, _labels(query), _closeness(query), strict=True
-    ):
-        _draw_cell(picture, path, (left, cells_top), cell_size, (label, closeness), color)
+    for path, left, lines, (label, color), close in zip(paths, lefts, names, labels, closeness, strict=True):
+        _draw_cell(picture, path, (left, cells_top), cell_size, (label, close), color)
         for number, line in enumerate(lines):
             canvas.text((left, names_top + 16 * number), line, FAINT, small)
     return picture
@@ -93,7 +95,9 @@ def draw_ranked_queries(queries: Sequence[RankedQuery], folder: str | Path) -> l
 
 def _name(query: RankedQuery, number: int) -> str:
     """Name of a query's picture; the number keeps those of one target apart, however alike their files are named."""
-    target, stem = (re.sub(r'[^\w.-]+', '-', text) for text in (query.target, PurePath(query.query_path).stem))
+    target, stem = (
+        re.sub(r'[^\w.-]+', '-', text) for text in (query.target, PurePath(query.query_path or 'text').stem)
+    )
     chosen_as = query.chosen_as and f'{query.chosen_as}_'
     return f'{_shorten(target, _LONGEST_TARGET)}_{number:02d}_{chosen_as}{_shorten(stem, _LONGEST_STEM)}'
 
@@ -108,8 +112,11 @@ def _shorten(text: str, limit: int) -> str:
 
 
 def _heading(query: RankedQuery) -> str:
+    if None in query.matches:
+        return f'{query.target}: the {len(query.matches)} nearest'
     which = {'worst': ', one of the worst queries', 'best': ', one of the best queries'}.get(query.chosen_as, '')
-    heading = f"{query.target}{which}: {sum(query.matches)} of the first {len(query.matches)} show the query's identity"
+    right = query.matches.count(True)
+    heading = f"{query.target}{which}: {right} of the first {len(query.matches)} show the query's identity"
     if query.average_precision is None:
         return heading
     return f'{heading}; average precision {100 * query.average_precision:.1f}%'
@@ -122,7 +129,7 @@ def _caption(query: RankedQuery) -> str:
 def _labels(query: RankedQuery) -> list[tuple[str, str]]:
     """Text and color of each image's tab, the query first."""
     ranked = [
-        (f'{rank}  right', _RIGHT) if match else (f'{rank}  wrong', _WRONG)
+        (str(rank), _UNKNOWN) if match is None else (f'{rank}  right', _RIGHT) if match else (f'{rank}  wrong', _WRONG)
         for rank, match in enumerate(query.matches, start=1)
     ]
     return [('query', _QUERY), *ranked]

@@ -1,0 +1,122 @@
+"""The pass that adds images to a gallery: what is new or has changed is encoded, all else is left alone."""
+
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import torch
+from torch.utils.data import DataLoader
+
+from cmdg_plugin.gallery.columns import convert
+from cmdg_plugin.gallery.encoding import GalleryModel
+from cmdg_plugin.gallery.entries import Entry
+from cmdg_plugin.gallery.reading import EntryImages, ReadImage, has_changed
+from cmdg_plugin.gallery.results import AddReport
+from cmdg_plugin.gallery.store import FileState, GalleryStore, StoredEntry
+
+_LOOKED_UP = 1024
+
+
+class AddPass:
+    """One pass over entries; each batch is on disk before the next one is read, so an interrupted pass can go on.
+
+    Args:
+        store: The store, with all columns declared.
+        model: The model of the store's vectors.
+        batch_size: Images encoded at a time.
+        num_workers: Processes that read images beside this one.
+    """
+
+    def __init__(self, store: GalleryStore, model: GalleryModel, *, batch_size: int = 64, num_workers: int = 0) -> None:
+        self.store = store
+        self.model = model
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self._kinds = store.columns()
+        self._counts: Counter[str] = Counter()
+        self._unreadable: list[tuple[str, str]] = []
+
+    @property
+    def report(self) -> AddReport:
+        """What was done so far."""
+        counts = self._counts
+        return AddReport(counts['added'], counts['replaced'], counts['unchanged'], list(self._unreadable))
+
+    def run(self, entries: Iterable[Entry]) -> Iterator[str]:
+        """Add entries; gives the path of each once it is done."""
+        for group in _groups(entries, max(_LOOKED_UP, self.batch_size)):
+            known = self.store.find([entry.path for entry in group])
+            to_read = yield from self._skip_unchanged(group, known)
+            if not to_read:
+                continue
+            images = EntryImages(to_read, self.model.prepare)
+            for batch in DataLoader(images, self.batch_size, num_workers=self.num_workers, collate_fn=list):
+                self._unreadable += [(image.path, image.problem) for image in batch if image.problem]
+                self._store(batch, known)
+                yield from (image.path for image in batch)
+
+    def _skip_unchanged(
+        self, group: list[Entry], known: Mapping[str, StoredEntry]
+    ) -> Generator[str, None, list[tuple[Entry, FileState | None]]]:
+        """Update the entries whose files are as they were; returns the others, with the state that they had."""
+        said: list[StoredEntry] = []
+        to_read: list[tuple[Entry, FileState | None]] = []
+        for raw in group:
+            entry, there = _typed(raw, self._kinds), known.get(raw.path)
+            if there is None or has_changed(entry.path, there.file):
+                to_read.append((entry, None if there is None else there.file))
+                continue
+            merged = _merged(entry, there.entry)
+            if merged == there.entry:
+                self._counts['unchanged'] += 1
+                yield entry.path
+            else:
+                said.append(StoredEntry(merged, there.file))
+        if said:
+            self.store.update(said)
+            self._counts['replaced'] += len(said)
+            yield from (stored.entry.path for stored in said)
+        return to_read
+
+    def _store(self, batch: Sequence[ReadImage], known: Mapping[str, StoredEntry]) -> None:
+        same, fresh, pixels = [], [], []
+        for image in batch:
+            stored, there = image.stored, known.get(image.path)
+            if stored is None:
+                continue
+            if there is not None:
+                stored = StoredEntry(_merged(stored.entry, there.entry), stored.file)
+            if image.pixels is None:
+                same.append(stored)
+                self._counts['unchanged' if there is not None and stored.entry == there.entry else 'replaced'] += 1
+            else:
+                fresh.append(stored)
+                pixels.append(image.pixels)
+                self._counts['added' if there is None else 'replaced'] += 1
+        if same:
+            self.store.update(same)
+        if fresh:
+            self.store.add(fresh, self.model.encode_prepared(torch.stack(pixels)))
+
+
+def _typed(entry: Entry, kinds: Mapping[str, type]) -> Entry:
+    columns = {name: convert(value, kinds[name]) for name, value in entry.columns.items()}
+    return replace(entry, columns=columns)
+
+
+def _merged(entry: Entry, there: Entry) -> Entry:
+    """What is known of an image from two sources; the later one wins where it says something and is not a mere name."""
+    first, second = (there, entry) if entry.only_named else (entry, there)
+    known = {
+        name: getattr(second if getattr(first, name) is None else first, name)
+        for name in ('identity', 'camera', 'time', 'caption')
+    }
+    return Entry(entry.path, **known, columns={**second.columns, **first.columns})
+
+
+def _groups(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    """Cut into groups in which no path comes twice; the last one of a path counts."""
+    iterator = iter(entries)
+    while group := list(islice(iterator, size)):
+        yield list({entry.path: entry for entry in group}.values())

@@ -1,0 +1,468 @@
+"""A gallery: images of people, encoded once, and searched by picture and by sentence."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from PIL import Image
+
+from cmdg_plugin.files.images import read_image
+from cmdg_plugin.files.locking import hold
+from cmdg_plugin.gallery.adding import AddPass
+from cmdg_plugin.gallery.calibrating import calibrate_store
+from cmdg_plugin.gallery.calibration import Threshold, judge
+from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, merge_kinds
+from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage
+from cmdg_plugin.gallery.engines import complete_options, drop_others, drop_store, open_store
+from cmdg_plugin.gallery.entries import Entry, Source, iterate_entries, survey
+from cmdg_plugin.gallery.filters import Filter, parse_filter
+from cmdg_plugin.gallery.manifest import NAME, Manifest, read_manifest
+from cmdg_plugin.gallery.reading import has_changed
+from cmdg_plugin.gallery.results import AddReport, GalleryInfo, Match, SearchResult
+from cmdg_plugin.gallery.scoring import Query
+from cmdg_plugin.gallery.store import GalleryStore
+from cmdg_plugin.progress import track
+
+
+class Gallery:
+    """Images of people with their vectors in a folder; made by `create`, opened by `open`.
+
+    Attributes:
+        folder: The folder.
+
+    Example:
+        >>> gallery = Gallery.create('station', model='model.pth')
+        >>> gallery.add('crops').added
+        3
+        >>> result = gallery.search(text='a woman in a red coat', where='camera == 1', top=5)
+        >>> result.matches[0].rank
+        1
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, model: GalleryModel | str | None, device: Any) -> None:
+        self.folder = folder
+        self._manifest = manifest
+        self._model = model
+        self._device = device
+        self._store: GalleryStore = open_store(folder, manifest)
+        self._written = _state(folder)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        model: str | os.PathLike[str],
+        engine: str = 'embedded',
+        device: str | torch.device | None = None,
+        **options: Any,
+    ) -> 'Gallery':
+        """Make an empty gallery.
+
+        Args:
+            folder: Where; it must not exist, or be empty.
+            model: Checkpoint of the model that encodes images and sentences. Its path is stored.
+            engine: Where entries are stored: `embedded`, in the folder; `milvus`, in a server.
+            device: Where to compute; None takes a GPU if there is one.
+            **options: Settings of the engine, see `complete_options`.
+
+        Raises:
+            FileExistsError: If the folder holds something.
+            FileNotFoundError: If there is no such checkpoint.
+            ValueError: If it is not a checkpoint, or there is no such engine.
+        """
+        place = Path(folder).expanduser()
+        settings = complete_options(engine, options)
+        _check_empty(place)
+        loaded = GalleryModel(model, device)
+        place.mkdir(parents=True, exist_ok=True)
+        with _writing(place):
+            _check_empty(place)
+            manifest = Manifest(engine, 1, loaded.checkpoint, loaded.hash, loaded.dimension, loaded.shared, settings)
+            open_store(place, manifest, create=True).close()
+            manifest.write(place)
+        return cls(place, manifest, loaded, device)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        model: str | os.PathLike[str] | None = None,
+        device: str | torch.device | None = None,
+    ) -> 'Gallery':
+        """Open a gallery; its model is loaded when it is first needed.
+
+        Args:
+            folder: The gallery.
+            model: The checkpoint, where it is no longer where the gallery was made. Another model is refused.
+            device: Where to compute; None takes a GPU if there is one.
+
+        Raises:
+            FileNotFoundError: If there is no gallery.
+            ValueError: If it is damaged, or was written by a newer version.
+        """
+        place = Path(folder).expanduser()
+        return cls(place, read_manifest(place), None if model is None else os.fspath(model), device)
+
+    # ------------------------------------------------------------------ entries
+
+    def add(
+        self,
+        entries: Source | Iterable[Source],
+        *,
+        root: str | os.PathLike[str] | None = None,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        progress: bool = True,
+    ) -> AddReport:
+        """Add images; those that are there and have not changed are left as they are.
+
+        Args:
+            entries: A folder, an index or caption file, an image, or several of these.
+            root: Where the paths of an index start; by default the folder that it lies in.
+            batch_size: Images encoded at a time.
+            num_workers: Processes that read images beside this one.
+            progress: Whether to show a progress bar.
+
+        Raises:
+            InUse: If another process is changing the gallery.
+            FileNotFoundError: If there is no such folder or index.
+            ValueError: If a row of an index is not as described.
+            OSError: If the disk is full; what was added before stays.
+        """
+        sources = _as_sources(entries)
+        start = None if root is None else Path(root).expanduser()
+        with self._writing():
+            model = self._loaded()
+            count, kinds = survey(sources, start)
+            merged = merge_kinds(self._store.columns(), kinds)
+            if merged != self._store.columns():
+                self._store.declare(merged)
+            work = AddPass(self._store, model, batch_size=batch_size, num_workers=num_workers)
+            done = work.run(iterate_entries(sources, start))
+            for _ in track(done, 'Adding images', count, 'image') if progress else done:
+                pass
+        return work.report
+
+    def remove(self, where: str | None = None, paths: Iterable[str | os.PathLike[str]] | None = None) -> int:
+        """Remove entries; they are gone from the disk when this returns.
+
+        Args:
+            where: A condition on their columns, see `search`.
+            paths: Their paths. With a condition, only those among them that fulfill it are removed.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InUse: If another process is changing the gallery.
+            ValueError: If neither is given, or the condition cannot be used.
+        """
+        if where is None and paths is None:
+            raise ValueError('Say which entries to remove, by a condition (where) or by their paths.')
+        if isinstance(paths, str | os.PathLike):
+            paths = [paths]
+        listed = None if paths is None else [os.path.abspath(Path(path).expanduser()) for path in paths]
+        with self._writing():
+            return self._store.remove(self._filter(where), listed)
+
+    def reencode(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        drop_unreadable: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        progress: bool = True,
+    ) -> AddReport:
+        """Encode all images anew with another model; the old vectors answer until the new ones are complete.
+
+        What was calibrated is forgotten: thresholds belong to a model.
+
+        Args:
+            model: Checkpoint of the new model.
+            drop_unreadable: Whether to go on without the images that cannot be read any more.
+            batch_size: Images encoded at a time.
+            num_workers: Processes that read images beside this one.
+            progress: Whether to show a progress bar.
+
+        Raises:
+            InUse: If another process is changing the gallery.
+            ValueError: If images cannot be read any more, and `drop_unreadable` is not set; nothing has changed then.
+        """
+        with self._writing():
+            loaded = GalleryModel(model, self._device)
+            old = self._manifest
+            new = old.with_changes(
+                version=old.version + 1,
+                model=loaded.checkpoint,
+                hash=loaded.hash,
+                dimension=loaded.dimension,
+                shared=loaded.shared,
+                thresholds={},
+            )
+            store = open_store(self.folder, new, create=True)
+            store.declare(self._store.columns())
+            work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
+            done = work.run(stored.entry for stored in self._store.iterate())
+            for _ in track(done, 'Encoding images anew', self._store.count(), 'image') if progress else done:
+                pass
+            store.close()
+            lost = work.report.unreadable
+            if lost and not drop_unreadable:
+                drop_store(self.folder, new)
+                raise ValueError(
+                    f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The gallery '
+                    'is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
+                )
+            new.write(self.folder)
+            self._refresh()
+            drop_store(self.folder, old)
+            self._model = loaded
+        return work.report
+
+    def calibrate(
+        self,
+        entries: Source | Iterable[Source],
+        *,
+        root: str | os.PathLike[str] | None = None,
+        false_positive_rate: float = 0.01,
+        unsure_rate: float = 0.1,
+        progress: bool = True,
+    ) -> dict[str, Threshold]:
+        """Learn from labelled images when nobody matches; results have a verdict from then on.
+
+        Args:
+            entries: A folder, index or caption file of images whose identities are known, or several of these; best of
+                people who are not in the gallery.
+            root: Where the paths of an index start; by default the folder that it lies in.
+            false_positive_rate: Fraction of queries for absent people that may be called a match.
+            unsure_rate: Fraction of them that may be called at least unsure.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            What was learned, by kind of query: `image`, and `text` where images have captions.
+
+        Raises:
+            InUse: If another process is changing the gallery.
+            ValueError: If there are too few labelled images, or the rates are not between 0 and 1.
+        """
+        sources, start = _as_sources(entries), None if root is None else Path(root).expanduser()
+        with self._writing():
+            model = self._loaded()
+            probes: Iterable[Entry] = iterate_entries(sources, start)
+            if progress:
+                probes = track(probes, 'Calibrating', survey(sources, start)[0], 'image')
+            learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate)
+            thresholds = {kind: threshold.to_dict() for kind, threshold in learned.items()}
+            self._manifest.with_changes(thresholds=thresholds).write(self.folder)
+            self._refresh()
+        return learned
+
+    # ------------------------------------------------------------------ searching
+
+    def search(
+        self,
+        image: QueryImage | Sequence[QueryImage] | None = None,
+        text: str | None = None,
+        where: str | None = None,
+        top: int = 20,
+        text_weight: float = 0.5,
+    ) -> SearchResult:
+        """Find the entries most similar to pictures of a person, to a sentence, or to both.
+
+        Args:
+            image: A file, a PIL image, an RGB array (H, W, 3) of bytes, or several of these, which show one person.
+            text: A sentence, such as "a woman in a red coat with a backpack".
+            where: A condition on columns, such as `camera == 3 and time >= "2026-05-01T08:00"`.
+            top: How many to find.
+            text_weight: With image and sentence, the weight of the sentence, from 0 to 1.
+
+        Raises:
+            FileNotFoundError: If there is no such image, or the model is no longer where it was.
+            ValueError: If there is no query, an image cannot be read, the sentence is empty, the condition cannot be
+                used, or the model is not the one that encoded the gallery.
+        """
+        if image is None and text is None:
+            raise ValueError('Say what to search for: an image, a sentence, or both.')
+        if top < 1:
+            raise ValueError(f'top must be at least 1, got {top}.')
+        if not 0 <= text_weight <= 1:
+            raise ValueError(f'text_weight must be from 0 to 1, got {text_weight}.')
+        self._refresh()
+        condition = self._filter(where)
+        model = self._loaded()
+        images = None if image is None else model.encode_queries(_as_list(image))
+        sentence = None if text is None else model.encode_sentence(text)
+        found, searched = self._store.search(Query(images, sentence, text_weight), condition, top)
+        matches = tuple(_match(entry, score, rank) for rank, (entry, score) in enumerate(found, start=1))
+        kind = _kind(image is not None, text is not None, text_weight)
+        threshold = self._manifest.thresholds.get(kind)
+        verdict = None if threshold is None else judge(matches[0].score if matches else None, threshold)
+        return SearchResult(matches, verdict, searched)
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Columns that filters may name, and their types."""
+        return {**KNOWN_COLUMNS, **self._store.columns()}
+
+    def read_image(self, path: str) -> Image.Image:
+        """Read the image of an entry.
+
+        Args:
+            path: Its path, as the gallery stores it.
+
+        Raises:
+            ValueError: If it is not in the gallery, or cannot be read.
+        """
+        if not isinstance(path, str) or path not in self._store.find([path]):
+            raise ValueError(f'The image {path} is not in this gallery.')
+        return read_image(path)
+
+    # ------------------------------------------------------------------ the gallery itself
+
+    def info(self) -> GalleryInfo:
+        """Say what the gallery is."""
+        self._refresh()
+        manifest = self._manifest
+        return GalleryInfo(
+            entries=self._store.count(),
+            model=manifest.model,
+            hash=manifest.hash,
+            engine=manifest.engine,
+            size=self._store.size() + (self.folder / NAME).stat().st_size,
+            dimension=manifest.dimension,
+            calibrated=tuple(manifest.thresholds),
+            thresholds=manifest.thresholds,
+        )
+
+    def verify(self, *, files: bool = False) -> list[str]:
+        """Check what is stored.
+
+        Args:
+            files: Whether to look at the images, too: which are gone, and which have changed since they were encoded.
+
+        Returns:
+            What is wrong, a line for each fault.
+        """
+        self._refresh()
+        faults = self._store.verify()
+        for stored in self._store.iterate() if files else ():
+            path = stored.entry.path
+            if not os.path.exists(path):
+                faults.append(f'{path}: the image is gone')
+            elif has_changed(path, stored.file):
+                faults.append(f'{path}: the image may have changed; add it again')
+        return faults
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._store.close()
+
+    def __enter__(self) -> 'Gallery':
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of files and connections."""
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with _writing(self.folder):
+            self._refresh()
+            drop_others(self.folder, self._manifest)
+            yield
+
+    def _refresh(self) -> None:
+        """Follow what another process has done: a new model, new thresholds."""
+        state = _state(self.folder)
+        if state == self._written:
+            return
+        old, self._manifest = self._manifest, read_manifest(self.folder)
+        if (old.version, old.options) != (self._manifest.version, self._manifest.options):
+            self._store.close()
+            self._store = open_store(self.folder, self._manifest)
+        if old.hash != self._manifest.hash:
+            self._model = None
+        self._written = state
+
+    def _filter(self, where: str | None) -> Filter | None:
+        return None if where is None else parse_filter(where, self.columns)
+
+    def _loaded(self) -> GalleryModel:
+        """The model, loaded and checked."""
+        if not isinstance(self._model, GalleryModel):
+            given = self._model
+            path = self._manifest.model if given is None else given
+            if given is None and not Path(path).is_file():
+                raise FileNotFoundError(
+                    f'The model of the gallery {self.folder} is no longer at {path}; give its checkpoint (model=, '
+                    '--model).'
+                )
+            loaded = GalleryModel(path, self._device)
+            if loaded.hash != self._manifest.hash:
+                raise ValueError(
+                    f'The gallery {self.folder} was encoded by the model {self._manifest.hash[:8]} '
+                    f'({self._manifest.model}), but {path} is the model {loaded.hash[:8]}: their vectors cannot be '
+                    'compared. Give that model, or encode the gallery anew with this one (reencode).'
+                )
+            self._model = loaded
+        return self._model
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Context in which no other process changes a gallery."""
+    message = f'Another process is changing the gallery {folder}; wait for it, then run the same command again.'
+    with hold(folder / '.lock', message):
+        yield
+
+
+def _check_empty(folder: Path) -> None:
+    """Refuse a folder that holds something, but for what an interrupted `create` left."""
+    if (folder / NAME).exists():
+        raise FileExistsError(f'There is a gallery in {folder} already: open it, or give another folder.')
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f'{folder} is a file; a gallery is a folder.')
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name != '.lock' and not path.name.startswith(('entries-1.', f'{NAME}.')):
+            raise FileExistsError(f'{folder} is not empty (it holds {path.name}): give a new folder for the gallery.')
+
+
+def _state(folder: Path) -> tuple[int, int, int]:
+    status = (folder / NAME).stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _as_sources(entries: Source | Iterable[Source]) -> list[Source]:
+    return [entries] if isinstance(entries, str | os.PathLike) else list(entries)
+
+
+def _kind(has_image: bool, has_text: bool, text_weight: float) -> str:
+    """The kind of a query, as thresholds are kept by it."""
+    if has_image and has_text:
+        return 'image' if text_weight == 0 else 'text' if text_weight == 1 else 'both'
+    return 'image' if has_image else 'text'
+
+
+def _as_list(image: Any) -> list[Any]:
+    return list(image) if isinstance(image, list | tuple) else [image]
+
+
+def _match(entry: Entry, score: float, rank: int) -> Match:
+    return Match(
+        entry.path,
+        score,
+        rank,
+        entry.identity,
+        entry.camera,
+        entry.time,
+        entry.caption,
+        dict(entry.columns),
+    )

@@ -1,0 +1,100 @@
+"""`gallery.json`: which model encoded a gallery, where its entries are stored, when nobody matches."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cmdg_plugin.datasets.caption_fields import show
+from cmdg_plugin.files.writing import write_whole
+
+NAME = 'gallery.json'
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a gallery says of itself.
+
+    Attributes:
+        engine: Where entries are stored.
+        version: Number of the current set of vectors; a new model makes a new one.
+        model: Checkpoint of the model.
+        hash: Hash of the model (`GalleryModel.hash`).
+        dimension: Length W + D of its retrieval features.
+        shared: D.
+        options: Settings of the engine.
+        thresholds: By kind of query, `image` and `text`, what `calibrate` learned.
+    """
+
+    engine: str
+    version: int
+    model: str
+    hash: str
+    dimension: int
+    shared: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write it whole."""
+        write_whole(folder / NAME, json.dumps({'format': FORMAT, **asdict(self)}, indent=2) + '\n')
+
+    def with_changes(self, **changes: Any) -> 'Manifest':
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+def is_gallery(folder: str | os.PathLike[str]) -> bool:
+    """Whether there is a gallery in a folder."""
+    return (Path(folder).expanduser() / NAME).is_file()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a gallery says of itself.
+
+    Raises:
+        FileNotFoundError: If there is no gallery in the folder.
+        ValueError: If it is damaged, or of a newer version.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        what = 'it holds no gallery.json' if folder.is_dir() else 'there is no such folder'
+        raise FileNotFoundError(f'{folder} is not a gallery: {what}. `add` with --model CHECKPOINT makes one.')
+    try:
+        content = json.loads(path.read_bytes())
+        number = content['format']
+        if isinstance(number, int) and number > FORMAT:
+            raise ValueError(
+                f'The gallery {folder} has format {number}, written by a newer cmdg_plugin; this one reads up to '
+                f'{FORMAT}. Update cmdg_plugin.'
+            )
+        if number != FORMAT:
+            raise KeyError('format')
+        manifest = Manifest(**{name: value for name, value in content.items() if name != 'format'})
+        _check(manifest)
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f'{path} is damaged, or is not that of a gallery ({error}).') from error
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Refuse what was not written by this program."""
+    for name, kind in (
+        ('engine', str),
+        ('version', int),
+        ('model', str),
+        ('hash', str),
+        ('dimension', int),
+        ('shared', int),
+    ):
+        if not isinstance(getattr(manifest, name), kind):
+            raise TypeError(f'{name} is {show(getattr(manifest, name))}')
+    known = isinstance(manifest.options, dict) and isinstance(manifest.thresholds, dict)
+    if not known or not 0 < manifest.shared < manifest.dimension:
+        raise TypeError('its settings are not those of a gallery')
+    for threshold in manifest.thresholds.values():
+        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure')):
+            raise TypeError('its thresholds are not numbers')

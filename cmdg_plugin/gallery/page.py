@@ -1,0 +1,176 @@
+"""The search page: a form and ranked results, built with Gradio."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from cmdg_plugin.gallery.answers import RESPONSIBLE_USE, Answer, describe_answer
+from cmdg_plugin.gallery.columns import TYPE_NAMES
+from cmdg_plugin.gallery.form import MOST_RESULTS, Form, read_uploads
+from cmdg_plugin.gallery.gallery import Gallery
+from cmdg_plugin.visualization.pages import picture_url, render_page
+
+_TEMPLATE = Path(__file__).with_name('answer.html')
+STYLE = Path(__file__).with_name('answer.css').read_text(encoding='utf-8')
+_ON_CLICK = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-rank]');
+  if (button) trigger('click', {rank: Number(button.dataset.rank)});
+});
+"""
+# Uploaded pictures are deleted after an hour; looked after every minute.
+_KEPT = (60, 3600)
+
+
+class SearchPage:
+    """What the page's buttons do. Paths of matches stay on the server: a visitor names them by rank.
+
+    Args:
+        gallery: What is searched.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+
+    def search(self, files: Sequence[str] | None, chosen: str | None, *fields: Any) -> tuple[str, tuple[str, ...]]:
+        """Answer the form.
+
+        Args:
+            files: Uploaded pictures.
+            chosen: The entry that the user goes on with, where nothing is uploaded.
+            *fields: Fields of `Form`, in their order.
+
+        Returns:
+            The answer as HTML, and the paths of its matches.
+        """
+        try:
+            form = _form(fields)
+            pictures = read_uploads(files or ())
+            if not pictures and chosen is not None:
+                pictures = [self.gallery.read_image(chosen)]
+            if not pictures and form.text is None:
+                raise ValueError('Say what to search for: upload a picture, describe the person, or both.')
+            where = form.condition(self.gallery)
+            result = self.gallery.search(
+                image=pictures or None, text=form.text, where=where, top=form.count(), text_weight=form.weight
+            )
+        except (ValueError, OSError) as error:
+            return _render(problem=str(error)), ()
+        answer = describe_answer(
+            result,
+            self.gallery,
+            pictures=pictures,
+            text=form.text,
+            where=where,
+            text_weight=form.weight,
+            full_paths=False,
+        )
+        return _render(answer), tuple(match.path for match in result.matches)
+
+    def choose(self, paths: Sequence[str], rank: object) -> tuple[str | None, str]:
+        """Take a match as the next query.
+
+        Args:
+            paths: Matches that are shown.
+            rank: Place of the match among them, from 1.
+
+        Returns:
+            Its path, None if there is no such match; and what the form shows of it, as HTML.
+        """
+        if type(rank) is not int or not 1 <= rank <= len(paths):
+            return None, ''
+        try:
+            picture = self.gallery.read_image(paths[rank - 1])
+        except (ValueError, OSError):  # said by the search that follows
+            return paths[rank - 1], ''
+        return paths[rank - 1], _show_chosen(picture, Path(paths[rank - 1]).name)
+
+
+def build_page(gallery: Gallery) -> gr.Blocks:
+    """Build the page of a gallery.
+
+    Args:
+        gallery: What is searched.
+
+    Returns:
+        The page, which `cmdg_plugin.gallery.serving` serves.
+    """
+    actions = SearchPage(gallery)
+    name = html.escape(gallery.folder.resolve().name)
+    with gr.Blocks(title='Find a person', analytics_enabled=False, delete_cache=_KEPT, fill_width=True) as page:
+        gr.HTML(f'<h1>Find a person in {name}</h1><p class="note">{gallery.info().entries:,} images</p>')
+        chosen, paths = gr.State(None), gr.State(())
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                files = gr.File(label='Pictures of one person', file_count='multiple', height=130, elem_id='pictures')
+                going_on = gr.HTML()
+                fields = _build_fields(gallery)
+                with gr.Row():
+                    clear = gr.Button('Start over')
+                    search = gr.Button('Search', variant='primary', elem_id='search')
+            with gr.Column(scale=3, min_width=400):
+                answer = gr.HTML(js_on_load=_ON_CLICK, elem_id='answer')
+        gr.HTML(f'<p class="note">{html.escape(RESPONSIBLE_USE)}</p>')
+
+        def go_on(shown: tuple[str, ...], event: gr.EventData) -> tuple[Any, ...]:
+            path, preview = actions.choose(shown, (event._data or {}).get('rank'))
+            return path, preview, None, ''
+
+        one_at_a_time: dict[str, Any] = {'concurrency_id': 'search', 'concurrency_limit': 1}
+        hidden: dict[str, Any] = {'api_visibility': 'private'}
+        asked = {'fn': actions.search, 'inputs': [files, chosen, *fields], 'outputs': [answer, paths]}
+        gr.on([search.click, fields[0].submit], **asked, **one_at_a_time, **hidden)
+        answer.click(go_on, paths, [chosen, going_on, files, fields[0]], **hidden).success(
+            **asked, **one_at_a_time, **hidden
+        )
+        files.upload(lambda: (None, ''), None, [chosen, going_on], **hidden)
+        defaults = [field.value for field in fields]
+        clear.click(
+            lambda: (None, '', None, '', (), *defaults),
+            None,
+            [chosen, going_on, files, answer, paths, *fields],
+            **hidden,
+        )
+    return page
+
+
+def _build_fields(gallery: Gallery) -> list[Any]:
+    """Fields of `Form`, in its order."""
+    empty = Form()
+    sentence = gr.Textbox('', label='Description', placeholder='a woman in a red coat with a backpack', max_length=1000)
+    weight = gr.Slider(0, 1, empty.weight, step=0.05, label='Weight of the description', info='beside pictures')
+    with gr.Accordion('Filter', open=True):
+        cameras = gr.Textbox('', label='Cameras', placeholder='3, 7', max_length=1000)
+        with gr.Row():
+            start = gr.Textbox('', label='Earliest', placeholder='2026-05-01T08:00', min_width=120, max_length=40)
+            end = gr.Textbox('', label='Latest', placeholder='2026-05-01', min_width=120, max_length=40)
+        columns = ', '.join(f'{column} ({TYPE_NAMES[kind]})' for column, kind in gallery.columns.items())
+        where = gr.Textbox(
+            '',
+            label='Condition on any column',
+            info=f'Columns: {columns}',
+            placeholder='identity in ("3", "7") and time is not None',
+            max_length=10_000,
+        )
+    top = gr.Slider(1, MOST_RESULTS, empty.top, step=1, label='Results')
+    return [sentence, weight, cameras, start, end, where, top]
+
+
+def _form(fields: Sequence[Any]) -> Form:
+    sentence, weight, *texts, top = fields
+    return Form(str(sentence or ''), float(weight), *(str(text or '') for text in texts), top=top)
+
+
+def _render(answer: Answer | None = None, problem: str | None = None) -> str:
+    return render_page(_TEMPLATE, answer=answer, problem=problem, clickable=True)
+
+
+def _show_chosen(picture: Image.Image, name: str) -> str:
+    source = picture_url(picture, (100, 200))
+    return (
+        f'<div class="asked"><img src="{source}" alt="chosen picture"><p>Going on with<br>{html.escape(name)}</p></div>'
+    )

@@ -1,0 +1,69 @@
+"""A search as one HTML page, which can be read without this program and passed on as one file."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmdg_plugin.files.writing import write_whole
+from cmdg_plugin.gallery.answers import RESPONSIBLE_USE, describe_answer
+from cmdg_plugin.gallery.encoding import QueryImage, open_query_image
+from cmdg_plugin.gallery.gallery import Gallery
+from cmdg_plugin.gallery.results import SearchResult
+from cmdg_plugin.visualization.pages import render_page
+
+_TEMPLATE = Path(__file__).with_name('report.html')
+
+
+@dataclass(frozen=True)
+class SearchQuery:
+    """What was searched for; the arguments of `Gallery.search`.
+
+    Attributes:
+        image: A picture, or several of one person.
+        text: A sentence.
+        where: A condition on columns.
+        text_weight: With image and sentence, the weight of the sentence.
+    """
+
+    image: QueryImage | Sequence[QueryImage] | None = None
+    text: str | None = None
+    where: str | None = None
+    text_weight: float = 0.5
+
+
+def write_report(result: SearchResult, gallery: Gallery, folder: str | os.PathLike[str], query: SearchQuery) -> Path:
+    """Write a page of ranked matches; pictures are inside it, and all text is escaped.
+
+    Args:
+        result: What `Gallery.search` found.
+        gallery: Where. An image that can no longer be read is said to be so.
+        folder: Where to write `index.html`; made if it is missing.
+        query: What was searched for.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: If an image of the query cannot be read.
+        OSError: If the page cannot be written.
+    """
+    image = query.image
+    images = [] if image is None else list(image) if isinstance(image, list | tuple) else [image]
+    answer = describe_answer(
+        result,
+        gallery,
+        pictures=[open_query_image(each) for each in images],
+        text=query.text,
+        where=query.where,
+        text_weight=query.text_weight,
+    )
+    name = gallery.folder.resolve().name
+    page = Path(folder).expanduser() / 'index.html'
+    write_whole(
+        page,
+        render_page(
+            _TEMPLATE, gallery=name, answer=answer, problem=None, clickable=False, responsible_use=RESPONSIBLE_USE
+        ),
+    )
+    return page

@@ -1,0 +1,79 @@
+"""A toy checkpoint, pictures of people in colored clothes, and a real Milvus server where one can start."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.galleries import draw_people, write_toy_checkpoint
+
+from cmdg_plugin.gallery.encoding import GalleryModel
+
+
+@pytest.fixture(scope='session')
+def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the toy CLIP as it ships."""
+    return write_toy_checkpoint(tmp_path_factory.mktemp('toy') / 'toy.pth')
+
+
+@pytest.fixture(scope='session')
+def other_checkpoint(toy_checkpoint: Path) -> Path:
+    """Another model: one of its norms is shifted."""
+    path = toy_checkpoint.with_name('other.pth')
+    content = torch.load(toy_checkpoint, weights_only=True)
+    content['state_dict']['backbone.norm_shared.bias'] += 0.3
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def toy_model(toy_checkpoint: Path) -> GalleryModel:
+    """The toy, loaded."""
+    return GalleryModel(toy_checkpoint, 'cpu')
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Six people, each seen by two cameras."""
+    draw_people(tmp_path / 'people', 6)
+    return tmp_path / 'people'
+
+
+@pytest.fixture
+def index(people: Path) -> Path:
+    """An index of them with names, times and further columns."""
+    rows = [
+        {
+            'path': str(path.relative_to(people)),
+            'identity': f'person {int(path.name[:4])}',
+            'camera': int(path.name[6]),
+            'time': f'2026-05-0{1 + place % 3}T08:00:00+02:00',
+            'captions': [f'A person number {place}.', 'upper', 'middle', 'lower'],
+            'floor': place % 4,
+            'shop': '007',
+        }
+        for place, path in enumerate(sorted(people.rglob('*.png')))
+    ]
+    path = people / 'index.json'
+    path.write_text(json.dumps(rows))
+    return path
+
+
+@pytest.fixture(scope='session')
+def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real server, started for the session; skips with a reason where none can start."""
+    for package in ('pymilvus', 'milvus'):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f'the package {package} is not installed')
+    from milvus import MilvusServer
+
+    server = MilvusServer()
+    server.set_base_dir(str(tmp_path_factory.mktemp('milvus')))
+    try:
+        server.start()
+    except Exception as error:  # whatever a machine has against it
+        pytest.skip(f'no Milvus server starts here: {error}')
+    yield f'http://127.0.0.1:{server.listen_port}'
+    server.stop()

@@ -1,0 +1,56 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cmdg_plugin.gallery.output import draw_result, format_table, write_result
+from cmdg_plugin.gallery.results import Match, SearchResult
+
+
+def make_result(folder: Path) -> SearchResult:
+    paths = [folder / f'{name}.png' for name in 'ab']
+    for path in paths:
+        Image.new('RGB', (20, 40), 'red').save(path)
+    first = Match(str(paths[0]), 0.9, 1, '7', 3, None, 'A man, in "red".\nHe walks.', {'floor': 2})
+    return SearchResult((first, Match(str(paths[1]), -0.25, 2, None, None, None, None, {})), 'unsure', 9)
+
+
+def test_table(tmp_path: Path) -> None:
+    lines = format_table(make_result(tmp_path)).splitlines()
+    assert lines[0].split() == ['rank', 'score', 'identity', 'camera', 'path', 'caption']  # nobody has a time
+    assert lines[1].split()[:5] == ['1', '0.9000', '7', '3', str(tmp_path / 'a.png')]
+    assert lines[1].endswith('A man, in "red". He walks.')
+    assert lines[2].split() == ['2', '-0.2500', str(tmp_path / 'b.png')]
+    assert lines[3] == 'searched 9 entries; verdict: unsure'
+    assert format_table(SearchResult((), None, 0)) == 'nothing was found\nsearched 0 entries'
+
+
+def test_files(tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    write_result(result, tmp_path / 'r.json', {'text': 'x'})
+    content = json.loads((tmp_path / 'r.json').read_text())
+    assert (content['query'], content['verdict'], content['searched']) == ({'text': 'x'}, 'unsure', 9)
+    assert content['matches'][0]['columns'] == {'floor': 2}
+    write_result(result, tmp_path / 'r.csv', {})
+    with (tmp_path / 'r.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]['caption'] == result.matches[0].caption
+    assert [(row['rank'], row['identity'], row['floor']) for row in rows] == [('1', '7', '2'), ('2', '', '')]
+    with pytest.raises(ValueError, match=r'written to a \.json or \.csv file, not to .*r\.txt'):
+        write_result(result, tmp_path / 'r.txt', {})
+
+
+@pytest.mark.parametrize('by_image', [False, True])
+def test_pictures(by_image: bool, tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    images = [str(tmp_path / 'a.png')] if by_image else []
+    (file,) = draw_result(result, tmp_path / 'show', images, None if by_image else 'a man in red', 'station')
+    assert file.name == ('station_01_a.png' if by_image else 'station_01_text.png')
+    with Image.open(file) as picture:
+        # A cell for each match, one for the query's picture.
+        assert picture.width > (3 if by_image else 2) * 128
+        assert picture.width < (4 if by_image else 3) * 160
+        assert (26, 127, 55) not in {color for _, color in picture.getcolors(1 << 20)}  # nothing is called right
+    assert draw_result(SearchResult((), None, 0), tmp_path / 'none', images, None, 'station') == []

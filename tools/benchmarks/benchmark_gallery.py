@@ -1,0 +1,229 @@
+"""Engines for galleries side by side: recall against exact, latency, adding, removing, size, memory, kill -9.
+
+    python tools/benchmarks/benchmark_gallery.py [--vectors 100000] [--engines embedded faiss+sqlite lancedb ...]
+    python tools/benchmarks/benchmark_gallery.py --vectors 1000000 --engines embedded
+    python tools/benchmarks/benchmark_gallery.py --engines milvus --uri http://127.0.0.1:19530
+
+`embedded` and `milvus` are the engines of this project; the others need `pip install faiss-cpu lancedb duckdb
+milvus-lite`, and are left out where they are not installed. Each engine runs in a process of its own, and its peak of
+memory is counted on top of what that takes. Vectors cluster by person; every tenth is of the camera that is
+searched alone, and another tenth is removed.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gallery_candidates import CANDIDATES
+from measuring import MEBIBYTE, report, resident
+
+TOP, CAMERAS, BATCH, SEARCHED, REMOVED = 20, 10, 5_000, 3, 4
+PER_PERSON = 20
+NEEDED = {
+    'milvus': 'pymilvus',
+    'faiss+sqlite': 'faiss',
+    'lancedb': 'lancedb',
+    'duckdb': 'duckdb',
+    'milvus-lite': 'milvus_lite',
+}
+COLUMNS = (
+    *('recall', 'recall_filtered', 'add_s', 'search_ms', 'filtered_ms', 'reopen_s', 'remove_s', 'gone', 'mib'),
+    'peak_mib',
+)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Measure engines for galleries side by side.')
+    parser.add_argument('--vectors', type=int, default=100_000)
+    parser.add_argument('--dimensions', type=int, default=1280)
+    parser.add_argument('--queries', type=int, default=20)
+    everywhere = [name for name in CANDIDATES if name != 'milvus']
+    parser.add_argument('--engines', nargs='+', choices=CANDIDATES, default=everywhere)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--memory', type=int, default=2 << 30, help='bytes of vectors that `embedded` keeps in memory')
+    parser.add_argument('--uri', help='address of a Milvus server')
+    parser.add_argument('--kills', type=int, default=0, help='instead, kill -9 each engine this often while it adds')
+    parser.add_argument('--measure', help=argparse.SUPPRESS)
+    parser.add_argument('--fill', help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def make_batch(first: int, count: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cameras and vectors of the images from a number on, the same whenever asked; each person has 20 in a row."""
+    people = np.random.default_rng((first, 1)).standard_normal((count // PER_PERSON + 1, dimensions), np.float32)
+    noise = np.random.default_rng((first, 2)).standard_normal((count, dimensions), np.float32)
+    vectors = noise + people[np.arange(count) // PER_PERSON]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    # Cameras follow no person: each is in all of them.
+    return (np.arange(first, first + count) * 7 // 3) % CAMERAS, vectors
+
+
+def make_queries(arguments: argparse.Namespace) -> np.ndarray:
+    """Some images, disturbed a little."""
+    _, vectors = make_batch(0, min(BATCH, arguments.vectors), arguments.dimensions)
+    noise = np.random.default_rng(3).standard_normal((arguments.queries, arguments.dimensions), np.float32)
+    queries = vectors[:: max(1, len(vectors) // arguments.queries)][: arguments.queries] + 0.02 * noise
+    return queries / np.linalg.norm(queries, axis=1, keepdims=True)
+
+
+def find_exactly(arguments: argparse.Namespace, queries: np.ndarray) -> tuple[list[set[str]], list[set[str]]]:
+    """Names of each query's nearest images, of all and of one camera, computed in double precision."""
+    best = [np.zeros((len(queries), 0)), np.zeros((len(queries), 0), np.int64)]
+    best_filtered = list(best)
+    for first in range(0, arguments.vectors, BATCH):
+        cameras, vectors = make_batch(first, min(BATCH, arguments.vectors - first), arguments.dimensions)
+        scores = queries.astype(np.float64) @ vectors.astype(np.float64).T
+        numbers = np.broadcast_to(np.arange(first, first + len(vectors)), scores.shape)
+        chosen = cameras == SEARCHED
+        best = _keep_best(best, scores, numbers)
+        best_filtered = _keep_best(best_filtered, scores[:, chosen], numbers[:, chosen])
+    every, filtered = ([{f'image_{n}' for n in row} for row in numbers] for _, numbers in (best, best_filtered))
+    return every, filtered
+
+
+def _keep_best(best: list[np.ndarray], scores: np.ndarray, numbers: np.ndarray) -> list[np.ndarray]:
+    scores, numbers = np.hstack([best[0], scores]), np.hstack([best[1], numbers])
+    order = np.argsort(-scores, axis=1, kind='stable')[:, :TOP]
+    return [np.take_along_axis(scores, order, 1), np.take_along_axis(numbers, order, 1)]
+
+
+def open_engine(name: str, folder: Path, arguments: argparse.Namespace) -> Any:
+    """Open one, or make it."""
+    options: dict[str, Any] = {'memory': arguments.memory} if name == 'embedded' else {}
+    if name == 'milvus':
+        options['uri'] = arguments.uri
+    return CANDIDATES[name](folder, arguments.dimensions, **options)
+
+
+def fill(engine: Any, arguments: argparse.Namespace, *, say: bool = False) -> float:
+    """Add all vectors; returns the seconds, those of making vectors left out."""
+    seconds = 0.0
+    for first in range(0, arguments.vectors, BATCH):
+        cameras, vectors = make_batch(first, min(BATCH, arguments.vectors - first), arguments.dimensions)
+        start = time.perf_counter()
+        engine.add(first, cameras, vectors)
+        seconds += time.perf_counter() - start
+        if say:
+            report(str(first + len(vectors)))
+    return seconds
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure one engine."""
+    queries = make_queries(arguments)
+    every, filtered = find_exactly(arguments, queries)
+    Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
+    before = resident('VmRSS')
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        engine = open_engine(name, folder, arguments)
+        found['add_s'] = fill(engine, arguments)
+        found['mib'] = sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()) / MEBIBYTE
+        for what, camera, wanted in (('search', None, every), ('filtered', SEARCHED, filtered)):
+            engine.search(queries[0], camera, TOP)
+            seconds, hits = [], 0
+            for query, right in zip(queries, wanted, strict=True):
+                start = time.perf_counter()
+                answer = engine.search(query, camera, TOP)
+                seconds.append(time.perf_counter() - start)
+                hits += len(right & set(answer))
+            found[f'{what}_ms'] = 1000 * float(np.median(seconds))
+            found['recall' if camera is None else 'recall_filtered'] = hits / sum(map(len, wanted))
+        there = _holds_removed(folder, arguments)
+        start = time.perf_counter()
+        engine.remove(REMOVED)
+        found['remove_s'] = time.perf_counter() - start
+        # What is stored in another form, or elsewhere, cannot be looked for.
+        found['gone'] = not _holds_removed(folder, arguments) if there else None
+        del engine
+        start = time.perf_counter()
+        engine = open_engine(name, folder, arguments)
+        engine.search(queries[0], None, TOP)
+        found['reopen_s'] = time.perf_counter() - start
+        found['peak_mib'] = (resident('VmHWM') - before) / MEBIBYTE
+    return found
+
+
+def _holds_removed(folder: Path, arguments: argparse.Namespace) -> bool:
+    """Whether a file holds vectors of the camera that is removed: some numbers in a row of some of them."""
+    cameras, vectors = make_batch(0, min(BATCH, arguments.vectors), arguments.dimensions)
+    removed = vectors[cameras == REMOVED][:50]
+    pieces = [vector[100:104].tobytes() for vector in removed]
+    for file in folder.rglob('*'):
+        if file.is_file():
+            # Not mapped: pages of the file would count as this process's memory.
+            with file.open('rb') as content:
+                end = b''
+                while part := content.read(64 * MEBIBYTE):
+                    if any(piece in end + part for piece in pieces):
+                        return True
+                    end = part[-64:]
+    return False
+
+
+def survive(name: str, arguments: argparse.Namespace) -> str:
+    """Kill an engine again and again while it adds; says how often what it had confirmed was there afterwards."""
+    whole, broken = 0, ''
+    for turn in range(arguments.kills):
+        with tempfile.TemporaryDirectory() as place:
+            command = [sys.executable, __file__, *sys.argv[1:], '--fill', place, '--measure', name]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            confirmed = [int(process.stdout.readline()) for _ in range(1 + turn % 3)][-1]
+            time.sleep(0.05 * (turn % 5))
+            os.kill(process.pid, signal.SIGKILL)
+            confirmed = max([confirmed, *map(int, process.stdout.read().split())])
+            process.wait()
+            try:
+                count = open_engine(name, Path(place), arguments).count()
+            except Exception as error:  # whatever a database raises on its own files
+                broken = f'; {type(error).__name__}: {error}'
+                continue
+            whole += confirmed <= count <= arguments.vectors and count % BATCH == 0
+    return f'{whole} of {arguments.kills} times whole{broken}'
+
+
+def main() -> None:
+    """Measure each engine in a process of its own, or be one of these processes."""
+    arguments = parse_arguments()
+    if arguments.fill:
+        fill(open_engine(arguments.measure, Path(arguments.fill), arguments), arguments, say=True)
+        return
+    if arguments.measure:
+        report(json.dumps(measure(arguments.measure, arguments)))
+        return
+    report(f'{arguments.vectors:,} vectors of {arguments.dimensions} numbers, {arguments.threads} threads, top {TOP}')
+    os.environ.update({name: str(arguments.threads) for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
+    for name in arguments.engines:
+        if name in NEEDED and importlib.util.find_spec(NEEDED[name]) is None:
+            report(f'{name:<14} left out: {NEEDED[name]} is not installed')
+            continue
+        if arguments.kills:
+            report(f'{name:<14} {survive(name, arguments)}')
+            continue
+        command = [sys.executable, __file__, *sys.argv[1:], '--measure', name]
+        process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(process.stdout.splitlines()[-1])
+        shown = (f'{column} {_show(found[column])}' for column in COLUMNS)
+        report(f'{name:<14} {"  ".join(shown)}')
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    return '-' if value is None else f'{value:,.3f}' if value <= 1 else f'{value:,.1f}'
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,226 @@
+"""A gallery of people: add images, search them by picture and by sentence, learn when nobody matches.
+
+    python tools/gallery.py add GALLERY IMAGES --model work_dirs/cmdg_toy-vit_islands/epoch_38.pth
+    python tools/gallery.py search GALLERY --image query.jpg --where 'camera == 3' --top 20
+    python tools/gallery.py search GALLERY --text 'a woman in a red coat with a backpack' --out result.json
+    python tools/gallery.py calibrate GALLERY LABELLED_IMAGES
+    python tools/gallery.py info|verify|remove|reencode GALLERY
+
+What each does, and what it stores where: docs/gallery.md.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cmdg_plugin.gallery import AddReport, Gallery
+
+_SHOWN = 20
+WRONG_ARGUMENTS, SOME_UNREADABLE = 2, 3
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Search images of people by picture and by sentence.',
+        epilog='exit codes: 0 done; 1 an error, or faults found; 2 wrong arguments; 3 some images are unreadable.',
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    add = _command(commands, 'add', 'add images; makes the gallery if there is none')
+    add.add_argument('images', nargs='*', metavar='IMAGES', help='folders, images, index or caption files')
+    add.add_argument('--index', nargs='+', default=[], help='index or caption files (.csv, .json, .jsonl)')
+    add.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
+    add.add_argument('--engine', help='for a new gallery: embedded (default), or milvus')
+    add.add_argument('--uri', help='address of the Milvus server, for a new gallery')
+    _add_encoding(add)
+    remove = _command(commands, 'remove', 'remove images; they are gone from the disk when it ends')
+    remove.add_argument('--where', help='a condition on columns')
+    remove.add_argument('--paths', nargs='+', help='paths of images')
+    verify = _command(commands, 'verify', 'check what is stored')
+    verify.add_argument('--files', action='store_true', help='look for images that are gone or have changed, too')
+    _command(commands, 'info', 'say what the gallery is')
+    reencode = _command(commands, 'reencode', 'encode all images anew with another model')
+    reencode.add_argument('--drop-unreadable', action='store_true', help='let go of images that cannot be read now')
+    _add_encoding(reencode, required=True)
+    calibrate = _command(commands, 'calibrate', 'learn from labelled images when nobody matches')
+    calibrate.add_argument('images', nargs='+', metavar='IMAGES', help='folders or index files with identities')
+    calibrate.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
+    calibrate.add_argument('--false-positives', type=float, default=0.01, help='rate for match (default: 0.01)')
+    calibrate.add_argument('--unsure', type=float, default=0.1, help='rate for unsure (default: 0.1)')
+    _add_model(calibrate)
+    _add_search(_command(commands, 'search', 'find the entries most similar to pictures, a sentence, or both'))
+    return parser.parse_args(arguments)
+
+
+def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what, description=f'{what[0].upper()}{what[1:]}.')
+    parser.add_argument('gallery', type=Path, metavar='GALLERY', help='folder of the gallery')
+    parser.add_argument('--debug', action='store_true', help='show where in the code an error arose')
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    parser.add_argument(
+        '--model', required=required, metavar='CHECKPOINT', help='needed for a new gallery, or where it was moved'
+    )
+    parser.add_argument('--device', help='such as cuda or cpu (default: a GPU if there is one)')
+
+
+def _add_encoding(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    _add_model(parser, required)
+    parser.add_argument('--batch-size', type=int, default=64, help='images encoded at a time (default: 64)')
+    parser.add_argument('--workers', type=int, default=0, help='processes that read images (default: none)')
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--image', nargs='+', metavar='FILE', help='pictures of one person')
+    parser.add_argument('--text', help='a sentence')
+    parser.add_argument('--text-weight', type=float, default=0.5, help='of the sentence beside images (default: 0.5)')
+    parser.add_argument('--where', help='a condition on columns, such as \'camera == 3 and time >= "2026-05-01"\'')
+    parser.add_argument('--top', type=int, default=20, help='how many to find (default: 20)')
+    parser.add_argument('--out', type=Path, help='file for the result: .json or .csv')
+    parser.add_argument('--report', type=Path, help='folder for a page (HTML) of the result')
+    parser.add_argument('--show-dir', type=Path, help='folder for a picture of the query and what it found')
+    _add_model(parser)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line asks for; returns the exit code."""
+    args = parse_args(arguments)
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
+    from cmdg_plugin.gallery import Gallery
+
+    with OneLineErrors(sys.argv[0], args.debug):
+        if args.command == 'add':
+            return _add(args)
+        model, device = (getattr(args, name, None) for name in ('model', 'device'))
+        with Gallery.open(args.gallery, None if args.command == 'reencode' else model, device) as gallery:
+            return {
+                'remove': _remove,
+                'verify': _verify,
+                'info': _info,
+                'reencode': _reencode,
+                'calibrate': _calibrate,
+                'search': _search,
+            }[args.command](gallery, args)
+
+
+def _add(args: argparse.Namespace) -> int:
+    from cmdg_plugin.gallery import Gallery, is_gallery
+
+    sources = [*args.images, *args.index]
+    if not sources:
+        return _refuse('Say what to add: a folder, images, or --index FILE.')
+    if is_gallery(args.gallery):
+        if args.engine or args.uri:
+            return _refuse('--engine and --uri are for a new gallery; this one has its engine.')
+        gallery = Gallery.open(args.gallery, args.model, args.device)
+    elif args.model is None:
+        return _refuse(f'There is no gallery at {args.gallery} yet: give --model CHECKPOINT to make it.')
+    else:
+        options = {} if args.uri is None else {'uri': args.uri}
+        gallery = Gallery.create(args.gallery, args.model, args.engine or 'embedded', args.device, **options)
+    with gallery:
+        report = gallery.add(sources, root=args.root, batch_size=args.batch_size, num_workers=args.workers)
+    return _say_report(report)
+
+
+def _say_report(report: 'AddReport') -> int:
+    counts = (f'{getattr(report, name):,} {name}' for name in ('added', 'replaced', 'unchanged'))
+    _say(f'{", ".join(counts)}, {len(report.unreadable):,} unreadable')
+    for _, reason in report.unreadable[:_SHOWN]:
+        _say(f'  {reason}')
+    if len(report.unreadable) > _SHOWN:
+        _say(f'  ... and {len(report.unreadable) - _SHOWN:,} more')
+    return SOME_UNREADABLE if report.unreadable else 0
+
+
+def _remove(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    _say(f'{gallery.remove(args.where, args.paths):,} removed, {gallery.info().entries:,} left')
+    return 0
+
+
+def _verify(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    faults = gallery.verify(files=args.files)
+    for fault in faults:
+        _say(fault)
+    _say(f'{gallery.info().entries:,} entries, {len(faults):,} faults')
+    return 1 if faults else 0
+
+
+def _info(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    info = gallery.info()
+    _say(f'entries     {info.entries:,}')
+    _say(f'model       {info.model} (hash {info.hash[:8]})')
+    _say(f'engine      {info.engine}, {info.size / 2**20:,.1f} MiB on this disk, {info.dimension} numbers an image')
+    _say(f'columns     {", ".join(f"{name} ({kind.__name__})" for name, kind in gallery.columns.items())}')
+    if not info.calibrated:
+        _say('calibrated  no: results have no verdict')
+    for kind, threshold in info.thresholds.items():
+        _say(
+            f'calibrated  {kind}: match from {threshold["match"]:.4f}, unsure from {threshold["unsure"]:.4f}, learned '
+            f'at {threshold["entries"]:,} entries'
+        )
+    return 0
+
+
+def _reencode(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    report = gallery.reencode(
+        args.model, drop_unreadable=args.drop_unreadable, batch_size=args.batch_size, num_workers=args.workers
+    )
+    return _say_report(report)
+
+
+def _calibrate(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    learned = gallery.calibrate(
+        args.images, root=args.root, false_positive_rate=args.false_positives, unsure_rate=args.unsure
+    )
+    for kind, threshold in learned.items():
+        found = (
+            f', {threshold.found:.1%} of {threshold.present:,} people who are there are found'
+            if threshold.present
+            else ''
+        )
+        _say(
+            f'{kind}: match from {threshold.match:.4f} ({threshold.match_rate:.1%} false positives), unsure from '
+            f'{threshold.unsure:.4f} ({threshold.unsure_rate:.1%}), from {threshold.absent:,} queries{found}'
+        )
+    return 0
+
+
+def _search(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    from cmdg_plugin.gallery.output import check_suffix, draw_result, format_table, write_result
+
+    if args.out is not None:
+        check_suffix(args.out)
+    result = gallery.search(args.image, args.text, args.where, args.top, args.text_weight)
+    _say(format_table(result))
+    query = {'image': args.image, 'text': args.text, 'where': args.where, 'text_weight': args.text_weight}
+    if args.out is not None:
+        write_result(result, args.out, query)
+    if args.report is not None:
+        from cmdg_plugin.gallery.report import SearchQuery, write_report
+
+        page = write_report(
+            result, gallery, args.report, SearchQuery(args.image, args.text, args.where, args.text_weight)
+        )
+        _say(f'report: {page}')
+    if args.show_dir is not None:
+        for file in draw_result(result, args.show_dir, args.image or [], args.text, args.gallery.resolve().name):
+            _say(f'picture: {file}')
+    return 0
+
+
+def _refuse(line: str) -> int:
+    sys.stderr.write(f'{Path(sys.argv[0]).name}: {line}\n')
+    return WRONG_ARGUMENTS
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f'{line}\n')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
