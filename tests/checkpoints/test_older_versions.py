@@ -21,7 +21,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: Path):
+def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: Path) -> None:
     model = init_model(None, checkpoint, device='cpu')
     saved = read_checkpoint(checkpoint)['state_dict']
     weights = model.state_dict()
@@ -29,7 +29,7 @@ def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: 
     assert 'bridging' in model.losses
 
 
-def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: Path):
+def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: Path) -> None:
     tiny_config.update(resume=True, load_from=str(checkpoint))
     runner = Runner.from_cfg(tiny_config)
     runner.train()

@@ -7,12 +7,12 @@ from mmengine.config import Config
 from cmdg_plugin.cli.input_checks import check_checkpoint, check_data, exit_on_wrong_input
 
 
-def test_wrong_input_ends_the_program_with_one_line():
+def test_wrong_input_ends_the_program_with_one_line() -> None:
     with pytest.raises(SystemExit, match=r'^\S+: No checkpoint at nowhere\.pth\.$'), exit_on_wrong_input():
         check_checkpoint('nowhere.pth')
 
 
-def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
+def test_a_checkpoint_is_what_torch_writes(tmp_path: Path) -> None:
     for name, new in (('new.pth', True), ('old.pth', False)):
         torch.save({'state_dict': {}}, tmp_path / name, _use_new_zipfile_serialization=new)
         check_checkpoint(tmp_path / name)
@@ -22,7 +22,7 @@ def test_a_checkpoint_is_what_torch_writes(tmp_path: Path):
         check_checkpoint(tmp_path / 'README.md')
 
 
-def test_missing_data_lead_to_the_tool_that_finds_all_of_it(tmp_path: Path):
+def test_missing_data_lead_to_the_tool_that_finds_all_of_it(tmp_path: Path) -> None:
     sources = [{'type': 'BenchmarkSource', 'name': 'viper', 'data_root': str(tmp_path)}]
     config = Config({'train_dataloader': {'dataset': {'sources': sources}}}, filename=str(Path(__file__)))
     with pytest.raises(FileNotFoundError, match=r'(?s)viper was not found.*check_data\.py --config \S+\.py`'):

@@ -1,5 +1,8 @@
 """Accuracy of products inside the scope, and that nothing of it stays behind."""
 
+from collections.abc import Iterator
+from typing import NoReturn
+
 import pytest
 import torch
 
@@ -7,14 +10,14 @@ from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
 
 
 @pytest.fixture(params=['highest', 'high', 'medium'])
-def precision(request):
+def precision(request: pytest.FixtureRequest) -> Iterator[str]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(request.param)
     yield request.param
     torch.set_float32_matmul_precision(before)
 
 
-def test_products_are_exact_inside_and_settings_return(precision):
+def test_products_are_exact_inside_and_settings_return(precision: str) -> None:
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(64, 512, generator=generator), torch.randn(512, 64, generator=generator)
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -26,14 +29,14 @@ def test_products_are_exact_inside_and_settings_return(precision):
     assert torch.get_float32_matmul_precision() == precision
 
 
-def test_settings_return_after_an_error(precision):
+def test_settings_return_after_an_error(precision: str) -> NoReturn:
     with pytest.raises(RuntimeError, match='inside'), exact_float32_matmul(torch.device('cpu')):
         raise RuntimeError('inside')
     assert torch.get_float32_matmul_precision() == precision
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.mkldnn, 'matmul'), reason='this torch has the older switches only')
-def test_the_newer_switches_work_too():
+def test_the_newer_switches_work_too() -> None:
     torch.backends.mkldnn.matmul.fp32_precision = 'bf16'
     try:
         with exact_float32_matmul(torch.device('cpu')):

@@ -1,6 +1,8 @@
 import json
 import sys
 import types
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +10,11 @@ from cmdg_plugin.registry import SOURCES
 
 
 @pytest.fixture
-def stand_in(monkeypatch, tmp_path, market_like):
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, market_like: Callable[..., dict[str, str]]) -> list:
     """Islands with two domains; the real ones take a while to draw and have tests of their own."""
     calls = []
 
-    def build_islands(root, *, seed=0):
+    def build_islands(root: Path, *, seed: int = 0) -> None:
         calls.append((root, seed))
         return root
 
@@ -23,7 +25,7 @@ def stand_in(monkeypatch, tmp_path, market_like):
     return calls
 
 
-def test_made_on_first_use_then_read(stand_in, tmp_path):
+def test_made_on_first_use_then_read(stand_in: list, tmp_path: Path) -> None:
     source = SOURCES.build({'type': 'IslandsSource', 'domain': 'shop', 'root': str(tmp_path), 'seed': 4})
     assert source.name == 'shop'
     assert stand_in == []
@@ -34,6 +36,6 @@ def test_made_on_first_use_then_read(stand_in, tmp_path):
     assert json.loads((tmp_path / 'shop.json').read_text())[0]['captions'][0] == index.split().train[0].captions[0]
 
 
-def test_unknown_domain(stand_in, tmp_path):
+def test_unknown_domain(stand_in: list, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no domain 'moon'; expected one of shop, yard"):
         SOURCES.build({'type': 'IslandsSource', 'domain': 'moon', 'root': str(tmp_path)}).load()

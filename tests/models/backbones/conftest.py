@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import open_clip
 import pytest
@@ -14,7 +15,7 @@ TINY = {
 }
 
 
-def _variant(*, vision=None, text=None, **top):
+def _variant(*, vision: dict | None = None, text: dict | None = None, **top: Any) -> dict:
     config = copy.deepcopy(TINY)
     config['vision_cfg'].update(vision or {})
     config['text_cfg'].update(text or {})
@@ -42,7 +43,7 @@ MODELS = {
 
 
 @pytest.fixture(scope='session', autouse=True)
-def tiny_models(tmp_path_factory):
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp('model_configs')
     for name, config in MODELS.items():
         (folder / f'{name}.json').write_text(json.dumps(config))
