@@ -1,9 +1,11 @@
 import math
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from matplotlib.axes._axes import Axes
+from matplotlib.container import ErrorbarContainer
 from PIL import Image
 
 from cmdg_plugin.ablation import estimate_difference, estimate_mean
@@ -23,10 +25,10 @@ def lines() -> list[Line]:
     return [line('base', BASE), line('more', {0: 11.0, 1: 22.0, 2: 33.0}), line('once', {1: 19.0}), line('fails', {})]
 
 
-def bars(axis: Axes) -> list[tuple[float, float, float, float]]:
+def bars(axis: Axes) -> list[tuple[float, ...]]:
     """Middle, place and ends of every error bar."""
     found = []
-    for container in axis.containers:
+    for container in cast(list[ErrorbarContainer], axis.containers):
         middle, _, (bar,) = container.lines
         ((left, right),) = [segment[:, 0] for segment in bar.get_segments()]
         found.append((*map(float, (middle.get_xdata()[0], middle.get_ydata()[0])), float(left), float(right)))

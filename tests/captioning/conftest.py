@@ -127,9 +127,10 @@ _CHAT_TEMPLATE = (
 
 def _build_vlm() -> tuple[Any, Any]:
     import torch
-    import transformers as tr
+    import transformers
     from tokenizers.pre_tokenizers import ByteLevel
 
+    tr: Any = transformers
     letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
     tokenizer = tr.Qwen2TokenizerFast(
         vocab=letters, merges=[], additional_special_tokens=list(_SPECIAL), eos_token='<|im_end|>', unk_token=None

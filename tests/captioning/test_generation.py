@@ -44,7 +44,7 @@ class Scripted(CaptionBackend):
     def max_in_flight(self) -> int:
         return 3
 
-    async def answer(self, request: CaptionRequest) -> str:
+    async def answer(self, request: CaptionRequest) -> CaptionAnswer:
         self.requests.append(request)
         load_view(request.image, request.third)
         return CaptionAnswer(self._answer(request))

@@ -37,6 +37,4 @@ def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: P
     weights = runner.model.state_dict()
     # What that version came to from there; pictures may be decoded a little differently elsewhere.
     for name, expected in read_checkpoint(checkpoint)['expected'].items():
-        torch.testing.assert_close(
-            weights[name], expected, rtol=2e-2, atol=2e-3, msg=lambda text, n=name: f'{n}: {text}'
-        )
+        torch.testing.assert_close(weights[name], expected, rtol=2e-2, atol=2e-3, msg=f'{name}: {{}}'.format)

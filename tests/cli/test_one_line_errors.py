@@ -1,7 +1,7 @@
 """Which errors of a run end in one line, and which keep their traceback."""
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +66,7 @@ def test_what_a_worker_of_a_dataloader_met_is_one_line() -> None:
 
 
 @pytest.mark.parametrize('work', [lambda: int('abc'), lambda: {}['x'], lambda: None + 1, lambda: [][1]])
-def test_faults_of_the_program_keep_their_traceback(work: Any) -> NoReturn:
+def test_faults_of_the_program_keep_their_traceback(work: Any) -> None:
     error = catch(work)
     assert explain(error, {}) is None
     with pytest.raises(type(error)), OneLineErrors('train.py'):
@@ -84,7 +84,7 @@ def test_nothing_is_hidden_from_who_asks() -> None:
         MODELS.build({'type': 'Nothing'})
 
 
-def test_interrupting_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> NoReturn:
+def test_interrupting_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     errors = OneLineErrors('train.py', resumable=True)
     errors.config = Config({'work_dir': str(tmp_path)})
     for words in ('No checkpoint is saved yet', f'--resume goes on from {tmp_path}/epoch_2.pth.'):

@@ -45,8 +45,8 @@ def write_site(root: Path, name: str, form: str, *, cameras: bool, captions: boo
         return source
     regions = dict(zip(('global', 'upper', 'middle', 'lower'), SENTENCES, strict=True))
     rows = [row | (regions if captions else {}) for row in rows]
-    with (root / f'{name}.csv').open('w', newline='') as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+    with (root / f'{name}.csv').open('w', newline='') as table:
+        writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     return source

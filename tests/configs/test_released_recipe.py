@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ PROTOCOLS = {
 VERSIONS = {'msmt17': 'MSMT17_V1', 'cuhk03': 'labeled'}
 
 # Per stage and term: loss, weight, constants, inputs.
-LOSSES = {
+LOSSES: dict[str, Any] = {
     'warmup': {
         'id_width': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_width', 'labels': 'labels'}),
         'id_shared': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_shared', 'labels': 'labels'}),
@@ -178,7 +179,7 @@ def config(protocol: str, monkeypatch: pytest.MonkeyPatch) -> Config:
     return Config.fromfile(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py')
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Any:
     """A config's value in plain types."""
     return Config({'value': value}).to_dict()['value']
 

@@ -87,7 +87,7 @@ def enlarge(text: str) -> str:
     return text
 
 
-def encode(value: object, renamed: tuple[str, str] = ('', '')) -> bytes:
+def encode(value: object, renamed: tuple[str, str] = ('', '')) -> str:
     """Write JSON; renaming a key makes one that stands twice."""
     text = json.dumps(value)
     for word in ('HUGE', 'DEEP'):
@@ -165,16 +165,16 @@ NUMBERS_OF_FILES = itertools.count()
 @contextlib.contextmanager
 def only_our_errors(path: Path) -> Iterator[None]:
     """Let nothing pass but the two kinds of error that tools print as one line, with the file in it."""
-    errors = []
+    caught = []
     try:
         yield
     except (ValueError, FileNotFoundError) as error:
-        errors.append(error)
-    for error in errors:
-        assert type(error) in (ValueError, FileNotFoundError, FaultyRows, MissingImages), error
-        assert path.name in str(error)
+        caught.append(error)
+    for one in caught:
+        assert type(one) in (ValueError, FileNotFoundError, FaultyRows, MissingImages), one
+        assert path.name in str(one)
         # It can be printed.
-        assert str(error).encode()
+        assert str(one).encode()
 
 
 def read_index(place: Path, suffix: str, content: bytes) -> None:

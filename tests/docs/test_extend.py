@@ -3,6 +3,7 @@
 import copy
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ NAMED_BLOCK = re.compile(r'^<!-- file: (\S+) -->\n```python\n(.*?)^```$', re.DOT
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Write the page's files."""
     page = (REPOSITORY / 'docs/extend.md').read_text(encoding='utf-8')
     files = dict(NAMED_BLOCK.findall(page))

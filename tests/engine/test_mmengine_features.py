@@ -146,7 +146,7 @@ def test_any_back_end_gets_the_curves(tiny_config: Config) -> None:
             pass
 
         @property
-        def experiment(self) -> None:
+        def experiment(self) -> 'NotebookBackend':
             return self
 
         def add_config(self, config: Config, **kwargs: Any) -> None:

@@ -1,12 +1,14 @@
 """Accuracy of products inside the scope, and that nothing of it stays behind."""
 
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any
 
 import pytest
 import torch
 
 from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
+
+MKLDNN: Any = torch.backends.mkldnn
 
 
 @pytest.fixture(params=['highest', 'high', 'medium'])
@@ -29,18 +31,18 @@ def test_products_are_exact_inside_and_settings_return(precision: str) -> None:
     assert torch.get_float32_matmul_precision() == precision
 
 
-def test_settings_return_after_an_error(precision: str) -> NoReturn:
+def test_settings_return_after_an_error(precision: str) -> None:
     with pytest.raises(RuntimeError, match='inside'), exact_float32_matmul(torch.device('cpu')):
         raise RuntimeError('inside')
     assert torch.get_float32_matmul_precision() == precision
 
 
-@pytest.mark.skipif(not hasattr(torch.backends.mkldnn, 'matmul'), reason='this torch has the older switches only')
+@pytest.mark.skipif(not hasattr(MKLDNN, 'matmul'), reason='this torch has the older switches only')
 def test_the_newer_switches_work_too() -> None:
-    torch.backends.mkldnn.matmul.fp32_precision = 'bf16'
+    MKLDNN.matmul.fp32_precision = 'bf16'
     try:
         with exact_float32_matmul(torch.device('cpu')):
-            assert torch.backends.mkldnn.matmul.fp32_precision == 'ieee'
-        assert torch.backends.mkldnn.matmul.fp32_precision == 'bf16'
+            assert MKLDNN.matmul.fp32_precision == 'ieee'
+        assert MKLDNN.matmul.fp32_precision == 'bf16'
     finally:
-        torch.backends.mkldnn.matmul.fp32_precision = 'none'
+        MKLDNN.matmul.fp32_precision = 'none'

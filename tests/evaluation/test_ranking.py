@@ -178,7 +178,9 @@ def test_retrieval_equals_distances_of_its_features(chunk_size: int | None, as_n
     labels = random_labels(np.random.default_rng(0), 30, 90)
     expected = loop_oracle(torch.cdist(query.double(), gallery.double()).numpy(), *labels, 12)
     features = (query.numpy(), gallery.numpy()) if as_numpy else (query, gallery)
-    assert_same(rank_retrieval(*features, *labels, max_rank=12, chunk_size=chunk_size, device='cpu'), expected)
+    assert_same(
+        rank_retrieval(features[0], features[1], *labels, max_rank=12, chunk_size=chunk_size, device='cpu'), expected
+    )
 
 
 def test_normalized_features_rank_by_cosine() -> None:
@@ -187,7 +189,10 @@ def test_normalized_features_rank_by_cosine() -> None:
     labels = random_labels(np.random.default_rng(1), 20, 80)
     similarity = torch.nn.functional.cosine_similarity(query.double()[:, None], gallery.double()[None], dim=2)
     unit = [torch.nn.functional.normalize(features, dim=1) for features in (query, gallery)]
-    assert_same(rank_retrieval(*unit, *labels, max_rank=5, device='cpu'), loop_oracle(-similarity.numpy(), *labels, 5))
+    assert_same(
+        rank_retrieval(unit[0], unit[1], *labels, max_rank=5, device='cpu'),
+        loop_oracle(-similarity.numpy(), *labels, 5),
+    )
 
 
 def test_ranking_keeps_float32_accuracy_where_training_gave_it_up() -> None:
@@ -296,5 +301,5 @@ def test_gpu_equals_cpu_on_ties() -> None:
     assert_same(rank_distances(distance.cuda(), *labels, max_rank=10), expected)
     features = [torch.from_numpy(rng.integers(-3, 4, (size, 8)).astype(np.float32)) for size in (40, 500)]
     expected = loop_oracle((features[0][:, None] - features[1]).square().sum(2).numpy(), *labels, 10)
-    assert_same(rank_retrieval(*features, *labels, max_rank=10), expected)
-    assert_same(rank_retrieval(*features, *labels, max_rank=10, device='cpu'), expected)
+    assert_same(rank_retrieval(features[0], features[1], *labels, max_rank=10), expected)
+    assert_same(rank_retrieval(features[0], features[1], *labels, max_rank=10, device='cpu'), expected)

@@ -65,7 +65,7 @@ def test_big_endian_and_inverted_tiffs() -> None:
     big = Image.frombytes('I;16B', (16, 24), WIDE.astype('>u2').tobytes())
     assert np.array_equal(gray(decode_image(encode(big, 'TIFF'), 'a')), np.rint(WIDE / 257))
     inverted = with_tags(Image.fromarray(WIDE), t262=0)
-    assert Image.open(io.BytesIO(inverted)).tag_v2[262] == 0
+    assert Image.open(io.BytesIO(inverted)).getexif()[262] == 0
     assert np.array_equal(gray(decode_image(inverted, 'a')), 255 - np.rint(WIDE / 257))
 
 

@@ -405,11 +405,11 @@ def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config
     rows, labels = [0, 7, 14], torch.tensor(IDENTITIES)
     losses = losses_of(model, rows)
     text, index = model.memory.text, torch.tensor(rows)
-    found = []
+    nearest = []
     for row in rows:
         others = [n for n in range(len(DOMAINS)) if DOMAINS[n] != DOMAINS[row]]
-        found.append(sorted(others, key=lambda n: -torch.cosine_similarity(text[row], text[n], dim=-1).mean())[:3])
-    found = torch.tensor(found)
+        nearest.append(sorted(others, key=lambda n: -torch.cosine_similarity(text[row], text[n], dim=-1).mean())[:3])
+    found = torch.tensor(nearest)
     features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
     part, neighbors = fn.part_neighbor_loss(
         features.shared_regions[:3], model.memory.image, index, num_neighbors=3, text_neighbors=found, text_weight=0.5
@@ -523,7 +523,7 @@ def test_every_stage_in_half_precision_stays_near_full_precision(
     (exact, exact_grads), (near, near_grads) = runs
     for name, value in exact.items():
         assert near[name].dtype == torch.float32, name
-        torch.testing.assert_close(near[name], value, rtol=0.03, atol=1e-3, msg=lambda text, n=name: f'{n}: {text}')
+        torch.testing.assert_close(near[name], value, rtol=0.03, atol=1e-3, msg=f'{name}: {{}}'.format)
     assert near_grads.keys() == exact_grads.keys()
     flat, flat_near = (torch.cat([grads[n].flatten() for n in exact_grads]) for grads in (exact_grads, near_grads))
     assert (flat_near - flat).norm() < 0.1 * flat.norm()

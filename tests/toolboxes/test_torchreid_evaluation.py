@@ -120,8 +120,8 @@ def test_tool_under_the_other_layout(
     torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': weights}, checkpoint)
     command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu']
     command += ['--trust', '--data-root', str(tiny_data), '--targets', 'yard', '--out', str(tmp_path / 'scores.json')]
-    path = f'{tmp_path / "checkout"}:{REPOSITORY}'
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': path, 'PATH': ''})
+    places = f'{tmp_path / "checkout"}:{REPOSITORY}'
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': places, 'PATH': ''})
     assert run.returncode == 0, run.stderr[-2000:]
     assert 'yard' in run.stderr + run.stdout
     assert (tmp_path / 'scores.json').is_file()

@@ -46,7 +46,7 @@ def test_rows_of_a_real_training(config_file: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def stub(tmp_path: Path) -> tuple[Path, Path, Path]:
     """The tool beside a training of no time; a config of that training and the file that it waits for."""
-    tool = shutil.copy(TOOL, tmp_path)
+    tool = Path(shutil.copy(TOOL, tmp_path))
     shutil.copy(REPOSITORY / 'tests/ablation/train_stub.py', tmp_path / 'train.py')
     config, gate = tmp_path / 'stub.py', tmp_path / 'gate'
     config.write_text(

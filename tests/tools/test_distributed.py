@@ -45,7 +45,7 @@ def check_same(expected: tuple, found: tuple, *, without: tuple[str, ...] = ()) 
     for name, value in expected[0]['state_dict'].items():
         if name not in without:
             torch.testing.assert_close(
-                found[0]['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f'{n}: {text}'
+                found[0]['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=f'{name}: {{}}'.format
             )
     losses = [{k: v for k, v in line.items() if 'loss' in k} for line in expected[1]]
     assert any('bridging/loss_part' in line for line in losses)

@@ -25,7 +25,7 @@ def log() -> TrainingLog:
     )
 
 
-def lines(axis: Axes) -> dict[str, np.ndarray]:
+def lines(axis: Axes) -> dict:
     return {line.get_label(): line.get_xydata() for line in axis.get_lines()}
 
 

@@ -77,7 +77,7 @@ def test_names_of_files_are_drawn(query: RankedQuery, tmp_path: Path) -> None:
 
 
 def test_tabs_tell_how_close_each_image_is(query: RankedQuery) -> None:
-    def changed(first: Any, second: Any) -> bool:
+    def changed(first: Any, second: Any) -> tuple[int, int, int]:
         rows, columns = (np.asarray(first) != np.asarray(second)).any(axis=2).nonzero()
         return rows.min(), rows.max(), columns.min()
 

@@ -397,7 +397,7 @@ def transformers_server(tiny_vlm: tuple[Path, Path], tmp_path: Path) -> Iterator
             server.wait()
 
 
-def wait_for(port: int, server: Popen, log: Path) -> str | None:
+def wait_for(port: int, server: Popen, log: Path) -> str:
     for _ in range(600):
         if server.poll() is not None:
             break
@@ -405,7 +405,7 @@ def wait_for(port: int, server: Popen, log: Path) -> str | None:
             if probe.connect_ex(('127.0.0.1', port)) == 0:
                 return f'http://127.0.0.1:{port}/v1'
         time.sleep(0.1)
-    pytest.fail(f'the server did not start: {log.read_text()[-2000:]}')
+    raise AssertionError(f'the server did not start: {log.read_text()[-2000:]}')
 
 
 def test_a_real_server_captions_real_images(

@@ -209,11 +209,11 @@ def test_without_captions(own_copy: Callable[..., Path]) -> None:
     assert check_dataset('market1501', root, captions=root / 'elsewhere').captions.covered == 36
 
 
-def test_the_log_is_quiet_for_a_while(release_data: Path) -> None:
+def test_the_log_is_quiet_for_a_while(release_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logger = MMLogger.get_current_instance()
     level, seen = logger.level, []
     handler = logging.Handler()
-    handler.emit = lambda record: seen.append(record.getMessage())
+    monkeypatch.setattr(handler, 'emit', lambda record: seen.append(record.getMessage()))
     logger.addHandler(handler)
     check_datasets(release_data, names=('market1501',))
     logger.removeHandler(handler)

@@ -58,7 +58,7 @@ def test_batches_hold_p_people_with_k_images(counts: list[int], epoch: int) -> N
 
 
 def test_length_is_the_most_that_is_possible() -> None:
-    def possible(groups: list[int], width: int) -> bool:
+    def possible(groups: list[int], width: int) -> int:
         """Deal greedily, whoever has most left first: the classic optimal schedule."""
         groups, dealt = sorted(groups), 0
         while len(groups) >= width and groups[-width] > 0:

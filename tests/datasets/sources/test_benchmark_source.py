@@ -48,7 +48,7 @@ CASES = [
 ]
 
 
-def count(split: SourceSplit, what: Callable) -> tuple[int, int, int, int]:
+def count(split: SourceSplit, what: Callable) -> tuple[int, ...]:
     return tuple(len({what(record) for record in getattr(split, role)}) for role in ROLES)
 
 

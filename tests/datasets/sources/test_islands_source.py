@@ -14,12 +14,12 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, market_like: Calla
     """Islands with two domains; the real ones take a while to draw and have tests of their own."""
     calls = []
 
-    def build_islands(root: Path, *, seed: int = 0) -> None:
+    def build_islands(root: Path, *, seed: int = 0) -> Path:
         calls.append((root, seed))
         return root
 
     module = types.ModuleType('cmdg_plugin.islands')
-    module.SOURCE_DOMAINS, module.TARGET_DOMAINS, module.build_islands = ('shop',), ('yard',), build_islands
+    vars(module).update(SOURCE_DOMAINS=('shop',), TARGET_DOMAINS=('yard',), build_islands=build_islands)
     monkeypatch.setitem(sys.modules, 'cmdg_plugin.islands', module)
     market_like('shop', [3, 4])
     return calls

@@ -248,8 +248,8 @@ def test_absolute_paths_below_the_root(images: Path, tmp_path: Path, root: str, 
     (tmp_path / 'linked').symlink_to(images)
     rows = [row | {'path': f'{tmp_path}/{place}/{row["path"]}'} for row in records()]
     path = write_csv(tmp_path / 'index.csv', rows)
-    captions = [{'file_path': row['path'], 'captions': SENTENCES} for row in rows]
-    captions = write_json(tmp_path / 'captions.json', captions)
+    described = [{'file_path': row['path'], 'captions': SENTENCES} for row in rows]
+    captions = write_json(tmp_path / 'captions.json', described)
     index = OwnSource('shop', str(path), root=str(tmp_path / root), caption_file=str(captions)).load()
     assert summary(index) == FOUND
     assert {record.captions for record in index.select('all')} == {SENTENCES}

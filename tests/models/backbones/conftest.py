@@ -8,7 +8,7 @@ import open_clip
 import pytest
 from helpers.small_clips import register_small_clips
 
-TINY = {
+TINY: dict[str, Any] = {
     'embed_dim': 24,
     'vision_cfg': {'image_size': [48, 24], 'layers': 3, 'width': 32, 'head_width': 16, 'patch_size': 8},
     'text_cfg': {'context_length': 20, 'vocab_size': 49408, 'width': 16, 'heads': 2, 'layers': 3},

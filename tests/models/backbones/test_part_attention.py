@@ -199,7 +199,7 @@ def test_autocast_checkpointing_compiling_and_copying() -> None:
     assert len(graphs) == 1, 'three blocks, one compilation'
     for (name, expected), parameter in zip(one.named_parameters(), other.parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(parameter.grad, expected.grad, msg=lambda text, n=name: f'{n}: {text}')
+            torch.testing.assert_close(parameter.grad, expected.grad, msg=f'{name}: {{}}'.format)
     with torch.no_grad():
         exact = one.eval().encode_image(pictures(one)).shared_regions
         with torch.autocast('cpu', torch.bfloat16):

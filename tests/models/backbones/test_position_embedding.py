@@ -32,7 +32,7 @@ def test_a_ramp_stays_a_ramp(source: tuple[int, int], target: tuple[int, int]) -
 def test_square_sources_give_what_open_clip_gives(target: tuple[int, int]) -> None:
     embedding = torch.randn(1 + 36, 5)
     visual = torch.nn.Module()
-    visual.grid_size = target
+    setattr(visual, 'grid_size', target)  # noqa: B010
     model = torch.nn.Module()
     model.visual = visual
     state = {'visual.positional_embedding': embedding}

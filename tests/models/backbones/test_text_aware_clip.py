@@ -310,7 +310,7 @@ def test_compiled_blocks_compute_and_save_the_same(
     assert len(graphs) == 1, 'three blocks, one compilation'
     for (name, expected), parameter in zip(backbone.named_parameters(), compiled.parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(parameter.grad, expected.grad, msg=lambda text, n=name: f'{n}: {text}')
+            torch.testing.assert_close(parameter.grad, expected.grad, msg=f'{name}: {{}}'.format)
     # A copy has weights of its own.
     twin = copy.deepcopy(compiled).eval()
     with torch.no_grad():

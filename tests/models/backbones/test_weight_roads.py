@@ -210,7 +210,7 @@ def test_transformers_config_is_read_as_transformers_does(images: torch.Tensor, 
     config = tmp_path / 'config.json'
     saved = config.read_text()
 
-    def activation() -> bool:
+    def activation() -> str:
         block = TextAwareCLIP(MODEL, pretrained=str(tmp_path)).clip.visual.transformer.resblocks[0]
         return type(block.mlp.gelu).__name__
 

@@ -8,7 +8,7 @@ from cmdg_plugin.models.losses import CaptionContrastiveLoss, caption_contrastiv
 
 
 def oracle(image: torch.Tensor, text: torch.Tensor, temperature: float) -> float:
-    def nce(queries: Tensor, keys: Tensor) -> Tensor:
+    def nce(queries: Tensor, keys: Tensor) -> float:
         total = 0.0
         for i, query in enumerate(queries):
             scores = [float(query @ key / query.norm() / key.norm()) / temperature for key in keys]

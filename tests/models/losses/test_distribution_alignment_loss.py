@@ -8,7 +8,7 @@ from cmdg_plugin.models.losses import DistributionAlignmentLoss, distribution_al
 
 
 def oracle(image: torch.Tensor, text: torch.Tensor, bandwidth: float) -> float:
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
+    def kernel(a: Tensor, b: Tensor) -> float:
         a, b = a / a.norm(), b / b.norm()
         return math.exp(-float(((a - b) ** 2).sum()) / (2 * bandwidth**2))
 

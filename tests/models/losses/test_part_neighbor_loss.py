@@ -18,7 +18,12 @@ from cmdg_plugin.models.memory import CaptionMemoryBank
 
 
 def plain(
-    parts: torch.Tensor, bank: torch.Tensor, positions: torch.Tensor, k: int, scale: float, valid: torch.Tensor = None
+    parts: torch.Tensor,
+    bank: torch.Tensor,
+    positions: torch.Tensor,
+    k: int,
+    scale: float,
+    valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss by loops over parts and samples, left to autograd, with full sorts."""
     losses, neighbors = [], []
@@ -170,9 +175,9 @@ def test_ties_fall_the_same_way_every_time() -> None:
 def test_bad_input_is_named(
     parts: tuple[int, int, int], bank: tuple[int, int, int], positions: list, options: dict, message: str
 ) -> None:
-    positions = torch.tensor(positions, dtype=torch.long)
+    own = torch.tensor(positions, dtype=torch.long)
     with pytest.raises(ValueError, match=message):
-        part_neighbor_loss(torch.zeros(parts), torch.zeros(bank), positions, **options)
+        part_neighbor_loss(torch.zeros(parts), torch.zeros(bank), own, **options)
 
 
 @pytest.mark.gpu

@@ -56,6 +56,6 @@ def test_half_precision_under_autocast_is_computed_in_float32() -> None:
 def test_bad_input_is_named(
     image: tuple[int, int], text: tuple[int, int], labels: int, temperature: float, message: str
 ) -> None:
-    labels = torch.zeros(labels, dtype=torch.long)
+    same = torch.zeros(labels, dtype=torch.long)
     with pytest.raises(ValueError, match=message):
-        prompt_contrastive_loss(torch.zeros(image), torch.zeros(text), labels, temperature=temperature)
+        prompt_contrastive_loss(torch.zeros(image), torch.zeros(text), same, temperature=temperature)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from helpers.banks import make_bank
@@ -43,7 +45,7 @@ def test_value_and_gradient_are_the_released_ones(golden: dict[str, Tensor]) -> 
 def test_warmup_stage_is_the_released_one(golden: dict[str, Tensor]) -> None:
     logits = golden['warmup_logits'].clone().requires_grad_()
     labels = golden['warmup_labels']
-    loss = sum(soft_identity_loss(x, labels) for x in logits)
+    loss: Any = sum(soft_identity_loss(x, labels) for x in logits)
     loss = loss + sum(batch_hard_triplet_loss(x, labels) for x in golden['warmup_feats'])
     loss.backward()
     torch.testing.assert_close(loss, golden['warmup_loss_expected'], rtol=1e-6, atol=0)

@@ -81,7 +81,7 @@ def test_autocast_checkpointing_compiling_and_copying(name: str) -> None:
         model.encode_image(pictures(model)).shared_regions.pow(4).sum().backward()
     for (weight, expected), parameter in zip(plain.named_parameters(), other.named_parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(parameter[1].grad, expected.grad, msg=lambda text, n=weight: f'{n}: {text}')
+            torch.testing.assert_close(parameter[1].grad, expected.grad, msg=f'{weight}: {{}}'.format)
     twin = copy.deepcopy(plain).double().eval()
     exact = twin.encode_image(pictures(twin).double())
     with torch.autocast('cpu', torch.bfloat16):

@@ -15,7 +15,7 @@ def build(name: str, size: tuple[int, int]) -> Any:
     return backbone, backbone.clip.visual, torch.randn(2, 3, *backbone.image_size)
 
 
-def entering_last_block(trunk: Any, images: torch.Tensor) -> torch.Tensor:
+def entering_last_block(trunk: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     seen = []
     handle = trunk.blocks[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
     last = trunk.forward_features(images)
@@ -32,8 +32,8 @@ def test_eva_has_a_class_token_and_stripe_means_projected_alike(
     torch.nn.init.normal_(visual.trunk.head.weight)
     entering, last = entering_last_block(visual.trunk, images)
     patches = last[:, 1:].unflatten(1, (-1, columns))
-    expected = [patches[:, top:bottom].mean(dim=(1, 2)) for top, bottom in stripes]
-    expected = torch.stack([*expected, last[:, 0]])
+    means = [patches[:, top:bottom].mean(dim=(1, 2)) for top, bottom in stripes]
+    expected = torch.stack([*means, last[:, 0]])
     tokens = backbone.image_tower.encode(images)
     torch.testing.assert_close(tokens.entering_last_block, entering[:, 0])
     torch.testing.assert_close(tokens.regions, expected)
