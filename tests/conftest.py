@@ -1,6 +1,6 @@
 """Fixtures of the whole suite: a tiny captioned dataset on disk, a tiny CLIP, and a config that trains on both."""
 
-import importlib.util
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -176,11 +176,7 @@ def golden() -> dict[str, np.ndarray]:
 @pytest.fixture(scope='session')
 def miniatures() -> ModuleType:
     """The helper that writes tiny copies of the public datasets."""
-    path = Path(__file__).parent / 'helpers' / 'miniatures.py'
-    spec = importlib.util.spec_from_file_location('miniatures', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module('helpers.miniatures')
 
 
 @pytest.fixture(scope='session')

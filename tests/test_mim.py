@@ -11,11 +11,11 @@ PACKAGE = REPOSITORY / 'cmdg_plugin'
 
 
 @pytest.mark.parametrize('name', ['configs', 'tools', 'model-index.yml'])
-def test_mims_folder_links_to_the_repository(name: str):
+def test_mims_folder_links_to_the_repository(name: str) -> None:
     assert (PACKAGE / '.mim' / name).samefile(REPOSITORY / name)
 
 
-def test_package_data_takes_every_config_and_tool():
+def test_package_data_takes_every_config_and_tool() -> None:
     setup = ConfigParser()
     setup.read(REPOSITORY / 'setup.cfg')
     patterns = setup['options.package_data']['cmdg_plugin'].split()

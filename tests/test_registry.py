@@ -61,6 +61,6 @@ for registry in vars(ours).values():
 """
 
 
-def test_registered_types_resolve_from_another_scope():
+def test_registered_types_resolve_from_another_scope() -> None:
     result = subprocess.run([sys.executable, '-c', SCRIPT], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-2000:]

@@ -17,9 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--model', help="the gallery's checkpoint, where it is no longer where the gallery was made")
     parser.add_argument('--device', help='where to compute (default: a GPU if there is one)')
     parser.add_argument('--port', type=int, default=7860, help='port to listen on (default: 7860)')
-    parser.add_argument(
-        '--host', default='127.0.0.1', help='address to listen on; any but 127.0.0.1 needs --sign-in'
-    )
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen on; any but 127.0.0.1 needs --sign-in')
     parser.add_argument('--sign-in', metavar='FILE', help='file of lines name:password; only these users may search')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args()

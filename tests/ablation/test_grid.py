@@ -13,7 +13,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_rows_of_all_kinds(tmp_path: Path):
+def test_rows_of_all_kinds(tmp_path: Path) -> None:
     text = """
 rows = {
     'as it is': {},
@@ -34,14 +34,14 @@ only_later = ['model.text']
     )
 
 
-def test_yaml_and_json_say_the_same(tmp_path: Path):
+def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
     expected = Grid((Row('plain'), Row('low', {'a.b': 0.5, 'c': 'x'})))
     yaml = write(tmp_path / 'grid.yaml', 'rows:\n  plain:\n  low: {a.b: 0.5, c: x}\n')
     content = {'rows': {'plain': None, 'low': {'options': {'a.b': 0.5, 'c': 'x'}}}}
     assert read_grid(yaml) == read_grid(write(tmp_path / 'grid.json', json.dumps(content))) == expected
 
 
-def test_every_combination_behind_the_rows(tmp_path: Path):
+def test_every_combination_behind_the_rows(tmp_path: Path) -> None:
     text = "rows = {'base': {}}\ngrid = {'model.part.weight': [0, 1], 'model.part.scale': [0.1, None]}"
     first, *rows = read_grid(write(tmp_path / 'grid.py', text)).rows
     assert first == Row('base')
@@ -52,7 +52,7 @@ def test_every_combination_behind_the_rows(tmp_path: Path):
     ]
 
 
-def test_names_of_combinations_tell_options_apart(tmp_path: Path):
+def test_names_of_combinations_tell_options_apart(tmp_path: Path) -> None:
     text = "grid = {'a.loss.weight': [1], 'b.loss.weight': [2]}"
     (row,) = read_grid(write(tmp_path / 'grid.py', text)).rows
     assert row.name == 'a.loss.weight=1, b.loss.weight=2'
@@ -69,7 +69,7 @@ def test_names_of_combinations_tell_options_apart(tmp_path: Path):
         ('?', '_'),
     ],
 )
-def test_a_row_has_a_folder_of_its_own(name: str, folder: str):
+def test_a_row_has_a_folder_of_its_own(name: str, folder: str) -> None:
     assert Row(name).folder == folder
 
 
@@ -88,11 +88,11 @@ def test_a_row_has_a_folder_of_its_own(name: str, folder: str):
         ("rows = {'a': {}}\nonly_later = 'model'", "only_later is a list of dotted beginnings, got 'model'"),
     ],
 )
-def test_what_makes_no_grid(tmp_path: Path, text: str, message: str):
+def test_what_makes_no_grid(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_grid(write(tmp_path / 'grid.py', text))
 
 
-def test_no_file():
+def test_no_file() -> None:
     with pytest.raises(FileNotFoundError, match=r'No grid file at nowhere\.py'):
         read_grid('nowhere.py')

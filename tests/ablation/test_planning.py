@@ -1,5 +1,6 @@
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,11 +15,13 @@ ID_ONLY = str(REPOSITORY / 'configs/baselines/id-only_toy-vit_islands.py')
 PART = 'model.losses.bridging.part.weight'
 
 
-def plan(*rows: Row, work_dir: Path = Path('work'), seeds: int = 1, options: dict | None = None, **grid) -> list[Run]:
+def plan(
+    *rows: Row, work_dir: Path = Path('work'), seeds: int = 1, options: dict | None = None, **grid: Any
+) -> list[Run]:
     return plan_runs(TOY, Grid(rows, **grid), seeds, work_dir, options or {})
 
 
-def test_every_row_with_every_seed():
+def test_every_row_with_every_seed() -> None:
     rows = Row('all'), Row('w/o part', {PART: 0}), Row('id only', config=ID_ONLY)
     runs = plan(*rows, seeds=2, options={'log_level': 'ERROR', 'optim_wrapper.optimizer.lr': 1.0})
     assert [(run.name, run.seed, str(run.folder)) for run in runs] == [
@@ -35,7 +38,7 @@ def test_every_row_with_every_seed():
         assert run.beginning is None
 
 
-def test_a_rows_own_option_comes_last():
+def test_a_rows_own_option_comes_last() -> None:
     lr = 'optim_wrapper.optimizer.lr'
     (run,) = plan(Row('own', {lr: 2.0}), options={lr: 1.0})
     assert run.config.optim_wrapper.optimizer.lr == 2.0
@@ -52,28 +55,28 @@ def test_a_rows_own_option_comes_last():
         (Row('x', {'epochs': 0}), r"row 'x': .*the config has no epochs"),
     ],
 )
-def test_an_option_without_a_place_is_refused_before_anything_runs(row: Row, message: str):
+def test_an_option_without_a_place_is_refused_before_anything_runs(row: Row, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plan(Row('all'), row)
 
 
-def test_a_missing_config_is_named_with_its_row():
+def test_a_missing_config_is_named_with_its_row() -> None:
     with pytest.raises(FileNotFoundError, match=r"row 'x': No config at none\.py"):
         plan(Row('x', config='none.py'))
 
 
-def test_a_broken_config_is_named_with_its_row(tmp_path: Path):
+def test_a_broken_config_is_named_with_its_row(tmp_path: Path) -> None:
     (tmp_path / 'broken.json').write_text('{')
     with pytest.raises(ValueError, match=r"row 'x': .*Expecting property name"):
         plan(Row('x', config=str(tmp_path / 'broken.json')))
 
 
-def test_no_seed_is_refused():
+def test_no_seed_is_refused() -> None:
     with pytest.raises(ValueError, match='--seeds must be at least 1, got 0'):
         plan(Row('x'), seeds=0)
 
 
-def test_rows_that_are_alike_up_to_a_stage_share_it():
+def test_rows_that_are_alike_up_to_a_stage_share_it() -> None:
     slower = {'optim_wrapper.optimizer.lr': 1e-4}
     rows = {
         'all': Row('all'),
@@ -103,19 +106,19 @@ def test_rows_that_are_alike_up_to_a_stage_share_it():
     assert again.beginning.folder == beginnings['all', 0].folder
 
 
-def test_settings_that_only_later_stages_read_are_named():
+def test_settings_that_only_later_stages_read_are_named() -> None:
     rows = Row('all'), Row('slow memory', {'model.memory.momentum': 0.1})
     assert [run.beginning for run in plan(*rows, shared_until='prompt')] == [None, None]
     runs = plan(*rows, shared_until='prompt', only_later=('model.memory',))
     assert runs[0].beginning is runs[1].beginning is not None
 
 
-def test_an_unknown_shared_stage_is_refused():
+def test_an_unknown_shared_stage_is_refused() -> None:
     with pytest.raises(ValueError, match="shared_until is 'prompts', but the stages are bridging, prompt, warmup"):
         plan(Row('all'), shared_until='prompts')
 
 
-def test_a_row_that_goes_on_from_its_beginning_is_the_row_from_scratch(tiny_config: Config, tmp_path: Path):
+def test_a_row_that_goes_on_from_its_beginning_is_the_row_from_scratch(tiny_config: Config, tmp_path: Path) -> None:
     tiny_config.train_cfg.val_before_training = True
     path = tmp_path / 'tiny.py'
     path.write_text(tiny_config.pretty_text)
@@ -132,7 +135,7 @@ def test_a_row_that_goes_on_from_its_beginning_is_the_row_from_scratch(tiny_conf
     assert not list(run.folder.glob('epoch_[1-5].pth'))
 
 
-def train(run: Run, **settings: object) -> Runner:
+def train(run: Run, **settings: Any) -> Runner:
     config = copy.deepcopy(run.config)
     config.merge_from_dict({'work_dir': str(run.folder), 'experiment_name': str(run.folder), **settings})
     runner = Runner.from_cfg(config)
@@ -140,7 +143,7 @@ def train(run: Run, **settings: object) -> Runner:
     return runner
 
 
-def test_a_run_that_was_begun_with_other_settings_is_refused(tmp_path: Path):
+def test_a_run_that_was_begun_with_other_settings_is_refused(tmp_path: Path) -> None:
     (before,) = plan(Row('x'), work_dir=tmp_path)
     before.folder.mkdir(parents=True)
     before.config.dump(before.config_file)
@@ -157,7 +160,7 @@ def test_a_run_that_was_begun_with_other_settings_is_refused(tmp_path: Path):
         (before.folder / file).unlink()
 
 
-def test_results_of_unknown_settings_are_refused(tmp_path: Path):
+def test_results_of_unknown_settings_are_refused(tmp_path: Path) -> None:
     (run,) = plan(Row('x'), work_dir=tmp_path)
     run.folder.mkdir(parents=True)
     run.results_file.touch()

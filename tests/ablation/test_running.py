@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine.config import Config
@@ -17,7 +18,7 @@ STUB = Path(__file__).with_name('train_stub.py')
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Run]:
-    def make(name: str, seed: int = 0, beginning: Run | None = None, **settings: object) -> Run:
+    def make(name: str, seed: int = 0, beginning: Run | None = None, **settings: Any) -> Run:
         stub = dict(epochs=3, fails_at=0, waits_for=None, score=10.0)
         config = Config(dict(stub={**stub, **settings}, randomness=dict(seed=seed)))
         return Run(name, seed, config, tmp_path / name / f'seed{seed}', beginning)
@@ -25,7 +26,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
     return make
 
 
-def train(runs: list[Run], **settings: object) -> dict[str, Outcome]:
+def train(runs: list[Run], **settings: Any) -> dict[str, Outcome]:
     with Trainings(STUB, **settings) as trainings:
         return {f'{outcome.run.name}{outcome.run.seed}': outcome for outcome in trainings.run(runs)}
 
@@ -46,7 +47,7 @@ def wait_for(file: Path) -> None:
     raise TimeoutError(file)
 
 
-def test_finished_runs_keep_results_but_no_checkpoints(make_run: Callable[..., Run]):
+def test_finished_runs_keep_results_but_no_checkpoints(make_run: Callable[..., Run]) -> None:
     runs = [make_run('a', seed) for seed in (0, 1)]
     outcomes = train(runs)
     assert [outcome.failure for outcome in outcomes.values()] == [None, None]
@@ -60,7 +61,7 @@ def test_finished_runs_keep_results_but_no_checkpoints(make_run: Callable[..., R
     assert len(list(kept.folder.glob('*.pth'))) == 3
 
 
-def test_a_failing_run_is_kept_apart_and_goes_on_when_it_is_mended(make_run: Callable[..., Run]):
+def test_a_failing_run_is_kept_apart_and_goes_on_when_it_is_mended(make_run: Callable[..., Run]) -> None:
     good, bad = make_run('good'), make_run('bad', fails_at=2)
     outcomes = train([bad, good])
     assert outcomes['good0'].failure is None
@@ -73,7 +74,7 @@ def test_a_failing_run_is_kept_apart_and_goes_on_when_it_is_mended(make_run: Cal
     assert log(mended)[-3].startswith('from epoch 1 ')
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: Callable[..., Run]):
+def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: Callable[..., Run]) -> None:
     run = make_run('a', waits_for='never')
     with Trainings(STUB) as trainings:
 
@@ -92,7 +93,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: Callable[..., R
     assert trained(again) == ['1', '2', '3']
 
 
-def test_leaving_the_context_ends_what_runs_and_starts_nothing_more(make_run: Callable[..., Run]):
+def test_leaving_the_context_ends_what_runs_and_starts_nothing_more(make_run: Callable[..., Run]) -> None:
     runs = [make_run(name, waits_for='never') for name in 'abc']
     begin = time.monotonic()
     with Trainings(STUB, jobs=2) as trainings:
@@ -108,7 +109,7 @@ def test_leaving_the_context_ends_what_runs_and_starts_nothing_more(make_run: Ca
 
 
 @pytest.mark.parametrize('jobs', [1, 3])
-def test_a_shared_beginning_is_trained_once(make_run: Callable[..., Run], jobs: int):
+def test_a_shared_beginning_is_trained_once(make_run: Callable[..., Run], jobs: int) -> None:
     beginning = make_run('beginning', epochs=2)
     rows = [make_run(name, beginning=beginning) for name in ('a', 'b')]
     alone = make_run('alone')
@@ -124,7 +125,7 @@ def test_a_shared_beginning_is_trained_once(make_run: Callable[..., Run], jobs: 
     assert (trained(beginning), trained(later)) == (['1', '2'], ['3'])
 
 
-def test_a_seed_is_done_before_the_next_begins(make_run: Callable[..., Run]):
+def test_a_seed_is_done_before_the_next_begins(make_run: Callable[..., Run]) -> None:
     beginnings = [make_run('start', seed) for seed in (0, 1)]
     runs = [make_run(name, seed, beginnings[seed] if name == 'a' else None) for seed in (0, 1) for name in ('a', 'b')]
     # Rows that wait for a beginning stand behind those that do not.
@@ -133,7 +134,7 @@ def test_a_seed_is_done_before_the_next_begins(make_run: Callable[..., Run]):
     assert times == sorted(times)
 
 
-def test_rows_without_their_beginning_are_not_run(make_run: Callable[..., Run]):
+def test_rows_without_their_beginning_are_not_run(make_run: Callable[..., Run]) -> None:
     beginning = make_run('beginning', epochs=2, fails_at=2)
     row, alone = make_run('a', beginning=beginning), make_run('alone')
     outcomes = train([row, alone])
@@ -142,7 +143,7 @@ def test_rows_without_their_beginning_are_not_run(make_run: Callable[..., Run]):
     assert not row.folder.exists()
 
 
-def test_jobs_share_the_cores(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch):
+def test_jobs_share_the_cores(make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(8)))
     monkeypatch.delenv('OMP_NUM_THREADS')
     run = make_run('a')
@@ -154,6 +155,6 @@ def test_jobs_share_the_cores(make_run: Callable[..., Run], monkeypatch: pytest.
     assert log(run)[0] == 'from epoch 0 with 5 threads'
 
 
-def test_no_process_at_all_is_refused():
+def test_no_process_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match='--jobs must be at least 1, got 0'):
         Trainings(STUB, jobs=0)

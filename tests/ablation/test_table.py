@@ -48,31 +48,31 @@ MARKDOWN = r"""
 """
 
 
-def test_markdown(runs: list[Run]):
+def test_markdown(runs: list[Run]) -> None:
     assert format_markdown(collect_lines(runs, ['average/R1'])) == MARKDOWN.strip()
 
 
-def test_rows_may_be_compared_with_another(runs: list[Run]):
+def test_rows_may_be_compared_with_another(runs: list[Run]) -> None:
     lines = format_markdown(collect_lines(runs, ['average/R1'], reference='more | bold')).splitlines()
     assert lines[0] == '|  | average/R1 | against more \\| bold | seeds | time of a run |'
     assert lines[2].startswith('| base | 20.0 [-4.8, 44.8] | -2.0 [-4.5, +0.5] | 3 |')
     assert lines[3].startswith('| more \\| bold | 22.0 [-5.3, 49.3] |  | 3 |')
 
 
-def test_what_is_rounded_to_zero_has_no_minus_sign():
+def test_what_is_rounded_to_zero_has_no_minus_sign() -> None:
     small = Estimate(-0.04, 0.06, 2)
     base = Line('base', 'average/R1', {}, small, None, 0.0)
     line = Line('row', 'average/R1', {}, Estimate(-0.04, 0.02, 2), small, 0.0)
     assert format_markdown([base, line]).splitlines()[-1].startswith('| row | 0.0 [-0.1, 0.0] | +0.0 [-0.1, +0.0] |')
 
 
-def test_each_metric_has_its_table(runs: list[Run]):
+def test_each_metric_has_its_table(runs: list[Run]) -> None:
     first, second = format_markdown(collect_lines(runs, ['average/R1', 'average/mAP'])).split('\n\n')
     assert first == MARKDOWN.strip()
     assert '| base | -20.0 [-44.8, 4.8] |' in second
 
 
-def test_csv_is_unrounded(runs: list[Run], tmp_path: Path):
+def test_csv_is_unrounded(runs: list[Run], tmp_path: Path) -> None:
     write_csv(collect_lines(runs, ['average/R1']), tmp_path / 'out.csv')
     base, more, fails, once = csv.DictReader((tmp_path / 'out.csv').read_text().splitlines())
     assert (base['row'], base['metric'], base['seeds'], base['mean']) == ('base', 'average/R1', '3', '20.0')
@@ -85,7 +85,7 @@ def test_csv_is_unrounded(runs: list[Run], tmp_path: Path):
     assert (once['mean'], once['low'], once['difference'], once['difference_low']) == ('19.0', '', '-1.0', '')
 
 
-def test_an_unknown_metric_is_named(runs: list[Run]):
+def test_an_unknown_metric_is_named(runs: list[Run]) -> None:
     with pytest.raises(ValueError, match=r'has no average/R2; it has average/R1, average/mAP\. Choose with --metric'):
         collect_lines(runs, ['average/R2'])
 
@@ -94,5 +94,5 @@ def test_an_unknown_metric_is_named(runs: list[Run]):
     ('seconds', 'text'),
     [(8.4, '8 s'), (59.6, '1 min 00 s'), (192, '3 min 12 s'), (3720, '1 h 02 min'), (float('nan'), '-')],
 )
-def test_times(seconds: float, text: str):
+def test_times(seconds: float, text: str) -> None:
     assert format_time(seconds) == text

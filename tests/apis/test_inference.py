@@ -11,6 +11,7 @@ from PIL import Image
 
 from cmdg_plugin.apis import encode_text, extract_features, inference, init_model
 from cmdg_plugin.checkpoints.publishing import publish_model
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.registry import MODELS
 
@@ -18,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
-def toy():
+def toy() -> CMDGReID:
     return init_model(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
 
 
@@ -33,7 +34,7 @@ def people(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize('name', ['init_model', 'extract_features', 'encode_text'])
-def test_examples_of_the_docstrings(toy, people: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+def test_examples_of_the_docstrings(toy: CMDGReID, people: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (people / 'deeper/person_2.jpg').rename(people / 'person_2.jpg')
     monkeypatch.chdir(people)
     (people / 'configs').symlink_to(REPOSITORY / 'configs')
@@ -43,7 +44,7 @@ def test_examples_of_the_docstrings(toy, people: Path, monkeypatch: pytest.Monke
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-def test_features_of_a_checkpoint(tiny_config: Config):
+def test_features_of_a_checkpoint(tiny_config: Config) -> None:
     """A checkpoint read back, where no training data is left, against the run's model on pixels prepared by hand."""
     runner = Runner.from_cfg(tiny_config)
     runner.train()
@@ -59,7 +60,7 @@ def test_features_of_a_checkpoint(tiny_config: Config):
     assert model.head is None
 
 
-def _normalized(model, path: str) -> torch.Tensor:
+def _normalized(model: CMDGReID, path: str) -> torch.Tensor:
     """Resize and normalize by hand."""
     pixels = np.asarray(Image.open(path).convert('RGB').resize((16, 24), Image.Resampling.BICUBIC), dtype=np.float32)
     channels = torch.from_numpy(pixels / 255).permute(2, 0, 1)
@@ -67,7 +68,7 @@ def _normalized(model, path: str) -> torch.Tensor:
     return ((channels - mean) / (variance + 1e-5).sqrt())[None]
 
 
-def test_config_from_the_checkpoint(tiny_config: Config):
+def test_config_from_the_checkpoint(tiny_config: Config) -> None:
     Runner.from_cfg(tiny_config).train()
     checkpoint = Path(tiny_config.work_dir) / 'epoch_7.pth'
     with_config, alone = (init_model(config, checkpoint, 'cpu') for config in (tiny_config, None))
@@ -77,7 +78,7 @@ def test_config_from_the_checkpoint(tiny_config: Config):
         assert torch.equal(weight, alone.state_dict()[name]), name
 
 
-def test_the_weights_that_training_began_with_are_not_needed(tiny_config: Config, people: Path, tmp_path: Path):
+def test_the_weights_that_training_began_with_are_not_needed(tiny_config: Config, people: Path, tmp_path: Path) -> None:
     """They may be on the author's machine alone, or a download; the activation they ran with is in no weight."""
     first = tmp_path / 'first.pt'
     torch.save(MODELS.build(copy.deepcopy(tiny_config.model)).backbone.clip.state_dict(), first)
@@ -94,7 +95,7 @@ def test_the_weights_that_training_began_with_are_not_needed(tiny_config: Config
     assert tiny_config.model.backbone.pretrained == str(first)
 
 
-def test_files_arrays_pictures_and_folders_agree(toy, people: Path):
+def test_files_arrays_pictures_and_folders_agree(toy: CMDGReID, people: Path) -> None:
     paths = [people / 'deeper/person_2.jpg', people / 'person_1.jpg', people / 'person_3.PNG']
     expected = extract_features(toy, paths, progress=False)
     pictures = [Image.open(path) for path in paths]
@@ -108,7 +109,7 @@ def test_files_arrays_pictures_and_folders_agree(toy, people: Path):
     assert torch.allclose(expected.norm(dim=1), torch.ones(3))
 
 
-def test_arrays_of_paths_are_several_images(toy, people: Path):
+def test_arrays_of_paths_are_several_images(toy: CMDGReID, people: Path) -> None:
     paths = [str(people / 'deeper/person_2.jpg'), str(people / 'person_1.jpg')]
     expected = extract_features(toy, paths, progress=False)
     as_objects = np.array([Path(path) for path in paths], dtype=object)
@@ -121,7 +122,7 @@ def test_arrays_of_paths_are_several_images(toy, people: Path):
         extract_features(toy, np.array([], dtype=str))
 
 
-def test_sixteen_bits_give_the_features_of_their_twin_in_eight(toy, tmp_path: Path):
+def test_sixteen_bits_give_the_features_of_their_twin_in_eight(toy: CMDGReID, tmp_path: Path) -> None:
     """As infrared and thermal cameras store them."""
     levels = np.random.default_rng(0).integers(0, 256, (40, 20), dtype=np.uint8)
     wide = levels.astype(np.uint16) * 257
@@ -134,7 +135,7 @@ def test_sixteen_bits_give_the_features_of_their_twin_in_eight(toy, tmp_path: Pa
         assert torch.equal(extract_features(toy, image, progress=False), expected)
 
 
-def test_shared_space_is_the_global_region(toy, people: Path):
+def test_shared_space_is_the_global_region(toy: CMDGReID, people: Path) -> None:
     image = people / 'person_1.jpg'
     shared = extract_features(toy, image, space='shared', progress=False)
     both = extract_features(toy, image, progress=False)[:, 128:]
@@ -143,7 +144,9 @@ def test_shared_space_is_the_global_region(toy, people: Path):
 
 
 @pytest.mark.parametrize('space', ['retrieval', 'shared'])
-def test_an_image_and_its_mirror_image_are_one_with_flip_test(toy, monkeypatch: pytest.MonkeyPatch, space: str) -> None:
+def test_an_image_and_its_mirror_image_are_one_with_flip_test(
+    toy: CMDGReID, monkeypatch: pytest.MonkeyPatch, space: str
+) -> None:
     image = np.random.default_rng(1).integers(0, 256, (64, 32, 3), dtype=np.uint8)
     pair = [image, np.ascontiguousarray(image[:, ::-1])]
     plain = extract_features(toy, pair, space=space, progress=False)
@@ -154,7 +157,7 @@ def test_an_image_and_its_mirror_image_are_one_with_flip_test(toy, monkeypatch: 
     assert torch.allclose(flipped.norm(dim=1), torch.ones(2), atol=1e-6)
 
 
-def test_text_is_what_the_tower_says(toy):
+def test_text_is_what_the_tower_says(toy: CMDGReID) -> None:
     sentences = ['A red coat.', 'Blue shoes.', 'A red coat.']
     features = encode_text(toy, sentences, batch_size=2)
     tokens, _ = toy.backbone.tokenize(sentences)
@@ -165,26 +168,26 @@ def test_text_is_what_the_tower_says(toy):
     assert torch.allclose(encode_text(toy, np.array(sentences)), features, atol=1e-6)
 
 
-def test_long_text_is_cut_with_a_warning(toy, monkeypatch: pytest.MonkeyPatch):
+def test_long_text_is_cut_with_a_warning(toy: CMDGReID, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = []
     monkeypatch.setattr(inference, 'warn', lines.append)
     encode_text(toy, ['A coat.', 'red ' * 500])
     assert lines == ['1 of 2 sentences were longer than the text tower reads and were cut at their end.']
 
 
-def test_progress_is_shown_on_request(toy, people: Path, capsys: pytest.CaptureFixture):
+def test_progress_is_shown_on_request(toy: CMDGReID, people: Path, capsys: pytest.CaptureFixture) -> None:
     extract_features(toy, people)
     assert 'Extracting features' in capsys.readouterr().err
     extract_features(toy, people, progress=False)
     assert not capsys.readouterr().err
 
 
-def test_workers_read_images(toy, people: Path):
+def test_workers_read_images(toy: CMDGReID, people: Path) -> None:
     expected = extract_features(toy, people, progress=False)
     assert torch.equal(extract_features(toy, people, num_workers=1, progress=False), expected)
 
 
-def test_mistakes_are_named(toy, people: Path, tmp_path: Path):
+def test_mistakes_are_named(toy: CMDGReID, people: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one of retrieval, shared, got 'text'"):
         extract_features(toy, people, space='text')
     with pytest.raises(ValueError, match='no images'):
@@ -213,7 +216,7 @@ def test_mistakes_are_named(toy, people: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ('sentence', 'message'), [(' ', 'number 1 .* is empty'), ('a \ud800 coat', 'number 1 .* holds half a character')]
 )
-def test_sentences_that_say_nothing_are_refused(toy, sentence, message):
+def test_sentences_that_say_nothing_are_refused(toy: CMDGReID, sentence: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode_text(toy, ['A coat.', sentence])
     with pytest.raises(ValueError, match='batch_size must be at least 1, got 0'):

@@ -27,7 +27,7 @@ def prepare() -> ImagePreparation:
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'L', 'P', 'CMYK'])
-def test_picture_is_prepared_as_its_file(prepare: ImagePreparation, tmp_path: Path, mode: str):
+def test_picture_is_prepared_as_its_file(prepare: ImagePreparation, tmp_path: Path, mode: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (9, 5, 3), dtype=np.uint8)
     suffix = 'jpg' if mode == 'CMYK' else 'png'
     Image.fromarray(pixels).convert(mode).save(tmp_path / f'a.{suffix}')
@@ -38,7 +38,7 @@ def test_picture_is_prepared_as_its_file(prepare: ImagePreparation, tmp_path: Pa
     assert torch.equal(prepare(Image.open(path)), from_file)
 
 
-def test_turned_photos_stand_upright(prepare: ImagePreparation, tmp_path: Path):
+def test_turned_photos_stand_upright(prepare: ImagePreparation, tmp_path: Path) -> None:
     """As phones store them: the orientation in the EXIF data."""
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (5, 9, 3), dtype=np.uint8))
     exif = Image.Exif()
@@ -49,7 +49,7 @@ def test_turned_photos_stand_upright(prepare: ImagePreparation, tmp_path: Path):
     assert torch.equal(prepare(Image.open(tmp_path / 'turned.png')), expected)
 
 
-def test_what_is_no_image_is_named(prepare: ImagePreparation, tmp_path: Path):
+def test_what_is_no_image_is_named(prepare: ImagePreparation, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'no image at nowhere\.jpg'):
         prepare('nowhere.jpg')
     broken = tmp_path / 'broken.jpg'
@@ -68,14 +68,14 @@ def test_what_is_no_image_is_named(prepare: ImagePreparation, tmp_path: Path):
         prepare(tmp_path)
 
 
-def test_config_must_say_how_images_are_prepared():
+def test_config_must_say_how_images_are_prepared() -> None:
     with pytest.raises(ValueError, match=r'no test_dataloader\.dataset\.pipeline'):
         ImagePreparation(Config({'model': {}}))
     with pytest.raises(ValueError, match='no LoadImageFromFile'):
         ImagePreparation(config_of(PIPELINE[1:]))
 
 
-def test_other_scopes_read_images_our_way(tmp_path: Path):
+def test_other_scopes_read_images_our_way(tmp_path: Path) -> None:
     """mmpretrain finds mmcv's loader under that name, which clips 16 bits."""
     levels = np.arange(45, dtype=np.uint8).reshape(9, 5) * 5
     Image.fromarray(levels).save(tmp_path / 'eight.png')
@@ -84,11 +84,11 @@ def test_other_scopes_read_images_our_way(tmp_path: Path):
     assert torch.equal(prepare(tmp_path / 'sixteen.png'), prepare(tmp_path / 'eight.png'))
 
 
-def test_public_functions_are_listed():
+def test_public_functions_are_listed() -> None:
     assert {'init_model', 'extract_features', 'encode_text', 'list_images', 'ImagePreparation'} <= set(dir(apis))
 
 
-def test_listing(tmp_path: Path):
+def test_listing(tmp_path: Path) -> None:
     for name in ('b.JPG', 'a/z.png', 'c.txt', 'a/b.webp'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -9,11 +9,11 @@ from cmdg_plugin.datasets import CaptionRecord
 LENGTH = ClipLength()
 
 
-def record(path, upper, identity=None, other='A man in a red coat.'):
+def record(path: str, upper: str, identity: int | None = None, other: str = 'A man in a red coat.') -> CaptionRecord:
     return CaptionRecord(path, (other, upper, other, other), identity)
 
 
-def test_numbers_by_hand():
+def test_numbers_by_hand() -> None:
     uppers = ['A red hat.', 'A red hat.', 'The image shows a blue cap and a scarf.', "I'm sorry, I cannot help."]
     records = [record(f'{number}.jpg', upper, number // 2) for number, upper in enumerate(uppers)]
     statistics = describe_captions([*records, records[0]], LENGTH, top=2)
@@ -38,18 +38,18 @@ def test_numbers_by_hand():
     assert statistics.as_dict()['regions']['upper']['over_limit'] == 0
 
 
-def test_over_limit():
+def test_over_limit() -> None:
     records = [record('a.jpg', 'A coat ' * 50)]
     assert describe_captions(records, LENGTH).regions['upper'].over_limit == 1
 
 
-def test_near_duplicates_ignore_order_and_small_words():
+def test_near_duplicates_ignore_order_and_small_words() -> None:
     sentences = [['a', 'red', 'hat'], ['hat', 'the', 'red', 'red'], ['blue', 'hat'], ['blue', 'hat']]
     assert near_duplicates(sentences, [1, 2, 3, 3]) == 0.5
     assert near_duplicates(sentences, ['a', 'b', 'c', 'd']) == 1.0
 
 
-def test_distinct_pairs_of_a_loop():
+def test_distinct_pairs_of_a_loop() -> None:
     sentences = [['a', 'b', 'c'], ['a', 'b', 'd'], ['x']]
     seen = Counter()
     for words in sentences:
@@ -59,11 +59,11 @@ def test_distinct_pairs_of_a_loop():
     assert distinct_pairs([['x']]) == 0.0
 
 
-def test_distinct_pairs_do_not_fall_with_the_size_of_the_file():
+def test_distinct_pairs_do_not_fall_with_the_size_of_the_file() -> None:
     same = [[f'w{number}', f'v{number}'] for number in range(5000)]
     assert distinct_pairs(same) == 1.0
 
 
-def test_nothing_to_describe():
+def test_nothing_to_describe() -> None:
     with pytest.raises(ValueError, match='no captions'):
         describe_captions([], LENGTH)

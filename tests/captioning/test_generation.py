@@ -5,8 +5,12 @@ import io
 import json
 import logging
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from helpers.chat_server import ChatServer
 from PIL import Image
 
 from cmdg_plugin.captioning import (
@@ -18,8 +22,9 @@ from cmdg_plugin.captioning import (
     generate_captions,
     load_prompts,
 )
-from cmdg_plugin.captioning.backends import BackendUnavailable, RequestFailed
+from cmdg_plugin.captioning.backends import BackendUnavailable, CaptionRequest, RequestFailed
 from cmdg_plugin.captioning.images import load_view
+from cmdg_plugin.captioning.output import RunSummary
 from cmdg_plugin.datasets import load_captions
 
 GOOD = 'A man in a red coat carries a bag.'
@@ -31,28 +36,34 @@ SETTINGS = CaptionSettings('a-model', PROMPTS.version)
 class Scripted(CaptionBackend):
     """Answers what a function says."""
 
-    def __init__(self, answer=lambda request: GOOD, model=''):
+    def __init__(self, answer: Callable[[CaptionRequest], str] = lambda request: GOOD, model: str = '') -> None:
         self.requests, self.closed = [], False
         self._answer = answer
 
     @property
-    def max_in_flight(self):
+    def max_in_flight(self) -> int:
         return 3
 
-    async def answer(self, request):
+    async def answer(self, request: CaptionRequest) -> CaptionAnswer:
         self.requests.append(request)
         load_view(request.image, request.third)
         return CaptionAnswer(self._answer(request))
 
-    async def close(self):
+    async def close(self) -> None:
         self.closed = True
 
 
-def generate(root, out, backend=None, settings=SETTINGS, **job):
+def generate(
+    root: Path,
+    out: Path,
+    backend: Scripted | None = None,
+    settings: CaptionSettings = SETTINGS,
+    **job: Any,
+) -> RunSummary:
     return generate_captions(CaptionJob(root, out, **job), settings, PROMPTS, lambda: backend or Scripted())
 
 
-def test_writes_what_load_captions_reads(make_images, tmp_path):
+def test_writes_what_load_captions_reads(make_images: Callable[..., Path], tmp_path: Path) -> None:
     root, out = make_images(3), tmp_path / 'new' / 'captions.json'
     backend = Scripted()
     summary = generate(root, out, backend)
@@ -78,7 +89,7 @@ def test_writes_what_load_captions_reads(make_images, tmp_path):
     }
 
 
-def test_four_regions_with_their_thirds(make_images, tmp_path):
+def test_four_regions_with_their_thirds(make_images: Callable[..., Path], tmp_path: Path) -> None:
     for view, thirds in (('whole', [None] * 4), ('crop', [None, 'upper', 'middle', 'lower'])):
         backend = Scripted()
         settings = CaptionSettings('m', PROMPTS.version, view=view, temperature=0.7, max_tokens=33)
@@ -91,8 +102,10 @@ def test_four_regions_with_their_thirds(make_images, tmp_path):
         assert len({r.seed for r in backend.requests}) == 4
 
 
-def test_bad_answers_are_asked_again_with_a_correction_and_counted(make_images, tmp_path):
-    def answer(request):
+def test_bad_answers_are_asked_again_with_a_correction_and_counted(
+    make_images: Callable[..., Path], tmp_path: Path
+) -> None:
+    def answer(request: CaptionRequest) -> str:
         return GOOD if request.question.endswith(PROMPTS.corrections['refused']) else "I'm sorry, I can't help."
 
     backend = Scripted(answer)
@@ -104,12 +117,12 @@ def test_bad_answers_are_asked_again_with_a_correction_and_counted(make_images, 
     assert json.loads((tmp_path / 'c.summary.json').read_text())['asked_again'] == {'refused': 4}
 
 
-def test_images_that_fail_for_good_are_listed_with_reasons(make_images, tmp_path):
+def test_images_that_fail_for_good_are_listed_with_reasons(make_images: Callable[..., Path], tmp_path: Path) -> None:
     root = make_images(4)
     names = sorted(path.name for path in root.glob('*/*'))
     (root / 'bounding_box_train' / names[0]).write_bytes(b'no image')
 
-    def answer(request):
+    def answer(request: CaptionRequest) -> str:
         if request.image.name == names[1] and 'upper third' in request.question:
             raise RequestFailed('the server said no')
         if request.image.name == names[2] and 'lower third' in request.question:
@@ -126,7 +139,7 @@ def test_images_that_fail_for_good_are_listed_with_reasons(make_images, tmp_path
     assert unusable['failures'] == {'lower': 'no usable answer: too_short, too_short'}
 
 
-def test_failures_are_tried_again_on_request(make_images, tmp_path):
+def test_failures_are_tried_again_on_request(make_images: Callable[..., Path], tmp_path: Path) -> None:
     root, out = make_images(2), tmp_path / 'c.json'
     generate(root, out, Scripted(lambda request: 'no'))
     again = Scripted()
@@ -138,12 +151,12 @@ def test_failures_are_tried_again_on_request(make_images, tmp_path):
     assert json.loads((tmp_path / 'c.failed.json').read_text()) == []
 
 
-def test_a_finished_run_asks_nothing_and_new_images_are_added(make_images, tmp_path):
+def test_a_finished_run_asks_nothing_and_new_images_are_added(make_images: Callable[..., Path], tmp_path: Path) -> None:
     root, out = make_images(2), tmp_path / 'c.json'
     generate(root, out)
     content = out.read_bytes()
 
-    def no_backend():
+    def no_backend() -> NoReturn:
         raise AssertionError('nothing is missing, so no model may be loaded')
 
     generate_captions(CaptionJob(root, out), SETTINGS, PROMPTS, no_backend)
@@ -155,11 +168,13 @@ def test_a_finished_run_asks_nothing_and_new_images_are_added(make_images, tmp_p
     assert [record.file_path for record in load_captions(out)] == ['bounding_box_train/0000_c1s1_000000.png', 'new.png']
 
 
-def test_a_stop_in_the_middle_keeps_what_is_finished(make_images, tmp_path, read_journal):
+def test_a_stop_in_the_middle_keeps_what_is_finished(
+    make_images: Callable[..., Path], tmp_path: Path, read_journal: Callable[[Path], list[dict]]
+) -> None:
     root, out = make_images(10), tmp_path / 'c.json'
     asked = []
 
-    def answer(request):
+    def answer(request: CaptionRequest) -> str:
         asked.append(request)
         if len(asked) == 17:
             raise BackendUnavailable('the server is gone')
@@ -178,8 +193,10 @@ def test_a_stop_in_the_middle_keeps_what_is_finished(make_images, tmp_path, read
     assert read_journal(tmp_path / 'c.journal.jsonl')[: len(kept)] == kept
 
 
-def test_when_everything_fails_the_run_stops_and_blames_no_image(make_images, tmp_path, read_journal):
-    def fail(request):
+def test_when_everything_fails_the_run_stops_and_blames_no_image(
+    make_images: Callable[..., Path], tmp_path: Path, read_journal: Callable[[Path], list[dict]]
+) -> None:
+    def fail(request: CaptionRequest) -> NoReturn:
         raise RequestFailed('this model takes no images')
 
     root, out = make_images(20), tmp_path / 'c.json'
@@ -189,7 +206,7 @@ def test_when_everything_fails_the_run_stops_and_blames_no_image(make_images, tm
     assert generate(root, out).captioned == 20
 
 
-def test_many_unreadable_images_in_a_row_do_not_stop_a_run(make_images, tmp_path):
+def test_many_unreadable_images_in_a_row_do_not_stop_a_run(make_images: Callable[..., Path], tmp_path: Path) -> None:
     root = make_images(20)
     for path in root.glob('*/*'):
         path.write_bytes(b'')
@@ -197,7 +214,9 @@ def test_many_unreadable_images_in_a_row_do_not_stop_a_run(make_images, tmp_path
     assert summary.failed == 20
 
 
-def test_a_wrong_root_is_noticed_before_anything_fails(make_images, tmp_path, read_journal):
+def test_a_wrong_root_is_noticed_before_anything_fails(
+    make_images: Callable[..., Path], tmp_path: Path, read_journal: Callable[[Path], list[dict]]
+) -> None:
     root = make_images(2)
     names = [f'{path.parent.name}/{path.name}' for path in root.glob('*/*')]
     index, out = tmp_path / 'index.csv', tmp_path / 'c.json'
@@ -212,7 +231,7 @@ def test_a_wrong_root_is_noticed_before_anything_fails(make_images, tmp_path, re
     assert generate(index, out, image_root=root).failed == 2
 
 
-def test_other_settings_and_foreign_outputs_are_refused(make_images, tmp_path):
+def test_other_settings_and_foreign_outputs_are_refused(make_images: Callable[..., Path], tmp_path: Path) -> None:
     root, out = make_images(1), tmp_path / 'c.json'
     generate(root, out)
     with pytest.raises(ValueError, match='seed was 0, now 1'):
@@ -224,7 +243,7 @@ def test_other_settings_and_foreign_outputs_are_refused(make_images, tmp_path):
         generate(root, tmp_path / 'c.csv')
 
 
-def test_runs_in_a_thread(make_images, tmp_path):
+def test_runs_in_a_thread(make_images: Callable[..., Path], tmp_path: Path) -> None:
     """Signals belong to the main thread; a run elsewhere leaves them alone."""
     results = []
     root = make_images(1)
@@ -234,7 +253,15 @@ def test_runs_in_a_thread(make_images, tmp_path):
     assert results[0].captioned == 1
 
 
-def test_the_key_is_in_no_file_and_no_log(chat_server, make_images, tmp_path, caption_tool, monkeypatch, caplog, capfd):
+def test_the_key_is_in_no_file_and_no_log(
+    chat_server: ChatServer,
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    caption_tool: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip('openai')
     key = 'sk-very-secret-0123456789'
     monkeypatch.setenv('OPENAI_API_KEY', key)
@@ -266,12 +293,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize('name', HOSTILE)
-def test_one_bad_answer_never_ends_a_run(make_images, tmp_path, name):
+def test_one_bad_answer_never_ends_a_run(make_images: Callable[..., Path], tmp_path: Path, name: str) -> None:
     """At temperature 0 the same comes each time; the sentence fails for good and the others are asked for."""
     root, out = make_images(3), tmp_path / 'c.json'
     bad = min(path.name for path in root.glob('*/*'))
 
-    def answer(request):
+    def answer(request: CaptionRequest) -> str:
         return HOSTILE[name] if request.image.name == bad and 'upper third' in request.question else GOOD
 
     summary = generate(root, out, Scripted(answer))
@@ -287,8 +314,8 @@ def test_one_bad_answer_never_ends_a_run(make_images, tmp_path, name):
     assert generate(root, out).images == 3
 
 
-def test_failures_are_told_without_colors_and_without_end(make_images, tmp_path):
-    def answer(request):
+def test_failures_are_told_without_colors_and_without_end(make_images: Callable[..., Path], tmp_path: Path) -> None:
+    def answer(request: CaptionRequest) -> str:
         if 'upper third' in request.question:
             raise RequestFailed('\x1b[31mno\ud800\n' + 'x' * 10_000)
         if 'lower third' in request.question:
@@ -300,7 +327,9 @@ def test_failures_are_told_without_colors_and_without_end(make_images, tmp_path)
     assert failed['failures'] == {'upper': f'no {"x" * 297}...', 'lower': 'no reason given'}
 
 
-def test_a_wrong_line_of_the_journal_is_asked_again(make_images, tmp_path, log):
+def test_a_wrong_line_of_the_journal_is_asked_again(
+    make_images: Callable[..., Path], tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
     root, out = make_images(2), tmp_path / 'c.json'
     generate(root, out)
     content = out.read_bytes()
@@ -319,8 +348,14 @@ def test_a_wrong_line_of_the_journal_is_asked_again(make_images, tmp_path, log):
 
 
 def test_an_answer_that_repeats_the_key_is_asked_again(
-    chat_server, make_images, tmp_path, caption_tool, monkeypatch, log, capfd
-):
+    chat_server: ChatServer,
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    caption_tool: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    log: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     pytest.importorskip('openai')
     key = 'sk-very-secret-0123456789'
     monkeypatch.setenv('OPENAI_API_KEY', key)
@@ -336,7 +371,9 @@ def test_an_answer_that_repeats_the_key_is_asked_again(
 
 
 @pytest.mark.parametrize(('arguments', 'smallest'), [((), 28), (('--min-side', 40), 40)])
-def test_small_views_are_scaled_up(chat_server, tmp_path, caption_tool, arguments, smallest):
+def test_small_views_are_scaled_up(
+    chat_server: ChatServer, tmp_path: Path, caption_tool: Callable[..., int], arguments: tuple, smallest: int
+) -> None:
     """A server of a Qwen2-VL refuses sides of fewer than 28 pixels; a third of 64 rows has 21."""
     pytest.importorskip('openai')
     (tmp_path / 'images').mkdir()
@@ -344,7 +381,7 @@ def test_small_views_are_scaled_up(chat_server, tmp_path, caption_tool, argument
         Image.new('RGB', size, 'red').save(tmp_path / f'images/{name}.png')
     sizes = []
 
-    def judge(number, body):
+    def judge(number: int, body: dict) -> str:
         url = body['messages'][-1]['content'][0]['image_url']['url']
         sizes.append(Image.open(io.BytesIO(base64.b64decode(url.partition(',')[2]))).size)
         return 'reject' if min(sizes[-1]) < smallest else f'say:{GOOD}'
@@ -365,7 +402,7 @@ def test_small_views_are_scaled_up(chat_server, tmp_path, caption_tool, argument
         ({'fsync_seconds': float('nan')}, 'fsync_seconds'),
     ],
 )
-def test_numbers_outside_their_range(tmp_path, changes, said):
+def test_numbers_outside_their_range(tmp_path: Path, changes: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         CaptionJob(tmp_path, tmp_path / 'c.json', **changes)
 
@@ -382,20 +419,33 @@ def test_numbers_outside_their_range(tmp_path, changes, said):
         ('--backend', 'unheard-of', '--model', 'm'),
     ],
 )
-def test_wrong_arguments_end_with_a_message(make_images, tmp_path, caption_tool, arguments, capfd):
+def test_wrong_arguments_end_with_a_message(
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    caption_tool: Callable[..., int],
+    arguments: tuple[str, ...],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     assert caption_tool(make_images(1), '--out', tmp_path / 'c.json', *arguments) == 2
     words = capfd.readouterr()
     assert 'Traceback' not in words.err
     assert 'the same command continues' not in words.out + words.err
 
 
-def test_missing_images_and_journals_end_with_a_message(make_images, tmp_path, caption_tool, capfd):
+def test_missing_images_and_journals_end_with_a_message(
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    caption_tool: Callable[..., int],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     assert caption_tool(tmp_path / 'nowhere', '--out', tmp_path / 'c.json', '--endpoint', 'u', '--model', 'm') == 2
     assert caption_tool(make_images(1), '--out', tmp_path / 'c.json', '--merge') == 1
     assert 'Traceback' not in capfd.readouterr().err
 
 
-def test_a_backend_of_the_users_own_module(make_images, tmp_path, caption_tool, monkeypatch):
+def test_a_backend_of_the_users_own_module(
+    make_images: Callable[..., Path], tmp_path: Path, caption_tool: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / 'my_captioner.py').write_text(
         'from cmdg_plugin.captioning import CAPTION_BACKENDS, CaptionAnswer, CaptionBackend\n'
         "@CAPTION_BACKENDS.register_module(name='my-own')\n"
@@ -411,7 +461,9 @@ def test_a_backend_of_the_users_own_module(make_images, tmp_path, caption_tool, 
     assert load_captions(out)[0].captions == ('A man in a green coat with a bag.',) * 4
 
 
-def test_a_third_backend_by_name(make_images, tmp_path, caption_tool):
+def test_a_third_backend_by_name(
+    make_images: Callable[..., Path], tmp_path: Path, caption_tool: Callable[..., int]
+) -> None:
     out = tmp_path / 'c.json'
     assert caption_tool(make_images(1), '--out', out, '--backend', 'scripted', '--model', 'm') == 0
     assert load_captions(out)[0].captions == (GOOD,) * 4

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+from signal import Signals
 
 import pytest
 
@@ -8,11 +9,11 @@ from cmdg_plugin.captioning.interruption import run_until_stopped
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_and_lets_the_work_clean_up(number):
+def test_a_signal_cancels_and_lets_the_work_clean_up(number: Signals) -> None:
     before = signal.getsignal(number)
     steps = []
 
-    async def work():
+    async def work() -> None:
         try:
             os.kill(os.getpid(), number)
             await asyncio.sleep(60)
@@ -26,10 +27,10 @@ def test_a_signal_cancels_and_lets_the_work_clean_up(number):
     assert signal.getsignal(number) in (before, signal.default_int_handler, signal.SIG_DFL)
 
 
-def test_runs_to_the_end():
+def test_runs_to_the_end() -> None:
     steps = []
 
-    async def work():
+    async def work() -> None:
         steps.append('done')
 
     run_until_stopped(work())

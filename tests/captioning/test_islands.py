@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.chat_server import ChatServer
 
 pytest.importorskip('openai')
 
@@ -18,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def images(tmp_path):
+def images(tmp_path: Path) -> tuple[Path, dict]:
     """Sixteen people to train on and four to find, of one domain; returns their folder and Islands' own captions."""
     islands = build_islands(tmp_path / 'islands', domains=('harbor',))
     records = json.loads((islands / 'harbor.json').read_text())
@@ -35,13 +37,13 @@ def images(tmp_path):
     return folder, own
 
 
-def talk_like_a_model(chat_server, own):
+def talk_like_a_model(chat_server: ChatServer, own: dict) -> None:
     """Let the server know what Islands knows, and say it as models do."""
     from base64 import b64decode
 
     regions = ('upper third', 'middle third', 'lower third')
 
-    def say(number, body):
+    def say(number: int, body: dict) -> str:
         image, question = body['messages'][1]['content']
         record = own[b64decode(image['image_url']['url'].partition(',')[2])]
         at = next((at for at, words in enumerate(regions, start=1) if words in question['text']), 0)
@@ -55,7 +57,7 @@ def talk_like_a_model(chat_server, own):
     chat_server.fault = say
 
 
-def config_for(folder, caption_file, work_dir):
+def config_for(folder: Path, caption_file: Path, work_dir: Path) -> Config:
     config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
     source = {'type': 'CaptionFileSource', 'name': 'cameras', 'root': str(folder), 'caption_file': str(caption_file)}
     config.train_dataloader.dataset.sources = [source]
@@ -72,7 +74,9 @@ def config_for(folder, caption_file, work_dir):
     return config
 
 
-def test_islands_captioned_by_the_tool_trains_the_toy_config(images, chat_server, caption_tool, tmp_path):
+def test_islands_captioned_by_the_tool_trains_the_toy_config(
+    images: tuple[Path, dict], chat_server: ChatServer, caption_tool: Callable[..., int], tmp_path: Path
+) -> None:
     folder, own = images
     talk_like_a_model(chat_server, own)
     out = tmp_path / 'captions.json'

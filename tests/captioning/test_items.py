@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -6,7 +8,7 @@ from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.datasets import CaptionRecord
 
 
-def test_folder(make_images):
+def test_folder(make_images: Callable[..., Path]) -> None:
     root = make_images(3)
     (root / 'notes.txt').write_text('no image')
     (root / 'deep').mkdir()
@@ -28,22 +30,22 @@ RECORDS = [
 WANTED = [CaptionRecord('a/x.jpg', None, 3, 1, 'query'), CaptionRecord('a/y.jpg')]
 
 
-def test_json_index(tmp_path):
+def test_json_index(tmp_path: Path) -> None:
     (tmp_path / 'index.json').write_text(json.dumps(RECORDS))
     assert list(iterate_items(tmp_path / 'index.json')) == WANTED
 
 
-def test_json_lines_index(tmp_path):
+def test_json_lines_index(tmp_path: Path) -> None:
     (tmp_path / 'index.jsonl').write_text('\n\n'.join(json.dumps(record) for record in RECORDS))
     assert list(iterate_items(tmp_path / 'index.jsonl')) == WANTED
 
 
-def test_csv_index(tmp_path):
+def test_csv_index(tmp_path: Path) -> None:
     (tmp_path / 'index.csv').write_text('path,identity,camera,split\n/a/x.jpg,3,1,query\na/y.jpg,,,\n')
     assert list(iterate_items(tmp_path / 'index.csv')) == WANTED
 
 
-def test_released_files_of_several_splits(tmp_path):
+def test_released_files_of_several_splits(tmp_path: Path) -> None:
     record = {'id': 4, 'camid': 0, 'file_path': '/a.png', 'captions': ['a'] * 4}
     splits = [{'train': [record], 'query': [], 'gallery': [{**record, 'file_path': 'b.png'}]}] * 2
     (tmp_path / 'grid.json').write_text(json.dumps(splits))
@@ -63,18 +65,18 @@ def test_released_files_of_several_splits(tmp_path):
         ('index.txt', 'a.jpg', 'not an index that can be read'),
     ],
 )
-def test_wrong_index(tmp_path, name, content, message):
+def test_wrong_index(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         list(iterate_items(tmp_path / name))
 
 
-def test_no_such_source(tmp_path):
+def test_no_such_source(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='give a folder of images, or an index'):
         iterate_items(tmp_path / 'nowhere')
 
 
-def test_file_name_that_no_json_can_hold(tmp_path):
+def test_file_name_that_no_json_can_hold(tmp_path: Path) -> None:
     (tmp_path / 'images').mkdir()
     with open(bytes(tmp_path / 'images') + b'/\xff.jpg', 'wb'):
         pass
@@ -83,14 +85,14 @@ def test_file_name_that_no_json_can_hold(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['back\\slash.png', ' ahead.png'])
-def test_file_name_that_a_caption_file_changes(make_images, name):
+def test_file_name_that_a_caption_file_changes(make_images: Callable[..., Path], name: str) -> None:
     root = make_images(1)
     (root / name).write_bytes(b'')
     with pytest.raises(ValueError, match=r'would be read from a caption file as .* rename it'):
         list(iterate_items(root))
 
 
-def test_file_names_of_all_scripts(make_images):
+def test_file_names_of_all_scripts(make_images: Callable[..., Path]) -> None:
     root = make_images(1)
     for name in ('漢字 😀.png', '<b>"x".png', 'two\nlines.png'):
         (root / name).write_bytes(b'')

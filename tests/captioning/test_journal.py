@@ -1,7 +1,9 @@
 import json
 import os
 import resource
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,12 @@ SETTINGS = {'model': 'm', 'seed': 0}
 ENTRIES = [{'path': f'{number}.jpg', 'region': 'upper', 'caption': 'é' * (number + 1)} for number in range(5)]
 
 
-def write(path, entries=ENTRIES):
+def write(path: Path, entries: list[dict] = ENTRIES) -> list[int]:
     with Journal(path, SETTINGS) as journal:
         return [journal.append(entry) for entry in entries]
 
 
-def test_entries_come_back_with_their_positions(tmp_path):
+def test_entries_come_back_with_their_positions(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     positions = write(path)
     assert read_settings(path) == SETTINGS
@@ -26,7 +28,7 @@ def test_entries_come_back_with_their_positions(tmp_path):
         assert [read_entry(file, position) for position in positions] == ENTRIES
 
 
-def test_an_entry_longer_than_a_read(tmp_path):
+def test_an_entry_longer_than_a_read(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     entry = {'path': 'a', 'region': 'upper', 'caption': 'word ' * 3000}
     (position,) = write(path, [entry])
@@ -34,7 +36,7 @@ def test_an_entry_longer_than_a_read(tmp_path):
         assert read_entry(file, position) == entry
 
 
-def test_every_cut_loses_at_most_the_last_line(tmp_path):
+def test_every_cut_loses_at_most_the_last_line(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     write(path, ENTRIES[:3])
     content = path.read_bytes()
@@ -49,7 +51,7 @@ def test_every_cut_loses_at_most_the_last_line(tmp_path):
         assert found == [*ENTRIES[: max(0, whole - 1)], ENTRIES[4]]
 
 
-def test_blocks_left_empty_by_a_power_failure_are_cut_off(tmp_path):
+def test_blocks_left_empty_by_a_power_failure_are_cut_off(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     write(path)
     with path.open('ab') as file:
@@ -59,7 +61,7 @@ def test_blocks_left_empty_by_a_power_failure_are_cut_off(tmp_path):
     assert [entry for _, entry in read_entries(path)] == ENTRIES
 
 
-def test_damage_in_the_middle_is_left_out_and_named(tmp_path, log):
+def test_damage_in_the_middle_is_left_out_and_named(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     path = tmp_path / 'a.journal.jsonl'
     positions = write(path)
     content = bytearray(path.read_bytes())
@@ -110,7 +112,9 @@ FAILED = {'path': 'a', 'region': 'upper', 'failure': 'no'}
         (b'', 'not JSON'),
     ],
 )
-def test_a_wrong_line_costs_no_other(tmp_path, log, line, said):
+def test_a_wrong_line_costs_no_other(
+    tmp_path: Path, log: pytest.LogCaptureFixture, line: bytes | dict, said: str
+) -> None:
     path = tmp_path / 'a.journal.jsonl'
     write(path, [GOOD])
     with path.open('ab') as file:
@@ -123,7 +127,7 @@ def test_a_wrong_line_costs_no_other(tmp_path, log, line, said):
     assert said in log.text
 
 
-def test_many_wrong_lines_are_counted(tmp_path, log):
+def test_many_wrong_lines_are_counted(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     path = tmp_path / 'a.journal.jsonl'
     write(path, [{'odd': 1}] * 9)
     assert list(read_entries(path)) == []
@@ -131,14 +135,14 @@ def test_many_wrong_lines_are_counted(tmp_path, log):
     assert 'and 4 more' in log.text
 
 
-def test_other_settings_are_refused(tmp_path):
+def test_other_settings_are_refused(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     write(path)
     with pytest.raises(ValueError, match=r"model was 'm', now 'other'.*another --out"):
         Journal(path, {**SETTINGS, 'model': 'other'})
 
 
-def test_another_file_is_refused(tmp_path):
+def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     path.write_text('{"hello": 1}\n')
     with pytest.raises(ValueError, match='not a captioning journal'):
@@ -149,7 +153,7 @@ def test_another_file_is_refused(tmp_path):
 
 
 @contextmanager
-def largest_file(size):
+def largest_file(size: int) -> Iterator[None]:
     """The kernel refuses what goes over the limit, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -159,12 +163,12 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def fill(journal):
+def fill(journal: Journal) -> None:
     for _ in range(100):
         journal.append(ENTRIES[3])
 
 
-def test_full_disk_leaves_whole_lines(tmp_path):
+def test_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / 'a.journal.jsonl'
     journal = Journal(path, SETTINGS)
     with largest_file(1000), pytest.raises(OSError, match='too large'):
@@ -177,7 +181,7 @@ def test_full_disk_leaves_whole_lines(tmp_path):
     assert [entry for _, entry in read_entries(path)] == [ENTRIES[3]] * written + [ENTRIES[4]]
 
 
-def test_fsync_policy(tmp_path, monkeypatch):
+def test_fsync_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     real = os.fsync
     monkeypatch.setattr(os, 'fsync', lambda descriptor: (calls.append(descriptor), real(descriptor)))

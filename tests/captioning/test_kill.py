@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from signal import Signals
 
 import pytest
+from helpers.chat_server import ChatServer
 from mmengine.logging import MMLogger
 
 pytest.importorskip('openai')
@@ -23,7 +26,7 @@ IMAGES = 100
 class ForkingTool:
     """Starts the tool in forked children, one at a time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         script = Path(__file__).with_name('forking_tool.py')
         environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
         self.process = subprocess.Popen(
@@ -36,27 +39,27 @@ class ForkingTool:
         )
         assert self.process.stdout.readline() == 'ready\n'
 
-    def start(self, *arguments):
+    def start(self, *arguments: object) -> int:
         self.process.stdin.write(json.dumps([str(argument) for argument in arguments]) + '\n')
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def wait(self):
+    def wait(self) -> int:
         return int(self.process.stdout.readline())
 
-    def close(self):
+    def close(self) -> None:
         self.process.stdin.close()
         self.process.wait(30)
 
 
 @pytest.fixture(scope='module')
-def tool():
+def tool() -> Iterator[ForkingTool]:
     tool = ForkingTool()
     yield tool
     tool.close()
 
 
-def wait_for_lines(journal, count):
+def wait_for_lines(journal: Path, count: int) -> None:
     for _ in range(1000):
         if journal.exists() and journal.read_bytes().count(b'\n') >= count:
             return
@@ -64,7 +67,7 @@ def wait_for_lines(journal, count):
     pytest.fail(f'the journal did not reach {count} lines')
 
 
-def wait_for_requests(chat_server, count):
+def wait_for_requests(chat_server: ChatServer, count: int) -> None:
     for _ in range(6000):
         if chat_server.requests >= count:
             return
@@ -72,7 +75,14 @@ def wait_for_requests(chat_server, count):
     pytest.fail(f'the server was not asked {count} times')
 
 
-def test_twenty_kills(tool, chat_server, make_images, tmp_path, expected_captions, read_journal):
+def test_twenty_kills(
+    tool: ForkingTool,
+    chat_server: ChatServer,
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    expected_captions: Callable[[Path, str], list[str]],
+    read_journal: Callable[[Path], list[dict]],
+) -> None:
     chat_server.keep_bodies = False
     # Slow enough that twenty short lives do not finish the work.
     chat_server.fault = lambda number, body: 'delay:0.01'
@@ -109,7 +119,9 @@ def test_twenty_kills(tool, chat_server, make_images, tmp_path, expected_caption
         assert list(record.captions) == expected_captions(root, record.file_path)
 
 
-def test_a_kill_while_the_caption_file_is_written(tool, chat_server, make_images, tmp_path):
+def test_a_kill_while_the_caption_file_is_written(
+    tool: ForkingTool, chat_server: ChatServer, make_images: Callable[..., Path], tmp_path: Path
+) -> None:
     root, out = make_images(200), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
     tool.start(*arguments)
@@ -132,7 +144,14 @@ def test_a_kill_while_the_caption_file_is_written(tool, chat_server, make_images
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_in_order_and_continues(tool, chat_server, make_images, tmp_path, read_journal, number):
+def test_an_interrupted_run_ends_in_order_and_continues(
+    tool: ForkingTool,
+    chat_server: ChatServer,
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    read_journal: Callable[[Path], list[dict]],
+    number: Signals,
+) -> None:
     chat_server.fault = lambda number, body: 'delay:0.02'
     root, out = make_images(20), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
@@ -151,7 +170,13 @@ def test_an_interrupted_run_ends_in_order_and_continues(tool, chat_server, make_
     assert len({(entry['path'], entry['region']) for entry in after}) == len(after) == 80
 
 
-def test_a_second_run_on_the_same_output_is_refused(tool, chat_server, make_images, tmp_path, caption_tool):
+def test_a_second_run_on_the_same_output_is_refused(
+    tool: ForkingTool,
+    chat_server: ChatServer,
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    caption_tool: Callable[..., int],
+) -> None:
     chat_server.fault = lambda number, body: 'delay:0.05'
     root, out = make_images(20), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
@@ -165,7 +190,13 @@ def test_a_second_run_on_the_same_output_is_refused(tool, chat_server, make_imag
     assert len(load_captions(out)) == 20
 
 
-def test_a_full_disk_loses_nothing(chat_server, make_images, tmp_path, read_journal, caption_tool):
+def test_a_full_disk_loses_nothing(
+    chat_server: ChatServer,
+    make_images: Callable[..., Path],
+    tmp_path: Path,
+    read_journal: Callable[[Path], list[dict]],
+    caption_tool: Callable[..., int],
+) -> None:
     import resource
 
     # A logger of its own: that of a training run before may write a file that is longer than the limit already.

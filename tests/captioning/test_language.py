@@ -12,7 +12,7 @@ from cmdg_plugin.captioning.language import looks_english, split_words
         'A woman in a café jacket.',
     ],
 )
-def test_english(text):
+def test_english(text: str) -> None:
     assert looks_english(text)
 
 
@@ -31,11 +31,11 @@ def test_english(text):
         'このひとは黒い jacket を着ている with a bag',
     ],
 )
-def test_other_languages(text):
+def test_other_languages(text: str) -> None:
     assert not looks_english(text)
 
 
-def test_words():
+def test_words() -> None:
     assert split_words("It's a T-shirt, 2 BAGS!") == ["it's", 'a', 't', 'shirt', 'bags']
 
 
@@ -50,5 +50,5 @@ def test_words():
         'patterns, paired with dark pants.',
     ],
 )
-def test_released_captions(text):
+def test_released_captions(text: str) -> None:
     assert looks_english(text)

@@ -1,7 +1,7 @@
 from cmdg_plugin.captioning.leaks import holds_secret
 
 
-def test_a_secret_is_found_in_any_spelling():
+def test_a_secret_is_found_in_any_spelling() -> None:
     key = 'sk-Very-Secret-0123456789'
     for text in (f'A man with {key} on it.', key.upper(), key.replace('-', '- '), key.replace('r', 'r**')):
         assert holds_secret(text, [key])

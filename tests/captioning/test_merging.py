@@ -1,6 +1,9 @@
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from helpers.chat_server import ChatServer
 
 pytest.importorskip('openai')
 
@@ -9,7 +12,9 @@ from cmdg_plugin.datasets import load_captions
 
 
 @pytest.fixture
-def shards(make_images, chat_server, tmp_path, caption_tool):
+def shards(
+    make_images: Callable[..., Path], chat_server: ChatServer, tmp_path: Path, caption_tool: Callable[..., int]
+) -> tuple[Path, Path, list[Path]]:
     """Twelve images, captioned in three shards."""
     root, out = make_images(12), tmp_path / 'captions.json'
     for shard in ('1/3', '2/3', '3/3'):
@@ -18,7 +23,9 @@ def shards(make_images, chat_server, tmp_path, caption_tool):
     return root, out, sorted(tmp_path.glob('captions.*-of-3.journal.jsonl'))
 
 
-def test_merged_is_what_one_run_writes(shards, chat_server, caption_tool, tmp_path):
+def test_merged_is_what_one_run_writes(
+    shards: tuple[Path, Path, list[Path]], chat_server: ChatServer, caption_tool: Callable[..., int], tmp_path: Path
+) -> None:
     root, out, journals = shards
     assert len(journals) == 3
     assert chat_server.requests == 48
@@ -29,7 +36,9 @@ def test_merged_is_what_one_run_writes(shards, chat_server, caption_tool, tmp_pa
     assert len(load_captions(out)) == 12
 
 
-def test_names_that_look_like_patterns(make_images, chat_server, caption_tool, tmp_path):
+def test_names_that_look_like_patterns(
+    make_images: Callable[..., Path], chat_server: ChatServer, caption_tool: Callable[..., int], tmp_path: Path
+) -> None:
     root, out = make_images(4), tmp_path / 'captions[1].json'
     for shard in ('1/2', '2/2'):
         assert caption_tool(root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--shard', shard) == 0
@@ -37,7 +46,7 @@ def test_names_that_look_like_patterns(make_images, chat_server, caption_tool, t
     assert len(load_captions(out)) == 4
 
 
-def test_gaps_are_found(shards):
+def test_gaps_are_found(shards: tuple[Path, Path, list[Path]]) -> None:
     root, out, journals = shards
     with pytest.raises(ValueError, match='sentences are in none of the 2 journals, such as'):
         merge_shards(root, out, journals[:2])
@@ -48,7 +57,7 @@ def test_gaps_are_found(shards):
     assert not out.exists()
 
 
-def test_conflicts_are_found_and_agreement_is_not_one(shards, tmp_path):
+def test_conflicts_are_found_and_agreement_is_not_one(shards: tuple[Path, Path, list[Path]], tmp_path: Path) -> None:
     root, out, journals = shards
     lines = journals[0].read_text().splitlines()
     other = tmp_path / 'again.journal.jsonl'
@@ -66,7 +75,9 @@ def test_conflicts_are_found_and_agreement_is_not_one(shards, tmp_path):
         assert merge_shards(root, out, order).captioned == 12
 
 
-def test_other_settings_or_images_are_refused(shards, make_images):
+def test_other_settings_or_images_are_refused(
+    shards: tuple[Path, Path, list[Path]], make_images: Callable[..., Path]
+) -> None:
     root, out, journals = shards
     with pytest.raises(ValueError, match=r'are of images that .* does not have'):
         merge_shards(make_images(6, 'fewer'), out, journals)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -21,20 +22,20 @@ from cmdg_plugin.regions import CAPTION_FILE_ORDER
 SETTINGS = CaptionSettings('m', '1-x', seed=3)
 
 
-def test_names_beside_the_output(tmp_path):
+def test_names_beside_the_output(tmp_path: Path) -> None:
     out = tmp_path / 'my.captions.json'
     assert journal_path(out).name == 'my.captions.journal.jsonl'
     assert failed_path(out).name == 'my.captions.failed.json'
     assert summary_path(out).name == 'my.captions.summary.json'
 
 
-def test_prepare(tmp_path):
+def test_prepare(tmp_path: Path) -> None:
     assert prepare_output(tmp_path / 'a' / 'b' / 'c.json').parent.is_dir()
     with pytest.raises(ValueError, match=r'must be a \.json file'):
         prepare_output(tmp_path / 'c.csv')
 
 
-def test_one_run_an_output(tmp_path, monkeypatch):
+def test_one_run_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / 'c.json'
     with lock_output(out), lock_output(tmp_path / 'other.json'):
         monkeypatch.chdir(tmp_path)
@@ -47,7 +48,7 @@ def test_one_run_an_output(tmp_path, monkeypatch):
         pass
 
 
-def test_what_killed_runs_left_is_removed(tmp_path):
+def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
     out = tmp_path / 'c.json'
     for name in ('c.json.17.unfinished', 'c.failed.json.18.unfinished', 'c.summary.json.19.unfinished'):
         (tmp_path / name).write_text('half')
@@ -56,7 +57,7 @@ def test_what_killed_runs_left_is_removed(tmp_path):
         assert [path.name for path in tmp_path.glob('*.unfinished')] == ['other.json.20.unfinished']
 
 
-def test_captions_failures_and_counts_go_to_their_files(tmp_path):
+def test_captions_failures_and_counts_go_to_their_files(tmp_path: Path) -> None:
     out = tmp_path / 'c.json'
     with WorkList() as worklist:
         worklist.add([CaptionRecord('b.jpg', None, 4, 2, 'query'), CaptionRecord('a.jpg')])
@@ -82,7 +83,7 @@ def test_captions_failures_and_counts_go_to_their_files(tmp_path):
     assert not list(tmp_path.glob('*.unfinished'))
 
 
-def test_an_unfinished_list_is_refused(tmp_path):
+def test_an_unfinished_list_is_refused(tmp_path: Path) -> None:
     with WorkList() as worklist:
         worklist.add([CaptionRecord('a.jpg')])
         with pytest.raises(ValueError, match=r'a\.jpg has no answer for global'):

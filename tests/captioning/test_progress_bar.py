@@ -1,7 +1,9 @@
+import pytest
+
 from cmdg_plugin.captioning.progress_bar import caption_bar
 
 
-def test_rate_remaining_time_and_trouble(capsys):
+def test_rate_remaining_time_and_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     with caption_bar(90, 10) as advance:
         for number in range(10):
             advance(number == 3, 2 if number == 5 else 0)

@@ -1,26 +1,28 @@
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from cmdg_plugin.captioning.cleaning import PROBLEMS
-from cmdg_plugin.captioning.prompts import DEFAULT_PROMPTS, load_prompts
+from cmdg_plugin.captioning.prompts import DEFAULT_PROMPTS, PromptBook, load_prompts
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.clip_length import ClipLength
 
 REGIONS = ('global', 'upper', 'middle', 'lower')
 
 
-def settings(**changes):
+def settings(**changes: Any) -> CaptionSettings:
     return CaptionSettings('m', 'v', **changes)
 
 
 @pytest.fixture(scope='module')
-def book():
+def book() -> PromptBook:
     return load_prompts()
 
 
-def test_version_names_the_content(book, tmp_path):
+def test_version_names_the_content(book: PromptBook, tmp_path: Path) -> None:
     digest = hashlib.sha256(DEFAULT_PROMPTS.read_bytes()).hexdigest()
     assert book.version == f'1-{digest[:8]}'
     changed = tmp_path / 'mine.yaml'
@@ -28,7 +30,7 @@ def test_version_names_the_content(book, tmp_path):
     assert load_prompts(changed).version != book.version
 
 
-def test_first_wording_by_default(book):
+def test_first_wording_by_default(book: PromptBook) -> None:
     content = yaml.safe_load(DEFAULT_PROMPTS.read_text())
     for view in ('whole', 'crop'):
         for region in REGIONS:
@@ -38,7 +40,7 @@ def test_first_wording_by_default(book):
                 assert asked == ' '.join(content['views'][where][region][0].split())
 
 
-def test_varied_wording_draws_from_all_and_comes_back(book):
+def test_varied_wording_draws_from_all_and_comes_back(book: PromptBook) -> None:
     paths = [f'{number}.jpg' for number in range(100)]
     first = [book.ask(settings(wording='varied'), path, 'upper') for path in paths]
     assert set(first) == set(book.questions['whole']['upper'])
@@ -46,7 +48,7 @@ def test_varied_wording_draws_from_all_and_comes_back(book):
     assert first != [book.ask(settings(wording='varied', seed=1), path, 'upper') for path in paths]
 
 
-def test_corrections_are_added(book):
+def test_corrections_are_added(book: PromptBook) -> None:
     plain = book.ask(settings(), 'a.jpg', 'lower')
     for problem in PROBLEMS:
         asked = book.ask(settings(), 'a.jpg', 'lower', problem)
@@ -54,7 +56,7 @@ def test_corrections_are_added(book):
         assert len(asked) > len(plain) + 10
 
 
-def test_every_view_names_its_third(book):
+def test_every_view_names_its_third(book: PromptBook) -> None:
     for part in ('upper', 'middle', 'lower'):
         names = {
             'upper': ('upper third', 'top third'),
@@ -77,14 +79,14 @@ def test_every_view_names_its_third(book):
         ('{version: 1, corrections: {empty: ""}}', 'corrections.empty: expected a sentence'),
     ],
 )
-def test_wrong_files(tmp_path, content, message):
+def test_wrong_files(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / 'prompts.yaml'
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
         load_prompts(path)
 
 
-def test_a_region_without_wordings(tmp_path):
+def test_a_region_without_wordings(tmp_path: Path) -> None:
     content = yaml.safe_load(DEFAULT_PROMPTS.read_text())
     content['views']['crop']['lower'] = []
     path = tmp_path / 'prompts.yaml'
@@ -93,7 +95,7 @@ def test_a_region_without_wordings(tmp_path):
         load_prompts(path)
 
 
-def test_older_prompts_files_have_no_words_for_suspicious_answers(tmp_path):
+def test_older_prompts_files_have_no_words_for_suspicious_answers(tmp_path: Path) -> None:
     content = yaml.safe_load(DEFAULT_PROMPTS.read_text())
     assert load_prompts().corrections['suspicious'] == load_prompts().corrections['markup']
     content['corrections']['suspicious'] = 'Only what can be seen.'
@@ -102,11 +104,11 @@ def test_older_prompts_files_have_no_words_for_suspicious_answers(tmp_path):
     assert load_prompts(path).corrections['suspicious'] == 'Only what can be seen.'
 
 
-def test_no_file(tmp_path):
+def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='no prompts file'):
         load_prompts(tmp_path / 'none.yaml')
 
 
-def test_word_limits_fit_clip():
+def test_word_limits_fit_clip() -> None:
     # A word of a caption takes about 1.2 tokens; the limits that the questions name leave room.
     assert ClipLength().count('a person in a knee-length charcoal overcoat ' * 5) < 77

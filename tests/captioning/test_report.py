@@ -1,5 +1,7 @@
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -9,25 +11,27 @@ EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> & \'quoted\' {{ 
 class Page(HTMLParser):
     """Elements, attributes and text of a page, as a browser reads them."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.tags, self.attributes, self.text = [], [], ''
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
 
-def write_captions(path, paths, caption='A man in a red coat.'):
+def write_captions(path: Path, paths: list[str], caption: str = 'A man in a red coat.') -> Path:
     path.write_text(json.dumps([{'file_path': each, 'captions': [caption] * 4, 'identity': 1} for each in paths]))
     return path
 
 
-def test_everything_is_escaped(tmp_path, make_images, report_tool):
+def test_everything_is_escaped(
+    tmp_path: Path, make_images: Callable[..., Path], report_tool: Callable[..., int]
+) -> None:
     root = make_images(4)
     paths = sorted(str(path.relative_to(root)) for path in root.glob('*/*.png'))
     evil_name = 'a"><b>.png'
@@ -47,7 +51,9 @@ def test_everything_is_escaped(tmp_path, make_images, report_tool):
     assert '{{ 7 * 7 }}' in page.text
 
 
-def test_numbers_and_coverage(tmp_path, make_images, report_tool):
+def test_numbers_and_coverage(
+    tmp_path: Path, make_images: Callable[..., Path], report_tool: Callable[..., int]
+) -> None:
     root = make_images(4)
     paths = sorted(str(path.relative_to(root)) for path in root.glob('*/*.png'))
     captions = write_captions(tmp_path / 'c.json', [*paths[:3], 'gone.png'])
@@ -60,7 +66,7 @@ def test_numbers_and_coverage(tmp_path, make_images, report_tool):
     assert paths[3] in page.text
 
 
-def test_released_files_side_by_side(tmp_path, report_tool):
+def test_released_files_side_by_side(tmp_path: Path, report_tool: Callable[..., int]) -> None:
     record = {'id': 2, 'camid': 0, 'captions': ['The man is wearing a suit.'] * 4}
     split = {'train': [{**record, 'file_path': '/a.png'}], 'query': [], 'gallery': [{**record, 'file_path': '/b.png'}]}
     (tmp_path / 'prid.json').write_text(json.dumps([split]))
@@ -82,7 +88,9 @@ def test_released_files_side_by_side(tmp_path, report_tool):
         ('c.json', '--images', '.', '.'),
     ],
 )
-def test_wrong_arguments(tmp_path, report_tool, arguments, monkeypatch):
+def test_wrong_arguments(
+    tmp_path: Path, report_tool: Callable[..., int], arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_captions(tmp_path / 'c.json', ['a.png'])
     assert report_tool(*arguments) == 1

@@ -5,7 +5,7 @@ from cmdg_plugin.captioning.settings import CaptionSettings, stable_number
 SETTINGS = CaptionSettings('model', '1-abc')
 
 
-def test_seeds_differ_by_request_and_come_back():
+def test_seeds_differ_by_request_and_come_back() -> None:
     seeds = [
         SETTINGS.seed_for(path, region, attempt) for path in 'ab' for region in ('upper', 'lower') for attempt in (0, 1)
     ]
@@ -15,12 +15,12 @@ def test_seeds_differ_by_request_and_come_back():
     assert CaptionSettings('model', '1-abc', seed=1).seed_for('a', 'upper', 0) != seeds[0]
 
 
-def test_stable_number_is_the_same_everywhere():
+def test_stable_number_is_the_same_everywhere() -> None:
     # Written down once: shards of different machines and versions must agree.
     assert stable_number('bounding_box_train/0002_c1s1_000451_03.jpg') == 4329377396000104015
 
 
-def test_round_trip():
+def test_round_trip() -> None:
     assert CaptionSettings.from_dict(SETTINGS.as_dict()) == SETTINGS
     with pytest.raises(ValueError, match='expected the settings'):
         CaptionSettings.from_dict({'model': 'm'})
@@ -44,6 +44,6 @@ def test_round_trip():
         ({'max_tokens': True}, 'max_tokens must be a whole number'),
     ],
 )
-def test_wrong_values(change, message):
+def test_wrong_values(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CaptionSettings(**{**SETTINGS.as_dict(), **change})

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from cmdg_plugin.captioning.shards import Shard
@@ -8,7 +11,7 @@ ITEMS = [CaptionRecord(f'{name}.jpg', None, number, 1, 'train') for number, name
 REGIONS = ('global', 'upper', 'middle', 'lower')
 
 
-def test_missing_comes_in_the_order_of_the_images():
+def test_missing_comes_in_the_order_of_the_images() -> None:
     with WorkList() as worklist:
         assert worklist.add(ITEMS) == 0
         assert len(worklist) == 3
@@ -23,7 +26,7 @@ def test_missing_comes_in_the_order_of_the_images():
         assert worklist.first_missing(2) == ['c.jpg (upper)', 'c.jpg (middle)']
 
 
-def test_states_come_by_path():
+def test_states_come_by_path() -> None:
     with WorkList() as worklist:
         worklist.add(ITEMS)
         worklist.set_answer('a.jpg', 'upper', 2, 5, failed=False)
@@ -32,7 +35,7 @@ def test_states_come_by_path():
         assert states[0].answers == (None, (2, 5, False), None, None)
 
 
-def test_answers_may_come_while_missing_ones_are_read():
+def test_answers_may_come_while_missing_ones_are_read() -> None:
     with WorkList() as worklist:
         items = [CaptionRecord(f'{number:05d}.jpg') for number in range(2500)]
         worklist.add(items)
@@ -44,7 +47,7 @@ def test_answers_may_come_while_missing_ones_are_read():
         assert worklist.count_missing() == 0
 
 
-def test_images_named_twice():
+def test_images_named_twice() -> None:
     with WorkList() as worklist:
         assert worklist.add([*ITEMS, ITEMS[0]]) == 1
         assert len(worklist) == 3
@@ -54,7 +57,7 @@ def test_images_named_twice():
             worklist.add([CaptionRecord('c.jpg', None, 9, 1)])
 
 
-def test_list_images_of_shards(make_images):
+def test_list_images_of_shards(make_images: Callable[..., Path]) -> None:
     root = make_images(40)
     parts = []
     for index in (1, 2, 3):
@@ -68,13 +71,13 @@ def test_list_images_of_shards(make_images):
     assert all(len(part) > 5 for part in parts)
 
 
-def test_no_images(tmp_path):
+def test_no_images(tmp_path: Path) -> None:
     with WorkList() as worklist, pytest.raises(ValueError, match='no images to caption'):
         list_images(worklist, tmp_path, None)
 
 
-def test_no_room_for_the_list_is_said_in_words():
-    def fill():
+def test_no_room_for_the_list_is_said_in_words() -> None:
+    def fill() -> None:
         with WorkList() as worklist:
             # SQLite says the same when the disk is full.
             worklist._database.execute('PRAGMA max_page_count = 5')
@@ -84,7 +87,7 @@ def test_no_room_for_the_list_is_said_in_words():
         fill()
 
 
-def test_the_largest_values():
+def test_the_largest_values() -> None:
     with WorkList() as worklist:
         item = CaptionRecord('a\0b.jpg', None, 2**63 - 1, -(2**63))
         worklist.add([item])

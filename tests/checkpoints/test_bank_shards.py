@@ -1,15 +1,19 @@
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from helpers.ranks import run_on_ranks
+
+from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 
 
 def _code(rank: int, ranks: int, folder: Path) -> None:
     from cmdg_plugin.checkpoints.bank_shards import load_shard, save_shard
     from cmdg_plugin.models.memory import CaptionMemoryBank
 
-    def bank(**options):
+    def bank(**options: Any) -> CaptionMemoryBank:
         return CaptionMemoryBank(7, 2, 3, sharded=True, **options)
 
     torch.manual_seed(0)
@@ -30,7 +34,7 @@ def _code(rank: int, ranks: int, folder: Path) -> None:
         torch.distributed.barrier()
 
 
-def test_rows_come_back_with_their_captions_where_the_text_tower_trains(tmp_path):
+def test_rows_come_back_with_their_captions_where_the_text_tower_trains(tmp_path: Path) -> None:
     run_on_ranks(_code, tmp_path)
 
 
@@ -44,10 +48,10 @@ def _keeping(rank: int, ranks: int, folder: Path) -> None:
 
     memory = CaptionMemoryBank(7, 2, 3, sharded=True)
 
-    def there():
+    def there() -> list[str]:
         return sorted(path.name for path in (folder / 'bank_shards').glob('*'))
 
-    def train(hook, epochs, checkpoints):
+    def train(hook: StageResumeHook, epochs: Iterable[int], checkpoints: Any) -> None:
         runner = SimpleNamespace(
             hooks=[hook], epoch=0, max_epochs=epochs, train_loop=SimpleNamespace(max_epochs=epochs)
         )
@@ -81,7 +85,7 @@ def _keeping(rank: int, ranks: int, folder: Path) -> None:
     torch.distributed.barrier()
 
 
-def test_rows_live_as_long_as_their_checkpoint(tmp_path):
+def test_rows_live_as_long_as_their_checkpoint(tmp_path: Path) -> None:
     run_on_ranks(_keeping, tmp_path)
 
 
@@ -91,7 +95,7 @@ def _swapped(rank: int, ranks: int, folder: Path) -> None:
     from cmdg_plugin.checkpoints.bank_shards import load_shard, save_shard
     from cmdg_plugin.models.memory import CaptionMemoryBank
 
-    def refused(message, *arguments):
+    def refused(message: str, *arguments: Any) -> None:
         with pytest.raises(ValueError, match=message):
             load_shard(*arguments)
         torch.distributed.barrier()
@@ -120,7 +124,7 @@ def _swapped(rank: int, ranks: int, folder: Path) -> None:
     )
 
 
-def test_rows_of_another_rank_epoch_or_run_are_refused(tmp_path):
+def test_rows_of_another_rank_epoch_or_run_are_refused(tmp_path: Path) -> None:
     run_on_ranks(_swapped, tmp_path)
 
 
@@ -135,5 +139,5 @@ def _full_disk(rank: int, ranks: int, folder: Path) -> None:
         save_shard(CaptionMemoryBank(4000, 2, 3, sharded=True), folder, 3, 'a run')
 
 
-def test_a_full_disk_is_said(tmp_path):
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
     run_on_ranks(_full_disk, tmp_path)

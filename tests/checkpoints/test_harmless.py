@@ -100,7 +100,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     'place', ['model', 'data_preprocessor', 'backbone', 'head', 'loss term', 'pipeline', 'nested transform']
 )
 @pytest.mark.parametrize('kind', ATTACKS)
-def test_nothing_is_built_from_what_is_not_registered(folder: Path, place: str, kind: str):
+def test_nothing_is_built_from_what_is_not_registered(folder: Path, place: str, kind: str) -> None:
     torch.save({'meta': {'cfg': stored(poisoned(place, ATTACKS[kind]))}, 'state_dict': {}}, 'a.pth')
     with pytest.raises(ValueError, match=r'a\.pth (comes with a config that could run code|wants the scope)') as error:
         init_model(None, 'a.pth')
@@ -109,14 +109,14 @@ def test_nothing_is_built_from_what_is_not_registered(folder: Path, place: str, 
     assert (folder / 'precious').exists()
 
 
-def test_the_place_is_named(folder: Path):
+def test_the_place_is_named(folder: Path) -> None:
     settings = poisoned('loss term', ATTACKS['a function'])
     number = len(settings['model']['losses']['warmup']) - 1
     with pytest.raises(ValueError, match=rf"model\.losses\.warmup\.{number}\.type is 'os\.system', which is not"):
         restrict_to_harmless(settings, 'a.pth')
 
 
-def test_modules_that_a_stranger_names_are_not_imported(folder: Path):
+def test_modules_that_a_stranger_names_are_not_imported(folder: Path) -> None:
     settings = {**good_settings(), 'custom_imports': {'imports': ['stranger']}}
     torch.save({'meta': {'cfg': stored(settings)}, 'state_dict': {}}, 'a.pth')
     read_checkpoint_config('a.pth')
@@ -126,13 +126,13 @@ def test_modules_that_a_stranger_names_are_not_imported(folder: Path):
 
 
 @pytest.mark.parametrize('scope', ['stranger', 'mmdet', 7])
-def test_unknown_scopes_are_refused(folder: Path, scope: object):
+def test_unknown_scopes_are_refused(folder: Path, scope: object) -> None:
     with pytest.raises(ValueError, match='wants the scope'):
         restrict_to_harmless({**good_settings(), 'default_scope': scope}, 'a.pth')
     assert not (folder / 'hacked').exists()
 
 
-def test_a_name_counts_where_it_is_built(folder: Path):
+def test_a_name_counts_where_it_is_built(folder: Path) -> None:
     """The model builds its parts in the plugin's scope, where mmpretrain's `ResNet` would be imported as a module."""
     settings = {**good_settings(), 'default_scope': 'mmpretrain'}
     settings['model'].update(type='cmdg_plugin.CMDGReID', head={'type': 'ResNet'})
@@ -148,20 +148,20 @@ def test_a_name_counts_where_it_is_built(folder: Path):
         ('init_cfg', {'type': 'Pretrained', 'checkpoint': 'http://127.0.0.1:9/a.pth'}),
     ],
 )
-def test_what_the_features_do_not_depend_on_is_left_out(name: str, value: dict[str, Any]):
+def test_what_the_features_do_not_depend_on_is_left_out(name: str, value: dict[str, Any]) -> None:
     settings = good_settings()
     settings['model']['backbone'][name] = value
     assert name not in restrict_to_harmless(settings, 'a.pth')['model']['backbone']
 
 
-def test_no_registered_name_is_built_that_was_not_read():
+def test_no_registered_name_is_built_that_was_not_read() -> None:
     """Another version of mmpretrain may register more: it is refused until somebody has looked."""
     MODELS.build({'type': 'mmpretrain.ResNet', 'depth': 18})  # imports all of mmpretrain's models
     for name in ('VQAGenerationHead', 'VQKD', 'LoRAModel', 'TIMMBackbone', 'Llava'):
         assert not _only_calculates(mmpretrain.registry.MODELS.module_dict[name]), name
 
 
-def test_local_images_and_named_types_of_numbers_pass():
+def test_local_images_and_named_types_of_numbers_pass() -> None:
     settings = good_settings()
     pipeline = settings['test_dataloader']['dataset']['pipeline']
     pipeline[0]['backend_args'] = {'backend': 'local'}
@@ -169,7 +169,7 @@ def test_local_images_and_named_types_of_numbers_pass():
     assert restrict_to_harmless(settings, 'a.pth')['test_dataloader']['dataset']['pipeline'] == pipeline
 
 
-def test_models_of_mmpretrain_and_its_transforms_pass():
+def test_models_of_mmpretrain_and_its_transforms_pass() -> None:
     model = {
         'type': 'cmdg_plugin.FeatureRetriever',
         'model': {'type': 'ImageClassifier', 'backbone': {'type': 'ResNet', 'depth': 18, 'norm_cfg': {'type': 'BN'}}},
@@ -188,7 +188,7 @@ Runner.from_cfg(Config.fromfile('config.py')).train()
 """
 
 
-def test_resuming_runs_no_text_of_the_checkpoint(tiny_config: Config, folder: Path):
+def test_resuming_runs_no_text_of_the_checkpoint(tiny_config: Config, folder: Path) -> None:
     """MMEngine executes what stands at meta.config, to compare numbers of GPUs."""
     Runner.from_cfg(copy.deepcopy(tiny_config)).train()
     path = Path(tiny_config.work_dir) / 'epoch_7.pth'
@@ -204,7 +204,7 @@ def test_resuming_runs_no_text_of_the_checkpoint(tiny_config: Config, folder: Pa
 
 
 @pytest.mark.parametrize('tool', ['publish_model.py', 'eval_torchreid.py'])
-def test_tools_that_take_a_checkpoint(folder: Path, tool: str):
+def test_tools_that_take_a_checkpoint(folder: Path, tool: str) -> None:
     class Attack:
         def __reduce__(self) -> tuple:
             return Path.touch, (Path(folder / 'hacked'),)

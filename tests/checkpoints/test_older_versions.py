@@ -21,7 +21,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: Path):
+def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: Path) -> None:
     model = init_model(None, checkpoint, device='cpu')
     saved = read_checkpoint(checkpoint)['state_dict']
     weights = model.state_dict()
@@ -29,7 +29,7 @@ def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: 
     assert 'bridging' in model.losses
 
 
-def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: Path):
+def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: Path) -> None:
     tiny_config.update(resume=True, load_from=str(checkpoint))
     runner = Runner.from_cfg(tiny_config)
     runner.train()
@@ -37,6 +37,4 @@ def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: P
     weights = runner.model.state_dict()
     # What that version came to from there; pictures may be decoded a little differently elsewhere.
     for name, expected in read_checkpoint(checkpoint)['expected'].items():
-        torch.testing.assert_close(
-            weights[name], expected, rtol=2e-2, atol=2e-3, msg=lambda text, n=name: f'{n}: {text}'
-        )
+        torch.testing.assert_close(weights[name], expected, rtol=2e-2, atol=2e-3, msg=f'{name}: {{}}'.format)

@@ -24,7 +24,9 @@ def scores(config: Config, checkpoint: Path) -> dict[str, float]:
     return Runner.from_cfg(config).test()
 
 
-def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(trained: tuple[Config, Path], tmp_path: Path):
+def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(
+    trained: tuple[Config, Path], tmp_path: Path
+) -> None:
     config, checkpoint = trained
     published = publish_model(checkpoint, tmp_path / 'out' / 'tiny.pth')
     assert published.name == f'tiny-{hashlib.sha256(published.read_bytes()).hexdigest()[:8]}.pth'
@@ -36,7 +38,7 @@ def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(trained: 
     assert scores(config, published) == scores(config, checkpoint)
 
 
-def test_training_on_other_people_starts_from_published_towers(trained: tuple[Config, Path], tmp_path: Path):
+def test_training_on_other_people_starts_from_published_towers(trained: tuple[Config, Path], tmp_path: Path) -> None:
     config, checkpoint = trained
     config.load_from = str(publish_model(checkpoint, tmp_path / 'tiny.pth'))
     config.train_dataloader.dataset.sources = config.train_dataloader.dataset.sources[:1]
@@ -58,7 +60,7 @@ def test_training_on_other_people_starts_from_published_towers(trained: tuple[Co
     assert 0 < len(runner.model.head.classifier_width.weight) < len(weights)
 
 
-def test_half_precision_halves_the_weights():
+def test_half_precision_halves_the_weights() -> None:
     checkpoint = {
         'state_dict': {'backbone.a': torch.randn(3), 'backbone.count': torch.tensor(3), 'head.b': torch.ones(2)}
     }
@@ -69,7 +71,7 @@ def test_half_precision_halves_the_weights():
     }
 
 
-def test_other_files_are_refused(tmp_path: Path):
+def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'No checkpoint at .*none\.pth'):
         publish_model(tmp_path / 'none.pth', tmp_path / 'out.pth')
     with pytest.raises(ValueError, match='weights of a CMDGReID model'):

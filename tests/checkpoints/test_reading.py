@@ -2,6 +2,7 @@ import http.server
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from cmdg_plugin.checkpoints.reading import read_checkpoint
 WEIGHTS = {'layer.weight': torch.arange(600.0).reshape(20, 30), 'count': torch.tensor(3)}
 
 
-def written(path: Path, content: object = None, **options: object) -> Path:
+def written(path: Path, content: object = None, **options: Any) -> Path:
     torch.save({'meta': {'epoch': 1}, 'state_dict': WEIGHTS} if content is None else content, path, **options)
     return path
 
@@ -28,7 +29,7 @@ class Attack:
         return os.system, (f'touch {self.path}',)
 
 
-def test_what_was_saved_comes_back(tmp_path: Path):
+def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     history = HistoryBuffer()
     history.update(1.0)
     content = {'state_dict': WEIGHTS, 'message_hub': {'loss': history}, 'numbers': np.arange(3)}
@@ -38,7 +39,7 @@ def test_what_was_saved_comes_back(tmp_path: Path):
         assert found['message_hub']['loss'].current() == 1.0
 
 
-def test_flipped_bits_and_zeroed_blocks_are_noticed(tmp_path: Path):
+def test_flipped_bits_and_zeroed_blocks_are_noticed(tmp_path: Path) -> None:
     """Weights with one wrong bit would load without a word: torch compares no checksums."""
     path = written(tmp_path / 'a.pth')
     sound = path.read_bytes()
@@ -70,7 +71,7 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize('length', [0, 1, 2, 100, -1])
-def test_truncated_files_are_told_by_name(tmp_path: Path, length: int):
+def test_truncated_files_are_told_by_name(tmp_path: Path, length: int) -> None:
     path = written(tmp_path / 'a.pth')
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ValueError, match=r'a\.pth is (empty|damaged|not a checkpoint)') as error:
@@ -79,7 +80,7 @@ def test_truncated_files_are_told_by_name(tmp_path: Path, length: int):
 
 
 @pytest.mark.parametrize('options', [{}, {'_use_new_zipfile_serialization': False}])
-def test_code_is_refused_and_not_advised(tmp_path: Path, options: dict):
+def test_code_is_refused_and_not_advised(tmp_path: Path, options: dict) -> None:
     path = written(tmp_path / 'a.pth', {'state_dict': {}, 'more': Attack(tmp_path / 'hacked')}, **options)
     with pytest.raises(ValueError, match='could run code') as error:
         read_checkpoint(path)
@@ -88,14 +89,14 @@ def test_code_is_refused_and_not_advised(tmp_path: Path, options: dict):
 
 
 @pytest.mark.parametrize('content', [[1, 2], torch.ones(2), 'text'])
-def test_what_is_not_a_checkpoint(tmp_path: Path, content: object):
+def test_what_is_not_a_checkpoint(tmp_path: Path, content: object) -> None:
     with pytest.raises(ValueError, match=rf'holds a {type(content).__name__}; a checkpoint is a dictionary'):
         read_checkpoint(written(tmp_path / 'a.pth', content))
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 @pytest.mark.parametrize('bare', [False, True])
-def test_weights_that_are_not_numbers_are_named(tmp_path: Path, value: float, bare: bool):
+def test_weights_that_are_not_numbers_are_named(tmp_path: Path, value: float, bare: bool) -> None:
     weights = {**WEIGHTS, 'head.bias': torch.tensor([0.0, value])}
     with pytest.raises(ValueError, match=r'a\.pth holds weights that are not numbers: head\.bias'):
         read_checkpoint(written(tmp_path / 'a.pth', weights if bare else {'state_dict': weights}))
@@ -104,12 +105,12 @@ def test_weights_that_are_not_numbers_are_named(tmp_path: Path, value: float, ba
 
 
 @pytest.mark.parametrize('values', [[float('-inf')] * 2, [1.0, float('-inf')]])
-def test_only_a_mask_of_zeros_may_hold_negative_infinity(tmp_path: Path, values: list[float]):
+def test_only_a_mask_of_zeros_may_hold_negative_infinity(tmp_path: Path, values: list[float]) -> None:
     with pytest.raises(ValueError, match='not numbers: weight'):
         read_checkpoint(written(tmp_path / 'a.pth', {'state_dict': {'weight': torch.tensor(values)}}))
 
 
-def test_averages_of_an_optimizer_and_of_a_hook_are_numbers_too(tmp_path: Path):
+def test_averages_of_an_optimizer_and_of_a_hook_are_numbers_too(tmp_path: Path) -> None:
     layer = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(layer.parameters())
     layer(torch.ones(1, 2)).sum().backward()
@@ -125,17 +126,17 @@ def test_averages_of_an_optimizer_and_of_a_hook_are_numbers_too(tmp_path: Path):
         read_checkpoint(written(tmp_path / 'a.pth', states))
 
 
-def test_no_such_file(tmp_path: Path):
+def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'No checkpoint at .*b\.pth'):
         read_checkpoint(tmp_path / 'b.pth')
 
 
-def test_text_that_mmengine_would_run_is_dropped(tmp_path: Path):
+def test_text_that_mmengine_would_run_is_dropped(tmp_path: Path) -> None:
     path = written(tmp_path / 'a.pth', {'meta': {'config': 'import os', 'epoch': 1}, 'state_dict': WEIGHTS})
     assert read_checkpoint(path)['meta'] == {'epoch': 1}
 
 
-def test_mmengine_reads_through_the_same_door(tmp_path: Path):
+def test_mmengine_reads_through_the_same_door(tmp_path: Path) -> None:
     model = nn.Linear(2, 2)
     path = written(tmp_path / 'a.pth', model.state_dict())
     load_checkpoint(model, str(path))
@@ -146,7 +147,7 @@ def test_mmengine_reads_through_the_same_door(tmp_path: Path):
         load_checkpoint(model, str(path))
 
 
-def test_downloads_run_no_code_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_downloads_run_no_code_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MMEngine hands them to a reader of torch that runs what a pickle says."""
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
     (tmp_path / 'served').mkdir()

@@ -10,7 +10,7 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 
 
-def test_log_history_survives_a_safe_load(tmp_path: Path):
+def test_log_history_survives_a_safe_load(tmp_path: Path) -> None:
     trust_checkpoint_classes()
     history = HistoryBuffer()
     for value in (1.0, 2.0, 6.0):
@@ -19,7 +19,7 @@ def test_log_history_survives_a_safe_load(tmp_path: Path):
     assert torch.load(tmp_path / 'log.pth', weights_only=True)['loss'].mean(3) == 3.0
 
 
-def test_a_fresh_process_reads_it_too(tmp_path: Path):
+def test_a_fresh_process_reads_it_too(tmp_path: Path) -> None:
     """In a process that has logged nothing yet, MMEngine's own table of statistics is still empty."""
     history = HistoryBuffer()
     history.update(1.0)
@@ -32,11 +32,11 @@ def test_a_fresh_process_reads_it_too(tmp_path: Path):
 class Attack:
     """Asks for `getattr(HistoryBuffer, '__init__')`, a first step towards anything in Python."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return getattr, (HistoryBuffer, '__init__')
 
 
-def test_getattr_reaches_nothing_but_statistics(tmp_path: Path):
+def test_getattr_reaches_nothing_but_statistics(tmp_path: Path) -> None:
     trust_checkpoint_classes()
     torch.save({'x': Attack()}, tmp_path / 'attack.pth')
     with pytest.raises((ValueError, pickle.UnpicklingError)):

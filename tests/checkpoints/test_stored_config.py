@@ -16,7 +16,7 @@ def save(path: Path, text: object) -> Path:
 
 
 @pytest.mark.parametrize('name', sorted(path.name for path in REPOSITORY.glob('configs/*/*.py')))
-def test_every_config_survives_being_stored(tmp_path: Path, name: str):
+def test_every_config_survives_being_stored(tmp_path: Path, name: str) -> None:
     config = Config.fromfile(next(REPOSITORY.glob(f'configs/*/{name}')))
     path = save(tmp_path / 'a.pth', config.pretty_text)
     assert read_checkpoint_config(path, trust=True).to_dict() == config.to_dict()
@@ -27,7 +27,7 @@ def test_every_config_survives_being_stored(tmp_path: Path, name: str):
         assert stored['test_dataloader']['dataset']['pipeline'] == config.test_dataloader.dataset.pipeline
 
 
-def test_literals():
+def test_literals() -> None:
     text = "a = dict(b=[1, -2.5], c=('x', None), d={'e f': {1, 2}})\ng = True\n"
     assert parse_literal_config(text) == {'a': {'b': [1, -2.5], 'c': ('x', None), 'd': {'e f': {1, 2}}}, 'g': True}
 
@@ -42,14 +42,14 @@ def test_literals():
         'a = (',
     ],
 )
-def test_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str):
+def test_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r'cannot be read .* give the config as a file'):
         read_checkpoint_config(save(tmp_path / 'a.pth', text))
     assert not (tmp_path / 'hacked').exists()
 
 
-def test_own_modules_are_imported_for_those_who_trust_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_own_modules_are_imported_for_those_who_trust_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / 'my_own_models.py').touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     path = save(tmp_path / 'a.pth', "custom_imports = dict(imports=['my_own_models'])\nmodel = dict(type='CMDGReID')")
@@ -59,12 +59,12 @@ def test_own_modules_are_imported_for_those_who_trust_the_file(tmp_path: Path, m
     assert 'my_own_models' in sys.modules
 
 
-def test_a_config_nested_without_end_is_refused(tmp_path: Path):
+def test_a_config_nested_without_end_is_refused(tmp_path: Path) -> None:
     for text in ('a = ' + '[' * 5000 + ']' * 5000, 'a = ' + '-' * 100_000 + '1'):
         with pytest.raises(ValueError, match='give the config as a file'):
             read_checkpoint_config(save(tmp_path / 'a.pth', text))
 
 
-def test_checkpoint_without_config(tmp_path: Path):
+def test_checkpoint_without_config(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='carries no config'):
         read_checkpoint_config(save(tmp_path / 'a.pth', None))

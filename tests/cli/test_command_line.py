@@ -22,24 +22,24 @@ def parse(*arguments: str) -> argparse.Namespace:
     return parser.parse_args([TOY, *arguments])
 
 
-def test_work_dir_comes_from_the_arguments_or_the_configs_name():
+def test_work_dir_comes_from_the_arguments_or_the_configs_name() -> None:
     assert load_config(parse()).work_dir == 'work_dirs/cmdg_toy-vit_islands'
     assert load_config(parse('--work-dir', 'elsewhere')).work_dir == 'elsewhere'
 
 
-def test_options_reach_single_stages():
+def test_options_reach_single_stages() -> None:
     config = load_config(parse('--cfg-options', 'train_cfg.stages.0.epochs=1'))
     assert config.train_cfg.stages[0].epochs == 1
 
 
-def test_options_reach_entries_of_lists_by_name():
+def test_options_reach_entries_of_lists_by_name() -> None:
     options = ('train_cfg.stages.prompt.epochs=1', 'model.losses.bridging.triplet.weight=0')
     config = load_config(parse('--cfg-options', *options))
     assert [stage.epochs for stage in config.train_cfg.stages] == [10, 1, 8]
     assert [term.name for term in config.model.losses.bridging if term.get('weight') == 0] == ['triplet']
 
 
-def test_data_root_reaches_every_path_below_it(monkeypatch: pytest.MonkeyPatch):
+def test_data_root_reaches_every_path_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('CMDG_DATA_ROOT', '/elsewhere')
     for arguments, root in ((('--cfg-options', 'data_root=/somewhere'), '/somewhere'), ((), '/elsewhere')):
         config = load_config(parse(*arguments))
@@ -50,7 +50,7 @@ def test_data_root_reaches_every_path_below_it(monkeypatch: pytest.MonkeyPatch):
     assert os.environ['CMDG_DATA_ROOT'] == '/elsewhere'
 
 
-def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
+def test_options_that_files_compute_with_reach_every_place(tmp_path: Path) -> None:
     base, child = tmp_path / 'base.py', tmp_path / 'child.py'
     base.write_text("size = int('{{$CMDG_SIZE:3}}')\nmodel = dict(sizes=[size, 2 * size])\nlog_level = 'INFO'\n")
     child.write_text("_base_ = ['./base.py']\nheight = model_height = int('{{$CMDG_SIZE:3}}') + 1\n")
@@ -81,11 +81,11 @@ def test_options_that_files_compute_with_reach_every_place(tmp_path: Path):
         'optim_wrapper.optimizer.betas=(0.9,0.99)',
     ],
 )
-def test_settings_that_something_reads_may_be_added(option: str):
+def test_settings_that_something_reads_may_be_added(option: str) -> None:
     load_config(parse('--cfg-options', option))
 
 
-def test_single_values_of_lists_and_tuples_are_replaced():
+def test_single_values_of_lists_and_tuples_are_replaced() -> None:
     pipeline = 'train_dataloader.dataset.pipeline'
     options = ('train_cfg.stages.warmup.trainable.0=a,b', f'{pipeline}.1.scale.0=7', f'{pipeline}.4.meta_keys.1=x')
     config = load_config(parse('--cfg-options', *options))
@@ -103,7 +103,7 @@ def _keys(node: Any, place: str = '') -> Iterator[str]:
             yield from _keys(inner, f'{place}{name}.')
 
 
-def test_whatever_is_typed_is_taken_or_refused_in_words():
+def test_whatever_is_typed_is_taken_or_refused_in_words() -> None:
     draw = random.Random(0)
     keys = list(_keys(read_config(TOY).to_dict()))
     taken = 0
@@ -119,7 +119,7 @@ def test_whatever_is_typed_is_taken_or_refused_in_words():
     assert 10 < taken < 140
 
 
-def test_missing_config_is_named():
+def test_missing_config_is_named() -> None:
     arguments = parse()
     arguments.config = 'nowhere.py'
     with pytest.raises(FileNotFoundError, match=r'nowhere\.py'):
@@ -149,12 +149,12 @@ def test_missing_config_is_named():
         ('train_cfg.stages.7.epochs=1', r'train_cfg\.stages has no 7; it has 0, 1, 2'),
     ],
 )
-def test_options_that_nothing_reads_are_refused(option: str, message: str):
+def test_options_that_nothing_reads_are_refused(option: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_config(parse('--cfg-options', option))
 
 
-def test_what_is_no_option_is_refused_by_the_parser(capsys: pytest.CaptureFixture[str]):
+def test_what_is_no_option_is_refused_by_the_parser(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse('--cfg-options', 'train_cfg.stages')
     assert '--cfg-options takes key=value, got train_cfg.stages' in capsys.readouterr().err

@@ -48,7 +48,7 @@ def with_wicked(test: Any) -> Any:
 @with_wicked
 @given(TEXTS)
 @FEW
-def test_the_data_root_arrives_everywhere_and_is_written_as_it_was_given(tmp_path: Path, text: str):
+def test_the_data_root_arrives_everywhere_and_is_written_as_it_was_given(tmp_path: Path, text: str) -> None:
     for path in (TOY, OWN, P2):
         config = read(path, f'data_root={text}')
         assert config.to_dict() == replaced(read(path, 'data_root=@ROOT@').to_dict(), '@ROOT@', text)
@@ -63,7 +63,7 @@ def test_the_data_root_arrives_everywhere_and_is_written_as_it_was_given(tmp_pat
 @with_wicked
 @given(TEXTS)
 @FEW
-def test_the_environment_obeys_the_same_rules_without_our_reader(text: str):
+def test_the_environment_obeys_the_same_rules_without_our_reader(text: str) -> None:
     before = os.environ.get('CMDG_DATA_ROOT')
     os.environ['CMDG_DATA_ROOT'] = text
     try:
@@ -79,7 +79,7 @@ def test_the_environment_obeys_the_same_rules_without_our_reader(text: str):
 @with_wicked
 @given(TEXTS)
 @FEW
-def test_other_strings_arrive_as_they_were_given(text: str):
+def test_other_strings_arrive_as_they_were_given(text: str) -> None:
     options = ('msmt17_version', 'split', 'cuhk03_version')
     config = read(P2, *(f'{option}={text}' for option in options), f'model.backbone.pretrained={text}')
     assert [config[option] for option in options] == [text] * 3
@@ -93,7 +93,7 @@ def test_other_strings_arrive_as_they_were_given(text: str):
 
 
 @pytest.mark.parametrize('path', [TOY, OWN, P2])
-def test_what_is_empty_is_not_given(path: str, monkeypatch: pytest.MonkeyPatch):
+def test_what_is_empty_is_not_given(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     default = read(path).to_dict()
     assert read(path, 'data_root=').to_dict() == default
     versions = ('MSMT17_VERSION', 'CUHK03_VERSION')
@@ -103,13 +103,13 @@ def test_what_is_empty_is_not_given(path: str, monkeypatch: pytest.MonkeyPatch):
     assert os.environ['CMDG_SPLIT'] == ''
 
 
-def test_every_config_reads_with_and_without_our_reader():
+def test_every_config_reads_with_and_without_our_reader() -> None:
     for path in [*CONFIGS.glob('cmdg/*.py'), *CONFIGS.glob('baselines/*.py')]:
         assert '{{$' not in path.read_text()
         assert read_config(str(path)).to_dict() == Config.fromfile(path).to_dict()
 
 
-def test_a_file_that_pastes_text_says_so_before_the_text_breaks_it(tmp_path: Path):
+def test_a_file_that_pastes_text_says_so_before_the_text_breaks_it(tmp_path: Path) -> None:
     path = tmp_path / 'old.py'
     path.write_text("data_root = '{{$CMDG_DATA_ROOT:data}}'\nwork_dir = data_root + '/out'\n")
     assert read(str(path), 'data_root=/my people').work_dir == '/my people/out'
@@ -129,13 +129,13 @@ def test_a_file_that_pastes_text_says_so_before_the_text_breaks_it(tmp_path: Pat
         ('custom_imports = dict(imports=["no_such_module"])', 'imports what cannot be imported: .*no_such_module'),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, message: str):
+def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / 'broken.py').write_text(text)
     with pytest.raises(ValueError, match=message):
         read_file(str(tmp_path / 'broken.py'), {})
 
 
-def test_a_value_that_a_file_computes_with_is_named():
+def test_a_value_that_a_file_computes_with_is_named() -> None:
     with pytest.raises(ValueError, match=r"benchmarks\.py, line \d+: ValueError: .*'abc' \(given: num_workers=abc\)"):
         read(P2, 'num_workers=abc')
     with pytest.raises(ValueError, match='not text in UTF-8'):

@@ -15,11 +15,11 @@ TOY = CONFIGS / 'cmdg/cmdg_toy-vit_islands.py'
 @pytest.mark.parametrize(
     'path', [*CONFIGS.glob('cmdg/*.py'), *CONFIGS.glob('baselines/*.py')], ids=lambda path: path.stem
 )
-def test_shipped_configs_pass(path: Path):
+def test_shipped_configs_pass(path: Path) -> None:
     check_arguments(Config.fromfile(path).to_dict())
 
 
-def test_projects_in_another_scope_pass():
+def test_projects_in_another_scope_pass() -> None:
     for path in (CONFIGS.parent / 'projects/mmpretrain_reid/configs').glob('[cr]*.py'):
         check_arguments(Config.fromfile(path).to_dict())
 
@@ -49,14 +49,14 @@ def test_projects_in_another_scope_pass():
         ({'test_evaluator.num_queries': 3}, r'test_evaluator\.num_queries, which ReIDMetric does not take'),
     ],
 )
-def test_typos_in_config_files_are_named_with_their_place(changes: dict[str, Any], message: str):
+def test_typos_in_config_files_are_named_with_their_place(changes: dict[str, Any], message: str) -> None:
     config = Config.fromfile(TOY)
     config.merge_from_dict(changes)
     with pytest.raises(ValueError, match=message):
         check_arguments(config.to_dict())
 
 
-def test_arguments_that_a_class_passes_on_count():
+def test_arguments_that_a_class_passes_on_count() -> None:
     known = list_arguments(['custom_hooks', '0'], {'type': 'DomainBridgingHook'}, 'cmdg_plugin')
     assert known is not None
     assert {'pipeline', 'batch_size', 'priority', 'type'} <= set(known)

@@ -19,7 +19,7 @@ def catch(work: Any) -> BaseException:
     return caught.value
 
 
-def test_a_type_that_is_not_registered_is_named_with_its_place():
+def test_a_type_that_is_not_registered_is_named_with_its_place() -> None:
     config = {'model': {'backbone': {'type': 'TextAwareClipp'}}}
     line = explain(catch(lambda: MODELS.build({'type': 'TextAwareClipp'})), config)
     assert line == (
@@ -28,7 +28,7 @@ def test_a_type_that_is_not_registered_is_named_with_its_place():
     )
 
 
-def test_arguments_that_a_class_does_not_take_or_lacks():
+def test_arguments_that_a_class_does_not_take_or_lacks() -> None:
     settings = {'type': 'PromptLearningHook', 'pipelin': []}
     config = {'default_scope': 'cmdg_plugin', 'custom_hooks': [settings]}
     assert explain(catch(lambda: HOOKS.build(dict(settings))), config) == (
@@ -39,7 +39,7 @@ def test_arguments_that_a_class_does_not_take_or_lacks():
     assert "missing 1 required positional argument: 'pipeline'" in line
 
 
-def test_what_the_package_says_is_one_line(tmp_path: Path):
+def test_what_the_package_says_is_one_line(tmp_path: Path) -> None:
     line = explain(catch(lambda: parse_stages([{'name': 'x'}], ['warmup'])), {})
     assert line == "train_cfg.stages.0 is stage 'x', which the model does not know; it knows warmup."
     (tmp_path / 'x.jpg').write_text('no image')
@@ -55,25 +55,25 @@ def test_what_the_package_says_is_one_line(tmp_path: Path):
         (lambda: torch.utils.data.DataLoader([1], batch_size=0), 'batch_size should be a positive integer'),
     ],
 )
-def test_settings_that_torch_refuses_are_one_line(work: Any, words: str):
+def test_settings_that_torch_refuses_are_one_line(work: Any, words: str) -> None:
     assert words in str(explain(catch(work), {}))
 
 
-def test_what_a_worker_of_a_dataloader_met_is_one_line():
+def test_what_a_worker_of_a_dataloader_met_is_one_line() -> None:
     text = 'Caught UnreadableImage in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  x\n'
     error = UnreadableImage(f'{text}cmdg_plugin.files.images.UnreadableImage: The image a.jpg cannot be read.\n')
     assert explain(error, {}) == 'The image a.jpg cannot be read.'
 
 
 @pytest.mark.parametrize('work', [lambda: int('abc'), lambda: {}['x'], lambda: None + 1, lambda: [][1]])
-def test_faults_of_the_program_keep_their_traceback(work: Any):
+def test_faults_of_the_program_keep_their_traceback(work: Any) -> None:
     error = catch(work)
     assert explain(error, {}) is None
     with pytest.raises(type(error)), OneLineErrors('train.py'):
         raise error
 
 
-def test_nothing_is_hidden_from_who_asks():
+def test_nothing_is_hidden_from_who_asks() -> None:
     with pytest.raises(KeyError), OneLineErrors('train.py', debug=True):
         MODELS.build({'type': 'Nothing'})
     errors = OneLineErrors('train.py')
@@ -84,7 +84,7 @@ def test_nothing_is_hidden_from_who_asks():
         MODELS.build({'type': 'Nothing'})
 
 
-def test_interrupting_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_interrupting_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     errors = OneLineErrors('train.py', resumable=True)
     errors.config = Config({'work_dir': str(tmp_path)})
     for words in ('No checkpoint is saved yet', f'--resume goes on from {tmp_path}/epoch_2.pth.'):

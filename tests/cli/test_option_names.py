@@ -25,7 +25,7 @@ CONFIG = {
         ('new', 'new'),
     ],
 )
-def test_entries_of_lists_are_found_by_name_or_type(option: str, resolved: str):
+def test_entries_of_lists_are_found_by_name_or_type(option: str, resolved: str) -> None:
     assert '.'.join(find_place(option, CONFIG).path) == resolved
 
 
@@ -39,7 +39,7 @@ def test_entries_of_lists_are_found_by_name_or_type(option: str, resolved: str):
         ('sizes.first', 'sizes has no entry named first; it has none with a name'),
     ],
 )
-def test_entries_that_are_not_there(option: str, message: str):
+def test_entries_that_are_not_there(option: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         find_place(option, CONFIG)
 
@@ -47,7 +47,7 @@ def test_entries_that_are_not_there(option: str, message: str):
 @pytest.mark.parametrize(
     'option', ['losses.last.part.weight', 'hooks.EMAHook.momentum', 'sizes.1', 'loader.batch_size', 'text', 'new']
 )
-def test_places_in_a_config(option: str):
+def test_places_in_a_config(option: str) -> None:
     find_place(option, CONFIG)
 
 
@@ -62,6 +62,6 @@ def test_places_in_a_config(option: str):
         ('text.length', r'text has no length; it has nothing inside'),
     ],
 )
-def test_places_that_a_config_lacks(option: str, message: str):
+def test_places_that_a_config_lacks(option: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         find_place(option, CONFIG)

@@ -9,7 +9,7 @@ from cmdg_plugin.cli.option_values import read_value
 
 
 @given(st.text())
-def test_where_a_string_stands_the_text_is_the_string(text: str):
+def test_where_a_string_stands_the_text_is_the_string(text: str) -> None:
     assert read_value('a', text, Place(['a'], 'before')) == text
 
 
@@ -37,7 +37,7 @@ def test_where_a_string_stands_the_text_is_the_string(text: str):
         ('[a', None, '[a'),
     ],
 )
-def test_elsewhere_the_text_is_read_by_what_stands_there(text: str, before: Any, value: Any):
+def test_elsewhere_the_text_is_read_by_what_stands_there(text: str, before: Any, value: Any) -> None:
     assert read_value('model.a', text, Place(['model', 'a'], before)) == value
 
 
@@ -50,12 +50,12 @@ def test_elsewhere_the_text_is_read_by_what_stands_there(text: str, before: Any,
         ('0012', 64, 'expected a number'),
     ],
 )
-def test_another_kind_of_value_is_refused(text: str, before: Any, message: str):
+def test_another_kind_of_value_is_refused(text: str, before: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_value('m.a', text, Place(['m', 'a'], before))
 
 
-def test_a_literal_may_change_the_kind():
+def test_a_literal_may_change_the_kind() -> None:
     assert read_value('m.a:', '512', Place(['m', 'a'], 'dynamic')) == 512
     assert read_value('m.a:', "{'b': [None, 'c']}", Place(['m', 'a'], 3)) == {'b': [None, 'c']}
     with pytest.raises(ValueError, match=r'Option m\.a:= takes a Python literal'):
@@ -63,11 +63,11 @@ def test_a_literal_may_change_the_kind():
 
 
 @pytest.mark.parametrize('annotation', [str, str | None, 'str | None', 'str | os.PathLike[str] | None'])
-def test_an_annotation_tells_where_a_string_belongs(annotation: Any):
+def test_an_annotation_tells_where_a_string_belongs(annotation: Any) -> None:
     assert read_value('m.a', '0012', Place(['m', 'a'], None, annotation)) == '0012'
     assert read_value('m.a', 'None', Place(['m', 'a'], None, annotation)) is None
 
 
 @pytest.mark.parametrize('annotation', [None, int, 'str | int'])
-def test_other_annotations_leave_numbers_numbers(annotation: Any):
+def test_other_annotations_leave_numbers_numbers(annotation: Any) -> None:
     assert read_value('m.a', '12', Place(['m', 'a'], None, annotation)) == 12

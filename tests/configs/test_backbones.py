@@ -37,7 +37,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_real_model_has_the_widths_that_its_config_tells(name: str):
+def test_real_model_has_the_widths_that_its_config_tells(name: str) -> None:
     config = Config.fromfile(REPOSITORY / f'configs/cmdg/cmdg_{name}_p1.py')
     # Without weights: shapes are all that is asked for.
     with torch.device('meta'):
@@ -55,7 +55,7 @@ def test_real_model_has_the_widths_that_its_config_tells(name: str):
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_small_model_of_the_family_trains_in_every_stage(name: str, tiny_config: Config, tokenizer: str):
+def test_small_model_of_the_family_trains_in_every_stage(name: str, tiny_config: Config, tokenizer: str) -> None:
     small, (height, width), options = BACKBONES[name]
     real = Config.fromfile(REPOSITORY / f'configs/cmdg/cmdg_{name}_p1.py').model.backbone
     changes = {'model_name': small, 'pretrained': None, 'image_size': (height, width), **options}
@@ -72,7 +72,7 @@ def test_small_model_of_the_family_trains_in_every_stage(name: str, tiny_config:
     assert moved == {'clip.visual', 'norm_width', 'norm_shared'}, 'the image side trains, the text tower does not'
 
 
-def test_missing_tokenizer_is_told_before_training(tiny_config: Config, tokenizer: str):
+def test_missing_tokenizer_is_told_before_training(tiny_config: Config, tokenizer: str) -> None:
     config = shrink(tiny_config, {'type': 'TextAwareCLIP', 'model_name': 'cmdg-small-siglip', 'image_size': (24, 16)})
     with pytest.raises(FileNotFoundError, match=r"tokenizer of 'cmdg-small-siglip'.*could not be read"):
         Runner.from_cfg(copy.deepcopy(config)).train()
@@ -82,12 +82,12 @@ def test_missing_tokenizer_is_told_before_training(tiny_config: Config, tokenize
 
 
 @pytest.mark.parametrize('option', ['image_size', 'model.backbone.tokenizer'])
-def test_options_reach_these_configs(option: str):
+def test_options_reach_these_configs(option: str) -> None:
     config = read_config(str(REPOSITORY / 'configs/cmdg/cmdg_siglip-base-p16_p1.py'), {option: '64x32'})
     assert config.model.backbone[option.split('.')[-1]] in ([64, 32], '64x32')
 
 
-def test_another_size_than_256x128_reaches_every_place():
+def test_another_size_than_256x128_reaches_every_place() -> None:
     config = read_config(str(REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_256x128_p1.py'), {'image_size': '384x192'})
     loaders = [config.train_dataloader, config.val_dataloader, config.test_dataloader]
     pipelines = [loader.dataset.pipeline for loader in loaders] + [hook.pipeline for hook in config.custom_hooks]

@@ -20,7 +20,7 @@ IMAGE_STAGES = ('warmup', 'bridging')
 
 @pytest.mark.parametrize('path', BASELINES, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
-def test_a_baseline_trains_without_captions_and_bank(path: Path, tiny_config: Config):
+def test_a_baseline_trains_without_captions_and_bank(path: Path, tiny_config: Config) -> None:
     config = on_tiny_data(Config.fromfile(path), tiny_config)
     config.default_hooks.checkpoint = None
     del config.default_hooks.results
@@ -38,7 +38,7 @@ def test_a_baseline_trains_without_captions_and_bank(path: Path, tiny_config: Co
 
 @pytest.mark.parametrize('data', ['toy-vit_islands', 'vit-base-p16_p1'])
 @pytest.mark.parametrize('baseline', ['id-only', 'clip-reid', 'cilp-fgdi'])
-def test_a_baseline_has_the_data_and_the_image_epochs_of_cmdg(baseline: str, data: str):
+def test_a_baseline_has_the_data_and_the_image_epochs_of_cmdg(baseline: str, data: str) -> None:
     ours = Config.fromfile(REPOSITORY / f'configs/cmdg/cmdg_{data}.py')
     config = Config.fromfile(REPOSITORY / f'configs/baselines/{baseline}_{data}.py')
     same = ('train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper', 'default_hooks', 'randomness')
@@ -52,7 +52,7 @@ def test_a_baseline_has_the_data_and_the_image_epochs_of_cmdg(baseline: str, dat
     assert prompt_epochs == ([] if baseline == 'id-only' else [ours.train_cfg.stages[1].epochs])
 
 
-def test_a_run_with_a_term_that_has_parameters_resumes_to_the_same_bits(tiny_config: Config):
+def test_a_run_with_a_term_that_has_parameters_resumes_to_the_same_bits(tiny_config: Config) -> None:
     """Two epochs of each of CILP-FGDI's stages; the domain classifier trains in the third and fourth."""
     path = REPOSITORY / 'configs/baselines/cilp-fgdi_toy-vit_islands.py'
     config = on_tiny_data(Config.fromfile(path), tiny_config, epochs=2)

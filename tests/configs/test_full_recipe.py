@@ -11,14 +11,14 @@ NEW_KEYS = {'part': {'text_weight'}, 'soft_identity': {'text_ratio'}}
 NEW_TERMS = ['text_search', 'neighbors']
 
 
-def test_every_released_config_has_a_full_one():
+def test_every_released_config_has_a_full_one() -> None:
     released = {path.name for path in CONFIGS.glob('cmdg_*.py')}
     expected = {n for n in released if n.startswith('cmdg_vit-base-p16_p') or n == 'cmdg_toy-vit_islands.py'}
     assert {name.replace('cmdg-full_', 'cmdg_') for name in FULL} == expected
 
 
 @pytest.mark.parametrize('name', FULL)
-def test_differs_from_released_in_what_it_adds_alone(name: str):
+def test_differs_from_released_in_what_it_adds_alone(name: str) -> None:
     full = Config.fromfile(CONFIGS / name).to_dict()
     released = Config.fromfile(CONFIGS / name.replace('cmdg-full_', 'cmdg_')).to_dict()
     assert full['model']['backbone'].pop('part_attention') is True

@@ -18,17 +18,17 @@ ENTRIES: dict[str, Model] = {model.name: model for model in INDEX.models}
 COLLECTIONS: dict[str, Model] = {collection.name: collection for collection in INDEX.collections}
 
 
-def test_mims_reader_finds_nothing_to_complain_about():
+def test_mims_reader_finds_nothing_to_complain_about() -> None:
     assert INDEX.check(silent=True) == []
 
 
-def test_every_config_has_its_entry_and_every_entry_its_config():
+def test_every_config_has_its_entry_and_every_entry_its_config() -> None:
     relative = {path.stem: path.relative_to(REPOSITORY).as_posix() for path in CONFIGS}
     assert {name: entry.config for name, entry in ENTRIES.items()} == relative
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_mim_finds_a_config_by_its_name_and_only_one(path: Path):
+def test_mim_finds_a_config_by_its_name_and_only_one(path: Path) -> None:
     # mim looks for the name in the whole package, follows links and lowers the names that it searches for.
     found = [folder for folder, _, files in os.walk(PACKAGE, followlinks=True) if path.name in files]
     assert len(found) == 1
@@ -36,7 +36,7 @@ def test_mim_finds_a_config_by_its_name_and_only_one(path: Path):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_numbers_of_an_entry_are_those_of_its_config(path: Path):
+def test_numbers_of_an_entry_are_those_of_its_config(path: Path) -> None:
     entry, config = ENTRIES[path.stem], Config.fromfile(path)
     described = {**COLLECTIONS[entry.in_collection].metadata.data, **entry.metadata.data}
     assert described['Epochs'] == sum(stage.epochs for stage in config.train_cfg.stages)
@@ -47,7 +47,7 @@ def test_numbers_of_an_entry_are_those_of_its_config(path: Path):
 
 
 @pytest.mark.parametrize('name', [name for name, entry in ENTRIES.items() if entry.results is not None])
-def test_results_stand_in_the_readme(name: str):
+def test_results_stand_in_the_readme(name: str) -> None:
     entry = ENTRIES[name]
     (row,) = [line for line in (REPOSITORY / 'README.md').read_text().splitlines() if f'(`{entry.config}`)' in line]
     means = [cell.split('±')[0].strip() for cell in row.split('|')[2:-1]]

@@ -45,8 +45,8 @@ def write_site(root: Path, name: str, form: str, *, cameras: bool, captions: boo
         return source
     regions = dict(zip(('global', 'upper', 'middle', 'lower'), SENTENCES, strict=True))
     rows = [row | (regions if captions else {}) for row in rows]
-    with (root / f'{name}.csv').open('w', newline='') as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+    with (root / f'{name}.csv').open('w', newline='') as table:
+        writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     return source
@@ -81,7 +81,7 @@ def config(tiny_config: Config, tmp_path: Path) -> Config:
 
 @pytest.mark.parametrize('cameras', [True, False])
 @pytest.mark.parametrize('form', ['folder', 'csv', 'json'])
-def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras: bool):
+def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras: bool) -> None:
     config.train_dataloader.dataset.sources = [write_site(tmp_path, name, form, cameras=cameras) for name in 'ab']
     # Targets need no captions.
     config.val_dataloader.dataset.targets = [
@@ -100,7 +100,7 @@ def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras
     assert log.read_text().count(f'2 queries, 6 gallery images. {note}') == (0 if cameras else 2)
 
 
-def test_paths_follow_the_data_root(monkeypatch: pytest.MonkeyPatch):
+def test_paths_follow_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('CMDG_DATA_ROOT', '/somewhere')
     config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py')
     sources = [*config.train_dataloader.dataset.sources, *config.val_dataloader.dataset.targets]
@@ -114,7 +114,7 @@ def test_paths_follow_the_data_root(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize('installed', ['clone', 'wheel'])
-def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path):
+def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path) -> None:
     """Without the repository in sight: the package alone says where its configs are."""
     site = REPOSITORY
     if installed == 'wheel':  # holds as files what a clone holds as links

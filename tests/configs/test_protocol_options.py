@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine.config import Config
@@ -11,12 +12,12 @@ from cmdg_plugin.cli.command_line import read_config
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
-def read(protocol: str, **options: object) -> Config:
+def read(protocol: str, **options: Any) -> Config:
     return read_config(str(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py'), options)
 
 
 @pytest.mark.parametrize('protocol', ['p1', 'p2_cuhk03', 'p3_cuhk03'])
-def test_sizes_workers_and_data_root(protocol: str):
+def test_sizes_workers_and_data_root(protocol: str) -> None:
     config = read(protocol, data_root='/d', image_size='256x128', num_workers=3)
     assert config.model.backbone.image_size == [256, 128]
     loaders = [config.train_dataloader, config.val_dataloader, config.test_dataloader]
@@ -38,15 +39,15 @@ def versions(config: Config, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(('protocol', 'places'), [('p2_market1501', 1), ('p3_cuhk03', 1), ('p2_msmt17', 2)])
-def test_version_of_msmt17(protocol: str, places: int):
+def test_version_of_msmt17(protocol: str, places: int) -> None:
     assert versions(read(protocol, msmt17_version='MSMT17_V2'), 'msmt17') == ['MSMT17_V2'] * places
 
 
 @pytest.mark.parametrize(('protocol', 'places'), [('p1', 1), ('p3_market1501', 1), ('p2_cuhk03', 2)])
-def test_boxes_of_cuhk03(protocol: str, places: int):
+def test_boxes_of_cuhk03(protocol: str, places: int) -> None:
     assert versions(read(protocol, cuhk03_version='detected'), 'cuhk03') == ['detected'] * places
 
 
-def test_splits():
+def test_splits() -> None:
     config = read('p1', split='released')
     assert config.val_dataloader.dataset.split == config.test_dataloader.dataset.split == 'released'

@@ -48,7 +48,7 @@ def configure(protocol: str, data: Path, work: Path, recipe: str = 'cmdg', *more
 @pytest.mark.slow
 @pytest.mark.parametrize('protocol', EXPECTED)
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
-def test_a_protocol_trains_and_evaluates(protocol: str, release_data: Path, tmp_path: Path):
+def test_a_protocol_trains_and_evaluates(protocol: str, release_data: Path, tmp_path: Path) -> None:
     images, people, targets = EXPECTED[protocol]
     config = configure(protocol, release_data, tmp_path / protocol)
     with_results = protocol == 'p2_cuhk03'
@@ -77,7 +77,7 @@ def test_a_protocol_trains_and_evaluates(protocol: str, release_data: Path, tmp_
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
-def test_recipe_full_trains_on_a_protocol(release_data: Path, tmp_path: Path):
+def test_recipe_full_trains_on_a_protocol(release_data: Path, tmp_path: Path) -> None:
     start = 'model.losses.bridging.0.start_epoch=0'
     config = configure('p2_market1501', release_data, tmp_path / 'full', 'cmdg-full', start)
     del config.default_hooks.results

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ PROTOCOLS = {
 VERSIONS = {'msmt17': 'MSMT17_V1', 'cuhk03': 'labeled'}
 
 # Per stage and term: loss, weight, constants, inputs.
-LOSSES = {
+LOSSES: dict[str, Any] = {
     'warmup': {
         'id_width': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_width', 'labels': 'labels'}),
         'id_shared': ('SoftIdentityLoss', 1, {'smoothing': 0.1}, {'logits': 'logits_shared', 'labels': 'labels'}),
@@ -178,12 +179,12 @@ def config(protocol: str, monkeypatch: pytest.MonkeyPatch) -> Config:
     return Config.fromfile(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py')
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Any:
     """A config's value in plain types."""
     return Config({'value': value}).to_dict()['value']
 
 
-def test_sources_roles_and_targets(config: Config, protocol: str):
+def test_sources_roles_and_targets(config: Config, protocol: str) -> None:
     sources, subsets, targets = PROTOCOLS[protocol]
     training = config.train_dataloader.dataset
     assert [source.name for source in training.sources] == sources
@@ -197,7 +198,7 @@ def test_sources_roles_and_targets(config: Config, protocol: str):
             assert source.get('version') == VERSIONS.get(source.name)
 
 
-def test_constants(config: Config):
+def test_constants(config: Config) -> None:
     for key, expected in CONSTANTS.items():
         value = config
         for part in key.split('.'):
@@ -205,7 +206,7 @@ def test_constants(config: Config):
         assert plain(value) == expected, key
 
 
-def test_losses(config: Config):
+def test_losses(config: Config) -> None:
     assert list(config.model.losses) == list(LOSSES)
     for stage, expected in LOSSES.items():
         entries = plain(config.model.losses[stage])
@@ -221,7 +222,7 @@ def test_losses(config: Config):
             assert {'weight': 1, **term} == {'type': loss, 'weight': weight, **constants}, (stage, name)
 
 
-def test_stages(config: Config):
+def test_stages(config: Config) -> None:
     assert config.train_cfg.type == 'StagedTrainLoop'
     # The last epoch is evaluated, and no checkpoint chosen by its score.
     assert config.train_cfg.get('val_interval') is None
@@ -240,32 +241,32 @@ def test_stages(config: Config):
     assert config.train_cfg.stages[1].train_dataloader.batch_size == 64
 
 
-def test_augmentation_list(config: Config):
+def test_augmentation_list(config: Config) -> None:
     *augmentation, packing = plain(config.train_dataloader.dataset.pipeline)
     assert augmentation == AUGMENTATION
     assert packing['type'] == 'mmpretrain.PackInputs'
 
 
-def test_evaluation_and_encoding_draw_nothing(config: Config):
+def test_evaluation_and_encoding_draw_nothing(config: Config) -> None:
     expected = [*AUGMENTATION[:2], plain(config.train_dataloader.dataset.pipeline)[-1]]
     users = [config.val_dataloader.dataset, config.test_dataloader.dataset, *config.custom_hooks]
     assert [user.type for user in config.custom_hooks] == ['PromptLearningHook', 'DomainBridgingHook']
     assert all(plain(user.pipeline) == expected for user in users)
 
 
-def test_docstring_is_the_command(protocol: str):
+def test_docstring_is_the_command(protocol: str) -> None:
     name = f'configs/cmdg/cmdg_vit-base-p16_{protocol}.py'
     lines = (CONFIGS.parent / name).read_text().splitlines()
     assert lines[0].startswith(f'"""CMDG\'s released recipe, protocol {protocol[1]}: ')
     assert lines[2] == f'python tools/train.py {name} --cfg-options data_root=DIR'
 
 
-def test_names_of_configs_are_unique():
+def test_names_of_configs_are_unique() -> None:
     names = Counter(path.name for path in CONFIGS.rglob('*.py'))
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_colors_survive_the_way_through_pillow(tmp_path: Path):
+def test_colors_survive_the_way_through_pillow(tmp_path: Path) -> None:
     """A red image is red behind either pipeline, unless it was drawn gray, which one in ten is."""
     config = Config.fromfile(CONFIGS / 'cmdg/cmdg_vit-base-p16_p1.py')
     with DefaultScope.overwrite_default_scope('cmdg_plugin'):

@@ -1,5 +1,8 @@
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +11,21 @@ from PIL import Image
 SENTENCES = ('A man walks, {}.', 'A red shirt, {}.', 'A brown belt, {}.', 'Blue jeans, {}.')
 
 
-def _write(root: Path, name: str, people, *, cameras=2, images=2, distractors=1, junk=1):
+def _write(
+    root: Path,
+    name: str,
+    people: Iterable[int],
+    *,
+    cameras: int = 2,
+    images: int = 2,
+    distractors: int = 1,
+    junk: int = 1,
+) -> dict:
     """Write a tiny dataset named and laid out like Market-1501, with its caption file; the first half is trained on."""
     rng = np.random.default_rng(sum(map(ord, name)))
     records = []
 
-    def add(folder, person, camera, frame):
+    def add(folder: str, person: int, camera: int, frame: int) -> None:
         path = f'{folder}/{person:04d}_c{camera}s1_{frame:06d}_00.jpg'
         (root / name / folder).mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)
@@ -48,17 +60,17 @@ def _write(root: Path, name: str, people, *, cameras=2, images=2, distractors=1,
 
 
 @pytest.fixture
-def market_like(tmp_path):
+def market_like(tmp_path: Path) -> Callable[..., dict[str, str]]:
     """Factory of tiny Market-1501-like datasets; returns the config of the source."""
 
-    def make(name, people, **settings):
+    def make(name: str, people: list[int] | range, **settings: Any) -> dict[str, str]:
         return _write(tmp_path, name, people, **settings)
 
     return make
 
 
 @pytest.fixture
-def load_pipeline():
+def load_pipeline() -> list[dict]:
     """Load an image and pack it with the fields that training needs."""
     return [
         {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
@@ -71,7 +83,7 @@ def load_pipeline():
 
 
 @pytest.fixture(scope='session')
-def torchreid_data(miniatures, tmp_path_factory):
+def torchreid_data(miniatures: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All nine datasets in torchreid's layout; do not write into it."""
     root = tmp_path_factory.mktemp('torchreid')
     miniatures.write_miniatures(root, 'torchreid')

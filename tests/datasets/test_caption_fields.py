@@ -37,11 +37,11 @@ from cmdg_plugin.datasets.caption_fields import (
         ('split_1a/train/p336_c2_d180.png', None, None, None),
     ],
 )
-def test_facts_of_names(path, identity, camera, split):
+def test_facts_of_names(path: str, identity: int | None, camera: int | None, split: str | None) -> None:
     assert read_facts({}, path) == (identity, camera, split)
 
 
-def test_keys_win_over_names():
+def test_keys_win_over_names() -> None:
     facts = read_facts({'identity': 7, 'camera': 8, 'role': 'query'}, 'train/0012_c3_000151.jpg')
     assert facts == (7, 8, 'query')
     assert read_facts({'split': 'Val ', 'role': 'val'}, 'a.jpg')[2] == 'val'
@@ -51,12 +51,12 @@ def test_keys_win_over_names():
 
 
 @pytest.mark.parametrize('value', [12, 12.0, '12', ' 12 ', '12.0', '12.', '0012', 'cuhk02_P1_12'])
-def test_whole_numbers(value):
+def test_whole_numbers(value: float | str) -> None:
     assert read_facts({'identity': value, 'id': 12}, 'a.jpg')[0] == 12
 
 
 @pytest.mark.parametrize('value', [2**63 - 1, -(2**63) + 1, str(2**63 - 1), f'{2**63 - 1}.0'])
-def test_numbers_of_64_bits(value):
+def test_numbers_of_64_bits(value: int | str) -> None:
     assert abs(read_facts({'camera': value}, 'a.jpg')[1]) == 2**63 - 1
 
 
@@ -83,19 +83,19 @@ def test_numbers_of_64_bits(value):
         ({'camera': 1, 'cmid': 2}, 'cmid', "says 2, but 'camera' says 1"),
     ],
 )
-def test_values_out_of_range_are_named(record, key, message):
+def test_values_out_of_range_are_named(record: dict, key: str, message: str) -> None:
     with pytest.raises(FieldError, match=message) as caught:
         read_facts(record, 'a.jpg')
     assert caught.value.key == key
 
 
-def test_numbers_of_names_are_checked_too():
+def test_numbers_of_names_are_checked_too() -> None:
     for name in (f'train/{"9" * 30}_c1.jpg', f'train/1_c{"9" * 30}.jpg'):
         with pytest.raises(FieldError, match='does not fit into 64 bits'):
             read_facts({}, name)
 
 
-def test_own_numbers_have_no_prefix():
+def test_own_numbers_have_no_prefix() -> None:
     with pytest.raises(FieldError, match="got 'shop1_12'"):
         read_facts({'identity': 'shop1_12'}, 'a.jpg', prefixes=False)
 
@@ -111,24 +111,24 @@ def test_own_numbers_have_no_prefix():
         (['a.jpg'], 'got a list'),
     ],
 )
-def test_paths_that_no_file_can_have(path, message):
+def test_paths_that_no_file_can_have(path: list[str] | str, message: str) -> None:
     with pytest.raises(FieldError, match=message) as caught:
         clean_path(path, 'path')
     assert caught.value.key == 'path'
 
 
-def test_paths_that_a_file_can_have():
+def test_paths_that_a_file_can_have() -> None:
     for path in ('x' * 251 + '.jpg', 'ü' * 120 + '/a.jpg'):
         assert clean_path(f'/{path}') == path
 
 
-def test_captions_are_text():
+def test_captions_are_text() -> None:
     with pytest.raises(FieldError, match='half a character'):
         clean_captions(['a', 'b\udc80', 'c', 'd'])
     assert clean_captions(['a', 'ü', 'c', '\N{GRINNING FACE}'])[3] == '\N{GRINNING FACE}'
 
 
-def test_values_are_shown_short():
+def test_values_are_shown_short() -> None:
     deep = []
     for _ in range(100_000):
         deep = [deep]

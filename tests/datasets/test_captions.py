@@ -1,6 +1,7 @@
 import gc
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine.logging import MMLogger
@@ -11,17 +12,17 @@ from cmdg_plugin.datasets.faulty_rows import FaultyRows
 SENTENCES = ('A man walks.', 'A red shirt.', 'A brown belt.', 'Blue jeans.')
 
 
-def record(file_path, **keys):
+def record(file_path: str, **keys: Any) -> dict:
     return {'file_path': file_path, 'captions': list(SENTENCES)} | keys
 
 
-def write(folder, content, name='file.json'):
+def write(folder: Path, content: list | str, name: str = 'file.json') -> Path:
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 
 
-def splits(count, **roles):
+def splits(count: int, **roles: Any) -> list[dict]:
     return [{'train': [], 'query': [], 'gallery': [], **roles} for _ in range(count)]
 
 
@@ -91,13 +92,13 @@ def splits(count, **roles):
         pytest.param([record('where.jpg')], ('where.jpg', None, None, None, None), id='own-bare'),
     ],
 )
-def test_every_nesting(tmp_path, content, expected):
+def test_every_nesting(tmp_path: Path, content: list[dict], expected: tuple) -> None:
     (found,) = load_captions(write(tmp_path, content))
     file_path, identity, camera, split, split_index = expected
     assert found == CaptionRecord(file_path, SENTENCES, identity, camera, split, split_index)
 
 
-def test_all_splits_are_kept_in_order(tmp_path):
+def test_all_splits_are_kept_in_order(tmp_path: Path) -> None:
     content = [
         {'train': [record('a.jpg', id=1)], 'query': [record('b.jpg', id=2)], 'gallery': [record('c.jpg', id=2)]},
         {'train': [record('b.jpg', id=1)], 'query': [record('c.jpg', id=2)], 'gallery': [record('a.jpg', id=2)]},
@@ -143,7 +144,7 @@ def test_all_splits_are_kept_in_order(tmp_path):
     ],
 )
 @pytest.mark.parametrize('nested', [False, True])
-def test_faults_name_file_record_and_key(tmp_path, broken, key, what, nested):
+def test_faults_name_file_record_and_key(tmp_path: Path, broken: dict, key: str, what: str, nested: bool) -> None:
     records = [record('a.jpg'), record('c.jpg'), broken]
     path = write(tmp_path, splits(1) + splits(1, query=records) if nested else records)
     where = 'split 1, query, record 2' if nested else 'record 2'
@@ -175,26 +176,26 @@ def test_faults_name_file_record_and_key(tmp_path, broken, key, what, nested):
         '[{"train": [], "query": [], "gallery": [], "val": {}}]',
     ],
 )
-def test_wrong_files_are_named(tmp_path, content):
+def test_wrong_files_are_named(tmp_path: Path, content: str) -> None:
     path = write(tmp_path, content)
     with pytest.raises(ValueError, match=r'JSON|caption file') as caught:
         load_captions(path)
     assert str(path) in str(caught.value)
 
 
-def test_not_text(tmp_path):
+def test_not_text(tmp_path: Path) -> None:
     path = tmp_path / 'file.json'
     path.write_bytes(b'\xff\xfe\x00')
     with pytest.raises(ValueError, match='not a JSON file'):
         load_captions(path)
 
 
-def test_absent_file(tmp_path):
+def test_absent_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'nowhere.json'):
         load_captions(tmp_path / 'nowhere.json')
 
 
-def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, [record('a.jpg')])
     reads = []
     read_bytes = Path.read_bytes
@@ -209,13 +210,13 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     assert len(reads) == 2
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path):
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     path = tmp_path / 'file.json'
     path.write_bytes(b'\xef\xbb\xbf' + json.dumps([record('a.jpg')]).encode())
     assert load_captions(path)[0].file_path == 'a.jpg'
 
 
-def test_the_garbage_collector_is_left_as_it_was(tmp_path):
+def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
     assert gc.isenabled()
     load_captions(write(tmp_path, [record('a.jpg')]))
     with pytest.raises(ValueError, match='not a JSON'):
@@ -229,7 +230,7 @@ def test_the_garbage_collector_is_left_as_it_was(tmp_path):
         gc.enable()
 
 
-def test_twice_in_one_split_and_in_two(tmp_path, caplog):
+def test_twice_in_one_split_and_in_two(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     MMLogger.get_current_instance().addHandler(caplog.handler)
     same = [record('a.jpg', id=1), record('/a.jpg', id=1), record('b.jpg', id=1)]
     assert len(load_captions(write(tmp_path, same))) == 3
@@ -244,7 +245,7 @@ def test_twice_in_one_split_and_in_two(tmp_path, caplog):
     assert [item.identity for item in load_captions(write(tmp_path, splits))] == [1, 7]
 
 
-def test_a_key_twice(tmp_path):
+def test_a_key_twice(tmp_path: Path) -> None:
     text = '[{"file_path": "a.jpg", "captions": ["a", "b", "c", "d"], "id": 1, "id": 2}]'
     with pytest.raises(ValueError, match=r"record 0 \(counted from 0\), key 'id': the record has this key twice"):
         load_captions(write(tmp_path, text))
@@ -253,13 +254,13 @@ def test_a_key_twice(tmp_path):
         load_captions(write(tmp_path, text))
 
 
-def test_val_images_of_a_split_are_read(tmp_path):
+def test_val_images_of_a_split_are_read(tmp_path: Path) -> None:
     content = splits(1, val=[record('a.jpg', id=1)])
     assert [item.split for item in load_captions(write(tmp_path, content))] == ['val']
 
 
 @pytest.mark.parametrize('nested', [False, True])
-def test_all_faulty_records_are_known_at_once(tmp_path, nested):
+def test_all_faulty_records_are_known_at_once(tmp_path: Path, nested: bool) -> None:
     records = [record('a.jpg'), 5, record('b.jpg', id='anna'), record('c.jpg'), record('a.jpg', id=3)]
     path = write(tmp_path, splits(1, query=records) if nested else records)
     with pytest.raises(FaultyRows, match=r'record 1: expected a record, got a int(.|\n)*2 other rows are') as caught:
@@ -272,6 +273,6 @@ def test_all_faulty_records_are_known_at_once(tmp_path, nested):
     assert [what in fault for what, fault in zip(wanted, caught.value.faults, strict=True)] == [True] * 3
 
 
-def test_records_among_splits_are_refused_whatever_they_hold(tmp_path):
+def test_records_among_splits_are_refused_whatever_they_hold(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='is not a caption file: entry 0 is not a split, though others are'):
         load_captions(write(tmp_path, [5, record('b.jpg', id='anna'), *splits(1)]))

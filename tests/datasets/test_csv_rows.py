@@ -1,11 +1,12 @@
 import re
+from pathlib import Path
 
 import pytest
 
 from cmdg_plugin.datasets.csv_rows import iterate_csv
 
 
-def read(tmp_path, text):
+def read(tmp_path: Path, text: str) -> list[tuple[int, dict]]:
     path = tmp_path / 'index.csv'
     path.write_bytes(text.encode())
     return list(iterate_csv(path, ('file_path', 'path')))
@@ -13,7 +14,7 @@ def read(tmp_path, text):
 
 @pytest.mark.parametrize('delimiter', [',', ';', '\t'])
 @pytest.mark.parametrize('newline', ['\n', '\r\n', '\r'])
-def test_delimiters_and_names_of_columns(tmp_path, delimiter, newline):
+def test_delimiters_and_names_of_columns(tmp_path: Path, delimiter: str, newline: str) -> None:
     lines = ['\ufeffPath, Identity ,ROLE', 'a b.jpg,12,Train', ',,', '', 'b.jpg, ,"x ""y"""']
     rows = read(tmp_path, newline.join(lines).replace(',', delimiter))
     assert rows == [
@@ -22,7 +23,7 @@ def test_delimiters_and_names_of_columns(tmp_path, delimiter, newline):
     ]
 
 
-def test_other_signs_within_cells_do_not_separate(tmp_path):
+def test_other_signs_within_cells_do_not_separate(tmp_path: Path) -> None:
     assert read(tmp_path, 'path,note; long\na.jpg,b;c\n') == [(2, {'path': 'a.jpg', 'note; long': 'b;c'})]
     assert read(tmp_path, 'path\na;b.jpg\n') == [(2, {'path': 'a;b.jpg'})]
     # Empty cells beyond the last column, and columns without a name.
@@ -55,6 +56,6 @@ def test_other_signs_within_cells_do_not_separate(tmp_path):
         ('"path,id\na.jpg,1\n', 'no column'),
     ],
 )
-def test_faults_name_file_line_and_column(tmp_path, text, message):
+def test_faults_name_file_line_and_column(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match='(?s)' + re.escape(str(tmp_path / 'index.csv')) + '.*' + message):
         read(tmp_path, text)

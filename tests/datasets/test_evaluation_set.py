@@ -1,4 +1,7 @@
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +12,15 @@ from cmdg_plugin.registry import DATASETS
 
 
 class ListedSource:
-    def __init__(self, name, root, splits, **settings):
+    def __init__(self, name: str, root: Path | str, splits: Any, **settings: Any) -> None:
         self.name = name
         self.index = SourceIndex(name, str(root), tuple(splits), **settings)
 
-    def load(self):
+    def load(self) -> SourceIndex:
         return self.index
 
 
-def make_splits():
+def make_splits() -> list[SourceSplit]:
     a, b, c, d = (
         SourceRecord(f'{name}.jpg', person, camera=camera)
         for name, person, camera in [('a', 4, 1), ('b', 4, 2), ('c', 6, 1), ('d', 6, 2)]
@@ -25,7 +28,7 @@ def make_splits():
     return [SourceSplit(train=(a,), query=(c,), gallery=(d, b)), SourceSplit(query=(a, c), gallery=(b, d))]
 
 
-def test_every_image_once_over_splits(tmp_path):
+def test_every_image_once_over_splits(tmp_path: Path) -> None:
     dataset = ReIDEvaluationSet([ListedSource('small', tmp_path, make_splits(), released=1)], split='all')
     (target,) = dataset.targets
     assert [path.rsplit('/', 1)[1] for path in target.paths] == ['c.jpg', 'd.jpg', 'b.jpg', 'a.jpg']
@@ -38,7 +41,7 @@ def test_every_image_once_over_splits(tmp_path):
     assert len(dataset) == 4
 
 
-def test_splits_that_number_people_anew(tmp_path):
+def test_splits_that_number_people_anew(tmp_path: Path) -> None:
     first, second = make_splits()
     anew = SourceSplit(query=(replace(second.query[0], identity=6),), gallery=(replace(second.gallery[0], identity=6),))
     (target,) = ReIDEvaluationSet([ListedSource('small', tmp_path, [first, anew])], split='all').targets
@@ -46,7 +49,7 @@ def test_splits_that_number_people_anew(tmp_path):
         assert target.identities[np.concatenate([split.query, split.gallery])].tolist() == identities
 
 
-def test_all_splits_have_the_released_one_beside_them(tmp_path):
+def test_all_splits_have_the_released_one_beside_them(tmp_path: Path) -> None:
     """One of those that are averaged (GRID, iLIDS) or not (VIPeR, PRID); its images are not loaded twice."""
     for settings, count in (({'released': 1}, 2), ({'released': 1, 'num_listed': 1}, 1)):
         source = ListedSource('small', tmp_path, make_splits(), **settings)
@@ -68,26 +71,28 @@ def test_all_splits_have_the_released_one_beside_them(tmp_path):
 @pytest.mark.parametrize(
     ('split', 'query'), [('released', ['a.jpg', 'c.jpg']), (0, ['c.jpg']), (1, ['a.jpg', 'c.jpg'])]
 )
-def test_one_split(tmp_path, split, query):
+def test_one_split(tmp_path: Path, split: int | str, query: list[str]) -> None:
     (target,) = ReIDEvaluationSet([ListedSource('small', tmp_path, make_splits(), released=1)], split=split).targets
     (chosen,) = target.splits
     assert [target.paths[row].rsplit('/', 1)[1] for row in chosen.query] == query
 
 
-def test_no_such_split(tmp_path):
+def test_no_such_split(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='small: expected split'):
         ReIDEvaluationSet([ListedSource('small', tmp_path, make_splits())], split='first')
     with pytest.raises(ValueError, match="small: expected split 'released', 'all' or a number"):
         ReIDEvaluationSet([ListedSource('small', tmp_path, make_splits()[:1])], split='first')
 
 
-def test_a_source_without_gallery(tmp_path):
+def test_a_source_without_gallery(tmp_path: Path) -> None:
     splits = [SourceSplit(train=(SourceRecord('a.jpg', 1),), query=(SourceRecord('b.jpg', 1),))]
     with pytest.raises(ValueError, match='small: no gallery images'):
         ReIDEvaluationSet([ListedSource('small', tmp_path, splits)])
 
 
-def test_several_targets_follow_each_other(market_like, load_pipeline, tmp_path):
+def test_several_targets_follow_each_other(
+    market_like: Callable[..., dict[str, str]], load_pipeline: list[dict], tmp_path: Path
+) -> None:
     targets = [market_like('shop', [3, 4], images=1), market_like('yard', [3, 4, 5, 6], images=1)]
     dataset = DATASETS.build({'type': 'ReIDEvaluationSet', 'targets': targets, 'pipeline': load_pipeline})
     shop, yard = dataset.metainfo['targets']
@@ -105,7 +110,7 @@ def test_several_targets_follow_each_other(market_like, load_pipeline, tmp_path)
     assert dataset.metainfo['targets'] is dataset.targets
 
 
-def test_captions_are_optional(tmp_path):
+def test_captions_are_optional(tmp_path: Path) -> None:
     records = (SourceRecord('a.jpg', 1, captions=tuple('guml')), SourceRecord('b.jpg', 1))
     source = ListedSource('small', tmp_path, [SourceSplit(query=records[:1], gallery=records[1:])], has_cameras=False)
     dataset = ReIDEvaluationSet([source], lazy_init=True)
@@ -115,7 +120,9 @@ def test_captions_are_optional(tmp_path):
     assert dataset[1]['captions'] is None
 
 
-def test_corrupt_images_are_never_replaced(market_like, load_pipeline, tmp_path):
+def test_corrupt_images_are_never_replaced(
+    market_like: Callable[..., dict[str, str]], load_pipeline: list[dict], tmp_path: Path
+) -> None:
     dataset = ReIDEvaluationSet([market_like('shop', [3, 4])], load_pipeline)
     path = dataset.targets[0].paths[2]
     with open(path, 'wb') as file:

@@ -11,6 +11,9 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -78,13 +81,13 @@ NESTINGS = st.one_of(
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.sampled_from(['cut', 'drop', 'put', 'twice']), st.binary(max_size=3)))
 
 
-def enlarge(text):
+def enlarge(text: str) -> str:
     for word, large in LARGE.items():
         text = text.replace(word, large)
     return text
 
 
-def encode(value, renamed=('', '')):
+def encode(value: object, renamed: tuple[str, str] = ('', '')) -> str:
     """Write JSON; renaming a key makes one that stands twice."""
     text = json.dumps(value)
     for word in ('HUGE', 'DEEP'):
@@ -92,7 +95,7 @@ def encode(value, renamed=('', '')):
     return enlarge(text.replace(f'"{renamed[0]}":', f'"{renamed[1]}":') if renamed[0] else text)
 
 
-def edit(content, edits):
+def edit(content: bytes, edits: list) -> bytes:
     for place, kind, put in edits:
         at = int(place * len(content))
         content = {
@@ -105,7 +108,7 @@ def edit(content, edits):
 
 
 @st.composite
-def csv_files(draw):
+def csv_files(draw: st.DrawFn) -> bytes:
     delimiter = draw(st.sampled_from(',,,;\t|'))
     columns = draw(
         st.lists(st.sampled_from(['Path', ' identity', 'camera', 'role', 'global', 'id', 'x', '']), max_size=6)
@@ -123,7 +126,7 @@ def csv_files(draw):
 
 
 @st.composite
-def json_files(draw, nestings=NESTINGS, lines=False):
+def json_files(draw: st.DrawFn, nestings: Any = NESTINGS, lines: bool = False) -> bytes:
     value = draw(nestings)
     renamed = draw(st.sampled_from([('', ''), ('', ''), ('id', 'identity'), ('path', 'file_path'), ('x', 'train')]))
     if lines and isinstance(value, list):
@@ -131,7 +134,7 @@ def json_files(draw, nestings=NESTINGS, lines=False):
     return encode(value, renamed).encode()
 
 
-def edited(files):
+def edited(files: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(files, st.builds(edit, files, EDITS), st.binary(max_size=60))
 
 
@@ -143,7 +146,7 @@ NAMES = st.lists(
 
 
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with images, to lay lists into."""
     root = tmp_path_factory.mktemp('fuzz')
     for name in IMAGES:
@@ -160,21 +163,21 @@ NUMBERS_OF_FILES = itertools.count()
 
 
 @contextlib.contextmanager
-def only_our_errors(path):
+def only_our_errors(path: Path) -> Iterator[None]:
     """Let nothing pass but the two kinds of error that tools print as one line, with the file in it."""
-    errors = []
+    caught = []
     try:
         yield
     except (ValueError, FileNotFoundError) as error:
-        errors.append(error)
-    for error in errors:
-        assert type(error) in (ValueError, FileNotFoundError, FaultyRows, MissingImages), error
-        assert path.name in str(error)
+        caught.append(error)
+    for one in caught:
+        assert type(one) in (ValueError, FileNotFoundError, FaultyRows, MissingImages), one
+        assert path.name in str(one)
         # It can be printed.
-        assert str(error).encode()
+        assert str(one).encode()
 
 
-def read_index(place, suffix, content):
+def read_index(place: Path, suffix: str, content: bytes) -> None:
     # A name of its own: files that change faster than the clock look unchanged.
     path = place / f'index{next(NUMBERS_OF_FILES)}{suffix}'
     path.write_bytes(content)
@@ -192,7 +195,7 @@ def read_index(place, suffix, content):
     path.unlink()
 
 
-def read_folder(place, names):
+def read_folder(place: Path, names: list) -> None:
     root = place / f'folder{next(NUMBERS_OF_FILES)}'
     root.mkdir()
     for name in names:
@@ -211,31 +214,31 @@ def read_folder(place, names):
     shutil.rmtree(root)
 
 
-def fuzz(examples, **options):
+def fuzz(examples: int, **options: Any) -> settings:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
     return settings(max_examples=examples, deadline=None, database=None, suppress_health_check=checks, **options)
 
 
 @pytest.fixture(scope='module', autouse=True)
-def own_images(place):
+def own_images(place: Path) -> None:
     (place / 'own' / 'train').mkdir(parents=True)
     (place / 'own' / 'train' / '0001_c1_a.jpg').touch()
 
 
 @pytest.mark.parametrize('suffix', SUFFIXES)
-def test_indices(place, suffix):
+def test_indices(place: Path, suffix: str) -> None:
     @fuzz(120, derandomize=True)
     @given(CONTENTS[suffix])
-    def check(content):
+    def check(content: bytes) -> None:
         read_index(place, suffix, content)
 
     check()
 
 
-def test_names_of_files(place):
+def test_names_of_files(place: Path) -> None:
     @fuzz(60, derandomize=True)
     @given(NAMES)
-    def check(names):
+    def check(names: list) -> None:
         read_folder(place, names)
 
     check()
@@ -244,10 +247,10 @@ def test_names_of_files(place):
 @pytest.mark.slow
 @pytest.mark.skipif(not LONG, reason='set CMDG_FUZZ_EXAMPLES to how many inputs to try')
 @pytest.mark.parametrize('suffix', [*SUFFIXES, 'folder'])
-def test_long(place, suffix):
+def test_long(place: Path, suffix: str) -> None:
     @fuzz(LONG)
     @given(NAMES if suffix == 'folder' else CONTENTS[suffix])
-    def check(content):
+    def check(content: bytes) -> None:
         if suffix == 'folder':
             read_folder(place, content)
         else:

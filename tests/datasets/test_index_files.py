@@ -1,19 +1,21 @@
+from pathlib import Path
+
 import pytest
 
 from cmdg_plugin.datasets.index_files import default_image_root, iterate_rows
 
 
-def read(path):
+def read(path: Path) -> list:
     return [row.read()[0] for row in iterate_rows(path)]
 
 
-def test_where_paths_start(tmp_path):
+def test_where_paths_start(tmp_path: Path) -> None:
     (tmp_path / 'index.csv').touch()
     assert default_image_root(tmp_path) == tmp_path
     assert default_image_root(tmp_path / 'index.csv') == tmp_path
 
 
-def test_rows_say_where_they_stand(tmp_path):
+def test_rows_say_where_they_stand(tmp_path: Path) -> None:
     path = tmp_path / 'index.csv'
     path.write_text('path,identity,"a, b"\na.jpg,1,\n"b,\nc.jpg",x,y\n')
     first, second = iterate_rows(path)
@@ -29,14 +31,14 @@ def test_rows_say_where_they_stand(tmp_path):
         row.read()
 
 
-def test_commas_that_are_not_quoted(tmp_path):
+def test_commas_that_are_not_quoted(tmp_path: Path) -> None:
     path = tmp_path / 'index.csv'
     path.write_text('path,global\na.jpg,A man, walking.\n')
     with pytest.raises(ValueError, match=r'line 2 has more cells .* quote commas'):
         read(path)
 
 
-def test_a_folder_within_a_folder(tmp_path):
+def test_a_folder_within_a_folder(tmp_path: Path) -> None:
     (tmp_path / 'query').mkdir()
     (tmp_path / 'query' / '0001_c1.JPG').touch()
     (tmp_path / 'query' / 'list.txt').touch()
@@ -45,7 +47,7 @@ def test_a_folder_within_a_folder(tmp_path):
     assert (path, facts) == ('query/0001_c1.JPG', (1, 1, 'query'))
 
 
-def test_another_encoding_is_named(tmp_path):
+def test_another_encoding_is_named(tmp_path: Path) -> None:
     path = tmp_path / 'index.csv'
     path.write_bytes('path,identity\nmüller.jpg,1\n'.encode('latin-1'))
     with pytest.raises(ValueError, match=r'index\.csv is not written in UTF-8'):
@@ -63,7 +65,7 @@ def test_another_encoding_is_named(tmp_path):
         ('[{"train": [], "train": []}]', r"split 0 has the key 'train' twice"),
     ],
 )
-def test_splits_that_are_none(tmp_path, content, message):
+def test_splits_that_are_none(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / 'index.json'
     path.write_text(content)
     with pytest.raises(ValueError, match=message) as caught:
@@ -71,7 +73,7 @@ def test_splits_that_are_none(tmp_path, content, message):
     assert type(caught.value) is ValueError
 
 
-def test_rows_know_their_split_and_need_not_have_all_roles(tmp_path):
+def test_rows_know_their_split_and_need_not_have_all_roles(tmp_path: Path) -> None:
     path = tmp_path / 'index.json'
     path.write_text('[{"train": [{"path": "a.jpg"}]}, {"val": [{"path": "b.jpg", "query": 1}]}]')
     found = [(row.read()[0], row.split, row.split_index) for row in iterate_rows(path)]

@@ -1,5 +1,7 @@
 import json
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -7,7 +9,7 @@ from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json, iterate_j
 
 
 @pytest.mark.parametrize('indent', [None, 2])
-def test_reads_what_json_reads(tmp_path, indent):
+def test_reads_what_json_reads(tmp_path: Path, indent: int | None) -> None:
     generator = random.Random(0)
     # Longer than several chunks, with entries across their borders, one entry larger than a chunk, and bare numbers.
     entries = [{'path': 'é"\\\n' * generator.randrange(20), 'n': [generator.random()]} for _ in range(3000)]
@@ -18,7 +20,7 @@ def test_reads_what_json_reads(tmp_path, indent):
     assert list(iterate_json_list(path)) == entries
 
 
-def test_empty_list(tmp_path):
+def test_empty_list(tmp_path: Path) -> None:
     path = tmp_path / 'list.json'
     path.write_text(' [ \n ] ')
     assert list(iterate_json_list(path)) == []
@@ -40,14 +42,14 @@ def test_empty_list(tmp_path):
         ('[' + '{"a":' * 100_000, 'entry 0 is nested too deep'),
     ],
 )
-def test_broken_files(tmp_path, text, message):
+def test_broken_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / 'list.json'
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         list(iterate_json_list(path))
 
 
-def test_no_text(tmp_path):
+def test_no_text(tmp_path: Path) -> None:
     path = tmp_path / 'list.json'
     path.write_bytes(b'[\xff\xfe\xff]')
     with pytest.raises(ValueError, match='not a JSON file'):
@@ -57,7 +59,7 @@ def test_no_text(tmp_path):
 @pytest.mark.parametrize(
     'read', [lambda path: decode_json(path.read_text()), lambda path: list(iterate_json_list(path))]
 )
-def test_what_python_would_take_or_refuse_in_silence(tmp_path, read):
+def test_what_python_would_take_or_refuse_in_silence(tmp_path: Path, read: Callable) -> None:
     path = tmp_path / 'list.json'
     path.write_text('[{"a": 1, "b": 2, "b": 2}, {"a": {"c": 1}}, ' + '9' * 5000 + ', ' + '9' * 30 + ']')
     first, second, huge, large = read(path)
@@ -67,6 +69,6 @@ def test_what_python_would_take_or_refuse_in_silence(tmp_path, read):
     assert (huge, large) == ('9' * 5000, int('9' * 30))
 
 
-def test_decoding_too_deep_is_a_value_error():
+def test_decoding_too_deep_is_a_value_error() -> None:
     with pytest.raises(ValueError, match='nested too deep'):
         decode_json('[' * 100_000)

@@ -5,7 +5,7 @@ import pytest
 from cmdg_plugin.datasets.paused_collector import collector_paused
 
 
-def test_collector_rests_inside_and_runs_again_behind():
+def test_collector_rests_inside_and_runs_again_behind() -> None:
     with collector_paused():
         assert not gc.isenabled()
         with collector_paused():
@@ -14,7 +14,7 @@ def test_collector_rests_inside_and_runs_again_behind():
     assert gc.isenabled()
 
 
-def test_collector_runs_again_behind_an_error():
+def test_collector_runs_again_behind_an_error() -> None:
     @collector_paused()
     def fail() -> None:
         assert not gc.isenabled()

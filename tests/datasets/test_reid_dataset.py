@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
 import numpy as np
 import pytest
 import torch
@@ -13,20 +17,20 @@ from cmdg_plugin.registry import DATASETS
 class ListedSource:
     """A source given by its images."""
 
-    def __init__(self, name, root, records):
+    def __init__(self, name: str, root: Path | str, records: Any) -> None:
         self.name = name
         self.index = SourceIndex(name, str(root), (SourceSplit(train=tuple(records)),))
 
-    def load(self):
+    def load(self) -> SourceIndex:
         return self.index
 
 
 @pytest.fixture
-def two_sources(market_like):
+def two_sources(market_like: Callable[..., dict[str, str]]) -> list[dict]:
     return [market_like('shop', [7, 3, 11, 5]), market_like('yard', [3, 4], cameras=3, images=1)]
 
 
-def test_numbers_run_over_all_sources(two_sources):
+def test_numbers_run_over_all_sources(two_sources: list[dict]) -> None:
     dataset = CaptionedReIDDataset(two_sources)
     # shop trains on people 7 and 3 (2 cameras x 2 images), yard on 3 (3 cameras x 1 image).
     assert len(dataset) == 8 + 3
@@ -36,7 +40,7 @@ def test_numbers_run_over_all_sources(two_sources):
     assert (dataset.num_identities, dataset.num_cameras, dataset.num_domains) == (3, 5, 2)
 
 
-def test_samples_are_named_fields(two_sources, tmp_path):
+def test_samples_are_named_fields(two_sources: list[dict], tmp_path: Path) -> None:
     dataset = CaptionedReIDDataset(two_sources)
     sample = dataset[8]
     path = 'bounding_box_train/0003_c1s1_000000_00.jpg'
@@ -53,7 +57,7 @@ def test_samples_are_named_fields(two_sources, tmp_path):
     assert [dataset[position]['image_index'] for position in range(11)] == list(range(11))
 
 
-def test_subsets(two_sources):
+def test_subsets(two_sources: list[dict]) -> None:
     assert len(CaptionedReIDDataset(two_sources, subsets=['train', 'query'])) == 11 + 4 + 3
     every = CaptionedReIDDataset(two_sources, subsets='all')
     # Query and gallery people join; the distractor and the junk image of each gallery do not.
@@ -65,7 +69,7 @@ def test_subsets(two_sources):
         CaptionedReIDDataset(two_sources, subsets=['val'])
 
 
-def test_pipeline_packs_an_image_and_its_fields(two_sources, load_pipeline):
+def test_pipeline_packs_an_image_and_its_fields(two_sources: list[dict], load_pipeline: list[dict]) -> None:
     dataset = DATASETS.build({'type': 'CaptionedReIDDataset', 'sources': two_sources, 'pipeline': load_pipeline})
     packed = dataset[9]
     assert packed['inputs'].shape == (3, 32, 16)
@@ -77,7 +81,7 @@ def test_pipeline_packs_an_image_and_its_fields(two_sources, load_pipeline):
     assert sample.img_path.endswith('yard/bounding_box_train/0003_c2s1_000000_00.jpg')
 
 
-def test_with_pipeline_shares_the_index(two_sources, load_pipeline):
+def test_with_pipeline_shares_the_index(two_sources: list[dict], load_pipeline: list[dict]) -> None:
     dataset = CaptionedReIDDataset(two_sources, lazy_init=True)
     other = dataset.with_pipeline(load_pipeline)
     assert other.identities is dataset.identities
@@ -85,7 +89,7 @@ def test_with_pipeline_shares_the_index(two_sources, load_pipeline):
     assert 'inputs' not in dataset[0]
 
 
-def test_images_without_captions(tmp_path):
+def test_images_without_captions(tmp_path: Path) -> None:
     records = [SourceRecord('a.jpg', 1, captions=tuple('guml')), SourceRecord('b.jpg', 1), SourceRecord('c.jpg', 2)]
     sources = [ListedSource('half', tmp_path, records)]
     with pytest.raises(ValueError, match='half: 2 of 3 images have no captions') as caught:
@@ -100,13 +104,13 @@ def test_images_without_captions(tmp_path):
         CaptionedReIDDataset(sources, on_missing='guess')
 
 
-def test_a_file_of_two_sources(tmp_path):
+def test_a_file_of_two_sources(tmp_path: Path) -> None:
     records = [SourceRecord('a.jpg', 1, captions=tuple('guml'))]
     with pytest.raises(ValueError, match=r'a.jpg belongs to two sources, one and two'):
         CaptionedReIDDataset([ListedSource('one', tmp_path, records), ListedSource('two', tmp_path, records)])
 
 
-def test_a_file_of_two_sources_by_two_names(tmp_path):
+def test_a_file_of_two_sources_by_two_names(tmp_path: Path) -> None:
     (tmp_path / 'one').mkdir()
     (tmp_path / 'one' / 'a.jpg').touch()
     (tmp_path / 'two').symlink_to('one')
@@ -119,18 +123,18 @@ def test_a_file_of_two_sources_by_two_names(tmp_path):
             CaptionedReIDDataset([one, other])
 
 
-def test_scopes_separate_people(tmp_path):
+def test_scopes_separate_people(tmp_path: Path) -> None:
     records = [SourceRecord(f'{scope}.jpg', 0, captions=tuple('guml'), scope=scope) for scope in ('train', 'test')]
     assert CaptionedReIDDataset([ListedSource('one', tmp_path, records)]).num_identities == 2
 
 
 @pytest.mark.parametrize('sources', [[], None, {'type': 'CaptionFileSource'}])
-def test_no_sources(sources):
+def test_no_sources(sources: dict[str, str] | list | None) -> None:
     with pytest.raises(ValueError, match='at least one source'):
         CaptionedReIDDataset(sources)
 
 
-def test_sources_of_wrong_kind(two_sources):
+def test_sources_of_wrong_kind(two_sources: list[dict]) -> None:
     with pytest.raises(TypeError, match='config of a source'):
         CaptionedReIDDataset(['shop'])
     with pytest.raises(ValueError, match="called 'shop'"):
@@ -140,7 +144,9 @@ def test_sources_of_wrong_kind(two_sources):
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
-def test_corrupt_image_is_an_error_or_replaced(market_like, load_pipeline, damage):
+def test_corrupt_image_is_an_error_or_replaced(
+    market_like: Callable[..., dict[str, str]], load_pipeline: list[dict], damage: str
+) -> None:
     source = market_like('shop', [3, 4], images=2)
     dataset = CaptionedReIDDataset([source], load_pipeline)
     bad = dataset.get_data_info(1)['img_path']
@@ -158,7 +164,7 @@ def test_corrupt_image_is_an_error_or_replaced(market_like, load_pipeline, damag
     assert forgiving.num_corrupt == 1
 
 
-def test_other_scopes_skip_them_too(market_like):
+def test_other_scopes_skip_them_too(market_like: Callable[..., dict[str, str]]) -> None:
     """mmpretrain finds mmcv's loader under that name, whose errors are of many kinds."""
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         pipeline = [{'type': 'LoadImageFromFile', 'imdecode_backend': 'cv2'}]
@@ -169,7 +175,9 @@ def test_other_scopes_skip_them_too(market_like):
     assert dataset.num_corrupt == 2
 
 
-def test_corrupt_images_are_counted_over_workers(market_like, load_pipeline):
+def test_corrupt_images_are_counted_over_workers(
+    market_like: Callable[..., dict[str, str]], load_pipeline: list[dict]
+) -> None:
     dataset = CaptionedReIDDataset([market_like('shop', [3, 4], images=2)], load_pipeline, on_corrupt='skip')
     for position in (0, 3):
         spoil(dataset.get_data_info(position)['img_path'], 'garbage')
@@ -180,7 +188,7 @@ def test_corrupt_images_are_counted_over_workers(market_like, load_pipeline):
     assert dataset.num_corrupt == 2
 
 
-def test_a_person_without_readable_image(market_like, load_pipeline):
+def test_a_person_without_readable_image(market_like: Callable[..., dict[str, str]], load_pipeline: list[dict]) -> None:
     dataset = CaptionedReIDDataset([market_like('shop', [3, 4], images=1)], load_pipeline, on_corrupt='skip')
     for position in range(2):
         spoil(dataset.get_data_info(position)['img_path'], 'garbage')
@@ -188,8 +196,8 @@ def test_a_person_without_readable_image(market_like, load_pipeline):
         dataset[0]
 
 
-def test_faults_of_the_pipeline_are_not_blamed_on_the_image(market_like):
-    def fail(results):
+def test_faults_of_the_pipeline_are_not_blamed_on_the_image(market_like: Callable[..., dict[str, str]]) -> None:
+    def fail(results: dict) -> NoReturn:
         raise ValueError('no such augmentation')
 
     dataset = CaptionedReIDDataset([market_like('shop', [3, 4])], [fail], on_corrupt='skip')
@@ -198,7 +206,7 @@ def test_faults_of_the_pipeline_are_not_blamed_on_the_image(market_like):
     assert dataset.num_corrupt == 0
 
 
-def test_metainfo_fits_a_checkpoint(two_sources):
+def test_metainfo_fits_a_checkpoint(two_sources: list[dict]) -> None:
     dataset = CaptionedReIDDataset(two_sources)
     info = dataset.metainfo
     assert (info['sources'], info['num_images']) == (['shop', 'yard'], 11)
@@ -206,8 +214,8 @@ def test_metainfo_fits_a_checkpoint(two_sources):
     assert isinstance(dataset.identities, np.ndarray)
 
 
-def test_fingerprints_tell_other_people_and_other_images(two_sources):
-    def fingerprints(sources):
+def test_fingerprints_tell_other_people_and_other_images(two_sources: list[dict]) -> None:
+    def fingerprints(sources: list[dict]) -> list:
         return CaptionedReIDDataset(sources).metainfo['fingerprints']
 
     first = fingerprints(two_sources)

@@ -8,7 +8,7 @@ from cmdg_plugin.datasets.repeats import Repeats
 FIRST = CaptionRecord('a.jpg', ('a', 'b', 'c', 'd'), 1, 2, 'query', where='row 1')
 
 
-def test_repeats_are_counted():
+def test_repeats_are_counted() -> None:
     repeats = Repeats()
     assert repeats.is_new(FIRST)
     assert repeats.is_new(replace(FIRST, file_path='b.jpg'))
@@ -30,7 +30,9 @@ def test_repeats_are_counted():
         ('captions', None, "row 2, column 'captions': a.jpg has None here and 'a' in row 1"),
     ],
 )
-def test_contradictions_name_both_rows(field, value, message):
+def test_contradictions_name_both_rows(
+    field: str, value: int | str | tuple[str, str, str, str] | None, message: str
+) -> None:
     repeats = Repeats('column')
     repeats.is_new(FIRST)
     with pytest.raises(ValueError, match=message):

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from mmengine.runner import Runner
@@ -7,11 +9,11 @@ from cmdg_plugin.registry import DATASETS, FUNCTIONS
 
 
 @pytest.fixture
-def config(market_like):
+def config(market_like: Callable[..., dict[str, str]]) -> dict:
     return {'type': 'CaptionedReIDDataset', 'sources': [market_like('shop', [3, 4, 5, 6])]}
 
 
-def test_batches_are_positions(config):
+def test_batches_are_positions(config: dict) -> None:
     indices = DATASETS.build({'type': 'cmdg_plugin.SampleIndices', 'dataset': config})
     assert len(indices) == 8
     assert indices[5] == 5
@@ -20,7 +22,7 @@ def test_batches_are_positions(config):
     assert collate_sample_indices([3, 1])['image_index'].dtype == torch.long
 
 
-def test_through_mmengines_dataloader(config):
+def test_through_mmengines_dataloader(config: dict) -> None:
     loader = Runner.build_dataloader(
         {
             'batch_size': 4,
@@ -35,7 +37,7 @@ def test_through_mmengines_dataloader(config):
     assert sorted(found.tolist()) == list(range(8))
 
 
-def test_wraps_a_dataset_without_copying_it(config):
+def test_wraps_a_dataset_without_copying_it(config: dict) -> None:
     dataset = DATASETS.build(config)
     assert SampleIndices(dataset).dataset is dataset
     assert SampleIndices(dataset).metainfo == dataset.metainfo

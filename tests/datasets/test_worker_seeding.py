@@ -1,4 +1,6 @@
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,20 +14,20 @@ from cmdg_plugin.registry import FUNCTIONS
 class Draws(Dataset):
     """What the three generators give in a worker."""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return 4
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Any:
         return random.random(), float(np.random.rand()), float(torch.rand(()))
 
 
-def epoch(seed):
+def epoch(seed: int) -> list[list[float]]:
     torch.manual_seed(seed)
     loader = DataLoader(Draws(), batch_size=None, num_workers=2, worker_init_fn=FUNCTIONS.get('seed_worker'))
     return list(loader)
 
 
-def test_an_epoch_repeats_and_the_next_differs():
+def test_an_epoch_repeats_and_the_next_differs() -> None:
     first = epoch(1)
     assert epoch(1) == first
     second = epoch(2)
@@ -35,7 +37,7 @@ def test_an_epoch_repeats_and_the_next_differs():
 
 
 @pytest.fixture
-def untouched_generators():
+def untouched_generators() -> Iterator[None]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     yield
     random.setstate(states[0])
@@ -43,8 +45,8 @@ def untouched_generators():
     torch.set_rng_state(states[2])
 
 
-def test_ranks_differ(monkeypatch, untouched_generators):
-    def draw(rank):
+def test_ranks_differ(monkeypatch: pytest.MonkeyPatch, untouched_generators: None) -> None:
+    def draw(rank: int) -> Any:
         monkeypatch.setattr('cmdg_plugin.datasets.worker_seeding.get_rank', lambda: rank)
         torch.manual_seed(1)
         seed_worker(0)

@@ -3,6 +3,7 @@
 import copy
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ NAMED_BLOCK = re.compile(r'^<!-- file: (\S+) -->\n```python\n(.*?)^```$', re.DOT
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Write the page's files."""
     page = (REPOSITORY / 'docs/extend.md').read_text(encoding='utf-8')
     files = dict(NAMED_BLOCK.findall(page))
@@ -39,7 +40,7 @@ def continued(config: Config, checkpoint: str) -> Runner:
     return Runner.from_cfg(config)
 
 
-def test_the_new_terms_train_and_resume(folder: Path, tiny_config: Config):
+def test_the_new_terms_train_and_resume(folder: Path, tiny_config: Config) -> None:
     config = on_tiny_data(Config.fromfile(folder / 'my_config.py'), tiny_config)
     config.train_cfg.stages[2].epochs = 2
     config.default_hooks.checkpoint.max_keep_ckpts = -1
@@ -70,7 +71,7 @@ def _without_pipeline(hook: dict) -> dict:
     return {key: value for key, value in hook.items() if key not in ('pipeline', 'num_workers')}
 
 
-def test_the_new_stage_trains_before_the_others_and_resumes(with_stage: Config):
+def test_the_new_stage_trains_before_the_others_and_resumes(with_stage: Config) -> None:
     wrong = copy.deepcopy(with_stage)
     wrong.model.losses.captions[0]['inputs'] = {'text': 'captions'}
     with pytest.raises(ValueError, match="reads the field 'captions', but there are only: image, text"):

@@ -37,7 +37,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(('page', 'line'), COMMANDS)
-def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyPatch):
+def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our tools' own parsers read their arguments; the configs and extras that a command names exist."""
     words = shlex.split(line, comments=True)
     while re.fullmatch(r'(?!MMPRETRAIN)[A-Z_]+=\S*', words[0]):
@@ -62,7 +62,7 @@ def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize('page', [*PAGES, REPOSITORY / 'README.md'], ids=lambda page: page.stem)
-def test_tools_and_options_in_running_text_exist(page: Path):
+def test_tools_and_options_in_running_text_exist(page: Path) -> None:
     """In tables and sentences, where arguments are placeholders."""
     text = page.read_text(encoding='utf-8')
     for tool, rest in re.findall(r'`(?:python|bash) (tools/[\w/]+\.(?:py|sh))([^`]*)`', text):
@@ -74,19 +74,19 @@ def test_tools_and_options_in_running_text_exist(page: Path):
 
 
 @pytest.mark.parametrize('page', [*PAGES[:-1], REPOSITORY / 'README.md'], ids=lambda page: page.stem)
-def test_files_in_running_text_exist(page: Path):
+def test_files_in_running_text_exist(page: Path) -> None:
     paths = re.findall(
         r'`((?:cmdg_plugin|configs|docs|projects|tests|tools)/[\w./*-]+)`', page.read_text(encoding='utf-8')
     )
     assert [path for path in paths if not any(REPOSITORY.glob(path.rstrip('/')))] == []
 
 
-def test_there_are_commands():
+def test_there_are_commands() -> None:
     assert {page for page, _ in COMMANDS} >= {'first-run.md', 'configs.md', 'torchreid.md', 'README.md'}
 
 
 @pytest.mark.parametrize('page', ['python-api', 'mm-projects', 'torchreid'])
-def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / 'people').mkdir()
     rng = np.random.default_rng(0)
     for number in range(3):
@@ -116,7 +116,7 @@ AROUND = [*(REPOSITORY / name for name in ('README.md', 'CHANGELOG.md', 'CONTRIB
 
 
 @pytest.mark.parametrize('page', AROUND, ids=lambda page: page.stem)
-def test_links_lead_somewhere(page: Path):
+def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r'(?:\]\(|src=")([^)#"]*)#?([^)"]*)[)"]', page.read_text(encoding='utf-8')):
         if target.startswith('http'):
             continue
@@ -131,7 +131,7 @@ def anchors(page: Path) -> list[str]:
     return [re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings]
 
 
-def test_pictures_are_small():
+def test_pictures_are_small() -> None:
     pictures = [path for path in (REPOSITORY / 'docs').rglob('*') if path.suffix in ('.png', '.jpg')]
     assert pictures
     assert all(path.stat().st_size < 200_000 for path in pictures)

@@ -1,6 +1,7 @@
 import copy
 import resource
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cmdg_plugin.engine.atomic_backend import ATOMIC_BACKEND, AtomicLocalBackend
 
 
 @pytest.fixture
-def full_disk():
+def full_disk() -> Iterator[None]:
     """A file may not grow beyond 1,000 bytes, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -23,14 +24,14 @@ def full_disk():
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_file_is_written_whole(tmp_path: Path):
+def test_file_is_written_whole(tmp_path: Path) -> None:
     backend = get_file_backend(backend_args={'backend': ATOMIC_BACKEND})
     backend.put(b'first', tmp_path / 'new' / 'file.pth')
     backend.put(b'second', str(tmp_path / 'new' / 'file.pth'))
     assert [path.read_bytes() for path in (tmp_path / 'new').iterdir()] == [b'second']
 
 
-def test_full_disk_leaves_the_old_file_alone(tmp_path: Path, full_disk):
+def test_full_disk_leaves_the_old_file_alone(tmp_path: Path, full_disk: None) -> None:
     target = tmp_path / 'file.pth'
     AtomicLocalBackend().put(b'old', target)
     with pytest.raises(OSError, match='File too large'):
@@ -38,7 +39,7 @@ def test_full_disk_leaves_the_old_file_alone(tmp_path: Path, full_disk):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'old']
 
 
-def test_configs_write_checkpoints_with_it_and_never_are_without_one(tiny_config: Config):
+def test_configs_write_checkpoints_with_it_and_never_are_without_one(tiny_config: Config) -> None:
     """MMEngine removes the oldest checkpoint before it writes the newest: one alone would be none for a while."""
     assert tiny_config.default_hooks.checkpoint.max_keep_ckpts >= 2
     config = copy.deepcopy(tiny_config)

@@ -15,7 +15,7 @@ def change(option: str, value: Any) -> dict[str, Any]:
     return read_config(TOY, {option: value}).to_dict()
 
 
-def test_a_run_that_is_the_same_says_nothing():
+def test_a_run_that_is_the_same_says_nothing() -> None:
     now = copy.deepcopy(BEFORE)
     now.update(work_dir='/elsewhere', resume=True, load_from='epoch_3.pth', log_level='DEBUG')
     now['train_dataloader'].update(num_workers=7, prefetch_factor=3)
@@ -58,12 +58,12 @@ def test_a_run_that_is_the_same_says_nothing():
         ),
     ],
 )
-def test_each_change_is_one_line(option: str, value: Any, line: str):
+def test_each_change_is_one_line(option: str, value: Any, line: str) -> None:
     changes = compare_settings(BEFORE, change(option, value), stage=1, checkpoint='epoch_3.pth')
     assert changes == ([], [line])
 
 
-def test_other_processes_are_said_and_another_seed_is_refused():
+def test_other_processes_are_said_and_another_seed_is_refused() -> None:
     assert compare_settings(BEFORE, BEFORE, 4, 2).said == [
         'The run was begun with 4 processes and goes on with 2: a step now takes 2 x 64 images, at unchanged '
         'learning rates.'
@@ -75,7 +75,7 @@ def test_other_processes_are_said_and_another_seed_is_refused():
     )
 
 
-def test_many_changes_are_counted():
+def test_many_changes_are_counted() -> None:
     now = {**BEFORE, 'model': {f'setting{number}': 1 for number in range(50)}}
     lines = compare_settings(BEFORE, now).said
     assert len(lines) == 12

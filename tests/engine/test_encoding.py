@@ -4,25 +4,29 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import nn
 
+from cmdg_plugin.datasets import CaptionedReIDDataset
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import DATASETS, MODELS
 
 
 @pytest.fixture
-def model(tiny_config: Config):
+def model(tiny_config: Config) -> CMDGReID:
     torch.manual_seed(0)
     built = MODELS.build(tiny_config.model)
     return built
 
 
 @pytest.fixture
-def dataset(tiny_config: Config):
+def dataset(tiny_config: Config) -> CaptionedReIDDataset:
     built = DATASETS.build(tiny_config.train_dataloader.dataset)
     built.full_init()
     return built
 
 
-def test_images_are_encoded_in_dataset_order_without_randomness(tiny_config: Config, model, dataset):
+def test_images_are_encoded_in_dataset_order_without_randomness(
+    tiny_config: Config, model: CMDGReID, dataset: CaptionedReIDDataset
+) -> None:
     pipeline = tiny_config.custom_hooks[0].pipeline
     regions = encode_images(model, dataset, EncodingOptions(pipeline, batch_size=5, num_workers=0))
     plain = dataset.with_pipeline(pipeline)
@@ -32,7 +36,9 @@ def test_images_are_encoded_in_dataset_order_without_randomness(tiny_config: Con
         assert torch.allclose(regions[row], alone, atol=1e-5)
 
 
-def test_mode_of_the_model_is_left_as_it_was(tiny_config: Config, model, dataset):
+def test_mode_of_the_model_is_left_as_it_was(
+    tiny_config: Config, model: CMDGReID, dataset: CaptionedReIDDataset
+) -> None:
     model.train()
     encode_images(model, dataset, EncodingOptions(tiny_config.custom_hooks[0].pipeline, 16, 0))
     assert model.training
@@ -51,7 +57,7 @@ class Lengths(nn.Module):
         return torch.tensor([[float(len(sentence)), 1.0] for sentence in sentences]), cut
 
 
-def test_captions_keep_their_places_and_equal_sentences_are_encoded_once(caplog):
+def test_captions_keep_their_places_and_equal_sentences_are_encoded_once(caplog: pytest.LogCaptureFixture) -> None:
     # MMEngine's logger does not pass records on to the root, where pytest listens.
     MMLogger.get_current_instance().addHandler(caplog.handler)
     captions = [('aa', 'b', 'cccc', 'aa'), ('b', 'dd', 'aa', 'a sentence')]

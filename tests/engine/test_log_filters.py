@@ -7,7 +7,7 @@ from mmengine.logging import MMLogger
 from cmdg_plugin.engine.log_filters import show_less_on_console, stage_name_in_log, without_repeated_lines
 
 
-def test_lines_begin_with_the_stage_inside_the_context_only(caplog):
+def test_lines_begin_with_the_stage_inside_the_context_only(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger('stage-test')
     stage = 'warmup'
     with caplog.at_level(logging.INFO, 'stage-test'):
@@ -19,7 +19,7 @@ def test_lines_begin_with_the_stage_inside_the_context_only(caplog):
     assert caplog.messages == ['[warmup] first', '[prompt] second 2', 'third']
 
 
-def test_the_same_line_is_said_once_inside_the_context_only(caplog):
+def test_the_same_line_is_said_once_inside_the_context_only(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger('repeated-test')
     with caplog.at_level(logging.INFO, 'repeated-test'):
         with without_repeated_lines(logger):
@@ -30,7 +30,9 @@ def test_the_same_line_is_said_once_inside_the_context_only(caplog):
 
 
 @pytest.mark.parametrize('level', ['INFO', 'DEBUG'])
-def test_what_is_listed_before_a_run_goes_to_the_file_alone(tmp_path: Path, capsys, level: str):
+def test_what_is_listed_before_a_run_goes_to_the_file_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], level: str
+) -> None:
     logger = MMLogger(f'less-{level}', log_file=str(tmp_path / 'run.log'), log_level=level)
     show_less_on_console(logger)
     long = 'Config:\n' + 'a=1\n' * 400

@@ -34,12 +34,12 @@ def test_bfloat16_on_a_cpu_that_has_it(able: bool, wrapper: str, monkeypatch: py
 
 
 @pytest.mark.parametrize('device', ['cuda', 'npu'])
-def test_mixed_precision_stays_where_it_runs(device: str, monkeypatch: pytest.MonkeyPatch):
+def test_mixed_precision_stays_where_it_runs(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('cmdg_plugin.engine.mixed_precision.get_device', lambda: device)
     assert fit_precision_to_device(AMP) == AMP
 
 
-def test_other_wrappers_are_left_alone():
+def test_other_wrappers_are_left_alone() -> None:
     assert fit_precision_to_device({'type': 'OptimWrapper', 'clip_grad': None}) == {
         'type': 'OptimWrapper',
         'clip_grad': None,
@@ -47,7 +47,7 @@ def test_other_wrappers_are_left_alone():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
-def test_a_mixed_precision_recipe_trains_on_a_cpu_and_says_so(tiny_config: Config):
+def test_a_mixed_precision_recipe_trains_on_a_cpu_and_says_so(tiny_config: Config) -> None:
     tiny_config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs for stage, epochs in enumerate((1, 0, 0))})
     runner = Runner.from_cfg(tiny_config)

@@ -27,24 +27,24 @@ def saved(meta: dict) -> dict:
     return {'meta': meta, 'state_dict': {}, 'optimizer': {}, 'message_hub': {}}
 
 
-def test_position_belongs_to_the_stage_that_just_ended():
+def test_position_belongs_to_the_stage_that_just_ended() -> None:
     position = describe_position(stages(3, 120, 60), 3)
     assert (position['stage'], position['epochs_in_stage']) == ('warmup', 3)
     assert position['stages'] == [['warmup', 3], ['prompt', 120], ['bridging', 60]]
 
 
-def test_what_has_not_begun_may_change():
+def test_what_has_not_begun_may_change() -> None:
     check_resume(saved(meta(3, 3, 120, 60)), stages(3, 5, 7), SEEN)
     check_resume(saved(meta(5, 3, 120, 60)), stages(3, 120, 0), SEEN)
 
 
 @pytest.mark.parametrize('now', [(4, 120, 60), (3, 121, 60), (0, 120, 60)])
-def test_what_has_begun_may_not(now: tuple):
+def test_what_has_begun_may_not(now: tuple) -> None:
     with pytest.raises(ValueError, match=r"after epoch 2 of stage 'prompt' of a run of 3 warmup \+ 120 prompt \+ 60"):
         check_resume(saved(meta(5, 3, 120, 60)), stages(*now), SEEN)
 
 
-def test_other_images_are_named():
+def test_other_images_are_named() -> None:
     with pytest.raises(ValueError, match='alpha, beta; this run has alpha, beta with other images of beta'):
         check_resume(saved(meta(1, 3, 1, 1)), stages(3, 1, 1), {'alpha': 'aa', 'beta': 'other'})
     with pytest.raises(ValueError, match='alpha, beta; this run has alpha'):
@@ -54,13 +54,13 @@ def test_other_images_are_named():
 @pytest.mark.parametrize(
     ('lacks', 'named'), [({'optimizer'}, 'optimizer'), ({'meta'}, 'epoch, iter'), ({'message_hub'}, 'message_hub')]
 )
-def test_a_file_that_nothing_can_be_resumed_from(lacks: set, named: str):
+def test_a_file_that_nothing_can_be_resumed_from(lacks: set, named: str) -> None:
     checkpoint = {name: value for name, value in saved(meta(1, 1, 1, 1)).items() if name not in lacks}
     with pytest.raises(ValueError, match=f'it lacks {named}, as published files .* load_from=FILE'):
         check_resume(checkpoint, stages(1, 1, 1), SEEN)
 
 
-def test_the_state_of_another_optimizer_is_refused():
+def test_the_state_of_another_optimizer_is_refused() -> None:
     weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
     adam = OptimWrapper(torch.optim.Adam(weights))
     check_optimizer(adam.state_dict(), OptimWrapper(torch.optim.Adam(weights, lr=1.0)))

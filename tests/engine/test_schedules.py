@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -29,14 +30,16 @@ def rates_of_stage(position: int) -> list[float]:
 
 
 @pytest.mark.parametrize(('position', 'name'), enumerate(('warmup', 'prompt', 'bridging')))
-def test_released_schedule_gives_the_methods_rate_in_every_epoch(position: int, name: str, golden):
+def test_released_schedule_gives_the_methods_rate_in_every_epoch(
+    position: int, name: str, golden: dict[str, np.ndarray]
+) -> None:
     assert rates_of_stage(position) == pytest.approx(golden[f'lr_{name}_expected'], rel=1e-12)
 
 
 @pytest.mark.parametrize(
     'settings', [{'start_ratio': 1.5}, {'end_ratio': -0.1}, {'warmup_epochs': -1}], ids=lambda s: next(iter(s))
 )
-def test_impossible_settings_are_named(settings: dict):
+def test_impossible_settings_are_named(settings: dict) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     with pytest.raises(ValueError, match=next(iter(settings))):
         PARAM_SCHEDULERS.build({'type': 'WarmupCosineLR', 'end': 3, **settings}, default_args={'optimizer': optimizer})

@@ -1,6 +1,8 @@
 import copy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.checkpoints.publishing import publish_model
+from cmdg_plugin.engine.stages import Stage
 
 
 def make_runner(config: Config, name: str = 'run') -> Runner:
@@ -41,10 +44,10 @@ class Recorder(Hook):
         self.trained: dict[str, set[str]] = {}
         self.epochs: list[tuple[str, int]] = []
 
-    def before_stage(self, runner: Runner, stage) -> None:
+    def before_stage(self, runner: Runner, stage: Stage) -> None:
         self.events.append(f'before {stage.name}')
 
-    def after_stage(self, runner: Runner, stage) -> None:
+    def after_stage(self, runner: Runner, stage: Stage) -> None:
         self.events.append(f'after {stage.name}')
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -58,11 +61,11 @@ class Recorder(Hook):
         changed = {name for name, value in now.items() if not torch.equal(value, self.before[name])}
         self.trained.setdefault(runner.train_loop.stage.name, set()).update(name.split('.')[0] for name in changed)
 
-    def after_val_epoch(self, runner: Runner, metrics=None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.events.append(f'evaluated after {runner.epoch}')
 
 
-def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config: Config):
+def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config: Config) -> None:
     tiny_config.train_cfg.val_before_training = True
     runner = make_runner(tiny_config)
     recorder = Recorder()
@@ -87,7 +90,7 @@ def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config:
     assert recorder.epochs == epochs_by_stage(tiny_config)
 
 
-def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden):
+def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden: dict[str, np.ndarray]) -> None:
     """Three epochs of warm-up, then one each of the others is enough to see that schedules start anew in each stage."""
     tiny_config.optim_wrapper.optimizer.lr = 5e-6
     for stage, epochs in enumerate((3, 120, 2)):
@@ -103,7 +106,9 @@ def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden):
 
 
 @pytest.mark.parametrize('epoch', range(1, 7))
-def test_resume_from_any_epoch_gives_the_same_bits(kept: Config, whole_run, epoch: int):
+def test_resume_from_any_epoch_gives_the_same_bits(
+    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]], epoch: int
+) -> None:
     folder, expected = whole_run
     config = copy.deepcopy(kept)
     config.resume = True
@@ -133,7 +138,9 @@ def whole_run(kept: Config, whole_run_cache: dict) -> tuple[Path, dict[str, torc
     return whole_run_cache['run']
 
 
-def test_single_stage_runs_alone_from_a_checkpoint(kept: Config, whole_run):
+def test_single_stage_runs_alone_from_a_checkpoint(
+    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
     folder, _ = whole_run
     config = copy.deepcopy(kept)
     config.load_from = str(folder / 'epoch_5.pth')
@@ -145,7 +152,9 @@ def test_single_stage_runs_alone_from_a_checkpoint(kept: Config, whole_run):
     assert recorder.events == ['before bridging', 'evaluated after 2', 'after bridging']
 
 
-def test_resume_after_the_last_epoch_still_evaluates(kept: Config, whole_run):
+def test_resume_after_the_last_epoch_still_evaluates(
+    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
     folder, expected = whole_run
     config = copy.deepcopy(kept)
     config.resume = True
@@ -160,7 +169,9 @@ def test_resume_after_the_last_epoch_still_evaluates(kept: Config, whole_run):
 
 
 @pytest.mark.parametrize('changes', [{'train_cfg.stages.0.epochs': 1}, {'train_cfg.stages.1.epochs': 6}])
-def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run, changes: dict):
+def test_resume_with_another_stage_list_is_refused(
+    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]], changes: dict
+) -> None:
     """A longer stage would have had other learning rates from its first epoch on."""
     folder, _ = whole_run
     config = copy.deepcopy(kept)
@@ -171,7 +182,9 @@ def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run, chan
         make_runner(config, 'other').train()
 
 
-def test_resume_on_sources_in_another_order_is_refused(kept: Config, whole_run):
+def test_resume_on_sources_in_another_order_is_refused(
+    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
     folder, _ = whole_run
     config = copy.deepcopy(kept)
     config.resume = True
@@ -181,7 +194,7 @@ def test_resume_on_sources_in_another_order_is_refused(kept: Config, whole_run):
         make_runner(config, 'reversed').train()
 
 
-def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config):
+def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config) -> None:
     tiny_config.train_cfg.val_interval = 1
     runner = make_runner(tiny_config)
     recorder = Recorder()
@@ -192,13 +205,13 @@ def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config
 
 
 @pytest.mark.parametrize('interval', ['often', 0])
-def test_an_interval_that_is_no_number_of_epochs_is_refused(tiny_config: Config, interval: object):
+def test_an_interval_that_is_no_number_of_epochs_is_refused(tiny_config: Config, interval: object) -> None:
     tiny_config.train_cfg.val_interval = interval
     with pytest.raises(ValueError, match='val_interval must be a number of epochs or None'):
         Runner.from_cfg(tiny_config).train()
 
 
-def test_bridging_without_trained_prompts_is_said(tiny_config: Config):
+def test_bridging_without_trained_prompts_is_said(tiny_config: Config) -> None:
     tiny_config.merge_from_dict({'train_cfg.stages.1.epochs': 0, 'train_cfg.stages.2.epochs': 1})
     runner = make_runner(tiny_config)
     runner.train()
@@ -206,7 +219,9 @@ def test_bridging_without_trained_prompts_is_said(tiny_config: Config):
     assert 'No prompt stage came before' in text
 
 
-def test_checkpoint_of_other_identities_is_refused(kept: Config, whole_run):
+def test_checkpoint_of_other_identities_is_refused(
+    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
+) -> None:
     folder, _ = whole_run
     config = copy.deepcopy(kept)
     config.load_from = str(folder / 'epoch_2.pth')
@@ -215,7 +230,7 @@ def test_checkpoint_of_other_identities_is_refused(kept: Config, whole_run):
         make_runner(config, 'fewer').train()
 
 
-def test_unknown_stage_is_refused_before_any_data_is_read(tiny_config: Config):
+def test_unknown_stage_is_refused_before_any_data_is_read(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages[1].name = 'prompting'
     tiny_config.train_dataloader.dataset.sources = []
     with pytest.raises(
@@ -224,13 +239,13 @@ def test_unknown_stage_is_refused_before_any_data_is_read(tiny_config: Config):
         make_runner(tiny_config).train()
 
 
-def test_trainable_part_that_does_not_exist_is_refused_before_training(tiny_config: Config):
+def test_trainable_part_that_does_not_exist_is_refused_before_training(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages[2].trainable = ['backbone.visuals']
     with pytest.raises(ValueError, match=r"'bridging' trains 'backbone.visuals'"):
         make_runner(tiny_config).train()
 
 
-def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config):
+def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages[2].optim_wrapper = {'optimizer': {'lrate': 1}}
     runner = make_runner(tiny_config)
     with pytest.raises(TypeError, match='lrate'):
@@ -238,7 +253,7 @@ def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config)
     assert not list(Path(runner.work_dir).glob('*.pth'))
 
 
-def test_sampler_learns_the_batch_size_and_may_not_contradict_it(tiny_config: Config):
+def test_sampler_learns_the_batch_size_and_may_not_contradict_it(tiny_config: Config) -> None:
     tiny_config.train_dataloader.batch_size = 4
     loaders = make_runner(tiny_config).build_train_loop(tiny_config.train_cfg)._loaders
     assert loaders['warmup'].sampler.batch_size == 4
@@ -247,7 +262,7 @@ def test_sampler_learns_the_batch_size_and_may_not_contradict_it(tiny_config: Co
         make_runner(tiny_config, 'torn').train()
 
 
-def test_every_log_line_of_a_stage_names_it(tiny_config: Config):
+def test_every_log_line_of_a_stage_names_it(tiny_config: Config) -> None:
     runner = make_runner(tiny_config)
     runner.train()
     lines = next(Path(runner.work_dir).rglob('*.log')).read_text().splitlines()
@@ -258,9 +273,9 @@ def test_every_log_line_of_a_stage_names_it(tiny_config: Config):
     assert '"bridging/loss_part"' in scalars
 
 
-def test_nan_in_a_loss_stops_the_run(tiny_config: Config):
+def test_nan_in_a_loss_stops_the_run(tiny_config: Config) -> None:
     class Poison(Hook):
-        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
             if runner.epoch == 1:
                 with torch.no_grad():
                     runner.model.backbone.norm_shared.weight.fill_(float('nan'))
@@ -272,11 +287,11 @@ def test_nan_in_a_loss_stops_the_run(tiny_config: Config):
     assert (Path(runner.work_dir) / 'epoch_1.pth').is_file()
 
 
-def test_a_gradient_that_is_not_finite_is_not_saved(tiny_config: Config):
+def test_a_gradient_that_is_not_finite_is_not_saved(tiny_config: Config) -> None:
     """The loss of an epoch's last step is finite, its gradient is not: the weights must not reach a checkpoint."""
 
     class Poison(Hook):
-        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
             if runner.epoch == 1 and batch_idx == len(runner.train_loop.dataloader) - 1:
                 runner.model.head.classifier_width.weight.register_hook(lambda gradient: gradient * float('nan'))
 
@@ -288,7 +303,7 @@ def test_a_gradient_that_is_not_finite_is_not_saved(tiny_config: Config):
     assert all(value.isfinite().all() for value in runner.model.state_dict().values())
 
 
-def test_weights_that_are_not_numbers_are_not_saved(tiny_config: Config):
+def test_weights_that_are_not_numbers_are_not_saved(tiny_config: Config) -> None:
     class Poison(Hook):
         priority = 'VERY_HIGH'
 
@@ -304,7 +319,7 @@ def test_weights_that_are_not_numbers_are_not_saved(tiny_config: Config):
     assert [path.name for path in Path(runner.work_dir).glob('*.pth')] == ['epoch_1.pth']
 
 
-def test_files_that_nothing_can_be_resumed_from_are_refused_in_the_users_words(tiny_config: Config):
+def test_files_that_nothing_can_be_resumed_from_are_refused_in_the_users_words(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
     make_runner(tiny_config).train()
     path = Path(f'{tiny_config.work_dir}_run') / 'epoch_1.pth'
@@ -318,7 +333,7 @@ def test_files_that_nothing_can_be_resumed_from_are_refused_in_the_users_words(t
         make_runner(tiny_config, 'sgd').train()
 
 
-def test_a_resumed_run_says_what_it_changes(tiny_config: Config):
+def test_a_resumed_run_says_what_it_changes(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
     make_runner(tiny_config).train()
     tiny_config.update(resume=True, load_from=f'{tiny_config.work_dir}_run/epoch_1.pth')
@@ -335,7 +350,7 @@ def test_a_resumed_run_says_what_it_changes(tiny_config: Config):
         make_runner(tiny_config, 'reseeded').train()
 
 
-def test_built_dataloader_is_refused(tiny_config: Config):
+def test_built_dataloader_is_refused(tiny_config: Config) -> None:
     runner = make_runner(tiny_config)
     with pytest.raises(TypeError, match='needs train_dataloader as settings'):
         runner.build_train_loop(dict(type='StagedTrainLoop', dataloader=[1], stages=tiny_config.train_cfg.stages))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from cmdg_plugin.engine.stages import overlay, parse_stages
@@ -5,11 +7,11 @@ from cmdg_plugin.engine.stages import overlay, parse_stages
 KNOWN = ['warmup', 'prompt', 'bridging']
 
 
-def stage(name: str, epochs: int, **settings) -> dict:
+def stage(name: str, epochs: int, **settings: Any) -> dict:
     return {'name': name, 'epochs': epochs, 'trainable': ['head'], **settings}
 
 
-def test_stages_follow_each_other_and_empty_ones_are_left_out():
+def test_stages_follow_each_other_and_empty_ones_are_left_out() -> None:
     parsed = parse_stages([stage('warmup', 3), stage('prompt', 0), stage('bridging', 5)], KNOWN)
     assert [(s.name, s.start, s.end) for s in parsed] == [('warmup', 0, 3), ('bridging', 3, 8)]
 
@@ -27,12 +29,12 @@ def test_stages_follow_each_other_and_empty_ones_are_left_out():
         ([stage('warmup', 0)], 'nothing to train'),
     ],
 )
-def test_mistakes_in_the_stage_list_are_named(stages: list[dict], message: str):
+def test_mistakes_in_the_stage_list_are_named(stages: list[dict], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_stages(stages, KNOWN)
 
 
-def test_overlay_merges_nested_settings_and_leaves_the_base_alone():
+def test_overlay_merges_nested_settings_and_leaves_the_base_alone() -> None:
     base = {'optimizer': {'type': 'Adam', 'lr': 1.0}, 'sampler': {'type': 'A', 'size': 3}}
     merged = overlay(base, {'optimizer': {'lr': 2.0}, 'sampler': {'_delete_': True, 'type': 'B'}})
     assert merged == {'optimizer': {'type': 'Adam', 'lr': 2.0}, 'sampler': {'type': 'B'}}

@@ -1,12 +1,21 @@
 """A small evaluation set: two targets, one of them with several splits."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
 
 
-def _target(name, identities, cameras, splits, offset, has_cameras=True):
+def _target(
+    name: str,
+    identities: list[int],
+    cameras: list[int],
+    splits: list[tuple[list[int], list[int]]],
+    offset: int,
+    has_cameras: bool = True,
+) -> EvaluationTarget:
     size = len(identities)
     return EvaluationTarget(
         name=name,
@@ -21,13 +30,13 @@ def _target(name, identities, cameras, splits, offset, has_cameras=True):
 
 
 @pytest.fixture
-def make_target():
+def make_target() -> Callable[..., EvaluationTarget]:
     """Builds a target from lists."""
     return _target
 
 
 @pytest.fixture
-def targets():
+def targets() -> tuple[EvaluationTarget, EvaluationTarget]:
     """`street` (one split, 60 images) and `hall` (three splits over 30 images)."""
     rng = np.random.default_rng(0)
     street = _target(

@@ -1,10 +1,13 @@
+from collections.abc import Callable
+
 import numpy as np
 
+from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.ranked_queries import rank_some_queries
 from cmdg_plugin.evaluation.target_scores import rank_target
 
 
-def test_nearest_images_with_flags_and_without_ignored_ones(make_target):
+def test_nearest_images_with_flags_and_without_ignored_ones(make_target: Callable[..., EvaluationTarget]) -> None:
     # Distances to query 0 (identity 1, camera 0): image 2 nearest but ignored, then 4 (wrong), 1 and 3 (right, tied).
     target = make_target('t', [1, 1, 1, 1, 2], [0, 1, 0, 1, 1], [([0], [1, 2, 3, 4])], offset=0)
     features = np.array([[0.0], [2.0], [0.5], [-2.0], [1.0]], dtype=np.float32)
@@ -21,7 +24,7 @@ def test_nearest_images_with_flags_and_without_ignored_ones(make_target):
     assert short.gallery_paths == ranked.gallery_paths[:2]
 
 
-def test_choice_is_spread_and_does_not_depend_on_features(targets):
+def test_choice_is_spread_and_does_not_depend_on_features(targets: tuple[EvaluationTarget, EvaluationTarget]) -> None:
     street = targets[0]
     rng = np.random.default_rng(1)
     first, second = (
@@ -36,14 +39,16 @@ def test_choice_is_spread_and_does_not_depend_on_features(targets):
     assert all(len(query.gallery_paths) == len(query.matches) == 10 for query in first)
 
 
-def test_queries_without_a_valid_match_are_not_chosen(make_target):
+def test_queries_without_a_valid_match_are_not_chosen(make_target: Callable[..., EvaluationTarget]) -> None:
     target = make_target('t', [7, 1, 1, 8], [0, 0, 1, 0], [([0, 1, 3], [2])], offset=0)
     ranked = rank_some_queries(np.zeros((4, 2), dtype=np.float32), target, 3)
     assert [query.query_path for query in ranked] == ['t/1.jpg']
     assert ranked[0].captions == target.captions[1]
 
 
-def test_worst_and_best_come_after_the_others_and_none_twice(targets):
+def test_worst_and_best_come_after_the_others_and_none_twice(
+    targets: tuple[EvaluationTarget, EvaluationTarget],
+) -> None:
     street = targets[0]
     features = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)

@@ -11,11 +11,19 @@ import torch
 
 from cmdg_plugin.evaluation import rank_distances, rank_retrieval
 from cmdg_plugin.evaluation import ranking as ranking_module
+from cmdg_plugin.evaluation.ranking import RetrievalResult
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden_eval.npz'
 
 
-def loop_oracle(distance, query_ids, gallery_ids, query_cameras, gallery_cameras, max_rank):
+def loop_oracle(
+    distance: np.ndarray,
+    query_ids: np.ndarray,
+    gallery_ids: np.ndarray,
+    query_cameras: np.ndarray,
+    gallery_cameras: np.ndarray,
+    max_rank: int,
+) -> tuple[np.floating, np.ndarray, int, np.floating, np.ndarray]:
     """The rule written as a plain loop over a stable full sort."""
     precisions, first_hits, inverse_penalties = [], [], []
     for row, identity, camera in zip(distance, query_ids, query_cameras, strict=True):
@@ -37,7 +45,7 @@ def loop_oracle(distance, query_ids, gallery_ids, query_cameras, gallery_cameras
     return np.nanmean(precisions), np.array(cmc), len(first_hits), np.mean(inverse_penalties), np.array(precisions)
 
 
-def torchreid_oracle(distance, *labels, max_rank):
+def torchreid_oracle(distance: np.ndarray, *labels: np.ndarray, max_rank: int) -> tuple[np.floating, np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         rank = pytest.importorskip('torchreid.reid.metrics.rank')
@@ -47,7 +55,14 @@ def torchreid_oracle(distance, *labels, max_rank):
     return mean_precision, cmc
 
 
-def random_labels(rng, num_queries, num_gallery, num_ids=8, num_cameras=3, first_id=0):
+def random_labels(
+    rng: np.random.Generator,
+    num_queries: int,
+    num_gallery: int,
+    num_ids: int = 8,
+    num_cameras: int = 3,
+    first_id: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     draw = lambda high, size: rng.integers(first_id, first_id + high, size)  # noqa: E731
     return (
         draw(num_ids, num_queries),
@@ -57,7 +72,9 @@ def random_labels(rng, num_queries, num_gallery, num_ids=8, num_cameras=3, first
     )
 
 
-def assert_same(result, expected):
+def assert_same(
+    result: RetrievalResult, expected: tuple[np.floating, np.ndarray, int, np.floating, np.ndarray]
+) -> None:
     mean_precision, cmc, num_valid, mean_inverse_penalty, precisions = expected
     assert result.mAP == pytest.approx(mean_precision, abs=1e-12)
     np.testing.assert_allclose(result.cmc, cmc, atol=1e-12)
@@ -66,7 +83,7 @@ def assert_same(result, expected):
     np.testing.assert_allclose(result.average_precision, precisions, atol=1e-12)
 
 
-def test_golden_numbers():
+def test_golden_numbers() -> None:
     golden = np.load(GOLDEN)
     result = rank_distances(
         golden['eval_distmat'],
@@ -81,7 +98,7 @@ def test_golden_numbers():
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_equals_torchreid_without_ties(seed):
+def test_equals_torchreid_without_ties(seed: int) -> None:
     rng = np.random.default_rng(seed)
     # Distractors (0), junk-like ids (-1) and queries without a match (ids the gallery lacks) all occur.
     query_ids, gallery_ids, query_cameras, gallery_cameras = random_labels(rng, 60, 300, num_ids=14, first_id=-1)
@@ -97,20 +114,20 @@ def test_equals_torchreid_without_ties(seed):
 
 
 @pytest.mark.parametrize('num_values', [1, 2, 7])
-def test_ties_rank_in_gallery_order(num_values):
+def test_ties_rank_in_gallery_order(num_values: int) -> None:
     rng = np.random.default_rng(num_values)
     labels = random_labels(rng, 25, 60)
     distance = rng.integers(0, num_values, (25, 60)).astype(np.float32)
     assert_same(rank_distances(distance, *labels, max_rank=10), loop_oracle(distance, *labels, 10))
 
 
-def test_tie_of_a_match_and_another_person_goes_to_the_earlier_image():
+def test_tie_of_a_match_and_another_person_goes_to_the_earlier_image() -> None:
     labels = {'query_ids': [5], 'query_cameras': [0], 'gallery_cameras': [1, 1]}
     assert rank_distances(np.zeros((1, 2)), gallery_ids=[5, 6], **labels, max_rank=2).cmc.tolist() == [1, 1]
     assert rank_distances(np.zeros((1, 2)), gallery_ids=[6, 5], **labels, max_rank=2).cmc.tolist() == [0, 1]
 
 
-def test_curve_goes_on_behind_a_short_gallery():
+def test_curve_goes_on_behind_a_short_gallery() -> None:
     # Query 0 keeps two images, query 1 all four: torchreid cannot average such curves.
     distance = np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1]])
     result = rank_distances(distance, [1, 2], [1, 1, 2, 1], [0, 0], [0, 0, 1, 1], max_rank=8)
@@ -120,14 +137,14 @@ def test_curve_goes_on_behind_a_short_gallery():
     assert result.num_valid_queries == 2
 
 
-def test_queries_without_a_match_do_not_count():
+def test_queries_without_a_match_do_not_count() -> None:
     distance = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     # Query 0 finds itself in its own camera only, query 1 nowhere, query 2 is right at rank 1.
     result = rank_distances(distance, [1, 9, 2], [1, 2], [0, 0, 0], [0, 1], max_rank=1)
     assert result == (1.0, pytest.approx([1.0]), 1)
 
 
-def test_inverse_negative_penalty_by_hand():
+def test_inverse_negative_penalty_by_hand() -> None:
     # Ranks of the matches, those in the query's own camera taken out: 1 and 3; 2; all three of three.
     distance = np.array([[0.1, 0.3, 0.2, 0.0], [0.2, 0.3, 0.1, 0.4], [0.1, 0.2, 0.3, 0.4]])
     result = rank_distances(distance[:1], [1], [1, 1, 2, 1], [0], [1, 1, 1, 0])
@@ -138,7 +155,7 @@ def test_inverse_negative_penalty_by_hand():
     assert rank_distances(distance[2:], [1], [1, 1, 1, 2], [0], [1, 1, 1, 1]).mINP == 1
 
 
-def test_result_unpacks_as_three_and_survives_a_copy():
+def test_result_unpacks_as_three_and_survives_a_copy() -> None:
     result = rank_distances(np.zeros((1, 2)), [5], [6, 5], [0], [1, 1], max_rank=1)
     mean_precision, cmc, num_valid = result
     assert (mean_precision, cmc.tolist(), num_valid, len(result)) == (0.5, [0], 1, 3)
@@ -146,7 +163,7 @@ def test_result_unpacks_as_three_and_survives_a_copy():
         assert (copy.mINP, copy.average_precision.tolist(), copy.mAP) == (0.5, [0.5], 0.5)
 
 
-def test_no_valid_query_is_an_error_that_explains_the_rule():
+def test_no_valid_query_is_an_error_that_explains_the_rule() -> None:
     with pytest.raises(ValueError, match=r'same identity and camera are ignored .*2 queries do find.*camera only'):
         rank_distances(np.zeros((2, 2)), [1, 2], [1, 2], [0, 0], [0, 0])
     with pytest.raises(ValueError, match='No query finds its identity in any camera'):
@@ -155,25 +172,30 @@ def test_no_valid_query_is_an_error_that_explains_the_rule():
 
 @pytest.mark.parametrize('chunk_size', [1, 7, 1000, None])
 @pytest.mark.parametrize('as_numpy', [False, True])
-def test_retrieval_equals_distances_of_its_features(chunk_size, as_numpy):
+def test_retrieval_equals_distances_of_its_features(chunk_size: int | None, as_numpy: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     query, gallery = torch.randn(30, 16, generator=generator), torch.randn(90, 16, generator=generator)
     labels = random_labels(np.random.default_rng(0), 30, 90)
     expected = loop_oracle(torch.cdist(query.double(), gallery.double()).numpy(), *labels, 12)
     features = (query.numpy(), gallery.numpy()) if as_numpy else (query, gallery)
-    assert_same(rank_retrieval(*features, *labels, max_rank=12, chunk_size=chunk_size, device='cpu'), expected)
+    assert_same(
+        rank_retrieval(features[0], features[1], *labels, max_rank=12, chunk_size=chunk_size, device='cpu'), expected
+    )
 
 
-def test_normalized_features_rank_by_cosine():
+def test_normalized_features_rank_by_cosine() -> None:
     generator = torch.Generator().manual_seed(1)
     query, gallery = torch.randn(20, 8, generator=generator), torch.randn(80, 8, generator=generator)
     labels = random_labels(np.random.default_rng(1), 20, 80)
     similarity = torch.nn.functional.cosine_similarity(query.double()[:, None], gallery.double()[None], dim=2)
     unit = [torch.nn.functional.normalize(features, dim=1) for features in (query, gallery)]
-    assert_same(rank_retrieval(*unit, *labels, max_rank=5, device='cpu'), loop_oracle(-similarity.numpy(), *labels, 5))
+    assert_same(
+        rank_retrieval(unit[0], unit[1], *labels, max_rank=5, device='cpu'),
+        loop_oracle(-similarity.numpy(), *labels, 5),
+    )
 
 
-def test_ranking_keeps_float32_accuracy_where_training_gave_it_up():
+def test_ranking_keeps_float32_accuracy_where_training_gave_it_up() -> None:
     generator = torch.Generator().manual_seed(2)
     query, gallery = torch.randn(64, 256, generator=generator), torch.randn(512, 256, generator=generator)
     labels = random_labels(np.random.default_rng(2), 64, 512)
@@ -188,7 +210,7 @@ def test_ranking_keeps_float32_accuracy_where_training_gave_it_up():
     assert_same(result, expected)
 
 
-def test_inputs_stay_unchanged_and_types_do_not_matter():
+def test_inputs_stay_unchanged_and_types_do_not_matter() -> None:
     rng = np.random.default_rng(3)
     labels = random_labels(rng, 10, 40)
     distance = rng.integers(0, 9, (10, 40))
@@ -206,7 +228,7 @@ def test_inputs_stay_unchanged_and_types_do_not_matter():
     assert torch.equal(features.detach(), before)
 
 
-def test_infinite_distances_are_ranked_and_nan_is_an_error():
+def test_infinite_distances_are_ranked_and_nan_is_an_error() -> None:
     distance = np.array([[np.inf, 1.0, np.inf]])
     result = rank_distances(distance, [1], [1, 1, 2], [0], [1, 0, 1], max_rank=2)
     assert result.cmc.tolist() == [1.0, 1.0]  # the ignored image leaves, the two infinite ones stay in order
@@ -216,7 +238,7 @@ def test_infinite_distances_are_ranked_and_nan_is_an_error():
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
-def test_features_that_are_not_finite_are_named(bad):
+def test_features_that_are_not_finite_are_named(bad: float) -> None:
     query, gallery = torch.randn(3, 4), torch.randn(5, 4)
     gallery[2, 1] = bad
     with pytest.raises(ValueError, match=r'gallery_features: 1 of 5 rows .* row 2'):
@@ -238,7 +260,7 @@ def test_features_that_are_not_finite_are_named(bad):
         ({'max_rank': 0}, ValueError, 'max_rank must be a positive integer, got 0'),
     ],
 )
-def test_bad_input_is_refused(change, error, message):
+def test_bad_input_is_refused(change: dict, error: type[Exception], message: str) -> None:
     arguments = {
         'distance': np.zeros((3, 5)),
         'query_ids': [1] * 3,
@@ -250,7 +272,7 @@ def test_bad_input_is_refused(change, error, message):
         rank_distances(**(arguments | change))
 
 
-def test_bad_features_are_refused():
+def test_bad_features_are_refused() -> None:
     labels = ([1] * 3, [1] * 5, [0] * 3, [1] * 5)
     with pytest.raises(ValueError, match='4 dimensions, gallery features 6'):
         rank_retrieval(torch.randn(3, 4), torch.randn(5, 6), *labels)
@@ -260,7 +282,7 @@ def test_bad_features_are_refused():
         rank_retrieval(torch.randn(3, 4), torch.randn(5, 4), *labels, chunk_size=0)
 
 
-def test_many_chunks_with_ties_equal_one(monkeypatch):
+def test_many_chunks_with_ties_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     labels = random_labels(rng, 40, 50)
     distance = rng.integers(0, 12, (40, 50)).astype(np.float64)
@@ -271,7 +293,7 @@ def test_many_chunks_with_ties_equal_one(monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-def test_gpu_equals_cpu_on_ties():
+def test_gpu_equals_cpu_on_ties() -> None:
     rng = np.random.default_rng(6)
     labels = random_labels(rng, 40, 500)
     distance = torch.from_numpy(rng.integers(0, 30, (40, 500)).astype(np.float32))
@@ -279,5 +301,5 @@ def test_gpu_equals_cpu_on_ties():
     assert_same(rank_distances(distance.cuda(), *labels, max_rank=10), expected)
     features = [torch.from_numpy(rng.integers(-3, 4, (size, 8)).astype(np.float32)) for size in (40, 500)]
     expected = loop_oracle((features[0][:, None] - features[1]).square().sum(2).numpy(), *labels, 10)
-    assert_same(rank_retrieval(*features, *labels, max_rank=10), expected)
-    assert_same(rank_retrieval(*features, *labels, max_rank=10, device='cpu'), expected)
+    assert_same(rank_retrieval(features[0], features[1], *labels, max_rank=10), expected)
+    assert_same(rank_retrieval(features[0], features[1], *labels, max_rank=10, device='cpu'), expected)

@@ -1,4 +1,5 @@
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,23 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 
+from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation import ReIDMetric
 from cmdg_plugin.evaluation.target_scores import score_target
 
 
 @pytest.fixture
-def features():
+def features() -> torch.Tensor:
     return torch.randn(90, 8, generator=torch.Generator().manual_seed(0))
 
 
-def run(metric, targets, features, order, batch_size=7):
+def run(
+    metric: ReIDMetric,
+    targets: tuple[EvaluationTarget, ...],
+    features: torch.Tensor,
+    order: list[int] | np.ndarray,
+    batch_size: int = 7,
+) -> dict[str, float]:
     """Feed an evaluation set to the metric as mmengine's evaluator does."""
     evaluator = Evaluator(metric)
     evaluator.dataset_meta = {'targets': targets}
@@ -34,7 +42,9 @@ def run(metric, targets, features, order, batch_size=7):
     return evaluator.evaluate(len(order))
 
 
-def test_rows_of_all_targets_and_their_average(targets, features):
+def test_rows_of_all_targets_and_their_average(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor
+) -> None:
     order = np.random.default_rng(0).permutation(90)
     metrics = run(ReIDMetric(), targets, features, order)
     expected = {}
@@ -47,7 +57,9 @@ def test_rows_of_all_targets_and_their_average(targets, features):
     assert 'street/mAP_std' not in metrics
 
 
-def test_averages_of_released_splits(targets, features):
+def test_averages_of_released_splits(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor
+) -> None:
     street, hall = targets
     hall = replace(hall, released=hall.splits[2])
     metrics = run(ReIDMetric(), (street, hall), features, np.arange(90))
@@ -60,7 +72,9 @@ def test_averages_of_released_splits(targets, features):
     assert not any(key.endswith('_released') for key in run(ReIDMetric(), targets, features, np.arange(90)))
 
 
-def test_reranked_rows_and_their_averages(targets, features):
+def test_reranked_rows_and_their_averages(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor
+) -> None:
     street, hall = targets
     targets = (street, replace(hall, released=hall.splits[2]))
     metrics = run(ReIDMetric(rerank=True), targets, features, np.arange(90))
@@ -77,7 +91,9 @@ def test_reranked_rows_and_their_averages(targets, features):
         ReIDMetric(rerank={'k1': 0})
 
 
-def test_ranked_queries_are_kept_on_request(targets, features):
+def test_ranked_queries_are_kept_on_request(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor
+) -> None:
     metric = ReIDMetric(num_ranked_queries=3)
     run(metric, targets, features, np.arange(90))
     assert list(metric.ranked) == ['street', 'hall']
@@ -93,7 +109,9 @@ def test_ranked_queries_are_kept_on_request(targets, features):
     assert silent.ranked == {}
 
 
-def test_half_precision_features_and_tensor_indices(targets, features):
+def test_half_precision_features_and_tensor_indices(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor
+) -> None:
     metric = ReIDMetric()
     metric.dataset_meta = {'targets': targets}
     for image in range(90):
@@ -102,7 +120,7 @@ def test_half_precision_features_and_tensor_indices(targets, features):
     assert metric.evaluate(90) == pytest.approx(expected)
 
 
-def test_builds_by_name_from_another_scope_without_a_warning(caplog):
+def test_builds_by_name_from_another_scope_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     from mmpretrain.registry import METRICS
 
     with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -119,12 +137,18 @@ def test_builds_by_name_from_another_scope_without_a_warning(caplog):
         ([], r'90 of 90 images missing'),
     ],
 )
-def test_missing_and_repeated_images_are_errors(targets, features, order, message):
+def test_missing_and_repeated_images_are_errors(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor, order: list, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         run(ReIDMetric(), targets, features, order)
 
 
-def test_other_bad_input_is_refused(targets, features, make_target):
+def test_other_bad_input_is_refused(
+    targets: tuple[EvaluationTarget, EvaluationTarget],
+    features: torch.Tensor,
+    make_target: Callable[..., EvaluationTarget],
+) -> None:
     with pytest.raises(ValueError, match='feature of image 60, but the evaluation set has 60 images'):
         run(ReIDMetric(), targets[:1], features, np.arange(90))
     with pytest.raises(ValueError, match="needs 'feature' in every data sample, got"):
@@ -139,14 +163,16 @@ def test_other_bad_input_is_refused(targets, features, make_target):
         ReIDMetric(num_worst_queries=-2)
 
 
-def test_a_target_without_a_valid_query_is_refused_before_any_feature_comes(targets):
+def test_a_target_without_a_valid_query_is_refused_before_any_feature_comes(
+    targets: tuple[EvaluationTarget, EvaluationTarget],
+) -> None:
     street, hall = targets
     one_camera = replace(street, cameras=np.zeros_like(street.cameras))
     with pytest.raises(ValueError, match=r"Target 'street': None of the .* queries has a valid match"):
         ReIDMetric().dataset_meta = {'targets': (one_camera, hall)}
 
 
-def test_collected_rows_do_not_drag_their_batch_along(features):
+def test_collected_rows_do_not_drag_their_batch_along(features: torch.Tensor) -> None:
     metric = ReIDMetric()
     metric.process(None, [{'image_index': image, 'feature': features[image]} for image in range(90)])
     assert len(pickle.dumps(metric.results[0])) < 500  # the batch takes 2,880 bytes
@@ -168,7 +194,9 @@ def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
     (folder / f'metrics{rank}.pkl').write_bytes(pickle.dumps((len(order), metric.evaluate(len(dataset)))))
 
 
-def test_two_ranks_give_the_scores_of_one(targets, features, tmp_path):
+def test_two_ranks_give_the_scores_of_one(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor, tmp_path: Path
+) -> None:
     street, hall = targets
     splits = tuple(replace(split, gallery=split.gallery[split.gallery < 29]) for split in hall.splits)
     splits = tuple(replace(split, query=split.query[split.query < 29]) for split in splits)

@@ -10,7 +10,9 @@ from cmdg_plugin.evaluation import Reranking, rank_distances, rank_reranked, ran
 from cmdg_plugin.evaluation import reranking as module
 
 
-def make_features(num_queries, num_gallery, seed=0):
+def make_features(
+    num_queries: int, num_gallery: int, seed: int = 0
+) -> tuple[tuple[torch.Tensor, torch.Tensor], np.ndarray]:
     """Unit features around twelve identities, with these."""
     generator = torch.Generator().manual_seed(seed)
     identities = torch.randint(12, (num_queries + num_gallery,), generator=generator)
@@ -19,7 +21,7 @@ def make_features(num_queries, num_gallery, seed=0):
     return torch.nn.functional.normalize(features, dim=1).split([num_queries, num_gallery]), identities.numpy()
 
 
-def torchreid_oracle(query, gallery, settings):
+def torchreid_oracle(query: torch.Tensor, gallery: torch.Tensor, settings: Reranking) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         rerank = pytest.importorskip('torchreid.reid.utils.rerank')
@@ -40,7 +42,7 @@ def torchreid_oracle(query, gallery, settings):
         ((5, 9), Reranking()),  # fewer images than neighbors
     ],
 )
-def test_same_distances_as_torchreid(sizes, settings):
+def test_same_distances_as_torchreid(sizes: tuple[int, int], settings: Reranking) -> None:
     (query, gallery), _ = make_features(*sizes)
     expected = torchreid_oracle(query, gallery, settings)
     found = rerank_distances(query, gallery.numpy(), settings, device='cpu')
@@ -49,7 +51,7 @@ def test_same_distances_as_torchreid(sizes, settings):
     assert expected.std() > 0.05
 
 
-def test_torchreids_engine_squares_twice():
+def test_torchreids_engine_squares_twice() -> None:
     warnings.simplefilter('ignore')
     rerank = pytest.importorskip('torchreid.reid.utils.rerank').re_ranking
     from torchreid.reid.metrics import compute_distance_matrix
@@ -62,7 +64,7 @@ def test_torchreids_engine_squares_twice():
 
 
 @pytest.mark.parametrize('chunk_size', [None, 7, 1000])
-def test_scores_are_those_of_the_distances(chunk_size):
+def test_scores_are_those_of_the_distances(chunk_size: int | None) -> None:
     (query, gallery), identities = make_features(40, 160)
     rng = np.random.default_rng(0)
     labels = identities[:40], identities[40:], rng.integers(0, 3, 40), rng.integers(0, 3, 160)
@@ -74,19 +76,19 @@ def test_scores_are_those_of_the_distances(chunk_size):
     assert result.mAP > rank_retrieval(query, gallery, *labels).mAP + 0.02
 
 
-def test_the_matrix_is_made_in_chunks(monkeypatch):
+def test_the_matrix_is_made_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     (query, gallery), _ = make_features(10, 30)
     expected = rerank_distances(query, gallery)
     monkeypatch.setattr(module, 'choose_chunk_size', lambda *sizes: 3)
     np.testing.assert_allclose(rerank_distances(query, gallery), expected, atol=1e-6)
 
 
-def test_images_that_are_all_the_same():
+def test_images_that_are_all_the_same() -> None:
     distance = rerank_distances(torch.ones(3, 4), torch.ones(30, 4), Reranking(k1=5))
     assert np.isfinite(distance).all()
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused() -> None:
     query, gallery = torch.randn(3, 4), torch.randn(5, 4)
     for settings in ({'k1': 0}, {'k2': -1}, {'k1': 2.5}, {'lambda_value': 1.5}, {'power': 0}):
         with pytest.raises(ValueError, match=f'{next(iter(settings))} must'):

@@ -18,7 +18,7 @@ METRICS = {
 }
 
 
-def test_plain_table():
+def test_plain_table() -> None:
     assert format_score_table(METRICS).splitlines() == [
         'target          mAP    R1    R5    R10',
         '--------------------------------------',
@@ -28,7 +28,7 @@ def test_plain_table():
     ]
 
 
-def test_markdown_table():
+def test_markdown_table() -> None:
     lines = format_score_table(METRICS, style='markdown').splitlines()
     assert lines[:3] == [
         '| target | mAP | R1 | R5 | R10 |',
@@ -38,7 +38,7 @@ def test_markdown_table():
     assert len(lines) == 5
 
 
-def test_a_column_for_each_score_that_there_is():
+def test_a_column_for_each_score_that_there_is() -> None:
     lines = format_score_table(METRICS | {'hall/mINP': 7.04}).splitlines()
     assert lines[0].split() == ['target', 'mAP', 'R1', 'R5', 'R10', 'mINP']
     assert [line.split()[-1] for line in lines[2:]] == ['-', '7.0', '-']
@@ -49,7 +49,7 @@ def test_a_column_for_each_score_that_there_is():
     ]
 
 
-def test_before_and_after():
+def test_before_and_after() -> None:
     before = {key: value / 2 for key, value in METRICS.items() if key != 'dusk/R5'}
     markdown = format_score_table(METRICS, before=before, style='markdown').splitlines()
     assert markdown[0].startswith('| target | mAP before | mAP after | mAP gain | R1 before |')
@@ -61,7 +61,7 @@ def test_before_and_after():
     assert len({len(line) for line in plain}) <= 2  # columns line up; only the first line is shorter
 
 
-def test_released_splits_follow_in_rows_of_their_own():
+def test_released_splits_follow_in_rows_of_their_own() -> None:
     released = {'hall/mAP_released': 55.55, 'hall/R1_released': 61.0, 'average/mAP_released': 34.0}
     lines = format_score_table(METRICS | released).splitlines()
     assert lines[5:] == [
@@ -72,19 +72,19 @@ def test_released_splits_follow_in_rows_of_their_own():
     assert compared.splitlines()[5].startswith('| hall, released split | 50.0 | 55.5 | +5.5 | - | 61.0 | - |')
 
 
-def test_reranked_scores_follow_in_rows_of_their_own():
+def test_reranked_scores_follow_in_rows_of_their_own() -> None:
     scores = {'hall/mAP_rerank': 55.55, 'hall/mAP_rerank_std': 1.0, 'hall/mAP_released_rerank': 60.0}
     lines = format_score_table(METRICS | scores).splitlines()
     assert [line.split('  ')[0] for line in lines[5:]] == ['hall, re-ranked', 'hall, released split, re-ranked']
     assert '55.5 ± 1.0' in lines[5]
 
 
-def test_the_average_comes_last_whatever_the_order():
+def test_the_average_comes_last_whatever_the_order() -> None:
     metrics = {'average/mAP': 1.0, 'a/mAP': 1.0, 'b/mAP': 1.0}
     assert [line.split()[0] for line in format_score_table(metrics).splitlines()[2:]] == ['a', 'b', 'average']
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"No key of the form <target>/mAP among the metrics: \['loss'\]"):
         format_score_table({'loss': 1.0})
     with pytest.raises(ValueError, match=r"style must be one of .* got 'html'"):

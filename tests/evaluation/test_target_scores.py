@@ -1,17 +1,19 @@
 import logging
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.datasets.evaluation_set import EvaluationSplit
+from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
 from cmdg_plugin.evaluation import Reranking, rank_distances, rerank_distances
+from cmdg_plugin.evaluation.ranking import RetrievalResult
 from cmdg_plugin.evaluation.target_scores import score_target, take_rows
 
 
 @pytest.fixture
-def log(caplog):
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     caplog.set_level(logging.INFO, logger=logger.name)
@@ -19,20 +21,20 @@ def log(caplog):
     logger.removeHandler(caplog.handler)
 
 
-def features_of(target, seed=0):
+def features_of(target: EvaluationTarget, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return (
         rng.normal(size=(target.identities.max() + 2, 6))[target.identities] + rng.normal(size=(len(target.paths), 6))
     ).astype(np.float32)
 
 
-def split_result(features, target, split):
+def split_result(features: np.ndarray, target: EvaluationTarget, split: EvaluationSplit) -> RetrievalResult:
     distance = ((features[split.query][:, None] - features[split.gallery]).astype(np.float64) ** 2).sum(axis=2)
     labels = [labels[rows] for labels in (target.identities, target.cameras) for rows in (split.query, split.gallery)]
     return rank_distances(distance, *labels, max_rank=10)
 
 
-def test_one_split_is_its_result_in_percent(targets):
+def test_one_split_is_its_result_in_percent(targets: tuple[EvaluationTarget, EvaluationTarget]) -> None:
     street = targets[0]
     features = features_of(street)
     expected = split_result(features, street, street.splits[0])
@@ -43,7 +45,7 @@ def test_one_split_is_its_result_in_percent(targets):
     assert 0 < scores['R1'] < 100
 
 
-def test_several_splits_give_mean_and_deviation(targets):
+def test_several_splits_give_mean_and_deviation(targets: tuple[EvaluationTarget, EvaluationTarget]) -> None:
     hall = targets[1]
     features = features_of(hall)
     results = [split_result(features, hall, split) for split in hall.splits]
@@ -56,7 +58,7 @@ def test_several_splits_give_mean_and_deviation(targets):
     assert set(scores) == {'mAP', 'R1', 'R5', 'R10', 'mINP', 'mAP_std', 'R1_std'}
 
 
-def test_the_released_split_stands_beside_the_mean(targets):
+def test_the_released_split_stands_beside_the_mean(targets: tuple[EvaluationTarget, EvaluationTarget]) -> None:
     hall = targets[1]
     features = features_of(hall)
     released = EvaluationSplit(hall.splits[0].query[:5], hall.splits[0].gallery)
@@ -71,7 +73,7 @@ def test_the_released_split_stands_beside_the_mean(targets):
     assert beside['mAP_released'] != alone['mAP']
 
 
-def test_reranked_scores_stand_beside_the_plain_ones(targets):
+def test_reranked_scores_stand_beside_the_plain_ones(targets: tuple[EvaluationTarget, EvaluationTarget]) -> None:
     hall = replace(targets[1], released=targets[1].splits[0])
     features = features_of(hall)
     settings = Reranking(k1=4, k2=2)
@@ -91,14 +93,16 @@ def test_reranked_scores_stand_beside_the_plain_ones(targets):
     assert len(scores) == 2 * len(alone)
 
 
-def test_junk_neither_asks_nor_answers(make_target):
+def test_junk_neither_asks_nor_answers(make_target: Callable[..., EvaluationTarget]) -> None:
     # Image 2 is junk and nearest to the query; image 3 is junk among the queries.
     target = make_target('t', [1, 1, -1, -1], [0, 1, 1, 0], [([0, 3], [1, 2])], offset=0)
     scores = score_target(np.array([[0.0], [2.0], [1.0], [1.0]], dtype=np.float32), target)
     assert scores['mAP'] == scores['R1'] == 100
 
 
-def test_without_cameras_only_the_query_itself_is_ignored(make_target, log):
+def test_without_cameras_only_the_query_itself_is_ignored(
+    make_target: Callable[..., EvaluationTarget], log: pytest.LogCaptureFixture
+) -> None:
     # Query 0 stands in the gallery; image 1 is the same person, image 2 a nearer other one.
     target = make_target('t', [1, 1, 2], [0, 0, 0], [([0], [0, 1, 2])], offset=0, has_cameras=False)
     scores = score_target(np.array([[0.0], [2.0], [1.0]], dtype=np.float32), target)
@@ -106,13 +110,15 @@ def test_without_cameras_only_the_query_itself_is_ignored(make_target, log):
     assert 'No camera ids' in log.text
 
 
-def test_queries_that_do_not_count_are_logged(make_target, log):
+def test_queries_that_do_not_count_are_logged(
+    make_target: Callable[..., EvaluationTarget], log: pytest.LogCaptureFixture
+) -> None:
     target = make_target('t', [1, 7, 1], [0, 0, 1], [([0, 1], [2])], offset=0)
     score_target(np.zeros((3, 2), dtype=np.float32), target)
     assert 't: 2 queries, 1 gallery images. 1 queries have no valid match and do not count.' in log.text
 
 
-def test_errors_name_the_target_and_the_image(make_target):
+def test_errors_name_the_target_and_the_image(make_target: Callable[..., EvaluationTarget]) -> None:
     target = make_target('yard', [1, 1], [0, 0], [([0], [1])], offset=0)
     with pytest.raises(ValueError, match="Target 'yard': None of the 1 queries has a valid match"):
         score_target(np.zeros((2, 2), dtype=np.float32), target)
@@ -122,7 +128,7 @@ def test_errors_name_the_target_and_the_image(make_target):
         score_target(features, target)
 
 
-def test_rows_in_one_run_are_not_copied():
+def test_rows_in_one_run_are_not_copied() -> None:
     features = np.arange(20).reshape(10, 2)
     assert np.shares_memory(take_rows(features, np.arange(3, 8)), features)
     for rows in ([3, 5, 4], [2, 2, 4], [7], [5, 4, 3]):

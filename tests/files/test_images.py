@@ -3,6 +3,7 @@ import os
 import random
 import struct
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ def gray(image: Image.Image) -> np.ndarray:
     return pixels[..., 0]
 
 
-def with_tags(image: Image.Image, **tags: int) -> bytes:
+def with_tags(image: Image.Image, **tags: Any) -> bytes:
     info = TiffImagePlugin.ImageFileDirectory_v2()
     for name, value in tags.items():
         info[int(name[1:])] = value
@@ -39,7 +40,7 @@ def with_tags(image: Image.Image, **tags: int) -> bytes:
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'JPEG2000', 'PPM'])
-def test_sixteen_bit_files_by_value(kind: str):
+def test_sixteen_bit_files_by_value(kind: str) -> None:
     expected = np.rint(WIDE / 257)
     settings = {'irreversible': False} if kind == 'JPEG2000' else {}
     content = encode(Image.fromarray(WIDE), kind, **settings)
@@ -48,27 +49,27 @@ def test_sixteen_bit_files_by_value(kind: str):
 
 
 @pytest.mark.parametrize('mode', ['I;16', 'I;16L', 'I;16B', 'I;16N'])
-def test_sixteen_bits_of_any_byte_order(mode: str):
+def test_sixteen_bits_of_any_byte_order(mode: str) -> None:
     image = Image.frombytes(mode, (16, 24), WIDE.astype('>u2' if mode == 'I;16B' else '<u2').tobytes())
     assert np.array_equal(gray(to_rgb(image)), np.rint(WIDE / 257))
 
 
-def test_every_sixteen_bit_value():
+def test_every_sixteen_bit_value() -> None:
     values = np.arange(65536)
     assert np.array_equal(to_bytes(values), np.rint(values / 257))
     assert np.array_equal(to_bytes(257 * np.arange(256)), np.arange(256))
     assert np.array_equal(to_bytes(np.arange(4096), 4095), np.rint(np.arange(4096) / 4095 * 255))
 
 
-def test_big_endian_and_inverted_tiffs():
+def test_big_endian_and_inverted_tiffs() -> None:
     big = Image.frombytes('I;16B', (16, 24), WIDE.astype('>u2').tobytes())
     assert np.array_equal(gray(decode_image(encode(big, 'TIFF'), 'a')), np.rint(WIDE / 257))
     inverted = with_tags(Image.fromarray(WIDE), t262=0)
-    assert Image.open(io.BytesIO(inverted)).tag_v2[262] == 0
+    assert Image.open(io.BytesIO(inverted)).getexif()[262] == 0
     assert np.array_equal(gray(decode_image(inverted, 'a')), 255 - np.rint(WIDE / 257))
 
 
-def test_twelve_bit_tiffs_are_no_darker():
+def test_twelve_bit_tiffs_are_no_darker() -> None:
     """Two values in three bytes, as Pillow reads and does not write them."""
     values = np.array([[0, 4095], [2048, 1000]])
     packed = b''.join(
@@ -82,7 +83,7 @@ def test_twelve_bit_tiffs_are_no_darker():
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.tiff', '.ppm'])
-def test_sixteen_bit_colors_within_one_level(suffix: str):
+def test_sixteen_bit_colors_within_one_level(suffix: str) -> None:
     wide = RNG.integers(0, 65536, (24, 16, 3), dtype=np.uint16)
     content = cv2.imencode(suffix, wide[..., ::-1])[1].tobytes()
     found = np.asarray(decode_image(content, 'a')).astype(int)
@@ -90,12 +91,12 @@ def test_sixteen_bit_colors_within_one_level(suffix: str):
 
 
 @pytest.mark.parametrize('mode', ['1', 'L', 'P', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr', 'HSV'])
-def test_eight_bit_modes_as_pillow_converts_them(mode: str):
+def test_eight_bit_modes_as_pillow_converts_them(mode: str) -> None:
     image = Image.fromarray(COLORS).convert(mode)
     assert np.array_equal(np.asarray(to_rgb(image)), np.asarray(image.convert('RGB')))
 
 
-def test_transparency_is_dropped():
+def test_transparency_is_dropped() -> None:
     level, alpha = (Image.fromarray(COLORS[..., channel]) for channel in (0, 1))
     assert np.array_equal(gray(to_rgb(Image.merge('LA', (level, alpha)))), COLORS[..., 0])
     opaque = Image.frombytes('La', (16, 24), np.stack([COLORS[..., 0], np.full((24, 16), 255, np.uint8)], 2).tobytes())
@@ -104,7 +105,7 @@ def test_transparency_is_dropped():
     assert np.array_equal(np.asarray(to_rgb(palette.convert('PA'))), np.asarray(palette.convert('RGB')))
 
 
-def test_lab_by_value():
+def test_lab_by_value() -> None:
     smooth = Image.fromarray(COLORS).resize((4, 6)).convert('RGB')
     lab = Image.open(io.BytesIO(encode(Image.new('LAB', (4, 6), (0, 128, 128)), 'TIFF')))
     assert np.asarray(to_rgb(lab)).max() <= 2
@@ -118,7 +119,7 @@ def test_lab_by_value():
         (np.int32, '(signed|integer) values .*mode I'),
     ],
 )
-def test_values_of_unknown_range_are_refused(tmp_path: Path, values: type, what: str):
+def test_values_of_unknown_range_are_refused(tmp_path: Path, values: type, what: str) -> None:
     image = Image.fromarray(WIDE.astype(values))
     image.save(tmp_path / 'deep.tif')
     with pytest.raises(UnreadableImage, match=rf'deep\.tif holds {what}.*PNG or TIFF'):
@@ -128,13 +129,13 @@ def test_values_of_unknown_range_are_refused(tmp_path: Path, values: type, what:
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
-def test_signed_numbers_are_refused(kind: type):
+def test_signed_numbers_are_refused(kind: type) -> None:
     content = with_tags(Image.fromarray(WIDE.astype(kind)), t339=2)
     with pytest.raises(UnreadableImage, match='holds signed values'):
         decode_image(content, 'a.tif')
 
 
-def test_turned_photos_stand_upright(tmp_path: Path):
+def test_turned_photos_stand_upright(tmp_path: Path) -> None:
     levels = COLORS[..., 0], np.rint(WIDE / 257)
     twins = [np.repeat(gray_levels[..., None], 3, 2) for gray_levels in levels]
     for pixels, expected in zip((COLORS, COLORS[..., 0], WIDE), (COLORS, *twins), strict=True):
@@ -143,7 +144,7 @@ def test_turned_photos_stand_upright(tmp_path: Path):
             assert np.array_equal(np.asarray(read_image(tmp_path / f'turned.{suffix}')), np.rot90(expected, -1))
 
 
-def test_first_frame_of_several(tmp_path: Path):
+def test_first_frame_of_several(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((9, 5), level, np.uint8)) for level in (10, 200)]
     for suffix in ('gif', 'tif', 'png', 'webp'):
         settings = {'lossless': True} if suffix == 'webp' else {}
@@ -151,7 +152,7 @@ def test_first_frame_of_several(tmp_path: Path):
         assert (gray(read_image(tmp_path / f'two.{suffix}')) == 10).all()
 
 
-def test_format_only_of_untouched_pixels(tmp_path: Path):
+def test_format_only_of_untouched_pixels(tmp_path: Path) -> None:
     for name, image, settings, expected in (
         ('a.png', Image.fromarray(COLORS), {}, 'PNG'),
         ('a.jpg', Image.fromarray(COLORS), {}, 'JPEG'),
@@ -162,7 +163,7 @@ def test_format_only_of_untouched_pixels(tmp_path: Path):
         assert read_image(tmp_path / name).format == expected
 
 
-def test_damaged_files_are_named(tmp_path: Path):
+def test_damaged_files_are_named(tmp_path: Path) -> None:
     png, jpeg = (encode(Image.fromarray(COLORS), kind) for kind in ('PNG', 'JPEG'))
     for name, content, reason in (
         ('exif.png', damaged_exif(), 'SyntaxError'),
@@ -179,7 +180,7 @@ def test_damaged_files_are_named(tmp_path: Path):
         to_rgb(image)
 
 
-def test_what_is_no_file_is_named(tmp_path: Path):
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / 'folder.jpg').mkdir()
     (tmp_path / 'broken.jpg').symlink_to(tmp_path / 'nowhere.jpg')
     (tmp_path / 'circle.jpg').symlink_to(tmp_path / 'circle.jpg')
@@ -199,7 +200,7 @@ def test_what_is_no_file_is_named(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
-def test_files_without_permission(tmp_path: Path):
+def test_files_without_permission(tmp_path: Path) -> None:
     Image.fromarray(COLORS).save(tmp_path / 'secret.png')
     (tmp_path / 'secret.png').chmod(0)
     with pytest.raises(UnreadableImage, match='PermissionError'):
@@ -225,7 +226,7 @@ def damage(content: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('count', [1_500, pytest.param(300_000, marks=pytest.mark.slow)])
-def test_damaged_bytes_raise_nothing_else(count: int, monkeypatch: pytest.MonkeyPatch):
+def test_damaged_bytes_raise_nothing_else(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100_000)  # or most of the time goes into gigantic empty images
     images = [Image.fromarray(COLORS), Image.fromarray(COLORS[..., 0]), Image.fromarray(WIDE)]
     kinds = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'GIF', 'BMP', 'PPM', 'JPEG2000', 'TGA', 'PCX', 'DDS', 'ICO', 'SGI')
@@ -243,7 +244,7 @@ def test_damaged_bytes_raise_nothing_else(count: int, monkeypatch: pytest.Monkey
     assert 0 < unreadable < count
 
 
-def test_programs_that_draw_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_programs_that_draw_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *_: pytest.fail('it was run'))
     path = tmp_path / 'a.jpg'
     path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n')

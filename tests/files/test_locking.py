@@ -6,7 +6,7 @@ import pytest
 from cmdg_plugin.files.locking import InUse, hold
 
 
-def test_one_at_a_time(tmp_path: Path):
+def test_one_at_a_time(tmp_path: Path) -> None:
     with hold(tmp_path / '.lock', 'somebody is here'):
         with pytest.raises(InUse, match='somebody is here'), hold(tmp_path / '.lock', 'somebody is here'):
             pass
@@ -16,7 +16,7 @@ def test_one_at_a_time(tmp_path: Path):
         pass
 
 
-def test_the_lock_goes_with_the_process(tmp_path: Path):
+def test_the_lock_goes_with_the_process(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         hold(tmp_path / '.lock', 'gone').__enter__()
@@ -26,7 +26,7 @@ def test_the_lock_goes_with_the_process(tmp_path: Path):
         pass
 
 
-def test_a_child_that_outlives_the_process_does_not_hold_on(tmp_path: Path):
+def test_a_child_that_outlives_the_process_does_not_hold_on(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -41,7 +41,7 @@ def test_a_child_that_outlives_the_process_does_not_hold_on(tmp_path: Path):
     os.write(write_end, b'x')
 
 
-def test_forking_leaves_the_lock_with_the_parent(tmp_path: Path):
+def test_forking_leaves_the_lock_with_the_parent(tmp_path: Path) -> None:
     with hold(tmp_path / '.lock', 'parent'):
         child = os.fork()
         if child == 0:
@@ -51,7 +51,7 @@ def test_forking_leaves_the_lock_with_the_parent(tmp_path: Path):
             pass
 
 
-def test_who_is_told_to_wait_comes_next(tmp_path: Path):
+def test_who_is_told_to_wait_comes_next(tmp_path: Path) -> None:
     lock, done = tmp_path / '.lock', tmp_path / 'done'
     with hold(lock, 'somebody is here'):
         child = os.fork()

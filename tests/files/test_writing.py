@@ -9,7 +9,7 @@ import pytest
 from cmdg_plugin.files.writing import dump_whole, open_whole_bytes, open_whole_text, write_whole
 
 
-def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path):
+def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / 'new' / 'a.txt'
     with open_whole_text(path, newline='') as file:
         file.write('für\r\n')
@@ -21,7 +21,7 @@ def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path):
     assert os.listdir(path.parent) == ['a.txt']
 
 
-def test_what_was_there_stays_where_writing_fails(tmp_path: Path):
+def test_what_was_there_stays_where_writing_fails(tmp_path: Path) -> None:
     path = tmp_path / 'a.txt'
     write_whole(path, 'old')
     with pytest.raises(TypeError), open_whole_bytes(path) as file:
@@ -30,7 +30,7 @@ def test_what_was_there_stays_where_writing_fails(tmp_path: Path):
     assert os.listdir(tmp_path) == ['a.txt']
 
 
-def test_a_full_disk_names_the_file(tmp_path: Path):
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / 'a.bin'
     write_whole(path, b'old')
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -44,7 +44,7 @@ def test_a_full_disk_names_the_file(tmp_path: Path):
     assert os.listdir(tmp_path) == ['a.bin']
 
 
-def test_names_at_the_limit_of_the_file_system(tmp_path: Path):
+def test_names_at_the_limit_of_the_file_system(tmp_path: Path) -> None:
     path = tmp_path / ('n' * 250)
     write_whole(path, 'text')
     assert path.read_text() == 'text'

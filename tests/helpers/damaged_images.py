@@ -5,6 +5,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,7 +28,7 @@ def bomb() -> bytes:
     return b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', b'')
 
 
-def encode(image: Image.Image, kind: str, **settings) -> bytes:
+def encode(image: Image.Image, kind: str, **settings: Any) -> bytes:
     """The bytes of an image file."""
     with io.BytesIO() as file:
         image.save(file, kind, **settings)

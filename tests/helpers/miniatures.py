@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -42,7 +43,7 @@ def write_miniatures(data_root: Path, kind: str = 'release', names: Iterable[str
         write_miniature(data_root, name, kind)
 
 
-def describe(person: int, path: str, **keys: object) -> dict:
+def describe(person: int, path: str, **keys: Any) -> dict:
     """Write the record of an image."""
     upper, lower = COLORS[person % 8], COLORS[person // 8 % 8]
     captions = [

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import open_clip
 from timm.models import register_model
@@ -51,7 +52,7 @@ SMALL_CLIPS = {
 
 
 @register_model
-def cmdg_small_eva(pretrained: bool = False, **kwargs: object) -> Eva:
+def cmdg_small_eva(pretrained: bool = False, **kwargs: Any) -> Eva:
     """Build `eva02_base_patch16_clip_224`, made small."""
     options = {'qkv_fused': False, 'swiglu_mlp': True, 'scale_mlp': True, 'scale_attn_inner': True}
     rope = {'use_rot_pos_emb': True, 'ref_feat_shape': (4, 4), 'global_pool': kwargs.pop('global_pool', 'token')}
@@ -59,7 +60,7 @@ def cmdg_small_eva(pretrained: bool = False, **kwargs: object) -> Eva:
 
 
 @register_model
-def cmdg_small_siglip(pretrained: bool = False, **kwargs: object) -> VisionTransformer:
+def cmdg_small_siglip(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
     """Build `vit_base_patch16_siglip_224`, made small."""
     options = {'class_token': False, 'global_pool': 'map', **_SMALL, **kwargs}
     return _create_vision_transformer('cmdg_small_siglip', pretrained=pretrained, **options)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from open_clip.push_to_hf_hub import save_config_for_hf
@@ -103,6 +104,6 @@ def make_transformers_clip(config: dict, quick_gelu: bool) -> torch.nn.Module:
     ).eval()
 
 
-def edit_json(path: Path, **changes: object) -> None:
+def edit_json(path: Path, **changes: Any) -> None:
     """Change keys of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

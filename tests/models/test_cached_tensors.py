@@ -21,7 +21,7 @@ class Keeper(CachesTensors):
         self.words = ('a', 'b')
 
 
-def test_cached_tensors_follow_and_are_never_saved():
+def test_cached_tensors_follow_and_are_never_saved() -> None:
     keeper = Keeper()
     keeper.kept = torch.zeros(3)
     outer = nn.Sequential(keeper)

@@ -61,7 +61,7 @@ def prepare_bridging(model: CMDGReID) -> None:
     model.prepare_stage(Given())
 
 
-def test_stages_train_what_they_name_and_never_what_is_always_frozen(model: CMDGReID):
+def test_stages_train_what_they_name_and_never_what_is_always_frozen(model: CMDGReID) -> None:
     model.start_stage('warmup', ['backbone', 'head'])
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert 'backbone.clip.visual.proj' in trained
@@ -72,12 +72,12 @@ def test_stages_train_what_they_name_and_never_what_is_always_frozen(model: CMDG
     assert [name for name, parameter in model.named_parameters() if parameter.requires_grad] == ['prompts.context']
 
 
-def test_trainable_names_match_whole_words(model: CMDGReID):
+def test_trainable_names_match_whole_words(model: CMDGReID) -> None:
     with pytest.raises(ValueError, match="'hea', but no trainable"):
         model.start_stage('warmup', ['hea'])
 
 
-def test_each_stage_reports_its_own_terms(model: CMDGReID):
+def test_each_stage_reports_its_own_terms(model: CMDGReID) -> None:
     rows = [0, 1, 3, 4, 6, 7]
     model.start_stage('warmup', IMAGE_SIDE)
     assert set(losses_of(model, rows)) == {
@@ -98,7 +98,7 @@ def test_each_stage_reports_its_own_terms(model: CMDGReID):
     }
 
 
-def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
+def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID) -> None:
     """The released sum 2.5 (1.5 sid + tri) + 1.5 cap + 0.8 prompt + 0.8 part + mmd, with every term by its function."""
     from cmdg_plugin.models import losses as fn
 
@@ -131,7 +131,7 @@ def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID):
     assert torch.allclose(model.memory.image, bank.image)
 
 
-def test_prompt_loss_reaches_only_the_prompts_of_the_batch(model: CMDGReID):
+def test_prompt_loss_reaches_only_the_prompts_of_the_batch(model: CMDGReID) -> None:
     model.start_stage('prompt', ['prompts'])
     model.prepare_stage(Given())
     losses = model(image_index=torch.tensor([0, 3, 4]), mode='loss')
@@ -144,13 +144,13 @@ def test_prompt_loss_reaches_only_the_prompts_of_the_batch(model: CMDGReID):
     ('stage', 'trainable', 'hook'),
     [('prompt', ['prompts'], 'PromptLearningHook'), ('bridging', IMAGE_SIDE, 'DomainBridgingHook')],
 )
-def test_a_stage_whose_hook_did_not_run_says_so(model: CMDGReID, stage: str, trainable: list[str], hook: str):
+def test_a_stage_whose_hook_did_not_run_says_so(model: CMDGReID, stage: str, trainable: list[str], hook: str) -> None:
     model.start_stage(stage, trainable)
     with pytest.raises(RuntimeError, match=f'add {hook} to custom_hooks'):
         model(image_index=torch.tensor([0]), mode='loss') if stage == 'prompt' else losses_of(model, [0, 1, 3])
 
 
-def test_retrieval_feature_joins_both_widths_and_has_length_one(model: CMDGReID):
+def test_retrieval_feature_joins_both_widths_and_has_length_one(model: CMDGReID) -> None:
     model.eval()
     inputs = model.data_preprocessor(batch([0, 3]))['inputs']
     features = model(inputs)
@@ -186,7 +186,7 @@ def test_flip_test_is_off_unless_the_config_says_so(tiny_config: Config) -> None
     assert MODELS.build({**copy.deepcopy(tiny_config.model), 'flip_test': True}).flip_test
 
 
-def test_nan_batch_is_skipped_without_touching_weights_or_bank(tiny_config: Config):
+def test_nan_batch_is_skipped_without_touching_weights_or_bank(tiny_config: Config) -> None:
     tiny_config.model.on_nonfinite = 'skip'
     model = MODELS.build(tiny_config.model)
     model.bind_identities(IDENTITIES)
@@ -214,7 +214,7 @@ class NotANumber(torch.nn.Module):
         return features.sum() * float('nan')
 
 
-def test_a_nan_loss_of_finite_features_leaves_bank_and_statistics_alone(tiny_config: Config):
+def test_a_nan_loss_of_finite_features_leaves_bank_and_statistics_alone(tiny_config: Config) -> None:
     tiny_config.model.on_nonfinite = 'skip'
     tiny_config.model.losses.bridging.append(
         {'type': 'NotANumber', 'name': 'nan', 'inputs': {'features': 'global_width'}}
@@ -242,7 +242,7 @@ def text_model(tiny_config: Config) -> CMDGReID:
 TEXT_SIDE = ['backbone.clip.transformer', 'backbone.clip.ln_final', 'backbone.clip.text_projection']
 
 
-def test_the_words_of_trainable_name_what_dotted_names_do(text_model: CMDGReID):
+def test_the_words_of_trainable_name_what_dotted_names_do(text_model: CMDGReID) -> None:
     dotted = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head', *TEXT_SIDE]
     trained = []
     for words in (dotted, ['image', 'head', 'text']):
@@ -264,7 +264,7 @@ def start_text_bridging(model: CMDGReID, trainable: list[str], resumed: bool = F
     model.prepare_stage(Given(resumed))
 
 
-def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model: CMDGReID):
+def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model: CMDGReID) -> None:
     rows = [0, 1, 3, 4, 6, 7]
     start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
     before = text_model.memory.text.clone()
@@ -281,7 +281,7 @@ def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model
     assert torch.equal(text_model.memory.text[2], before[2])
 
 
-def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGReID):
+def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGReID) -> None:
     start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
     text_model(**text_model.data_preprocessor(captioned_batch([0, 1, 3, 4])), mode='loss')
     state = {name: value.clone() for name, value in text_model.state_dict().items()}
@@ -291,7 +291,7 @@ def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGR
     assert torch.equal(text_model.memory.text, state['memory.text'])
 
 
-def test_a_batch_of_broken_captions_leaves_the_bank_alone(text_model: CMDGReID):
+def test_a_batch_of_broken_captions_leaves_the_bank_alone(text_model: CMDGReID) -> None:
     text_model.guard.policy = 'skip'
     start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
     before = text_model.memory.text.clone()
@@ -307,7 +307,7 @@ def test_a_batch_of_broken_captions_leaves_the_bank_alone(text_model: CMDGReID):
         projection.copy_(good)
 
 
-def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
+def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID) -> None:
     text_model.start_stage('warmup', IMAGE_SIDE)
     with pytest.raises(ValueError, match='text_finetune_layers is 1, but this stage trains nothing of the text tower'):
         text_model.check_stage('bridging', IMAGE_SIDE)
@@ -316,7 +316,7 @@ def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID):
         losses_of(text_model, [0, 1, 3, 4])
 
 
-def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGReID):
+def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGReID) -> None:
     model.start_stage('prompt', ['prompts'])
     model.prepare_stage(Given())
     assert not model.changes_features
@@ -327,7 +327,7 @@ def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGRe
     assert model.image_features is None
 
 
-def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config):
+def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config) -> None:
     tiny_config.model.losses['warm_up'] = []
     with pytest.raises(
         ValueError, match=r"stages \['warm_up'\], but there are \['warmup', 'prompt', 'bridging'\]: name"
@@ -335,7 +335,7 @@ def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config):
         MODELS.build(tiny_config.model)
 
 
-def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config):
+def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config) -> None:
     model = MODELS.build(copy.deepcopy(tiny_config.model))
     model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
     model.start_stage('warmup', IMAGE_SIDE)
@@ -351,7 +351,7 @@ def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config):
 
 
 @pytest.mark.parametrize('stage', ['warmup', 'prompt', 'bridging'])
-def test_stages_give_the_fields_that_they_promise(model: CMDGReID, stage: str):
+def test_stages_give_the_fields_that_they_promise(model: CMDGReID, stage: str) -> None:
     model.start_stage(stage, ['prompts'] if stage == 'prompt' else IMAGE_SIDE)
     data = model.data_preprocessor(batch([0, 1, 3, 4]))
     if stage == 'bridging':
@@ -363,7 +363,7 @@ def test_stages_give_the_fields_that_they_promise(model: CMDGReID, stage: str):
     assert set(model.stages[stage].provides(model)) == {name for name, value in fields.items() if value is not None}
 
 
-def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_config: Config):
+def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_config: Config) -> None:
     for changes, message in (
         (dict(inputs={'bank': 'bnak'}), "'part' reads the field 'bnak', but there are only: labels"),
         (dict(inputs={'bank': 'domain_prompt_features'}), "reads the field 'domain_prompt_features'"),
@@ -378,7 +378,7 @@ def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_
             model.check_stage('bridging', IMAGE_SIDE)
 
 
-def test_samples_without_position_are_refused(model: CMDGReID):
+def test_samples_without_position_are_refused(model: CMDGReID) -> None:
     model.start_stage('warmup', IMAGE_SIDE)
     wrong = batch([0, 1])
     wrong['data_samples'][1] = DataSample().set_gt_label(0)
@@ -386,7 +386,7 @@ def test_samples_without_position_are_refused(model: CMDGReID):
         model(**model.data_preprocessor(wrong), mode='loss')
 
 
-def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny_config: Config):
+def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny_config: Config) -> None:
     config = copy.deepcopy(tiny_config.model)
     config.losses.bridging = Config.fromfile(FULL).model.losses.bridging
     for term in config.losses.bridging:
@@ -414,7 +414,7 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
 DOMAINS = [0] * 6 + [1] * 9
 
 
-def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config):
+def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config) -> None:
     """Recipe `full` as its config wires it, against a loop over the captions in the bank."""
     from cmdg_plugin.models import losses as fn
 
@@ -430,11 +430,11 @@ def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config
     rows, labels = [0, 7, 14], torch.tensor(IDENTITIES)
     losses = losses_of(model, rows)
     text, index = model.memory.text, torch.tensor(rows)
-    found = []
+    nearest = []
     for row in rows:
         others = [n for n in range(len(DOMAINS)) if DOMAINS[n] != DOMAINS[row]]
-        found.append(sorted(others, key=lambda n: -torch.cosine_similarity(text[row], text[n], dim=-1).mean())[:3])
-    found = torch.tensor(found)
+        nearest.append(sorted(others, key=lambda n: -torch.cosine_similarity(text[row], text[n], dim=-1).mean())[:3])
+    found = torch.tensor(nearest)
     features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
     part, neighbors = fn.part_neighbor_loss(
         features.shared_regions[:3], model.memory.image, index, num_neighbors=3, text_neighbors=found, text_weight=0.5
@@ -466,7 +466,7 @@ def domain_model(tiny_config: Config) -> CMDGReID:
     return built
 
 
-def test_prompts_are_encoded_with_the_domain_of_their_identity(domain_model: CMDGReID):
+def test_prompts_are_encoded_with_the_domain_of_their_identity(domain_model: CMDGReID) -> None:
     domain_model.start_stage('prompt', ['prompts', 'losses.prompt'])
     domain_model.prepare_stage(Given())
     fields = domain_model.stages['prompt'].compute(domain_model, {'image_index': torch.tensor([14, 0, 7])})
@@ -482,7 +482,7 @@ def test_prompts_are_encoded_with_the_domain_of_their_identity(domain_model: CMD
     torch.testing.assert_close(fields.domain_prompt_features, everyone)
 
 
-def test_a_terms_parameters_are_sized_by_the_data_and_trained_by_name(domain_model: CMDGReID):
+def test_a_terms_parameters_are_sized_by_the_data_and_trained_by_name(domain_model: CMDGReID) -> None:
     classifier = domain_model.losses['prompt'].losses['loss_domain'].classifier
     assert (classifier[0].in_features, classifier[-1].out_features) == (16, 2)
     with pytest.raises(ValueError, match=r"add 'losses\.prompt' to the stage's `trainable`"):
@@ -493,7 +493,7 @@ def test_a_terms_parameters_are_sized_by_the_data_and_trained_by_name(domain_mod
     assert not any(parameter.requires_grad for parameter in classifier.parameters())
 
 
-def test_features_leave_the_parameters_of_terms_aside(domain_model: CMDGReID, tiny_config: Config):
+def test_features_leave_the_parameters_of_terms_aside(domain_model: CMDGReID, tiny_config: Config) -> None:
     plain = MODELS.build(copy.deepcopy(tiny_config.model))
     for state in (domain_model.state_dict(), strip_checkpoint({'state_dict': domain_model.state_dict()})['state_dict']):
         missing, unexpected = plain.load_state_dict(state, strict=False)
@@ -501,7 +501,7 @@ def test_features_leave_the_parameters_of_terms_aside(domain_model: CMDGReID, ti
         assert not unexpected
 
 
-def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config):
+def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config) -> None:
     kept = [term for term in tiny_config.model.losses.bridging if term.name in ('triplet', 'prompt')]
     tiny_config.model.losses.bridging = kept
     model = MODELS.build(copy.deepcopy(tiny_config.model))
@@ -513,7 +513,7 @@ def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config):
     assert model.memory is None
 
 
-def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config):
+def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config) -> None:
     kept = [term for term in tiny_config.model.losses.bridging if term.name in ('caption', 'alignment')]
     tiny_config.model.losses.bridging = kept
     model = MODELS.build(copy.deepcopy(tiny_config.model))
@@ -528,7 +528,7 @@ def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config):
 @pytest.mark.parametrize(('stage', 'trainable'), [('warmup', IMAGE_SIDE), ('prompt', ['prompts']), ('bridging', None)])
 def test_every_stage_in_half_precision_stays_near_full_precision(
     model: CMDGReID, stage: str, trainable: list[str] | None, dtype: torch.dtype
-):
+) -> None:
     """Loss terms within 3% and gradients within 10% (relative, norm): what rounding inside the towers changes."""
     rows = [0, 1, 3, 4, 6, 7]
     runs = []
@@ -548,13 +548,13 @@ def test_every_stage_in_half_precision_stays_near_full_precision(
     (exact, exact_grads), (near, near_grads) = runs
     for name, value in exact.items():
         assert near[name].dtype == torch.float32, name
-        torch.testing.assert_close(near[name], value, rtol=0.03, atol=1e-3, msg=lambda text, n=name: f'{n}: {text}')
+        torch.testing.assert_close(near[name], value, rtol=0.03, atol=1e-3, msg=f'{name}: {{}}'.format)
     assert near_grads.keys() == exact_grads.keys()
     flat, flat_near = (torch.cat([grads[n].flatten() for n in exact_grads]) for grads in (exact_grads, near_grads))
     assert (flat_near - flat).norm() < 0.1 * flat.norm()
 
 
-def test_a_bridging_step_runs_the_image_tower_once_and_no_text_tower(model: CMDGReID):
+def test_a_bridging_step_runs_the_image_tower_once_and_no_text_tower(model: CMDGReID) -> None:
     prepare_bridging(model)
     passes = {'image': 0, 'text': 0}
     towers = {'image': model.backbone.clip.visual.transformer, 'text': model.backbone.clip.transformer}

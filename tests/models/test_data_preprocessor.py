@@ -8,7 +8,7 @@ def images(count: int = 2) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, 6, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def test_instance_normalization_equals_a_loop_over_images_and_channels():
+def test_instance_normalization_equals_a_loop_over_images_and_channels() -> None:
     batch = images()
     result = ReIDDataPreprocessor()({'inputs': list(batch)})['inputs']
     for b in range(2):
@@ -18,20 +18,20 @@ def test_instance_normalization_equals_a_loop_over_images_and_channels():
             assert torch.allclose(result[b, channel].double(), expected, atol=1e-5)
 
 
-def test_brightness_and_cast_of_a_camera_vanish():
+def test_brightness_and_cast_of_a_camera_vanish() -> None:
     batch = images() // 2
     cast = (batch.float() * torch.tensor([0.9, 1.2, 1.5]).view(3, 1, 1)).round().to(torch.uint8)
     preprocess = ReIDDataPreprocessor()
     assert torch.allclose(preprocess.normalize(batch), preprocess.normalize(cast), atol=0.05)
 
 
-def test_fixed_normalization_uses_clips_numbers_in_rgb_order():
+def test_fixed_normalization_uses_clips_numbers_in_rgb_order() -> None:
     batch = images()
     result = ReIDDataPreprocessor('fixed')({'inputs': batch})['inputs']
     assert torch.allclose(result[:, 0], (batch[:, 2].float() - 122.7709) / 68.5005)
 
 
-def test_batches_without_images_pass():
+def test_batches_without_images_pass() -> None:
     index = torch.arange(3)
     assert torch.equal(ReIDDataPreprocessor()({'image_index': index})['image_index'], index)
 
@@ -44,17 +44,17 @@ def test_batches_without_images_pass():
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), r'\(B, 3, H, W\)'),
     ],
 )
-def test_wrong_images_are_named(inputs, message: str):
+def test_wrong_images_are_named(inputs: list[torch.Tensor] | torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ReIDDataPreprocessor()({'inputs': inputs})
 
 
-def test_unknown_normalization_is_named():
+def test_unknown_normalization_is_named() -> None:
     with pytest.raises(ValueError, match="'batch'"):
         ReIDDataPreprocessor('batch')
 
 
-def test_batch_augmentation_is_refused():
+def test_batch_augmentation_is_refused() -> None:
     """mmpretrain's classifiers pass the setting on, None where there is none."""
     ReIDDataPreprocessor(batch_augments=None)
     with pytest.raises(ValueError, match='mixes no images'):

@@ -17,7 +17,9 @@ def model(tiny_config: Config) -> CMDGReID:
     return built
 
 
-def test_features_need_no_identities_and_leave_those_of_a_checkpoint_aside(model: CMDGReID, tiny_config: Config):
+def test_features_need_no_identities_and_leave_those_of_a_checkpoint_aside(
+    model: CMDGReID, tiny_config: Config
+) -> None:
     plain = MODELS.build(copy.deepcopy(tiny_config.model))
     missing, unexpected = plain.load_state_dict(model.state_dict(), strict=False)
     assert not missing
@@ -26,14 +28,14 @@ def test_features_need_no_identities_and_leave_those_of_a_checkpoint_aside(model
     assert torch.equal(plain.eval()(inputs), model.eval()(inputs))
 
 
-def test_checkpoint_of_other_identities_is_refused_with_both_numbers(model: CMDGReID, tiny_config: Config):
+def test_checkpoint_of_other_identities_is_refused_with_both_numbers(model: CMDGReID, tiny_config: Config) -> None:
     other = MODELS.build(copy.deepcopy(tiny_config.model))
     other.bind_identities([0, 0, 1, 1])
     with pytest.raises(ValueError, match=r'5 identities .*this data has 2'):
         other.load_state_dict(model.state_dict())
 
 
-def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Config):
+def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Config) -> None:
     plain = MODELS.build(copy.deepcopy(tiny_config.model))
     with pytest.raises(ValueError, match=r'belongs to another model: backbone\.\S+ is missing; .* more'):
         plain.load_state_dict({'foo.bar': torch.zeros(2)}, strict=False)
@@ -50,12 +52,12 @@ def test_weights_of_another_model_are_refused(model: CMDGReID, tiny_config: Conf
 
 
 @pytest.mark.parametrize('identities', [[0, 2], [1, 2], [], [[0, 1]]], ids=str)
-def test_identities_with_gaps_are_refused(tiny_config: Config, identities: list):
+def test_identities_with_gaps_are_refused(tiny_config: Config, identities: list) -> None:
     with pytest.raises(ValueError, match='numbered from 0 without gaps'):
         MODELS.build(tiny_config.model).bind_identities(identities)
 
 
-def test_a_model_is_bound_to_one_set_of_images(model: CMDGReID):
+def test_a_model_is_bound_to_one_set_of_images(model: CMDGReID) -> None:
     model.bind_identities(IDENTITIES)
     with pytest.raises(ValueError, match='bound to 15 images and cannot be bound to 3 others'):
         model.bind_identities([0, 1, 1])
@@ -63,7 +65,7 @@ def test_a_model_is_bound_to_one_set_of_images(model: CMDGReID):
         model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
 
 
-def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID):
+def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID) -> None:
     assert model.head.classifier_width.weight.shape == (5, 32)
     assert model.head.classifier_shared.weight.shape == (5, 16)
     assert len(model.prompts.context) == 5
@@ -71,7 +73,7 @@ def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID):
     assert not model.memory.save_text
 
 
-def test_there_is_a_bank_where_a_term_of_any_stage_reads_it(model: CMDGReID, tiny_config: Config):
+def test_there_is_a_bank_where_a_term_of_any_stage_reads_it(model: CMDGReID, tiny_config: Config) -> None:
     tiny_config.model.losses.bridging = [term for term in tiny_config.model.losses.bridging if term.name == 'prompt']
     without = MODELS.build(copy.deepcopy(tiny_config.model))
     without.bind_identities(IDENTITIES)
@@ -82,7 +84,7 @@ def test_there_is_a_bank_where_a_term_of_any_stage_reads_it(model: CMDGReID, tin
     assert not unexpected
 
 
-def test_cached_tensors_follow_the_model(model: CMDGReID):
+def test_cached_tensors_follow_the_model(model: CMDGReID) -> None:
     model.image_features = torch.zeros(15, 4, 16)
     model.stages['bridging'].prompt_features = torch.zeros(5, 16)
     model.double()

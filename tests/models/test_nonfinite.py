@@ -10,18 +10,18 @@ from cmdg_plugin.models.nonfinite import NonFiniteGuard
 NAN = {'loss_a': torch.tensor(1.0), 'loss_b': torch.tensor(float('nan'))}
 
 
-def test_finite_loss_passes():
+def test_finite_loss_passes() -> None:
     guard = NonFiniteGuard()
     guard.check(torch.tensor(2.0), {'loss_a': torch.tensor(2.0)}, 'warmup')
     assert not guard.batch_is_bad
 
 
-def test_raise_names_stage_and_term():
+def test_raise_names_stage_and_term() -> None:
     with pytest.raises(FloatingPointError, match=r"Stage 'warmup': loss_b is not"):
         NonFiniteGuard().check(torch.tensor(float('nan')), NAN, 'warmup')
 
 
-def test_skip_marks_and_counts_and_gives_up_in_the_end():
+def test_skip_marks_and_counts_and_gives_up_in_the_end() -> None:
     guard = NonFiniteGuard('skip')
     for bad in range(1, 51):
         guard.check(torch.tensor(float('nan')), NAN, 'warmup')
@@ -47,7 +47,7 @@ def train(guard: NonFiniteGuard, model: nn.Module, optimizer: torch.optim.Optimi
         optimizer.step()
 
 
-def test_a_good_batch_ends_a_row_of_bad_ones():
+def test_a_good_batch_ends_a_row_of_bad_ones() -> None:
     guard, (model, optimizer) = NonFiniteGuard('skip'), model_and_optimizer()
     for _ in range(3):
         for _ in range(40):
@@ -57,7 +57,7 @@ def test_a_good_batch_ends_a_row_of_bad_ones():
 
 
 @pytest.mark.parametrize('gradient', [math.nan, math.inf])
-def test_a_gradient_that_is_not_finite_stops_before_the_step(gradient: float):
+def test_a_gradient_that_is_not_finite_stops_before_the_step(gradient: float) -> None:
     """A finite loss may have one, and its step would poison all weights: the next loss tells too late."""
     model, optimizer = model_and_optimizer()
     before = copy.deepcopy(model.state_dict())
@@ -69,7 +69,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step(gradient: float):
     assert not optimizer.state
 
 
-def test_a_bad_gradient_is_left_out_with_all_its_traces():
+def test_a_bad_gradient_is_left_out_with_all_its_traces() -> None:
     guard, (model, optimizer) = NonFiniteGuard('skip'), model_and_optimizer()
     train(guard, model, optimizer)
     before = copy.deepcopy([model.state_dict(), optimizer.state_dict()])
@@ -88,7 +88,7 @@ def test_a_bad_gradient_is_left_out_with_all_its_traces():
 
 
 @pytest.mark.parametrize('fused', [False, True])
-def test_gradients_of_a_loss_scaler_are_its_own_business(fused: bool):
+def test_gradients_of_a_loss_scaler_are_its_own_business(fused: bool) -> None:
     """They are too large at first by design: the scaler leaves the step out and scales by less."""
     model, _ = model_and_optimizer()
     optimizer = torch.optim.Adam(model.parameters(), fused=fused)
@@ -102,6 +102,6 @@ def test_gradients_of_a_loss_scaler_are_its_own_business(fused: bool):
     assert torch.equal(model[0].weight, before)
 
 
-def test_unknown_policy_is_named():
+def test_unknown_policy_is_named() -> None:
     with pytest.raises(ValueError, match="'ignore'"):
         NonFiniteGuard('ignore')

@@ -5,7 +5,7 @@ from torch import nn
 from cmdg_plugin.models.same_model import check_same_model
 
 
-def test_missing_and_misshapen_weights_are_named():
+def test_missing_and_misshapen_weights_are_named() -> None:
     backbone = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     good = {f'model.{name}': value for name, value in backbone.state_dict().items()}
     check_same_model(good, 'model.', backbone)

@@ -4,7 +4,7 @@ import pytest
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
 
 
-def test_tells_where_each_identity_is_at_home():
+def test_tells_where_each_identity_is_at_home() -> None:
     images = TrainingImages.number(np.array([2, 0, 1, 0, 0]), [1, 0, 1, 0, 0])
     assert images.identity_domains.tolist() == [0, 1, 1]
     assert images.sizes(width=8, embed_dim=4) == DataSizes(
@@ -12,7 +12,7 @@ def test_tells_where_each_identity_is_at_home():
     )
 
 
-def test_without_domains_there_is_one():
+def test_without_domains_there_is_one() -> None:
     assert TrainingImages.number([0, 1, 1]).identity_domains.tolist() == [0, 0]
 
 
@@ -27,6 +27,6 @@ def test_without_domains_there_is_one():
         ([0, 0, 1], [0, 1], '3 identities of images, but 2 domains'),
     ],
 )
-def test_wrong_numbers_are_refused(identities: list, domains: list[int] | None, message: str):
+def test_wrong_numbers_are_refused(identities: list, domains: list[int] | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainingImages.number(identities, domains)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def on_tiny_data(settings: Any, tiny_data: Path) -> Any:
 
 
 @pytest.fixture
-def load(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def load(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     monkeypatch.syspath_prepend(str(PROJECT))
     # Each test meets the user's module anew, as a process does.
     monkeypatch.delitem(sys.modules, 'part_bank_reid', raising=False)
@@ -70,7 +71,7 @@ def load(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_config_trains_and_is_scored(load, name: str):
+def test_config_trains_and_is_scored(load: Callable[..., Config], name: str) -> None:
     runner = Runner.from_cfg(load(name))
     before = {key: value.clone() for key, value in runner.model.state_dict().items()}
     runner.train()
@@ -79,7 +80,7 @@ def test_config_trains_and_is_scored(load, name: str):
     assert any(not value.equal(before[key]) for key, value in runner.model.state_dict().items())
 
 
-def test_there_are_examples():
+def test_there_are_examples() -> None:
     assert CONFIGS == [
         'clip-classifier_islands',
         'clip-retriever_islands',
@@ -99,7 +100,7 @@ def train_with_mmpretrain(config: Config, tmp_path: Path, *paths: Path) -> str:
     return run.stdout + run.stderr
 
 
-def test_model_of_a_user_under_mmpretrains_tool(load, tmp_path: Path):
+def test_model_of_a_user_under_mmpretrains_tool(load: Callable[..., Config], tmp_path: Path) -> None:
     config = load('part-bank_islands')
     assert config.custom_imports == {'imports': ['part_bank_reid']}
     assert 'target/mAP' in train_with_mmpretrain(config, tmp_path, PROJECT)
@@ -121,7 +122,7 @@ def with_prefixes(settings: Any) -> Any:
     return [with_prefixes(value) for value in settings] if isinstance(settings, list | tuple) else settings
 
 
-def test_whole_method_in_mmpretrains_scope(tiny_config: Config, tiny_clip_file: Path, tmp_path: Path):
+def test_whole_method_in_mmpretrains_scope(tiny_config: Config, tiny_clip_file: Path, tmp_path: Path) -> None:
     settings = with_prefixes(tiny_config.to_dict())
     assert settings['model']['type'] == 'cmdg_plugin.CMDGReID'
     settings['default_scope'] = 'mmpretrain'

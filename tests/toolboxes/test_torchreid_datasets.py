@@ -1,5 +1,8 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +19,17 @@ SOURCE = {'type': 'CaptionFileSource', 'name': 'alpha', 'root': '{root}/alpha', 
 
 
 @pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch):
+def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Register under a name of this test's own: torchreid never forgets one."""
 
-    def do(name: str, source: dict = SOURCE, **settings) -> str:
+    def do(name: str, source: dict = SOURCE, **settings: Any) -> str:
         register_source(name, source, **settings)
         return name
 
     return do
 
 
-def test_images_people_and_cameras_are_ours(register, tiny_data: Path):
+def test_images_people_and_cameras_are_ours(register: Callable[..., str], tiny_data: Path) -> None:
     dataset = torchreid.data.datasets.init_image_dataset(register('tiny_alpha'), root=str(tiny_data), verbose=False)
     filled = {key: str(value).replace('{root}', str(tiny_data)) for key, value in SOURCE.items()}
     ours = CaptionedReIDDataset([filled])
@@ -44,7 +47,7 @@ def test_images_people_and_cameras_are_ours(register, tiny_data: Path):
     assert len(dataset.captions) == len(ours) + len(target.paths)
 
 
-def test_all_images_combined_and_several_sources(register, tiny_data: Path):
+def test_all_images_combined_and_several_sources(register: Callable[..., str], tiny_data: Path) -> None:
     beta = {key: value.replace('alpha', 'beta') for key, value in SOURCE.items()}
     manager = torchreid.data.ImageDataManager(
         root=str(tiny_data),
@@ -63,7 +66,7 @@ def test_all_images_combined_and_several_sources(register, tiny_data: Path):
     assert next(iter(manager.train_loader))['img'].shape == (8, 3, 24, 16)
 
 
-def test_torchreid_reads_images_our_way(register, tiny_data: Path, tmp_path: Path):
+def test_torchreid_reads_images_our_way(register: Callable[..., str], tiny_data: Path, tmp_path: Path) -> None:
     """Its own reader clips 16 bits, and hangs on damaged files."""
     for domain in ('alpha', 'beta'):
         shutil.copytree(tiny_data / domain, tmp_path / domain)
@@ -81,7 +84,7 @@ def test_torchreid_reads_images_our_way(register, tiny_data: Path, tmp_path: Pat
         both[len(both) - 1]
 
 
-def test_what_training_refuses_is_refused(register, tmp_path: Path):
+def test_what_training_refuses_is_refused(register: Callable[..., str], tmp_path: Path) -> None:
     for name in ('train/0012_c1.png', 'gallery/0013_c2.png'):
         (tmp_path / name).parent.mkdir()
         Image.new('RGB', (8, 16)).save(tmp_path / name)
@@ -92,7 +95,7 @@ def test_what_training_refuses_is_refused(register, tmp_path: Path):
         torchreid.data.datasets.init_image_dataset(name, root=str(tmp_path), verbose=False)
 
 
-def test_registering_twice_changes_nothing(register):
+def test_registering_twice_changes_nothing(register: Callable[..., str]) -> None:
     register('twice')
     register('twice')
     with pytest.raises(ValueError, match='already exists'):
@@ -101,7 +104,7 @@ def test_registering_twice_changes_nothing(register):
         register('market1501')
 
 
-def test_training_only_data_can_be_loaded(miniatures, tmp_path: Path):
+def test_training_only_data_can_be_loaded(miniatures: ModuleType, tmp_path: Path) -> None:
     register_benchmarks()
     miniatures.write_miniature(tmp_path, 'cuhksysu')
     dataset = torchreid.data.datasets.init_image_dataset(
@@ -110,7 +113,7 @@ def test_training_only_data_can_be_loaded(miniatures, tmp_path: Path):
     assert (dataset.num_train_pids, len(dataset.train)) == (4, 16)
 
 
-def test_distractors_are_no_people(miniatures, tmp_path: Path):
+def test_distractors_are_no_people(miniatures: ModuleType, tmp_path: Path) -> None:
     register_benchmarks()
     miniatures.write_miniature(tmp_path, 'market1501')
     dataset = torchreid.data.datasets.init_image_dataset('cmdg_market1501', root=str(tmp_path), verbose=False)
@@ -121,7 +124,7 @@ def test_distractors_are_no_people(miniatures, tmp_path: Path):
     assert combined.num_train_pids == 4 + 3
 
 
-def test_domains_of_islands_are_known():
+def test_domains_of_islands_are_known() -> None:
     register_islands()
     assert _registered['metro'][0] == {'type': 'IslandsSource', 'domain': 'metro', 'root': '{root}/islands'}
     assert {'harbor', 'market', 'campus', 'station', 'metro', 'alpine'} <= _registered.keys()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from cmdg_plugin.apis import extract_features
 from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.evaluation.target_scores import score_target
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import MODELS
 from cmdg_plugin.toolboxes import TorchreidTransform, evaluate_with_torchreid, register_source
 
@@ -37,7 +39,7 @@ def make_hard(root: Path) -> None:
             Image.fromarray(rng.integers(0, 256, (32, 16, 3), dtype=np.uint8)).save(path)
 
 
-def score_ourselves(model, source: dict) -> dict[str, float]:
+def score_ourselves(model: CMDGReID, source: dict) -> dict[str, float]:
     (target,) = ReIDEvaluationSet([source]).targets
     features = extract_features(model, target.paths, progress=False).numpy()
     return score_target(features, target)
@@ -50,7 +52,14 @@ def score_ourselves(model, source: dict) -> dict[str, float]:
         *(('torchreid', name) for name in ('msmt17', 'cuhk03', 'ilids')),
     ],
 )
-def test_scores_of_miniatures_are_ours(tiny_model, miniatures, tmp_path: Path, name: str, kind: str, capsys):
+def test_scores_of_miniatures_are_ours(
+    tiny_model: CMDGReID,
+    miniatures: ModuleType,
+    tmp_path: Path,
+    name: str,
+    kind: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     miniatures.write_miniature(tmp_path, name, kind)
     make_hard(tmp_path)
     theirs = evaluate_with_torchreid(tiny_model, [f'cmdg_{name}'], str(tmp_path), batch_size=7)
@@ -61,7 +70,13 @@ def test_scores_of_miniatures_are_ours(tiny_model, miniatures, tmp_path: Path, n
     assert 0 < ours['mAP'] < 100
 
 
-def test_flip_averaging_reaches_both_metrics(tiny_model, miniatures, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_flip_averaging_reaches_both_metrics(
+    tiny_model: CMDGReID,
+    miniatures: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     miniatures.write_miniature(tmp_path, 'market1501', 'release')
     make_hard(tmp_path)
     source = {'type': 'BenchmarkSource', 'name': 'market1501', 'data_root': str(tmp_path)}
@@ -74,7 +89,9 @@ def test_flip_averaging_reaches_both_metrics(tiny_model, miniatures, tmp_path: P
 
 
 @pytest.mark.parametrize('name', ['market1501', 'cuhk02'])
-def test_torchreids_own_readers(tiny_model, miniatures, tmp_path: Path, name: str, capsys):
+def test_torchreids_own_readers(
+    tiny_model: CMDGReID, miniatures: ModuleType, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     miniatures.write_miniature(tmp_path, name, 'torchreid')
     make_hard(tmp_path)
     theirs = evaluate_with_torchreid(tiny_model, [name], str(tmp_path))
@@ -83,7 +100,7 @@ def test_torchreids_own_readers(tiny_model, miniatures, tmp_path: Path, name: st
     assert 'target' in capsys.readouterr().out
 
 
-def test_model_answers_torchreids_batches(tiny_model, tiny_data: Path):
+def test_model_answers_torchreids_batches(tiny_model: CMDGReID, tiny_data: Path) -> None:
     """As any torchreid model in evaluation mode: images in, features out."""
     register_source('answers', LIKE_TARGET)
     dataset = torchreid.data.datasets.init_image_dataset(
@@ -96,14 +113,16 @@ def test_model_answers_torchreids_batches(tiny_model, tiny_data: Path):
     assert torch.allclose(features, expected, atol=1e-6)
 
 
-def test_pictures(tiny_model, tiny_data: Path, tmp_path: Path, capsys):
+def test_pictures(tiny_model: CMDGReID, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     register_source('pictures', LIKE_TARGET)
     evaluate_with_torchreid(tiny_model, ['pictures'], str(tiny_data), show_dir=str(tmp_path))
     drawn = sorted(path.name for path in (tmp_path / 'visrank_pictures').iterdir())
     assert drawn == sorted(f'{path.stem}.jpg' for path in (tiny_data / 'target/query').iterdir())
 
 
-def test_tool_under_the_other_layout(tiny_config: Config, tiny_clip_file: Path, tiny_data: Path, tmp_path: Path):
+def test_tool_under_the_other_layout(
+    tiny_config: Config, tiny_clip_file: Path, tiny_data: Path, tmp_path: Path
+) -> None:
     """The names that torchreid's repository has: its package of PyPI, renamed in a folder."""
     checkout = tmp_path / 'checkout' / 'torchreid'
     shutil.copytree(Path(torchreid.__file__).parent, checkout, ignore=shutil.ignore_patterns('__pycache__'))
@@ -135,6 +154,6 @@ def test_tool_under_the_other_layout(tiny_config: Config, tiny_clip_file: Path, 
     assert (tmp_path / 'scores.json').is_file()
 
 
-def test_unknown_target(tiny_model, tmp_path: Path, capsys):
+def test_unknown_target(tiny_model: CMDGReID, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match='moon'):
         evaluate_with_torchreid(tiny_model, ['moon'], str(tmp_path))

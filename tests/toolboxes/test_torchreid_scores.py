@@ -11,31 +11,31 @@ def roles(query: list[tuple[int, int]], gallery: list[tuple[int, int]]) -> dict:
     }
 
 
-def test_ranks_that_every_curve_reaches():
+def test_ranks_that_every_curve_reaches() -> None:
     small = roles([(1, 0), (2, 0)], [(1, 1), (2, 1), *[(3, 1)] * 5])
     large = roles([(1, 0)], [(1, 1)] * 60)
     assert rankable({'large': large}) == [1, 5, 10, 20]
     assert rankable({'large': large, 'small': small}) == [1, 5]
 
 
-def test_curves_of_uneven_length_are_refused():
+def test_curves_of_uneven_length_are_refused() -> None:
     """Person 1 has an image under the query's own camera, person 2 has none: 2 and 3 images are left."""
     with pytest.raises(ValueError, match=r'cannot rank yard: its queries keep between 2 and 3 .* tools/test\.py'):
         rankable({'yard': roles([(1, 0), (2, 0)], [(1, 1), (2, 1), (1, 0)])})
 
 
-def test_long_galleries_may_be_uneven():
+def test_long_galleries_may_be_uneven() -> None:
     """Beyond 50 images torchreid cuts every curve at the same rank."""
     assert rankable({'yard': roles([(1, 0), (2, 0)], [(1, 1), (2, 1), (1, 0), *[(9, 0)] * 60])}) == [1, 5, 10, 20]
 
 
-def test_queries_without_a_match_do_not_count():
+def test_queries_without_a_match_do_not_count() -> None:
     assert rankable({'yard': roles([(1, 0), (7, 0)], [(1, 1), (2, 1)])}) == [1]
     with pytest.raises(ValueError, match='no query has a match'):
         rankable({'yard': roles([(7, 0), (1, 1)], [(1, 1), (2, 1)])})
 
 
-def test_scores_are_kept_whole():
+def test_scores_are_kept_whole() -> None:
     keeper = ScoreKeeper()
     keeper.add_scalar('Train/loss', 3.0, 1)
     for target, value in (('a', 0.123456), ('b/c', 0.5)):

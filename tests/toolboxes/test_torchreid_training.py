@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import pytest
+
 from cmdg_plugin.toolboxes import register_source, train_with_torchreid
 from cmdg_plugin.toolboxes.torchreid_training import Recipe
 
 
-def test_osnet_on_our_data(tiny_data: Path, tmp_path: Path, capsys):
+def test_osnet_on_our_data(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A torchreid model learns from our sources and is scored; twice the same seed gives the same scores."""
     for name in ('alpha', 'beta', 'target'):
         source = {'type': 'CaptionFileSource', 'name': name, 'root': f'{{root}}/{name}'}

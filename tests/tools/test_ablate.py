@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,12 @@ def run(tool: Path, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command(tool, *arguments), capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
-def write_grid(path: Path, **content: object) -> Path:
+def write_grid(path: Path, **content: Any) -> Path:
     path.write_text(json.dumps(content))
     return path
 
 
-def test_rows_of_a_real_training(config_file: Path, tmp_path: Path):
+def test_rows_of_a_real_training(config_file: Path, tmp_path: Path) -> None:
     rows = {'all terms': {}, 'broken': {'model.losses.bridging.part.num_neighbors': 0}}
     grid, work = write_grid(tmp_path / 'grid.json', rows=rows, shared_until='prompt'), tmp_path / 'ablation'
     arguments = ('--grid', grid, '--work-dir', work, '--seeds', 1, '--jobs', 2, '--metric', 'average/mAP')
@@ -45,7 +46,7 @@ def test_rows_of_a_real_training(config_file: Path, tmp_path: Path):
 @pytest.fixture
 def stub(tmp_path: Path) -> tuple[Path, Path, Path]:
     """The tool beside a training of no time; a config of that training and the file that it waits for."""
-    tool = shutil.copy(TOOL, tmp_path)
+    tool = Path(shutil.copy(TOOL, tmp_path))
     shutil.copy(REPOSITORY / 'tests/ablation/train_stub.py', tmp_path / 'train.py')
     config, gate = tmp_path / 'stub.py', tmp_path / 'gate'
     config.write_text(
@@ -54,7 +55,7 @@ def stub(tmp_path: Path) -> tuple[Path, Path, Path]:
     return tool, config, gate
 
 
-def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Path):
+def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Path) -> None:
     tool, config, gate = stub
     grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'more': {'stub.score': 12.0}})
     work = tmp_path / 'ablation'
@@ -86,7 +87,7 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
     assert changed.stderr.count('\n') == 1
 
 
-def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path], tmp_path: Path):
+def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path], tmp_path: Path) -> None:
     tool, config, gate = stub
     gate.touch()
     grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'more': {'stub.score': 12.0}})

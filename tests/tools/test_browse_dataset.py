@@ -10,7 +10,7 @@ from PIL import Image
 REPOSITORY = Path(__file__).parents[2]
 
 
-def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path):
+def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path) -> None:
     out = tmp_path / 'deep' / 'grid.png'
     command = [sys.executable, 'tools/browse_dataset.py', 'configs/cmdg/cmdg_vit-base-p16_p1.py', '--out', str(out)]
     command += ['--num', '4', '--seed', '1', '--cfg-options', f'data_root={release_data}', 'image_size=64x32']
@@ -25,7 +25,7 @@ def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path):
     assert (gray[24:248, 24:248].sum(axis=1) == 112).all()
 
 
-def test_data_that_cannot_be_taken_are_one_line(tmp_path: Path):
+def test_data_that_cannot_be_taken_are_one_line(tmp_path: Path) -> None:
     command = [sys.executable, 'tools/browse_dataset.py', 'configs/cmdg/cmdg_toy-vit_own-data.py']
     command += ['--out', str(tmp_path / 'grid.png'), '--cfg-options', f'data_root={tmp_path}']
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)

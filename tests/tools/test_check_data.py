@@ -1,23 +1,14 @@
-import importlib.util
 import re
 import shutil
 from pathlib import Path
 
+import check_data
 import pytest
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'check_data.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('check_data', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from mmengine.config import Config
 
 
 @pytest.fixture
-def incomplete(release_data, tmp_path):
+def incomplete(release_data: Path, tmp_path: Path) -> Path:
     """What protocols 1 to 3 need, but VIPeR and the captions of MSMT17."""
     for folder in release_data.iterdir():
         if folder.name not in ('VIPeR', 'captions'):
@@ -28,8 +19,8 @@ def incomplete(release_data, tmp_path):
 
 
 @pytest.mark.parametrize('protocol', [[], ['--protocol', 'p1'], ['--protocol', 'P3_cuhk03']])
-def test_complete_data(tool, release_data, capsys, protocol):
-    assert tool.main([str(release_data), *protocol]) == 0
+def test_complete_data(release_data: Path, capsys: pytest.CaptureFixture[str], protocol: list) -> None:
+    assert check_data.main([str(release_data), *protocol]) == 0
     text = capsys.readouterr().out
     for name in ('market1501', 'msmt17', 'cuhk03', 'cuhk02', 'cuhksysu', 'prid', 'grid', 'viper', 'ilids'):
         assert f'\n{name} ' in text
@@ -37,30 +28,32 @@ def test_complete_data(tool, release_data, capsys, protocol):
     assert 'not found' not in text
 
 
-def test_exit_code_is_that_of_the_named_protocol(tool, incomplete, capsys):
-    assert tool.main([str(incomplete), '--protocol', 'p1']) == 1
+def test_exit_code_is_that_of_the_named_protocol(incomplete: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_data.main([str(incomplete), '--protocol', 'p1']) == 1
     text = capsys.readouterr().out
     assert f'viper: not found. Expected, in the release layout:\n{incomplete}/VIPeR/' in text
     assert text.endswith('p1: not ready\n  - viper: not found\n')
-    assert tool.main([str(incomplete), '--protocol', 'p2_cuhk03']) == 1
+    assert check_data.main([str(incomplete), '--protocol', 'p2_cuhk03']) == 1
     text = capsys.readouterr().out
     assert 'msmt17: 16 of 16 images to train on have no captions' in text
     # VIPeR is missing too, but this protocol does not need it.
     assert 'VIPeR/' not in text
-    assert tool.main([str(incomplete), '--protocol', 'p2_msmt17']) == 0
-    assert tool.main([str(incomplete)]) == 0
+    assert check_data.main([str(incomplete), '--protocol', 'p2_msmt17']) == 0
+    assert check_data.main([str(incomplete)]) == 0
     assert 'p1: not ready\n  - viper: not found\n' in capsys.readouterr().out
 
 
-def test_captions_elsewhere_and_versions(tool, incomplete, release_data, capsys):
+def test_captions_elsewhere_and_versions(
+    incomplete: Path, release_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = [str(incomplete), '--protocol', 'p2_cuhk03']
-    assert tool.main([*arguments, '--captions', str(release_data / 'captions')]) == 0
-    assert tool.main([*arguments, '--msmt17-version', 'MSMT17_V2']) == 1
+    assert check_data.main([*arguments, '--captions', str(release_data / 'captions')]) == 0
+    assert check_data.main([*arguments, '--msmt17-version', 'MSMT17_V2']) == 1
     assert 'MSMT17_V1 is there, MSMT17_V2 is not' in capsys.readouterr().out
 
 
-def test_an_empty_folder(tool, tmp_path, capsys):
-    assert tool.main([str(tmp_path), '--protocol', 'p1']) == 1
+def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_data.main([str(tmp_path), '--protocol', 'p1']) == 1
     assert capsys.readouterr().out.count('not found. Expected') == 8
 
 
@@ -73,14 +66,22 @@ def test_an_empty_folder(tool, tmp_path, capsys):
         (['{root}', '--cuhk03-version', 'drawn'], "labeled, detected.* got 'drawn'"),
     ],
 )
-def test_wrong_arguments(tool, tmp_path, capsys, arguments, message):
-    assert tool.main([argument.format(root=tmp_path) for argument in arguments]) == 1
+def test_wrong_arguments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert check_data.main([argument.format(root=tmp_path) for argument in arguments]) == 1
     captured = capsys.readouterr()
     assert captured.out == ''
     assert re.search(message, captured.err)
 
 
-def test_data_of_a_config(tool, config_file, tiny_config, tmp_path, capsys, monkeypatch):
+def test_data_of_a_config(
+    config_file: Path,
+    tiny_config: Config,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     root = tmp_path / 'data'
     sources = tiny_config.train_dataloader.dataset.sources
@@ -89,13 +90,13 @@ def test_data_of_a_config(tool, config_file, tiny_config, tmp_path, capsys, monk
         f'train_dataloader.dataset.sources.{number}.root={root / name}' for number, name in enumerate(('alpha', 'beta'))
     ]
     arguments = ['--config', str(config_file), '--cfg-options', *options]
-    assert tool.main(arguments) == 0
+    assert check_data.main(arguments) == 0
     assert '48 images opened, captions of 36 images read: no problem found.' in capsys.readouterr().out
     images = sorted((root / 'beta' / 'bounding_box_train').iterdir())[:7]
     for image in images:
         image.write_bytes(b'no image')
     out = tmp_path / 'deep' / 'problems.txt'
-    assert tool.main([*arguments, '--out', str(out)]) == 1
+    assert check_data.main([*arguments, '--out', str(out)]) == 1
     text = capsys.readouterr().out
     assert '- beta: 7 of 18 images cannot be read\n' in text
     assert '... and 2 more' in text
@@ -110,12 +111,14 @@ def test_data_of_a_config(tool, config_file, tiny_config, tmp_path, capsys, monk
         (['--config', 'a.py', 'data'], '--cfg-options data_root=data'),
     ],
 )
-def test_arguments_that_do_not_go_together(tool, capsys, arguments, message):
+def test_arguments_that_do_not_go_together(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
     with pytest.raises(SystemExit, match='2'):
-        tool.main(arguments)
+        check_data.main(arguments)
     assert message in capsys.readouterr().err
 
 
-def test_no_config(tool, capsys):
-    assert tool.main(['--config', 'nowhere.py']) == 1
+def test_no_config(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_data.main(['--config', 'nowhere.py']) == 1
     assert 'No config at nowhere.py' in capsys.readouterr().err

@@ -45,7 +45,7 @@ def check_same(expected: tuple, found: tuple, *, without: tuple[str, ...] = ()) 
     for name, value in expected[0]['state_dict'].items():
         if name not in without:
             torch.testing.assert_close(
-                found[0]['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=lambda text, n=name: f'{n}: {text}'
+                found[0]['state_dict'][name], value, rtol=1e-3, atol=1e-5, msg=f'{name}: {{}}'.format
             )
     losses = [{k: v for k, v in line.items() if 'loss' in k} for line in expected[1]]
     assert any('bridging/loss_part' in line for line in losses)
@@ -54,7 +54,7 @@ def check_same(expected: tuple, found: tuple, *, without: tuple[str, ...] = ()) 
     assert found[2]['after'] == pytest.approx(expected[2]['after'], abs=1e-3)
 
 
-def test_two_processes_train_as_one_with_a_whole_and_a_sharded_bank(config_file: Path, tmp_path: Path):
+def test_two_processes_train_as_one_with_a_whole_and_a_sharded_bank(config_file: Path, tmp_path: Path) -> None:
     one = train(config_file, tmp_path / 'one', processes=1)
     check_same(one, train(config_file, tmp_path / 'two', processes=2))
 
@@ -75,7 +75,7 @@ def test_two_processes_train_as_one_with_a_whole_and_a_sharded_bank(config_file:
 
 
 @pytest.mark.parametrize('script', SHELL)
-def test_shell_scripts_are_sound_and_say_how_they_are_used(script: str):
+def test_shell_scripts_are_sound_and_say_how_they_are_used(script: str) -> None:
     path = REPOSITORY / 'tools' / script
     assert subprocess.run(['bash', '-n', str(path)], check=False).returncode == 0
     result = subprocess.run(['bash', str(path)], capture_output=True, text=True, check=False)

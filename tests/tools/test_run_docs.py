@@ -38,7 +38,7 @@ def write(folder: Path, text: str) -> Path:
     return page
 
 
-def test_transcripts_are_written_only_when_asked_for(tmp_path: Path):
+def test_transcripts_are_written_only_when_asked_for(tmp_path: Path) -> None:
     page = write(tmp_path, PAGE)
     assert run(page).returncode == 0
     assert page.read_text() == PAGE
@@ -55,14 +55,14 @@ def test_transcripts_are_written_only_when_asked_for(tmp_path: Path):
     ],
     ids=['fails', 'prints something else'],
 )
-def test_a_page_that_does_not_hold_fails(tmp_path: Path, text: str, said: str):
+def test_a_page_that_does_not_hold_fails(tmp_path: Path, text: str, said: str) -> None:
     result = run(write(tmp_path, text))
     assert result.returncode == 1
     assert said in result.stderr
     assert 'after' not in result.stderr.splitlines()
 
 
-def test_times_and_colors_stay_out(tmp_path: Path):
+def test_times_and_colors_stay_out(tmp_path: Path) -> None:
     said = (
         r'\e[32m11/25 19:57:21 - mmengine - INFO - Exp name: run_20261125_195329\e[0m\n'
         r'R1: 4.5  data_time: 0.0838  time: 1.5\e[0m'

@@ -20,7 +20,7 @@ def train(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run([*TRAIN, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
-def test_two_trainings_do_not_share_a_folder(config_file: Path, tmp_path: Path):
+def test_two_trainings_do_not_share_a_folder(config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'out'
     work.mkdir()
     with hold(work / '.lock', 'this test'):
@@ -37,7 +37,7 @@ def test_two_trainings_do_not_share_a_folder(config_file: Path, tmp_path: Path):
     assert os.listdir(work) == ['.lock']
 
 
-def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, tmp_path: Path):
+def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'out'
     arguments = [str(config_file), '--work-dir', str(work), '--cfg-options', 'train_cfg.stages.0.epochs=1000']
     for number, how in ((2, signal.SIGINT), (4, signal.SIGKILL)):
@@ -70,7 +70,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, t
         (('optim_wrapper.optimizer.type=Adma',), "optimizer.type='Adma': there is no such optimizer (did you mean"),
     ],
 )
-def test_typos_in_options(config_file: Path, tmp_path: Path, changes: tuple[str, ...], message: str):
+def test_typos_in_options(config_file: Path, tmp_path: Path, changes: tuple[str, ...], message: str) -> None:
     result = train(config_file, '--work-dir', tmp_path / 'out', '--cfg-options', *changes)
     assert result.returncode == 1
     assert result.stderr.startswith('train.py: ')
@@ -80,7 +80,7 @@ def test_typos_in_options(config_file: Path, tmp_path: Path, changes: tuple[str,
 
 def test_data_errors_while_the_run_is_built_are_one_line_with_the_traceback_in_the_log(
     config_file: Path, tmp_path: Path
-):
+) -> None:
     captions = tmp_path / 'broken.json'
     captions.write_text(json.dumps([{'id': 1, 'file_path': 'x.jpg'}]))
     options = ('--cfg-options', f'train_dataloader.dataset.sources.0.caption_file={captions}')

@@ -5,7 +5,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 
 
-def test_the_first_stage_of_a_run(config_file: Path):
+def test_the_first_stage_of_a_run(config_file: Path) -> None:
     command = [sys.executable, str(REPOSITORY / 'tools/term_gradients.py'), str(config_file), '--num-batches', '1']
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert result.returncode == 0, result.stderr[-2000:]

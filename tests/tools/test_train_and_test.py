@@ -16,7 +16,7 @@ def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
-def test_train_then_resume_then_test(config_file: Path, tmp_path: Path):
+def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'out'
     first = run('train.py', config_file, '--work-dir', work, '--cfg-options', 'train_cfg.val_before_training=True')
     assert first.returncode == 0, first.stderr[-2000:]
@@ -47,7 +47,7 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path):
     assert len(list(pictures.rglob('*.png'))) == 2
 
 
-def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path):
+def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path) -> None:
     options = ('--no-validate', '--auto-scale-lr', '--cfg-options', 'train_cfg.stages.1.epochs=1')
     result = run('train.py', config_file, '--work-dir', tmp_path / 'plain', *options)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -59,7 +59,7 @@ def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
-def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str):
+def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str) -> None:
     options = ('--amp', '--cfg-options', f'optim_wrapper.dtype={dtype}')
     result = run('train.py', config_file, '--work-dir', tmp_path / 'amp', *options)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -80,7 +80,7 @@ P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
         (('test.py', TOY, 'x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
     ],
 )
-def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str):
+def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str) -> None:
     result = run(*arguments)
     assert result.returncode != 0
     assert message in result.stderr
@@ -88,7 +88,7 @@ def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], me
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
-def test_help_is_quick_and_free_of_mims_flag(tool: str):
+def test_help_is_quick_and_free_of_mims_flag(tool: str) -> None:
     result = run(tool, '-h')
     assert result.returncode == 0
     assert '--cfg-options' in result.stdout

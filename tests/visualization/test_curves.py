@@ -1,7 +1,9 @@
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes._axes import Axes
 from mmengine.logging import MMLogger
 from PIL import Image
 
@@ -9,7 +11,7 @@ from cmdg_plugin.visualization import StageSpan, TrainingLog, draw_curves, plot_
 
 
 @pytest.fixture
-def log():
+def log() -> TrainingLog:
     return TrainingLog(
         losses={
             'warmup/loss': [(5, 6.0), (10, 5.0)],
@@ -23,11 +25,11 @@ def log():
     )
 
 
-def lines(axis):
+def lines(axis: Axes) -> dict:
     return {line.get_label(): line.get_xydata() for line in axis.get_lines()}
 
 
-def test_each_panel_holds_its_curves(log):
+def test_each_panel_holds_its_curves(log: TrainingLog) -> None:
     panels = {axis.get_title('left'): lines(axis) for axis in plot_training_log(log).axes}
     assert list(panels) == ['loss', 'loss terms', 'learning rate', 'mAP (%)']
     # One loss over all stages, torn where a stage ends.
@@ -36,7 +38,7 @@ def test_each_panel_holds_its_curves(log):
     assert panels['mAP (%)']['average'].tolist() == [[0, 20], [40, 30]]
 
 
-def test_stages_are_named_and_marked(log):
+def test_stages_are_named_and_marked(log: TrainingLog) -> None:
     figure = plot_training_log(log)
     assert [text.get_text() for text in figure.axes[0].texts] == ['warmup\nepochs 1-2', 'bridging\nepoch 3']
     for axis in figure.axes:
@@ -44,7 +46,7 @@ def test_stages_are_named_and_marked(log):
         assert (shade.get_x(), shade.get_x() + shade.get_width()) == (10, 40)
 
 
-def test_names_of_short_stages_do_not_touch(log):
+def test_names_of_short_stages_do_not_touch(log: TrainingLog) -> None:
     log.stages = [StageSpan(str(start), start, start + 1) for start in range(3)] + [StageSpan('long', 3, 100)]
     figure = plot_training_log(log)
     figure.canvas.draw()
@@ -53,14 +55,14 @@ def test_names_of_short_stages_do_not_touch(log):
     assert not any(box.overlaps(other) for number, box in enumerate(boxes) for other in boxes[:number])
 
 
-def test_a_run_without_stages_or_terms():
+def test_a_run_without_stages_or_terms() -> None:
     log = TrainingLog(losses={'loss': [(1, 1.0)], 'loss_prompt': [(1, 1.0)]}, stages=[StageSpan('', 0, 1)])
     figure = plot_training_log(log)
     assert [axis.get_title('left') for axis in figure.axes] == ['loss']  # the only term is the loss itself
     assert not figure.axes[0].texts
 
 
-def test_picture_is_written(tmp_path):
+def test_picture_is_written(tmp_path: Path) -> None:
     log = tmp_path / 'scalars.json'
     log.write_text(
         '{"yard/mAP": 20.0, "step": 0}\n{"loss": 1.0, "lr": 0.1, "step": 3}\n{"yard/mAP": 30.0, "step": 1}\n'
@@ -72,7 +74,7 @@ def test_picture_is_written(tmp_path):
     assert image.std() > 5
 
 
-def test_nothing_to_draw_is_a_warning(tmp_path, caplog):
+def test_nothing_to_draw_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     log = tmp_path / 'scalars.json'

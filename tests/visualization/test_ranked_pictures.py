@@ -1,4 +1,6 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ BLUE, GREEN, RED = (47, 93, 155), (26, 127, 55), (198, 40, 40)
 
 
 @pytest.fixture
-def query(tmp_path):
+def query(tmp_path: Path) -> RankedQuery:
     """A gray query, then pictures of one color each, of very different shapes and modes."""
     shapes = {'query': (64, 128), 'wide': (300, 20), 'thin': (4, 90), 'palette': (64, 64)}
     paths = []
@@ -27,14 +29,14 @@ def query(tmp_path):
     return RankedQuery('yard', paths[0], captions, tuple(paths[1:]), (False, True, False))
 
 
-def boxes(picture, color):
+def boxes(picture: Image.Image, color: tuple[int, int, int]) -> list[int]:
     """Left edges of the runs of a color in the row where the frames' lower edges are widest."""
     match = (np.asarray(picture) == color).all(axis=2)
     row = match[match.sum(axis=1).argmax()]
     return np.flatnonzero(np.diff(np.r_[False, row].astype(int)) == 1).tolist()
 
 
-def test_frames_say_right_and_wrong_in_order(query):
+def test_frames_say_right_and_wrong_in_order(query: RankedQuery) -> None:
     picture = draw_ranked_query(query)
     (first,) = boxes(picture, BLUE)
     wrong, right = boxes(picture, RED), boxes(picture, GREEN)
@@ -43,7 +45,7 @@ def test_frames_say_right_and_wrong_in_order(query):
     assert first < wrong[0] < right[0] < wrong[1]
 
 
-def test_images_keep_their_aspect_and_stay_inside_their_cells(query):
+def test_images_keep_their_aspect_and_stay_inside_their_cells(query: RankedQuery) -> None:
     pixels = np.asarray(draw_ranked_query(query, cell_size=(100, 200))).astype(int)
     for number, expected in enumerate([(100, 200), (100, 7), (9, 200)]):
         match = (abs(pixels - (10 + 60 * number, 60, 200)) <= 2).all(axis=2)
@@ -51,7 +53,7 @@ def test_images_keep_their_aspect_and_stay_inside_their_cells(query):
         assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == expected
 
 
-def test_caption_is_the_global_one_and_wraps(query):
+def test_caption_is_the_global_one_and_wraps(query: RankedQuery) -> None:
     one_line = draw_ranked_query(query)
     long = replace(query, captions=(*query.captions[:3], 'a person in a red coat ' * 20))
     assert draw_ranked_query(long).height > one_line.height + 40
@@ -63,7 +65,7 @@ def test_caption_is_the_global_one_and_wraps(query):
     assert none.tobytes() != one_line.tobytes()
 
 
-def test_names_of_files_are_drawn(query, tmp_path):
+def test_names_of_files_are_drawn(query: RankedQuery, tmp_path: Path) -> None:
     other = tmp_path / 'elsewhere.png'
     Image.open(query.gallery_paths[0]).save(other)
     renamed = replace(query, gallery_paths=(str(other), *query.gallery_paths[1:]))
@@ -74,8 +76,8 @@ def test_names_of_files_are_drawn(query, tmp_path):
     assert changed.min() > frame_bottom
 
 
-def test_tabs_tell_how_close_each_image_is(query):
-    def changed(first, second):
+def test_tabs_tell_how_close_each_image_is(query: RankedQuery) -> None:
+    def changed(first: Any, second: Any) -> tuple[int, int, int]:
         rows, columns = (np.asarray(first) != np.asarray(second)).any(axis=2).nonzero()
         return rows.min(), rows.max(), columns.min()
 
@@ -92,7 +94,7 @@ def test_tabs_tell_how_close_each_image_is(query):
     assert _closeness(replace(near, unit_length=False)) == ['distance', '0.1', '0.2', '0.3']
 
 
-def test_heading_tells_how_a_query_was_chosen(query):
+def test_heading_tells_how_a_query_was_chosen(query: RankedQuery) -> None:
     assert _heading(query) == "yard: 1 of the first 3 show the query's identity"
     worst = replace(query, chosen_as='worst', average_precision=1 / 3)
     assert _heading(worst) == (
@@ -100,7 +102,7 @@ def test_heading_tells_how_a_query_was_chosen(query):
     )
 
 
-def test_a_file_per_query(query, tmp_path):
+def test_a_file_per_query(query: RankedQuery, tmp_path: Path) -> None:
     odd = replace(query, target='a/b c')
     best = replace(query, chosen_as='best')
     files = draw_ranked_queries([query, odd, best], tmp_path / 'deep' / 'folder')
@@ -112,7 +114,7 @@ def test_a_file_per_query(query, tmp_path):
     assert all(Image.open(file).format == 'PNG' for file in files)
 
 
-def test_bad_queries_are_refused(query):
+def test_bad_queries_are_refused(query: RankedQuery) -> None:
     with pytest.raises(ValueError, match='needs gallery images and as many right/wrong flags, got 0 and 0'):
         draw_ranked_query(replace(query, gallery_paths=(), matches=()))
     with pytest.raises(ValueError, match='got 3 and 1'):
@@ -124,7 +126,7 @@ def test_bad_queries_are_refused(query):
 
 
 @pytest.mark.parametrize('stem', ['a' * 251, 'ä' * 120, '画' * 83, 'x' * 81, '\udcff' * 3 + 'y'])
-def test_long_names_are_shortened_in_the_middle(query, tmp_path, stem):
+def test_long_names_are_shortened_in_the_middle(query: RankedQuery, tmp_path: Path, stem: str) -> None:
     path = tmp_path / f'{stem}.png'
     Image.open(query.query_path).save(path)
     long = replace(query, query_path=str(path), target='yard ' * 60)
@@ -134,6 +136,6 @@ def test_long_names_are_shortened_in_the_middle(query, tmp_path, stem):
     assert all(f'_{number:02d}_' in file.name for number, file in enumerate(files, start=1))
 
 
-def test_names_that_fit_stay_as_they_are(query, tmp_path):
+def test_names_that_fit_stay_as_they_are(query: RankedQuery, tmp_path: Path) -> None:
     (file,) = draw_ranked_queries([query], tmp_path / 'drawn')
     assert file.name == 'yard_01_query_c1s1_0000.png'

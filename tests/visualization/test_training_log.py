@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -21,12 +22,12 @@ STAGED = [
 ]
 
 
-def write(path, records):
+def write(path: Path, records: list[dict]) -> Path:
     path.write_text('\n'.join(json.dumps(record) for record in records) + '\n\n')
     return path
 
 
-def test_staged_run(tmp_path):
+def test_staged_run(tmp_path: Path) -> None:
     log = read_training_log(write(tmp_path / 'scalars.json', STAGED))
     assert log.losses == {
         'warmup/loss': [(3, 6.0), (6, 5.0)],
@@ -40,7 +41,7 @@ def test_staged_run(tmp_path):
     assert log.stages == [StageSpan('warmup', 0, 6, (1, 2)), StageSpan('prompt', 6, 8, (3, 3))]
 
 
-def test_plain_run_has_one_nameless_stage(tmp_path):
+def test_plain_run_has_one_nameless_stage(tmp_path: Path) -> None:
     records = [
         {'lr': 0.1, 'loss': 2.0, 'loss_triplet': 1.0, 'epoch': 1, 'step': 5},
         {'lr': 0.1, 'loss': 1.0, 'step': 9},
@@ -51,7 +52,7 @@ def test_plain_run_has_one_nameless_stage(tmp_path):
     assert log.scores == {}
 
 
-def test_later_file_of_a_resumed_run_wins(tmp_path):
+def test_later_file_of_a_resumed_run_wins(tmp_path: Path) -> None:
     first = write(tmp_path / 'a.json', STAGED)
     second = write(tmp_path / 'b.json', [{'prompt/loss': 1.5, 'step': 8}, {'prompt/loss': 1.0, 'step': 10}])
     log = read_training_log([first, second])
@@ -59,7 +60,7 @@ def test_later_file_of_a_resumed_run_wins(tmp_path):
     assert log.stages[-1].stop == 10
 
 
-def test_what_was_trained_again_counts_as_the_later_file_has_it(tmp_path):
+def test_what_was_trained_again_counts_as_the_later_file_has_it(tmp_path: Path) -> None:
     first = [{'loss': 3.0, 'step': step} for step in (2, 4, 6)] + [{'target/mAP': 5.0, 'step': 1}]
     second = [{'loss': 1.0, 'step': step} for step in (5, 7)]
     log = read_training_log([write(tmp_path / 'a.json', first), write(tmp_path / 'b.json', second)])
@@ -67,7 +68,7 @@ def test_what_was_trained_again_counts_as_the_later_file_has_it(tmp_path):
     assert log.scores == {'mAP': {}}
 
 
-def test_bad_logs_are_named(tmp_path):
+def test_bad_logs_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'No training log at .*missing.json'):
         read_training_log(tmp_path / 'missing.json')
     path = tmp_path / 'bad.json'

@@ -19,7 +19,7 @@ def dataset(tiny_config: Config) -> CaptionedReIDDataset:
         return DATASETS.build(tiny_config.train_dataloader.dataset)
 
 
-def test_what_is_said_belongs_to_the_image(dataset: CaptionedReIDDataset):
+def test_what_is_said_belongs_to_the_image(dataset: CaptionedReIDDataset) -> None:
     for picture in take_training_pictures(dataset, 6):
         source = picture.title.split(',')[0]
         infos = [dataset.get_data_info(position) for position in range(len(dataset))]
@@ -40,24 +40,24 @@ def test_what_is_said_belongs_to_the_image(dataset: CaptionedReIDDataset):
         assert min(abs(pixels - picture.image).max(), abs(pixels[:, ::-1] - picture.image).max()) <= 1
 
 
-def test_order_of_channels(dataset: CaptionedReIDDataset):
+def test_order_of_channels(dataset: CaptionedReIDDataset) -> None:
     (bgr,), (rgb,) = (take_training_pictures(dataset, 1, bgr=bgr) for bgr in (True, False))
     assert np.array_equal(bgr.image, rgb.image[..., ::-1])
 
 
-def test_sources_take_turns(dataset: CaptionedReIDDataset):
+def test_sources_take_turns(dataset: CaptionedReIDDataset) -> None:
     sources = [picture.title.split(',')[0] for picture in take_training_pictures(dataset, 8)]
     assert sources == ['alpha', 'beta'] * 4
 
 
-def test_the_seed_decides(dataset: CaptionedReIDDataset):
+def test_the_seed_decides(dataset: CaptionedReIDDataset) -> None:
     first, again, other = (take_training_pictures(dataset, 8, seed=seed) for seed in (3, 3, 4))
     assert [picture.file for picture in first] == [picture.file for picture in again]
     assert all(np.array_equal(one.image, same.image) for one, same in zip(first, again, strict=True))
     assert [picture.file for picture in first] != [picture.file for picture in other]
 
 
-def test_all_images_at_most(dataset: CaptionedReIDDataset):
+def test_all_images_at_most(dataset: CaptionedReIDDataset) -> None:
     pictures = take_training_pictures(dataset, 1000)
     assert len({(picture.title, picture.file) for picture in pictures}) == len(pictures) == len(dataset) == 36
     with pytest.raises(ValueError, match='at least 1 image to show, got 0'):

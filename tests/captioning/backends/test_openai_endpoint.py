@@ -10,9 +10,13 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import pytest
+from helpers.chat_server import ChatServer
 from PIL import Image
 
 pytest.importorskip('openai')
@@ -27,20 +31,20 @@ KEY = 'sk-very-secret-0123456789'
 
 
 @pytest.fixture
-def image(tmp_path):
+def image(tmp_path: Path) -> Path:
     Image.new('RGB', (28, 56), 'red').save(tmp_path / 'red.png')
     return tmp_path / 'red.png'
 
 
-def request(image, question='Describe.', **changes):
+def request(image: Path, question: str = 'Describe.', **changes: Any) -> CaptionRequest:
     values = {'third': None, 'system': 'Be short.', 'temperature': 0.0, 'seed': 7, 'max_tokens': 50, **changes}
     return CaptionRequest(image=image, question=question, **values)
 
 
-def ask(urls, *requests, **options):
+def ask(urls: list[str], *requests: CaptionRequest, **options: Any) -> list:
     """Answers or errors of requests sent at once."""
 
-    async def run():
+    async def run() -> list:
         backend = OpenAIEndpoint(urls, 'the-model', **{'max_retries': 0, 'timeout': 1.0, **options})
         try:
             return await asyncio.gather(*(backend.answer(each) for each in requests), return_exceptions=True)
@@ -50,12 +54,12 @@ def ask(urls, *requests, **options):
     return asyncio.run(run())
 
 
-def faults(*kinds):
+def faults(*kinds: str | tuple[int, bytes, dict]) -> Callable[..., str | tuple[int, bytes, dict] | None]:
     """The first requests fail one after another, later ones do not."""
     return lambda number, body: kinds[number] if number < len(kinds) else None
 
 
-def test_what_is_sent(chat_server, image):
+def test_what_is_sent(chat_server: ChatServer, image: Path) -> None:
     (answer,) = ask([chat_server.url], request(image, temperature=0.5))
     assert answer.text.endswith('global view.')
     assert answer.complete
@@ -67,20 +71,20 @@ def test_what_is_sent(chat_server, image):
     assert question == {'type': 'text', 'text': 'Describe.'}
 
 
-def test_url_without_a_path_gets_one(chat_server, image):
+def test_url_without_a_path_gets_one(chat_server: ChatServer, image: Path) -> None:
     (answer,) = ask([chat_server.url.removesuffix('/v1')], request(image))
     assert answer.complete
 
 
 @pytest.mark.parametrize('kind', ['error', 'cut', 'garbage', 'odd', 'silent', 'busy:0.05'])
-def test_one_fault_of_each_kind_is_survived(chat_server, image, kind):
+def test_one_fault_of_each_kind_is_survived(chat_server: ChatServer, image: Path, kind: str) -> None:
     chat_server.fault = faults(kind)
     (answer,) = ask([chat_server.url], request(image), timeout=0.5)
     assert answer.text.endswith('global view.')
     assert chat_server.requests == 2
 
 
-def test_an_image_that_always_breaks_fails_alone(chat_server, image):
+def test_an_image_that_always_breaks_fails_alone(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = lambda number, body: 'error' if 'Bad.' in str(body['messages'][1]['content'][1]) else None
     good, bad, other = ask([chat_server.url], request(image), request(image, 'Bad.'), request(image))
     assert isinstance(bad, RequestFailed)
@@ -89,14 +93,16 @@ def test_an_image_that_always_breaks_fails_alone(chat_server, image):
     assert good.text == other.text
 
 
-def test_a_rejected_request_is_not_repeated(chat_server, image):
+def test_a_rejected_request_is_not_repeated(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = faults('reject')
     (answer,) = ask([chat_server.url], request(image))
     assert isinstance(answer, RequestFailed)
     assert chat_server.requests == 1
 
 
-def test_a_wrong_key_stops_the_run_and_stays_secret(chat_server, image, monkeypatch):
+def test_a_wrong_key_stops_the_run_and_stays_secret(
+    chat_server: ChatServer, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv('MY_KEY', KEY)
     chat_server.fault = lambda number, body: 'key'
     (answer,) = ask([chat_server.url], request(image), api_key_variable='MY_KEY')
@@ -108,7 +114,7 @@ def test_a_wrong_key_stops_the_run_and_stays_secret(chat_server, image, monkeypa
     assert answer.__cause__ is None
 
 
-def test_retry_after_is_honored(chat_server, image):
+def test_retry_after_is_honored(chat_server: ChatServer, image: Path) -> None:
     times = []
     chat_server.fault = lambda number, body: times.append(time.monotonic()) or ('busy:0.8' if number == 0 else None)
     (answer,) = ask([chat_server.url], request(image), max_retries=2, timeout=5)
@@ -117,13 +123,15 @@ def test_retry_after_is_honored(chat_server, image):
 
 
 @pytest.mark.parametrize('wait', ['3600', 'Wed, 21 Oct 2099 07:28:00 GMT'])
-def test_a_long_wait_is_honored_too(chat_server, image, monkeypatch, wait):
+def test_a_long_wait_is_honored_too(
+    chat_server: ChatServer, image: Path, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
     """The client gives up on waits of more than a minute; without ours, it would ask again every few milliseconds."""
     monkeypatch.setattr(endpoint, '_FIRST_PAUSE', 0.01)
     monkeypatch.setattr(endpoint, '_LONGEST_PAUSE', 0.01)
     chat_server.fault = lambda number, body: f'busy:{wait}'
 
-    async def run():
+    async def run() -> None:
         backend = OpenAIEndpoint([chat_server.url], 'm', max_retries=3, patience=0.05)
         try:
             await asyncio.wait_for(backend.answer(request(image)), 1.0)
@@ -135,14 +143,14 @@ def test_a_long_wait_is_honored_too(chat_server, image, monkeypatch, wait):
     assert chat_server.requests == 1
 
 
-def test_rate_limits_never_count_against_an_image(chat_server, image):
+def test_rate_limits_never_count_against_an_image(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = faults(*['busy:0.01'] * 6)
     (answer,) = ask([chat_server.url], request(image), max_retries=2, timeout=5)
     assert answer.complete
     assert chat_server.requests == 7
 
 
-def test_a_dead_server_stops_the_run(chat_server, image):
+def test_a_dead_server_stops_the_run(chat_server: ChatServer, image: Path) -> None:
     chat_server.alive = lambda: False
     start = time.monotonic()
     (answer,) = ask([chat_server.url], request(image), patience=0.5)
@@ -151,14 +159,14 @@ def test_a_dead_server_stops_the_run(chat_server, image):
     assert time.monotonic() - start < 10
 
 
-def test_a_server_that_comes_back_goes_on(chat_server, image):
+def test_a_server_that_comes_back_goes_on(chat_server: ChatServer, image: Path) -> None:
     start = time.monotonic()
     chat_server.alive = lambda: time.monotonic() - start > 0.7
     (answer,) = ask([chat_server.url], request(image), patience=30)
     assert answer.complete
 
 
-def test_requests_are_spread_and_leave_a_dead_server(chat_server, image):
+def test_requests_are_spread_and_leave_a_dead_server(chat_server: ChatServer, image: Path) -> None:
     with socket.socket() as unused:
         unused.bind(('127.0.0.1', 0))
         dead = f'http://127.0.0.1:{unused.getsockname()[1]}/v1'
@@ -167,7 +175,7 @@ def test_requests_are_spread_and_leave_a_dead_server(chat_server, image):
     assert chat_server.requests == 6
 
 
-def test_many_are_in_flight(chat_server, image):
+def test_many_are_in_flight(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = lambda number, body: 'delay:0.3'
     start = time.monotonic()
     answers = ask([chat_server.url], *(request(image) for _ in range(32)), timeout=10)
@@ -180,12 +188,12 @@ LOGIN_PAGE = b'<!DOCTYPE html><html><head><title>Sign in - Example</title></head
 HTML = {'content-type': 'text/html'}
 
 
-def reply(content, **headers):
+def reply(content: bytes | dict[str, str], **headers: Any) -> tuple[int, bytes, dict]:
     """JSON, or bytes as they are, sent with status 200."""
     return 200, content if isinstance(content, bytes) else json.dumps(content).encode(), headers
 
 
-def gzip_bomb():
+def gzip_bomb() -> bytes:
     """A completion of two gigabytes in two megabytes."""
     packer = zlib.compressobj(9, wbits=31)
     pieces = [packer.compress(b'{"choices": [{"message": {"content": "')]
@@ -214,7 +222,9 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize('name', TROUBLES)
-def test_an_answer_of_any_kind_is_told_in_words_and_asked_for_again(chat_server, image, name):
+def test_an_answer_of_any_kind_is_told_in_words_and_asked_for_again(
+    chat_server: ChatServer, image: Path, name: str
+) -> None:
     answer, said = TROUBLES[name]
     chat_server.fault = faults(answer)
     (answered,) = ask([chat_server.url], request(image))
@@ -227,20 +237,20 @@ def test_an_answer_of_any_kind_is_told_in_words_and_asked_for_again(chat_server,
     assert str(failed).isprintable()
 
 
-def test_lone_surrogates_come_through_to_the_cleaning(chat_server, image):
+def test_lone_surrogates_come_through_to_the_cleaning(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = faults(reply(b'{"choices": [{"message": {"content": "A \\ud800 man."}}]}'))
     (answer,) = ask([chat_server.url], request(image))
     assert answer.text == 'A \ud800 man.'
 
 
-def test_compressed_answers_are_read(chat_server, image):
+def test_compressed_answers_are_read(chat_server: ChatServer, image: Path) -> None:
     content = gzip.compress(json.dumps({'choices': [{'message': {'content': 'A man.'}}]}).encode())
     chat_server.fault = faults(reply(content, **{'content-encoding': 'gzip'}))
     (answer,) = ask([chat_server.url], request(image))
     assert answer.text == 'A man.'
 
 
-def test_a_gzip_bomb_takes_no_memory(chat_server, image):
+def test_a_gzip_bomb_takes_no_memory(chat_server: ChatServer, image: Path) -> None:
     bomb = reply(gzip_bomb(), **{'content-encoding': 'gzip'})
     chat_server.fault = lambda number, body: bomb
     ask([chat_server.url], request(image))
@@ -252,17 +262,17 @@ def test_a_gzip_bomb_takes_no_memory(chat_server, image):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_an_answer_that_drips_is_given_up():
+def test_an_answer_that_drips_is_given_up() -> None:
     class Dripping:
-        async def __aiter__(self):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
             for _ in range(100):
                 await asyncio.sleep(0.05)
                 yield b' '
 
-        async def aclose(self):
+        async def aclose(self) -> None:
             return
 
-    async def read():
+    async def read() -> list[bytes]:
         response = http_package(openai).Response(200)
         response.stream = Dripping()
         await bound_bodies(openai, 0.2)(response)
@@ -273,13 +283,15 @@ def test_an_answer_that_drips_is_given_up():
 
 
 @pytest.mark.parametrize('status', [200, 502])
-def test_a_page_in_between_is_waited_for(chat_server, image, status, monkeypatch):
+def test_a_page_in_between_is_waited_for(
+    chat_server: ChatServer, image: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A gateway that says in HTML that the server restarts does not blame the images."""
     monkeypatch.setattr(endpoint, '_FIRST_PAUSE', 0.02)
     page = (status, LOGIN_PAGE, HTML)
     chat_server.fault = lambda number, body: page if 1 <= number < 6 else None
 
-    async def run():
+    async def run() -> list:
         backend = OpenAIEndpoint([chat_server.url], 'm', max_retries=0)
         try:
             return [await backend.answer(request(image)) for _ in range(2)]
@@ -300,7 +312,9 @@ def test_a_page_in_between_is_waited_for(chat_server, image, status, monkeypatch
         ),
     ],
 )
-def test_a_page_from_the_start_ends_the_run(chat_server, image, answer, place, monkeypatch):
+def test_a_page_from_the_start_ends_the_run(
+    chat_server: ChatServer, image: Path, answer: tuple[int, bytes, dict], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(endpoint, '_FIRST_PAUSE', 0.02)
     monkeypatch.setenv('OPENAI_API_KEY', KEY)
     chat_server.fault = lambda number, body: answer
@@ -311,7 +325,7 @@ def test_a_page_from_the_start_ends_the_run(chat_server, image, answer, place, m
     assert KEY not in str(failed)
 
 
-def test_a_page_with_a_status_is_told_by_its_title(chat_server, image):
+def test_a_page_with_a_status_is_told_by_its_title(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = lambda number, body: (403, LOGIN_PAGE, HTML)
     (failed,) = ask([chat_server.url], request(image))
     assert isinstance(failed, BackendUnavailable)
@@ -320,7 +334,7 @@ def test_a_page_with_a_status_is_told_by_its_title(chat_server, image):
 
 
 @pytest.mark.slow
-def test_a_status_inside_a_success_counts(chat_server, image):
+def test_a_status_inside_a_success_counts(chat_server: ChatServer, image: Path) -> None:
     """As some gateways pass their providers' errors on."""
     chat_server.fault = faults(*[reply({'error': {'code': 429, 'message': 'slow down'}})] * 5)
     (answer,) = ask([chat_server.url], request(image))
@@ -330,20 +344,20 @@ def test_a_status_inside_a_success_counts(chat_server, image):
     assert isinstance(failed, BackendUnavailable)
 
 
-def test_secrets_of_a_url_are_not_shown(chat_server, image):
+def test_secrets_of_a_url_are_not_shown(chat_server: ChatServer, image: Path) -> None:
     url = chat_server.url.replace('http://', f'http://user:{KEY}@') + '?token=another-secret'
     chat_server.fault = lambda number, body: reply({'error': f'{KEY} and another-secret'})
     (failed,) = ask([url], request(image))
     assert '*** and ***' in str(failed)
 
 
-def test_the_token_limit_shows(chat_server, image):
+def test_the_token_limit_shows(chat_server: ChatServer, image: Path) -> None:
     chat_server.fault = faults('long')
     (answer,) = ask([chat_server.url], request(image))
     assert not answer.complete
 
 
-def test_wrong_arguments():
+def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match='no endpoint'):
         OpenAIEndpoint([], 'm')
     with pytest.raises(ValueError, match='expected an endpoint like http'):
@@ -356,12 +370,12 @@ def test_wrong_arguments():
             OpenAIEndpoint(['http://127.0.0.1:1'], 'm', **changes)
 
 
-def test_urls_are_shown_without_secrets():
+def test_urls_are_shown_without_secrets() -> None:
     assert shown_url('https://me:secret@host:81/v1?key=secret') == 'https://host:81/v1'
 
 
 @pytest.fixture
-def transformers_server(tiny_vlm, tmp_path):
+def transformers_server(tiny_vlm: tuple[Path, Path], tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Transformers' own OpenAI-compatible server with the taught model."""
     for module in ('fastapi', 'uvicorn', 'accelerate'):
         pytest.importorskip(module)
@@ -383,7 +397,7 @@ def transformers_server(tiny_vlm, tmp_path):
             server.wait()
 
 
-def wait_for(port, server, log):
+def wait_for(port: int, server: Popen, log: Path) -> str:
     for _ in range(600):
         if server.poll() is not None:
             break
@@ -391,10 +405,16 @@ def wait_for(port, server, log):
             if probe.connect_ex(('127.0.0.1', port)) == 0:
                 return f'http://127.0.0.1:{port}/v1'
         time.sleep(0.1)
-    pytest.fail(f'the server did not start: {log.read_text()[-2000:]}')
+    raise AssertionError(f'the server did not start: {log.read_text()[-2000:]}')
 
 
-def test_a_real_server_captions_real_images(transformers_server, tmp_path, short_prompts, caption_tool, caplog):
+def test_a_real_server_captions_real_images(
+    transformers_server: tuple[str, Path],
+    tmp_path: Path,
+    short_prompts: Path,
+    caption_tool: Callable[..., int],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     from cmdg_plugin.datasets import load_captions
 
     url, model = transformers_server

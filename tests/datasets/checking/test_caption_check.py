@@ -4,20 +4,20 @@ from cmdg_plugin.datasets.sources import SourceIndex, SourceRecord, SourceSplit
 
 
 class CountingLength(ClipLength):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.asked = []
 
-    def count(self, text):
+    def count(self, text: str) -> int:
         self.asked.append(text)
         return super().count(text)
 
 
-def record(path, *captions):
+def record(path: str, *captions: str) -> SourceRecord:
     return SourceRecord(path, 1, captions=captions or None)
 
 
-def test_lengths_and_coverage():
+def test_lengths_and_coverage() -> None:
     long = 'word ' * 76
     first = record('a.jpg', 'one', 'two words', long, long)
     splits = (
@@ -30,6 +30,6 @@ def test_lengths_and_coverage():
     assert sorted(length.asked) == sorted(['one', 'two words', long])
 
 
-def test_no_captions_at_all():
+def test_no_captions_at_all() -> None:
     index = SourceIndex('shop', '.', (SourceSplit(train=(record('a.jpg'),)),))
     assert check_captions(index, ClipLength()) == CaptionCheck(1, 0, longest=0, cut=0)

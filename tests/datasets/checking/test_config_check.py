@@ -50,7 +50,7 @@ def config(tmp_path: Path, shop: list[Path], street: list[Path]) -> Config:
     )
 
 
-def test_sound_data(config: Config):
+def test_sound_data(config: Config) -> None:
     check = check_config(config)
     assert draw_config_check(check).splitlines() == [
         'train_dataloader: shop: 10 images of 5 identities to train on, 10 with captions',
@@ -59,7 +59,7 @@ def test_sound_data(config: Config):
     ]
 
 
-def test_everything_is_found_at_once(config: Config, tmp_path: Path, shop: list[Path], street: list[Path]):
+def test_everything_is_found_at_once(config: Config, tmp_path: Path, shop: list[Path], street: list[Path]) -> None:
     index = tmp_path / 'shop' / 'index.csv'
     lines = index.read_text().splitlines()
     lines[9] = f'{shop[8].name},5,1,train,,,,'
@@ -95,7 +95,7 @@ def test_everything_is_found_at_once(config: Config, tmp_path: Path, shop: list[
         assert all(str(path) in line for path, line in zip(paths, by_word[word], strict=True))
 
 
-def test_all_faulty_rows_and_the_images_of_the_others(config: Config, tmp_path: Path, shop: list[Path]):
+def test_all_faulty_rows_and_the_images_of_the_others(config: Config, tmp_path: Path, shop: list[Path]) -> None:
     index = tmp_path / 'shop' / 'index.csv'
     lines = index.read_text().splitlines()
     lines[2], lines[5] = lines[2].replace(',1,1,', ',anna,1,'), lines[5].replace('train', 'test')
@@ -107,7 +107,7 @@ def test_all_faulty_rows_and_the_images_of_the_others(config: Config, tmp_path: 
     assert images.what == 'shop: 1 of 8 images cannot be read'
 
 
-def test_too_few_people_for_a_batch(config: Config):
+def test_too_few_people_for_a_batch(config: Config) -> None:
     config.train_dataloader.update(batch_size=16, sampler={'type': 'IdentitySampler', 'num_instances': 2})
     (problem,) = check_config(config).problems
     assert problem.what.startswith('train_dataloader: the dataset has 5 people, but a batch of 16')
@@ -115,7 +115,7 @@ def test_too_few_people_for_a_batch(config: Config):
     assert check_config(config).problems == []
 
 
-def test_faults_between_sources(config: Config, tmp_path: Path):
+def test_faults_between_sources(config: Config, tmp_path: Path) -> None:
     (source,) = config.train_dataloader.dataset.sources
     config.train_dataloader.dataset.sources = [source, {**source, 'name': 'twin'}]
     config.val_dataloader.dataset.split = config.test_dataloader.dataset.split = 'first'
@@ -125,7 +125,7 @@ def test_faults_between_sources(config: Config, tmp_path: Path):
     assert any("street: expected split 'released'" in what for what in whats)
 
 
-def test_what_a_dataset_allows_is_no_problem(config: Config, tmp_path: Path):
+def test_what_a_dataset_allows_is_no_problem(config: Config, tmp_path: Path) -> None:
     index = tmp_path / 'shop' / 'index.csv'
     lines = index.read_text().splitlines()
     lines[9] = '5_0.png,5,1,train,,,,'
@@ -135,7 +135,7 @@ def test_what_a_dataset_allows_is_no_problem(config: Config, tmp_path: Path):
     assert check_config(config).problems == []
 
 
-def test_datasets_inside_others_and_none_at_all(config: Config):
+def test_datasets_inside_others_and_none_at_all(config: Config) -> None:
     inner = config.train_dataloader.dataset
     config.train_dataloader.dataset = {
         'type': 'ConcatDataset',
@@ -146,7 +146,7 @@ def test_datasets_inside_others_and_none_at_all(config: Config):
     assert 'nothing to check' in problem.what
 
 
-def test_report_names_the_first_images():
+def test_report_names_the_first_images() -> None:
     check = ConfigCheck(problems=[Problem('shop: bad\nas this', tuple(f'{number}.png' for number in range(7)))])
     text = draw_config_check(check, shown=2)
     assert text.endswith('- shop: bad\n  as this\n    0.png\n    1.png\n    ... and 5 more (all with --out FILE)')

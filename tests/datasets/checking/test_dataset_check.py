@@ -2,6 +2,9 @@ import json
 import logging
 import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from mmengine.logging import MMLogger
@@ -76,15 +79,15 @@ CAPTION_FILES = {
 
 
 @pytest.fixture
-def data_of(release_data, torchreid_data):
+def data_of(release_data: Path, torchreid_data: Path) -> dict[str, Path]:
     return {'release': release_data, 'torchreid': torchreid_data}
 
 
 @pytest.fixture
-def own_copy(release_data, tmp_path):
+def own_copy(release_data: Path, tmp_path: Path) -> Callable[..., Path]:
     """Copy datasets that a test may spoil."""
 
-    def copy(*names):
+    def copy(*names: str) -> Path:
         for name in names:
             shutil.copytree(release_data / EXPECTED[name][0], tmp_path / EXPECTED[name][0])
             (tmp_path / 'captions').mkdir(exist_ok=True)
@@ -95,21 +98,21 @@ def own_copy(release_data, tmp_path):
 
 
 @pytest.mark.parametrize('name', list(EXPECTED))
-def test_expected_numbers(name):
+def test_expected_numbers(name: str) -> None:
     *_, roles, cameras = EXPECTED[name]
     rows = compare_counts(None, BENCHMARKS[name], 'labeled' if name == 'cuhk03' else '')
     assert {row.role: (row.expected.people, row.expected.images) for row in rows} == roles
     assert BENCHMARKS[name].cameras == cameras
 
 
-def test_expected_numbers_of_detected_boxes():
+def test_expected_numbers_of_detected_boxes() -> None:
     rows = compare_counts(None, BENCHMARKS['cuhk03'], 'detected')
     assert [row.expected.images for row in rows] == [7_365, 1_400, 5_332]
 
 
 @pytest.mark.parametrize('kind', ['release', 'torchreid'])
 @pytest.mark.parametrize('name', list(EXPECTED))
-def test_every_dataset_in_both_layouts(data_of, kind, name):
+def test_every_dataset_in_both_layouts(data_of: dict[str, Path], kind: str, name: str) -> None:
     check = check_dataset(name, data_of[kind])
     images, _ = MINIATURES[name]
     assert check.fault == check.tree == ''
@@ -122,7 +125,7 @@ def test_every_dataset_in_both_layouts(data_of, kind, name):
 
 
 @pytest.mark.parametrize('name', list(CAPTION_FILES))
-def test_released_caption_files(release_data, name):
+def test_released_caption_files(release_data: Path, name: str) -> None:
     file, splits, keys, slash, facts = CAPTION_FILES[name]
     assert BENCHMARKS[name].caption_file == file
     content = json.loads((release_data / 'captions' / file).read_text())
@@ -137,7 +140,7 @@ def test_released_caption_files(release_data, name):
 
 @pytest.mark.parametrize('kind', ['release', 'torchreid'])
 @pytest.mark.parametrize('version', ['MSMT17_V1', 'MSMT17_V2'])
-def test_versions_of_msmt17(miniatures, tmp_path, kind, version):
+def test_versions_of_msmt17(miniatures: ModuleType, tmp_path: Path, kind: str, version: str) -> None:
     miniatures.write_miniature(tmp_path, 'msmt17', kind, version)
     assert check_dataset('msmt17', tmp_path, version=version).layout.version == version
     other = {'MSMT17_V1': 'MSMT17_V2', 'MSMT17_V2': 'MSMT17_V1'}[version]
@@ -147,7 +150,7 @@ def test_versions_of_msmt17(miniatures, tmp_path, kind, version):
     assert (check.layout.version, check.captions.covered) == (version, 40)
 
 
-def test_versions_of_cuhk03(release_data, torchreid_data):
+def test_versions_of_cuhk03(release_data: Path, torchreid_data: Path) -> None:
     check = check_dataset('cuhk03', torchreid_data, version='detected')
     # The caption file describes the labeled boxes, which are other pictures.
     assert (check.layout.version, check.captions.covered, check.captions.images) == ('detected', 0, 26)
@@ -156,7 +159,7 @@ def test_versions_of_cuhk03(release_data, torchreid_data):
         check_dataset('cuhk03', release_data, version='drawn')
 
 
-def test_missing_datasets_draw_their_folders(tmp_path):
+def test_missing_datasets_draw_their_folders(tmp_path: Path) -> None:
     for check in check_datasets(tmp_path):
         release, torchreid, *_ = EXPECTED[check.name]
         assert check.fault == 'not found'
@@ -165,7 +168,7 @@ def test_missing_datasets_draw_their_folders(tmp_path):
         assert check.index is check.captions is None
 
 
-def test_faults_stay_with_their_dataset(own_copy):
+def test_faults_stay_with_their_dataset(own_copy: Callable[..., Path]) -> None:
     root = own_copy('market1501', 'viper', 'cuhksysu')
     (root / 'captions' / 'market1501.json').write_text('[{"file_path":')
     gone = root / 'VIPeR/split_1a/query/p007_c1_d000.png'
@@ -179,7 +182,7 @@ def test_faults_stay_with_their_dataset(own_copy):
     assert checks['cuhksysu'].fault == ''
 
 
-def test_captions_of_a_broken_record(own_copy):
+def test_captions_of_a_broken_record(own_copy: Callable[..., Path]) -> None:
     root = own_copy('prid')
     content = json.loads((root / 'captions' / 'prid.json').read_text())
     content[0]['gallery'][3]['captions'].pop()
@@ -189,13 +192,13 @@ def test_captions_of_a_broken_record(own_copy):
     assert 'got 3' in fault
 
 
-def test_no_torchreid(release_data, monkeypatch):
+def test_no_torchreid(release_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ('torchreid', 'torchreid.reid.data.datasets', 'torchreid.data.datasets'):
         monkeypatch.setitem(sys.modules, name, None)
     assert 'pip install torchreid' in check_dataset('market1501', release_data).fault
 
 
-def test_without_captions(own_copy):
+def test_without_captions(own_copy: Callable[..., Path]) -> None:
     root = own_copy('market1501', 'prid')
     captions = root / 'captions'
     captions.rename(root / 'elsewhere')
@@ -206,11 +209,11 @@ def test_without_captions(own_copy):
     assert check_dataset('market1501', root, captions=root / 'elsewhere').captions.covered == 36
 
 
-def test_the_log_is_quiet_for_a_while(release_data):
+def test_the_log_is_quiet_for_a_while(release_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logger = MMLogger.get_current_instance()
     level, seen = logger.level, []
     handler = logging.Handler()
-    handler.emit = lambda record: seen.append(record.getMessage())
+    monkeypatch.setattr(handler, 'emit', lambda record: seen.append(record.getMessage()))
     logger.addHandler(handler)
     check_datasets(release_data, names=('market1501',))
     logger.removeHandler(handler)

@@ -5,17 +5,17 @@ import pytest
 from mmengine.config import Config
 
 from cmdg_plugin.datasets.checking import PROTOCOLS, check_datasets, find_obstacles
-from cmdg_plugin.datasets.checking.dataset_check import DEFAULT_VERSIONS
+from cmdg_plugin.datasets.checking.dataset_check import DEFAULT_VERSIONS, DatasetCheck
 from cmdg_plugin.datasets.sources import SourceIndex, SourceSplit
 from cmdg_plugin.datasets.sources.index import check_subsets
 
 
 @pytest.fixture(scope='module')
-def checks(release_data):
+def checks(release_data: Path) -> dict[str, DatasetCheck]:
     return {check.name: check for check in check_datasets(release_data)}
 
 
-def test_what_they_consist_of():
+def test_what_they_consist_of() -> None:
     assert set(PROTOCOLS) == {'p1', *(f'p{n}_{name}' for n in (2, 3) for name in ('market1501', 'msmt17', 'cuhk03'))}
     assert PROTOCOLS['p1'].sources == ('market1501', 'cuhksysu', 'cuhk02', 'cuhk03')
     assert PROTOCOLS['p1'].targets == ('prid', 'grid', 'viper', 'ilids')
@@ -26,7 +26,7 @@ def test_what_they_consist_of():
 
 
 @pytest.mark.parametrize('name', list(PROTOCOLS))
-def test_the_configs_say_the_same(name):
+def test_the_configs_say_the_same(name: str) -> None:
     config = Config.fromfile(Path(__file__).parents[3] / f'configs/_base_/protocols/{name}.py')
     train, test = config.train_dataloader.dataset, config.test_dataloader.dataset
     assert {source.name for source in train.sources} == set(PROTOCOLS[name].sources)
@@ -37,19 +37,19 @@ def test_the_configs_say_the_same(name):
 
 
 @pytest.mark.parametrize('name', list(PROTOCOLS))
-def test_complete_data_are_ready(checks, name):
+def test_complete_data_are_ready(checks: dict[str, DatasetCheck], name: str) -> None:
     """Although none of the miniatures has the expected numbers."""
     assert find_obstacles(PROTOCOLS[name], checks) == []
 
 
-def without_captions(check, role):
+def without_captions(check: DatasetCheck, role: str) -> DatasetCheck:
     split = check.index.split()
     bare = tuple(dataclasses.replace(record, captions=None) for record in getattr(split, role))
     index = dataclasses.replace(check.index, splits=(dataclasses.replace(split, **{role: bare}),))
     return dataclasses.replace(check, index=index)
 
 
-def test_captions_count_where_images_are_trained_on(checks):
+def test_captions_count_where_images_are_trained_on(checks: dict[str, DatasetCheck]) -> None:
     altered = checks | {'cuhk03': without_captions(checks['cuhk03'], 'query')}
     assert find_obstacles(PROTOCOLS['p2_msmt17'], altered) == []
     assert find_obstacles(PROTOCOLS['p2_cuhk03'], altered) == []
@@ -58,7 +58,7 @@ def test_captions_count_where_images_are_trained_on(checks):
     assert find_obstacles(PROTOCOLS['p1'], altered) == [obstacle]
 
 
-def test_faults_and_empty_roles(checks):
+def test_faults_and_empty_roles(checks: dict[str, DatasetCheck]) -> None:
     fault = 'prid: 1 of 949 images do not exist. Complete it. Expected layout:\nprid_2011/'
     empty = SourceIndex('grid', '.', (SourceSplit(query=checks['grid'].index.split().query),))
     altered = checks | {

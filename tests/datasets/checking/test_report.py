@@ -1,21 +1,23 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from cmdg_plugin.datasets.checking import CaptionCheck, check_datasets, draw_table, explain
+from cmdg_plugin.datasets.checking.dataset_check import DatasetCheck
 
 
 @pytest.fixture(scope='module')
-def checks(release_data):
+def checks(release_data: Path) -> dict[str, DatasetCheck]:
     return {check.name: check for check in check_datasets(release_data, names=('market1501', 'prid', 'cuhk03'))}
 
 
-def cells(table, start):
+def cells(table: str, start: str) -> list[str]:
     (line,) = (line for line in table.splitlines() if line.startswith(start))
     return [cell.strip() for cell in line.split('  ') if cell.strip()]
 
 
-def test_numbers_beside_the_expected_ones(checks):
+def test_numbers_beside_the_expected_ones(checks: dict[str, DatasetCheck]) -> None:
     lines = draw_table(checks.values()).splitlines()
     table = '\n'.join(lines)
     head = [cell for cell in lines[0].split('  ') if cell]
@@ -38,7 +40,7 @@ def test_numbers_beside_the_expected_ones(checks):
     assert cells(table, 'cuhk03')[1] == 'release = torchreid, labeled'
 
 
-def test_captions(checks):
+def test_captions(checks: dict[str, DatasetCheck]) -> None:
     market = checks['market1501']
     some = dataclasses.replace(market, captions=CaptionCheck(100_000, 99_999, longest=81, cut=1_234))
     assert cells(draw_table([some]), 'market1501')[6:] == ['99,999 of 100,000 (99.9%)', '81', '1,234']
@@ -46,7 +48,7 @@ def test_captions(checks):
     assert cells(draw_table([none]), 'market1501')[6:] == ['0 of 36', '-', '-']
 
 
-def test_missing_and_faulty(tmp_path, checks):
+def test_missing_and_faulty(tmp_path: Path, checks: dict[str, DatasetCheck]) -> None:
     missing = check_datasets(tmp_path, names=('msmt17', 'viper'))
     table = draw_table(missing)
     assert cells(table, 'msmt17') == ['msmt17', 'no', 'train', '- / 1,041', '- / 30,248', '- / 15', '-', '-', '-']

@@ -13,17 +13,17 @@ from cmdg_plugin.registry import DATA_SAMPLERS
 class People(Dataset):
     """Images of whom `counts` tells: person i has counts[i], in shuffled order."""
 
-    def __init__(self, counts):
+    def __init__(self, counts: list[int]) -> None:
         self.identities = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.identities)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> int:
         return int(self.identities[index])
 
 
-def batches(sampler):
+def batches(sampler: IdentitySampler) -> list[list[int]]:
     positions = list(sampler)
     assert len(positions) == len(sampler)
     assert len(positions) % sampler.batch_size == 0
@@ -42,7 +42,7 @@ def batches(sampler):
     ],
 )
 @pytest.mark.parametrize('epoch', [0, 1, 7])
-def test_batches_hold_p_people_with_k_images(counts, epoch):
+def test_batches_hold_p_people_with_k_images(counts: list[int], epoch: int) -> None:
     dataset = People(counts)
     sampler = IdentitySampler(dataset, batch_size=12, num_instances=4, seed=3)
     sampler.set_epoch(epoch)
@@ -57,8 +57,8 @@ def test_batches_hold_p_people_with_k_images(counts, epoch):
             assert len(set(group)) == min(counts[person], 4)
 
 
-def test_length_is_the_most_that_is_possible():
-    def possible(groups, width):
+def test_length_is_the_most_that_is_possible() -> None:
+    def possible(groups: list[int], width: int) -> int:
         """Deal greedily, whoever has most left first: the classic optimal schedule."""
         groups, dealt = sorted(groups), 0
         while len(groups) >= width and groups[-width] > 0:
@@ -75,7 +75,7 @@ def test_length_is_the_most_that_is_possible():
         assert len(batches(sampler)) == sampler.num_batches
 
 
-def test_images_are_used_once_an_epoch():
+def test_images_are_used_once_an_epoch() -> None:
     counts = [4, 8, 12, 5, 7, 3, 2] * 20
     dataset = People(counts)
     sampler = IdentitySampler(dataset, batch_size=16, num_instances=4)
@@ -90,7 +90,7 @@ def test_images_are_used_once_an_epoch():
     assert sum(position in used for position in full) >= len(full) - 16
 
 
-def test_what_was_left_out_comes_in_another_epoch():
+def test_what_was_left_out_comes_in_another_epoch() -> None:
     sampler = IdentitySampler(People([7, 7, 7, 7]), batch_size=8, num_instances=4)
     seen = set()
     for epoch in range(12):
@@ -99,10 +99,10 @@ def test_what_was_left_out_comes_in_another_epoch():
     assert len(seen) == 28
 
 
-def test_order_depends_on_seed_and_epoch_alone():
+def test_order_depends_on_seed_and_epoch_alone() -> None:
     dataset = People([5] * 30)
 
-    def order(seed, epoch):
+    def order(seed: int, epoch: int) -> list[int]:
         sampler = IdentitySampler(dataset, batch_size=8, num_instances=4, seed=seed)
         sampler.set_epoch(epoch)
         np.random.seed(int(time.time()))
@@ -115,7 +115,7 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert order(1, 4) != order(4, 1)
 
 
-def test_ranks_share_a_batch_of_different_people():
+def test_ranks_share_a_batch_of_different_people() -> None:
     dataset = People([4, 9, 2, 16, 5, 8, 4, 4, 7] * 5)
     parts = [IdentitySampler(dataset, 8, 4, seed=5, num_replicas=3, rank=rank) for rank in range(3)]
     assert len({len(part) for part in parts}) == 1
@@ -124,7 +124,7 @@ def test_ranks_share_a_batch_of_different_people():
         assert sum(len(share) for share in people) == len(set.union(*people)) == 6
 
 
-def test_people_of_a_batch_change():
+def test_people_of_a_batch_change() -> None:
     sampler = IdentitySampler(People([8] * 40), batch_size=16, num_instances=4, seed=0)
     pairs = Counter()
     for epoch in range(40):
@@ -137,7 +137,7 @@ def test_people_of_a_batch_change():
     assert max(pairs.values()) < 20
 
 
-def test_built_as_mmengine_does():
+def test_built_as_mmengine_does() -> None:
     dataset = People([4] * 8)
     config = {'type': 'IdentitySampler', 'batch_size': 8, 'num_instances': 4}
     sampler = DATA_SAMPLERS.build(config, default_args={'dataset': dataset, 'seed': 11})
@@ -147,26 +147,26 @@ def test_built_as_mmengine_does():
 
 
 @pytest.mark.parametrize('sizes', [(10, 4), (0, 4), (2, 4)])
-def test_batch_size_must_fit(sizes):
+def test_batch_size_must_fit(sizes: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f'batch_size {sizes[0]} is no multiple of num_instances {sizes[1]}'):
         IdentitySampler(People([4] * 8), *sizes)
     with pytest.raises(ValueError, match='num_instances must be at least 1, got 0'):
         IdentitySampler(People([4] * 8), 8, 0)
 
 
-def test_too_few_people():
+def test_too_few_people() -> None:
     with pytest.raises(ValueError, match=r'has 8 people.* needs 12'):
         IdentitySampler(People([4] * 8), batch_size=48)
     with pytest.raises(ValueError, match=r'has 8 people.*on each of 3 ranks needs 9'):
         IdentitySampler(People([4] * 8), batch_size=12, num_replicas=3, rank=0)
 
 
-def test_a_dataset_of_nobody():
+def test_a_dataset_of_nobody() -> None:
     with pytest.raises(TypeError, match='list has none'):
         IdentitySampler([1, 2, 3], batch_size=8)
 
 
-def test_a_rank_that_does_not_exist():
+def test_a_rank_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match='rank below 2, got 2'):
         IdentitySampler(People([4] * 8), batch_size=8, num_replicas=2, rank=2)
 
@@ -180,7 +180,9 @@ def test_a_rank_that_does_not_exist():
         ([2, 2], 2, ''),
     ],
 )
-def test_batches_without_positive_pairs_are_said(caplog, counts, instances, expected):
+def test_batches_without_positive_pairs_are_said(
+    caplog: pytest.LogCaptureFixture, counts: list[int], instances: int, expected: str
+) -> None:
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     IdentitySampler(People(counts), 2 * instances, instances)

@@ -1,12 +1,15 @@
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from cmdg_plugin.datasets import CaptionedReIDDataset, ReIDEvaluationSet
 from cmdg_plugin.datasets.sources import BENCHMARKS, BenchmarkSource, TorchreidSource
+from cmdg_plugin.datasets.sources.index import SourceSplit
 
 ROLES = ('train', 'val', 'query', 'gallery')
 IMAGES = {
@@ -45,21 +48,21 @@ CASES = [
 ]
 
 
-def count(split, what):
+def count(split: SourceSplit, what: Callable) -> tuple[int, ...]:
     return tuple(len({what(record) for record in getattr(split, role)}) for role in ROLES)
 
 
-def keys(name, records):
+def keys(name: str, records: tuple) -> set:
     return {BENCHMARKS[name].join_key(f'/{record.path}') for record in records}
 
 
 @pytest.fixture
-def data_of(release_data, torchreid_data):
+def data_of(release_data: Path, torchreid_data: Path) -> dict[str, Path]:
     return {'release': release_data, 'torchreid': torchreid_data}
 
 
 @pytest.mark.parametrize(('kind', 'name', 'index'), CASES)
-def test_every_layout_and_index(data_of, kind, name, index):
+def test_every_layout_and_index(data_of: dict[str, Path], kind: str, name: str, index: str) -> None:
     found = BenchmarkSource(name, str(data_of[kind]), index=index).load()
     split = found.split()
     assert count(split, lambda record: record.path) == IMAGES[name]
@@ -78,7 +81,7 @@ def test_every_layout_and_index(data_of, kind, name, index):
 
 
 @pytest.mark.parametrize('name', list(BENCHMARKS))
-def test_layouts_agree(data_of, name):
+def test_layouts_agree(data_of: dict[str, Path], name: str) -> None:
     """The same images, people, captions and splits, whatever the layout and the index."""
     first = BenchmarkSource(name, str(data_of['release'])).load()
     second = BenchmarkSource(name, str(data_of['torchreid'])).load()
@@ -99,13 +102,13 @@ def test_layouts_agree(data_of, name):
     ('name', 'expected'), [('market1501', 4 + 3), ('msmt17', 4 + 4), ('cuhk02', 8 + 2), ('grid', 8)]
 )
 @pytest.mark.parametrize('index', ['torchreid', 'captions'])
-def test_combined_people(release_data, name, expected, index):
+def test_combined_people(release_data: Path, name: str, expected: int, index: str) -> None:
     """Junk and distractors are nobody, and people of training and test sets with one number are two."""
     source = {'type': 'BenchmarkSource', 'name': name, 'data_root': str(release_data), 'index': index}
     assert CaptionedReIDDataset([source], subsets='all').num_identities == expected
 
 
-def test_market_distractors_stay_in_the_gallery(torchreid_data):
+def test_market_distractors_stay_in_the_gallery(torchreid_data: Path) -> None:
     split = TorchreidSource('market1501', str(torchreid_data)).load().split()
     assert sorted({record.identity for record in split.gallery}) == [0, 1, 4, 6]
     assert [record.identity for record in split.gallery if record.distractor] == [0, 0]
@@ -115,7 +118,9 @@ def test_market_distractors_stay_in_the_gallery(torchreid_data):
 
 @pytest.mark.parametrize('version', ['MSMT17_V1', 'MSMT17_V2'])
 @pytest.mark.parametrize('kind', ['release', 'torchreid'])
-def test_both_versions_of_msmt17(miniatures, tmp_path, caplog, version, kind):
+def test_both_versions_of_msmt17(
+    miniatures: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture, version: str, kind: str
+) -> None:
     miniatures.write_miniature(tmp_path, 'msmt17', kind, version)
     found = BenchmarkSource('msmt17', str(tmp_path), version=version).load()
     split = found.split()
@@ -130,7 +135,7 @@ def test_both_versions_of_msmt17(miniatures, tmp_path, caplog, version, kind):
         BenchmarkSource('msmt17', str(tmp_path), version='V3').load()
 
 
-def test_detected_boxes_of_cuhk03_are_not_captioned_as_labeled_ones(torchreid_data):
+def test_detected_boxes_of_cuhk03_are_not_captioned_as_labeled_ones(torchreid_data: Path) -> None:
     split = BenchmarkSource('cuhk03', str(torchreid_data), version='detected').load().split()
     # The last image of pair 5 was not detected; its two people lose one each.
     assert count(split, lambda record: record.path) == (15, 0, 6, 5)
@@ -142,7 +147,7 @@ def test_detected_boxes_of_cuhk03_are_not_captioned_as_labeled_ones(torchreid_da
     }
 
 
-def test_official_splits_of_grid(release_data):
+def test_official_splits_of_grid(release_data: Path) -> None:
     """Ten, from the .mat file, the last being the released one."""
     found = BenchmarkSource('grid', str(release_data), index='torchreid').load()
     assert found.positions() == (9,)
@@ -152,7 +157,9 @@ def test_official_splits_of_grid(release_data):
         assert sum(record.distractor for record in split.gallery) == 2
 
 
-def test_without_caption_file_there_is_no_released_split(torchreid_data, caplog):
+def test_without_caption_file_there_is_no_released_split(
+    torchreid_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for name in ('viper', 'prid', 'ilids'):
         found = TorchreidSource(name, str(torchreid_data)).load()
         assert (found.positions(), found.positions('all')) == ((0,), tuple(range(10)))
@@ -163,7 +170,7 @@ def test_without_caption_file_there_is_no_released_split(torchreid_data, caplog)
     assert len(target.paths) <= 12
 
 
-def test_nothing_is_written_and_no_random_number_drawn(miniatures, tmp_path):
+def test_nothing_is_written_and_no_random_number_drawn(miniatures: ModuleType, tmp_path: Path) -> None:
     miniatures.write_miniatures(tmp_path, 'torchreid')
     before = sorted(tmp_path.rglob('*'))
     random.seed(3)
@@ -178,7 +185,7 @@ def test_nothing_is_written_and_no_random_number_drawn(miniatures, tmp_path):
 
 
 @pytest.mark.parametrize('name', list(BENCHMARKS))
-def test_absent_dataset_shows_the_expected_folders(tmp_path, name):
+def test_absent_dataset_shows_the_expected_folders(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         BenchmarkSource(name, str(tmp_path)).load()
     message = str(caught.value)
@@ -188,7 +195,7 @@ def test_absent_dataset_shows_the_expected_folders(tmp_path, name):
         assert all(folder in message for folder in layout.markers)
 
 
-def test_unknown_names(tmp_path):
+def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='market1501, msmt17'):
         BenchmarkSource('market', str(tmp_path))
     with pytest.raises(ValueError, match="'guess'"):
@@ -197,7 +204,7 @@ def test_unknown_names(tmp_path):
         TorchreidSource('market1501', str(tmp_path), on_missing_image='ignore')
 
 
-def test_absent_caption_file_where_it_is_the_index(miniatures, tmp_path):
+def test_absent_caption_file_where_it_is_the_index(miniatures: ModuleType, tmp_path: Path) -> None:
     miniatures.write_miniature(tmp_path, 'viper')
     (tmp_path / 'captions' / 'viper.json').unlink()
     with pytest.raises(FileNotFoundError, match=r'no viper\.json'):
@@ -206,7 +213,7 @@ def test_absent_caption_file_where_it_is_the_index(miniatures, tmp_path):
         TorchreidSource('viper', str(tmp_path)).load()
 
 
-def test_absent_images(miniatures, tmp_path):
+def test_absent_images(miniatures: ModuleType, tmp_path: Path) -> None:
     miniatures.write_miniature(tmp_path, 'msmt17')
     gone = next((tmp_path / 'MSMT17_V1' / 'train').rglob('*.jpg'))
     gone.unlink()
@@ -217,7 +224,7 @@ def test_absent_images(miniatures, tmp_path):
     assert len(split.train) + len(split.val) == 19
 
 
-def test_what_the_reader_rejects(miniatures, tmp_path):
+def test_what_the_reader_rejects(miniatures: ModuleType, tmp_path: Path) -> None:
     miniatures.write_miniature(tmp_path, 'cuhk02', 'torchreid')
     for image in (tmp_path / 'cuhk02/Dataset/P5').rglob('*.png'):
         image.unlink()
@@ -226,7 +233,7 @@ def test_what_the_reader_rejects(miniatures, tmp_path):
     assert 'P5/' in str(caught.value)
 
 
-def test_counts_are_logged_next_to_the_expected_ones(release_data, monkeypatch):
+def test_counts_are_logged_next_to_the_expected_ones(release_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = []
     for name in ('say', 'warn'):
         monkeypatch.setattr(
@@ -244,7 +251,7 @@ def test_counts_are_logged_next_to_the_expected_ones(release_data, monkeypatch):
     )
 
 
-def test_drawn_splits_are_the_same_for_everybody(release_data):
+def test_drawn_splits_are_the_same_for_everybody(release_data: Path) -> None:
     """If these numbers change, nobody's published means over ten splits compare any more."""
     found = BenchmarkSource('prid', str(release_data)).load()
     firsts = [sorted(record.identity for record in found.splits[number].query)[:5] for number in (0, 1, 9)]

@@ -1,16 +1,20 @@
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cmdg_plugin.datasets.sources import CaptionFileSource
+from cmdg_plugin.datasets.sources.index import SourceSplit
 from cmdg_plugin.registry import SOURCES
 
 
-def roles(split):
+def roles(split: SourceSplit) -> dict:
     return {role: [record.path for record in getattr(split, role)] for role in ('train', 'val', 'query', 'gallery')}
 
 
-def write(folder, content, paths=None):
+def write(folder: Path, content: list[dict], paths: None = None) -> dict[str, str]:
     """Write a caption file and empty files for its images; indexing reads no image."""
     (folder / 'captions.json').write_text(json.dumps(content))
     entries = (
@@ -25,11 +29,11 @@ def write(folder, content, paths=None):
     return {'root': str(folder / 'data'), 'caption_file': str(folder / 'captions.json')}
 
 
-def record(path, identity, **keys):
+def record(path: str, identity: int | str, **keys: Any) -> dict:
     return {'file_path': path, 'id': identity, 'captions': ['a', 'b', 'c', 'd'], **keys}
 
 
-def test_market_like_roles_junk_and_distractors(market_like):
+def test_market_like_roles_junk_and_distractors(market_like: Callable[..., dict[str, str]]) -> None:
     index = SOURCES.build(market_like('shop', range(2, 6), images=1)).load()
     (split,) = index.splits
     assert index.has_cameras
@@ -62,7 +66,7 @@ def test_market_like_roles_junk_and_distractors(market_like):
     assert {item.identity for item in index.select(['gallery'])} == {4, 5}
 
 
-def test_person_zero_counts_where_the_dataset_says_so(tmp_path):
+def test_person_zero_counts_where_the_dataset_says_so(tmp_path: Path) -> None:
     content = [
         record('train/0000/0000_000_01_0303morning_0008_0.jpg', 0, split='train'),
         record('test/0000/0000_000_02_0303morning_0008_0.jpg', 0, split='gallery'),
@@ -75,14 +79,14 @@ def test_person_zero_counts_where_the_dataset_says_so(tmp_path):
     assert [item.camera for item in (first, second)] == [1, 2]
 
 
-def test_cuhk02_pairs_have_their_own_people(tmp_path):
+def test_cuhk02_pairs_have_their_own_people(tmp_path: Path) -> None:
     content = [record(f'P{pair}/cam1/001_01.png', 'person_1', split='train') for pair in (1, 2)]
     first, second = CaptionFileSource('cuhk02', **write(tmp_path, content)).load().select(['train'])
     assert (first.camera, second.camera) == (0, 2)
     assert first.scope != second.scope
 
 
-def test_splits_and_the_released_one(tmp_path):
+def test_splits_and_the_released_one(tmp_path: Path) -> None:
     content = [
         {
             'train': [record('/a.jpg', 0, camid=0)],
@@ -108,26 +112,26 @@ def test_splits_and_the_released_one(tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'distractors'), [('Market1501', [True]), ('GRID', [True]), ('prid', [False])])
-def test_person_0_is_nobody_where_the_dataset_says_so(tmp_path, name, distractors):
+def test_person_0_is_nobody_where_the_dataset_says_so(tmp_path: Path, name: str, distractors: list[bool]) -> None:
     settings = write(tmp_path, [record('a.jpg', 0, camid=1, split='gallery')])
     assert [item.distractor for item in CaptionFileSource(name, **settings).load().split().gallery] == distractors
 
 
-def test_without_cameras(tmp_path):
+def test_without_cameras(tmp_path: Path) -> None:
     content = [record('cropped_images/p1_s1_1.jpg', '1'), record('cropped_images/p2_s1_1.jpg', '2')]
     index = CaptionFileSource('cuhksysu', **write(tmp_path, content)).load()
     assert not index.has_cameras
     assert [item.identity for item in index.split().train] == [1, 2]
 
 
-def test_a_record_of_nobody(tmp_path):
+def test_a_record_of_nobody(tmp_path: Path) -> None:
     content = [{'file_path': 'a.jpg', 'captions': ['a', 'b', 'c', 'd']}]
     with pytest.raises(ValueError, match=r'a.jpg does not say who') as caught:
         CaptionFileSource('own', **write(tmp_path, content)).load()
     assert 'captions.json' in str(caught.value)
 
 
-def test_absent_folder_shows_the_expected_one(market_like, tmp_path):
+def test_absent_folder_shows_the_expected_one(market_like: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     config = market_like('shop', range(2, 6))
     with pytest.raises(FileNotFoundError) as caught:
         SOURCES.build({**config, 'root': str(tmp_path / 'nowhere')}).load()
@@ -137,7 +141,9 @@ def test_absent_folder_shows_the_expected_one(market_like, tmp_path):
     assert 'query/' in message
 
 
-def test_absent_images(market_like, tmp_path, caplog):
+def test_absent_images(
+    market_like: Callable[..., dict[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     config = market_like('shop', range(2, 6))
     gone = tmp_path / 'shop' / 'bounding_box_train' / '0002_c1s1_000000_00.jpg'
     gone.unlink()
@@ -150,19 +156,19 @@ def test_absent_images(market_like, tmp_path, caplog):
         SOURCES.build({**config, 'on_missing_image': 'ignore'})
 
 
-def test_caption_file_below_the_root(market_like, tmp_path):
+def test_caption_file_below_the_root(market_like: Callable[..., dict[str, str]], tmp_path: Path) -> None:
     config = market_like('shop', range(2, 6))
     (tmp_path / 'shop.json').rename(tmp_path / 'shop' / 'text.json')
     index = SOURCES.build({**config, 'caption_file': 'text.json'}).load()
     assert len(index.split().train) == 8
 
 
-def test_images_listed_twice_count_once(tmp_path):
+def test_images_listed_twice_count_once(tmp_path: Path) -> None:
     content = [record('a.jpg', 1, split='train'), record('a.jpg', 1, split='train')]
     assert len(CaptionFileSource('own', **write(tmp_path, content)).load().split().train) == 1
 
 
-def test_distractors_of_choice(tmp_path):
+def test_distractors_of_choice(tmp_path: Path) -> None:
     content = [record('a.jpg', 7, split='gallery'), record('b.jpg', 0, split='gallery')]
     index = CaptionFileSource('own', distractors=[7], **write(tmp_path, content)).load()
     assert [item.path for item in index.select('all')] == ['b.jpg']

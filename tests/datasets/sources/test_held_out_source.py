@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
@@ -26,7 +28,7 @@ def record(path: str, identity: int, camera: int, scope: str = 'train', distract
     return SourceRecord(path, identity, camera, None, scope, distractor)
 
 
-def test_every_person_is_asked_for_once_per_camera():
+def test_every_person_is_asked_for_once_per_camera() -> None:
     source = FixedSource(
         *(record(f'7_{camera}_{shot}', 7, camera) for camera in (0, 1) for shot in range(3)),
         record('8_0_0', 8, 0),
@@ -48,14 +50,14 @@ def test_every_person_is_asked_for_once_per_camera():
     ]
 
 
-def test_no_query_across_cameras_is_an_error():
+def test_no_query_across_cameras_is_an_error() -> None:
     with pytest.raises(ValueError, match='shop: its cameras are unknown'):
         HeldOutSource(FixedSource(record('a', 1, 0), has_cameras=False)).load()
     with pytest.raises(ValueError, match='shop: nobody was seen twice'):
         HeldOutSource(FixedSource(record('a', 1, 0), record('b', 1, 0), record('c', 2, 1))).load()
 
 
-def test_builds_its_source_from_a_config(market_like):
+def test_builds_its_source_from_a_config(market_like: Callable[..., dict[str, str]]) -> None:
     held_out = SOURCES.build(dict(type='HeldOutSource', source=market_like('shop', range(2, 6), images=2)))
     plain = SOURCES.build(market_like('shop', range(2, 6), images=2)).load()
     (split,) = held_out.load().splits
@@ -64,7 +66,9 @@ def test_builds_its_source_from_a_config(market_like):
     } | {r.path for r in plain.select(['all'])}
 
 
-def test_builds_its_source_in_another_scope_without_a_warning(market_like, caplog):
+def test_builds_its_source_in_another_scope_without_a_warning(
+    market_like: Callable[..., dict[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
     MMLogger.get_current_instance().addHandler(caplog.handler)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         assert HeldOutSource(market_like('shop', range(2, 6), images=2)).name == 'shop'

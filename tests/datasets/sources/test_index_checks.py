@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 from mmengine.logging import MMLogger
 
@@ -7,11 +10,11 @@ from cmdg_plugin.datasets.sources.image_files import locate
 from cmdg_plugin.datasets.sources.index_checks import check_index, find_oddities, summarize
 
 
-def index(root='nowhere', has_cameras=True, **roles):
+def index(root: Path | str = 'nowhere', has_cameras: bool = True, **roles: Any) -> SourceIndex:
     return SourceIndex('shop', str(root), (SourceSplit(**roles),), has_cameras=has_cameras)
 
 
-def record(path='a.jpg', identity=1, camera=1, **more):
+def record(path: str = 'a.jpg', identity: int = 1, camera: int = 1, **more: Any) -> SourceRecord:
     return SourceRecord(path, identity, camera, **more)
 
 
@@ -25,19 +28,19 @@ def record(path='a.jpg', identity=1, camera=1, **more):
         ({'query': (record(),), 'gallery': (record(),), 'has_cameras': False}, 'without cameras a query finds itself'),
     ],
 )
-def test_two_things_about_one_image(roles, message):
+def test_two_things_about_one_image(roles: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_index(index(**roles))
 
 
-def test_what_is_taken():
+def test_what_is_taken() -> None:
     check_index(index(query=(record(),), gallery=(record(), record('b.jpg', 1, 2))))
     one, two = SourceSplit(train=(record(),)), SourceSplit(query=(record(identity=9),))
     # Splits number people anew.
     check_index(SourceIndex('shop', 'nowhere', (one, two)))
 
 
-def test_one_file_by_two_names(tmp_path):
+def test_one_file_by_two_names(tmp_path: Path) -> None:
     (tmp_path / 'all').mkdir()
     (tmp_path / 'all' / 'a.jpg').touch()
     (tmp_path / 'gallery').symlink_to('all')
@@ -51,13 +54,13 @@ def test_one_file_by_two_names(tmp_path):
         check_index(shared)
 
 
-def test_every_source_is_summed_up(caplog):
+def test_every_source_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
     MMLogger.get_current_instance().addHandler(caplog.handler)
 
     class Source:
         name = 'shop'
 
-        def load(self):
+        def load(self) -> SourceIndex:
             captions = ('a', 'b', 'c', 'd')
             train = tuple(record(f'{number}.jpg', number // 3, number % 2, captions=captions) for number in range(10))
             return index(train=train, query=(record('q.jpg', 7, 5),))
@@ -86,11 +89,11 @@ def test_every_source_is_summed_up(caplog):
         ),
     ],
 )
-def test_oddities(made, expected):
+def test_oddities(made: dict, expected: str) -> None:
     assert any(expected in text for text in find_oddities(index(**made)))
 
 
-def test_nothing_odd():
+def test_nothing_odd() -> None:
     test = {'query': (record('q.jpg', 1, 1),), 'gallery': (record('g.jpg', 1, 2), record('h.jpg', 2, distractor=True))}
     pairs = tuple(record(f'{n}.jpg', n // 2) for n in range(4))
     more = {'gallery': (*test['gallery'], *(record(f'g{n}.jpg', 5 + n // 2) for n in range(4)))}

@@ -1,6 +1,9 @@
 import csv
 import json
 import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine.logging import MMLogger
@@ -8,6 +11,7 @@ from mmengine.logging import MMLogger
 from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.sources import OwnSource
+from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.registry import SOURCES
 
 SENTENCES = ('A man walks.', 'A red shirt.', 'A brown belt.', 'Blue jeans.')
@@ -25,18 +29,18 @@ FOUND['gallery'] = [('b/2.jpg', 40, 2)]
 
 
 @pytest.fixture
-def images(tmp_path):
+def images(tmp_path: Path) -> Path:
     for path, *_ in ROWS:
         (tmp_path / 'images' / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / 'images' / path).touch()
     return tmp_path / 'images'
 
 
-def records(columns=('path', 'identity', 'camera', 'role'), **more):
+def records(columns: tuple[str, str, str, str] = ('path', 'identity', 'camera', 'role'), **more: Any) -> list[dict]:
     return [dict(zip(columns, row, strict=False)) | more for row in ROWS]
 
 
-def write_csv(path, rows):
+def write_csv(path: Path, rows: list[dict]) -> Path:
     with path.open('w', newline='') as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -44,12 +48,12 @@ def write_csv(path, rows):
     return path
 
 
-def write_json(path, rows):
+def write_json(path: Path, rows: list[dict]) -> Path:
     path.write_text(json.dumps(rows))
     return path
 
 
-def summary(index):
+def summary(index: SourceIndex) -> dict:
     split = index.split()
     return {
         role: [(record.path, record.identity, record.camera) for record in getattr(split, role)]
@@ -57,7 +61,7 @@ def summary(index):
     }
 
 
-def test_csv(images):
+def test_csv(images: Path) -> None:
     path = write_csv(images / 'index.csv', records(note='ignored', **dict(zip(REGIONS, SENTENCES, strict=True))))
     index = SOURCES.build({'type': 'OwnSource', 'name': 'shop', 'path': str(path)}).load()
     assert summary(index) == FOUND
@@ -67,7 +71,7 @@ def test_csv(images):
 
 
 @pytest.mark.parametrize('suffix', ['.json', '.jsonl'])
-def test_json(images, tmp_path, suffix):
+def test_json(images: Path, tmp_path: Path, suffix: str) -> None:
     rows = records(('file_path', 'id', 'camid', 'split'), captions=list(SENTENCES))
     path = tmp_path / f'index{suffix}'
     path.write_text(json.dumps(rows) if suffix == '.json' else '\n'.join(map(json.dumps, rows)))
@@ -77,7 +81,7 @@ def test_json(images, tmp_path, suffix):
 
 
 @pytest.mark.parametrize('cameras', [True, False])
-def test_folder(tmp_path, cameras):
+def test_folder(tmp_path: Path, cameras: bool) -> None:
     names = ['train/0012_c3_b.jpg', 'train/0012_c4_a.jpg', 'query/40_c1.png', 'gallery/40_c2.png', 'gallery/-1_c2.png']
     if not cameras:
         names = ['train/0012_b.jpg', 'train/0012_a.jpg', 'query/40_x.png', 'gallery/40_y.png', 'gallery/-1_y.png']
@@ -101,7 +105,7 @@ def test_folder(tmp_path, cameras):
     assert target.has_cameras == cameras
 
 
-def test_what_the_caption_tool_writes_is_an_index(images):
+def test_what_the_caption_tool_writes_is_an_index(images: Path) -> None:
     """Flat, with keys of its own and with only what names told it."""
     rows = records(('file_path', 'identity', 'camera', 'split'), captions=list(SENTENCES), model='m', seed=0)
     index = OwnSource('shop', str(write_json(images / 'captions.json', rows))).load()
@@ -109,14 +113,14 @@ def test_what_the_caption_tool_writes_is_an_index(images):
     assert index.split().gallery[0].captions == SENTENCES
 
 
-def test_one_number_is_one_person_in_all_roles(images):
+def test_one_number_is_one_person_in_all_roles(images: Path) -> None:
     """Unlike in the public datasets, whose training and test people are numbered apart."""
     rows = [row | {'identity': 7} for row in records()]
     index = OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
     assert len({(record.scope, record.identity) for record in index.select('all')}) == 1
 
 
-def test_distractors_and_a_list_without_roles(images):
+def test_distractors_and_a_list_without_roles(images: Path) -> None:
     rows = [{key: value for key, value in row.items() if key != 'role'} for row in records()]
     index = OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
     assert len(index.split().train) == 4
@@ -150,14 +154,14 @@ def test_distractors_and_a_list_without_roles(images):
         ({'upper': 'A shirt.'}, r"line 4, column 'global': empty, though 'upper' is given"),
     ],
 )
-def test_errors_name_file_row_and_column(images, changes, message):
+def test_errors_name_file_row_and_column(images: Path, changes: dict, message: str) -> None:
     rows = records(**dict.fromkeys(REGIONS, ''))
     rows[2] |= changes
     with pytest.raises(ValueError, match=message):
         OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
 
 
-def test_errors_of_json(images):
+def test_errors_of_json(images: Path) -> None:
     rows = records()
     rows[1]['captions'] = ['one']
     path = write_json(images / 'index.json', rows)
@@ -168,14 +172,14 @@ def test_errors_of_json(images):
         OwnSource('shop', str(path)).load()
 
 
-def test_captions_of_other_images(images):
+def test_captions_of_other_images(images: Path) -> None:
     path = write_csv(images / 'index.csv', records())
     other = write_json(images / 'other.json', [{'file_path': 'images/a/1.jpg', 'captions': SENTENCES}])
     with pytest.raises(ValueError, match=r'other.json has captions of other images, the first is images/a/1.jpg'):
         OwnSource('shop', str(path), caption_file=str(other)).load()
 
 
-def test_folder_with_other_names_shows_the_rule(images):
+def test_folder_with_other_names_shows_the_rule(images: Path) -> None:
     with pytest.raises(ValueError, match=r"jpg': the name does not say who") as caught:
         OwnSource('shop', str(images)).load()
     assert f'{images}/' in str(caught.value)
@@ -186,7 +190,7 @@ def test_folder_with_other_names_shows_the_rule(images):
     assert '0012_c3_anything.jpg' in str(caught.value)
 
 
-def test_absent_images_and_index(images):
+def test_absent_images_and_index(images: Path) -> None:
     path = write_csv(images / 'index.csv', records())
     (images / 'b/2.jpg').unlink()
     with pytest.raises(FileNotFoundError, match=r'1 of 5 images listed in index.csv do not exist'):
@@ -198,25 +202,25 @@ def test_absent_images_and_index(images):
         OwnSource('shop', str(path), on_missing_image='ignore')
 
 
-def test_nothing_there_shows_what_is_expected(tmp_path):
+def test_nothing_there_shows_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'(?s)shop: nothing at .*nowhere.*0012_c3_anything\.jpg'):
         OwnSource('shop', str(tmp_path / 'nowhere')).load()
 
 
-def test_a_folder_that_cannot_be_listed(images):
+def test_a_folder_that_cannot_be_listed(images: Path) -> None:
     (images / 'loop').symlink_to('loop')
     path = write_csv(images / 'index.csv', [row | {'path': f'loop/{row["path"]}'} for row in records()])
     with pytest.raises(ValueError, match=r'The folder .*images/loop/a cannot be listed'):
         OwnSource('shop', str(path)).load()
 
 
-def test_nothing_but_junk(images):
+def test_nothing_but_junk(images: Path) -> None:
     path = write_csv(images / 'index.csv', [row | {'identity': -1} for row in records()])
     with pytest.raises(ValueError, match=r'index.csv: all images are junk'):
         OwnSource('shop', str(path)).load()
 
 
-def test_people_on_both_sides_are_said(images, tmp_path, caplog):
+def test_people_on_both_sides_are_said(images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     MMLogger.get_current_instance().addHandler(caplog.handler)
     index = tmp_path / 'index.csv'
     index.write_text('path,identity,camera,role\na/1.jpg,12,3,train\na/2.jpg,12,4,query\nb/1.jpg,40,1,gallery\n')
@@ -225,14 +229,14 @@ def test_people_on_both_sides_are_said(images, tmp_path, caplog):
 
 
 @pytest.fixture
-def log(caplog):
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     yield caplog
     logger.removeHandler(caplog.handler)
 
 
-def test_what_a_spreadsheet_writes(images):
+def test_what_a_spreadsheet_writes(images: Path) -> None:
     """German Excel separates by semicolons; pandas writes 12.0; people write Train."""
     path = images / 'index.csv'
     path.write_text('Path;Identity;Camera;Role\n' + ''.join(f'{p};{i}.0;{c};{r.title()}\n' for p, i, c, r in ROWS))
@@ -240,12 +244,12 @@ def test_what_a_spreadsheet_writes(images):
 
 
 @pytest.mark.parametrize(('root', 'place'), [('images', 'images'), ('linked', 'images'), ('linked', 'linked')])
-def test_absolute_paths_below_the_root(images, tmp_path, root, place):
+def test_absolute_paths_below_the_root(images: Path, tmp_path: Path, root: str, place: str) -> None:
     (tmp_path / 'linked').symlink_to(images)
     rows = [row | {'path': f'{tmp_path}/{place}/{row["path"]}'} for row in records()]
     path = write_csv(tmp_path / 'index.csv', rows)
-    captions = [{'file_path': row['path'], 'captions': SENTENCES} for row in rows]
-    captions = write_json(tmp_path / 'captions.json', captions)
+    described = [{'file_path': row['path'], 'captions': SENTENCES} for row in rows]
+    captions = write_json(tmp_path / 'captions.json', described)
     index = OwnSource('shop', str(path), root=str(tmp_path / root), caption_file=str(captions)).load()
     assert summary(index) == FOUND
     assert {record.captions for record in index.select('all')} == {SENTENCES}
@@ -255,18 +259,18 @@ def test_absolute_paths_below_the_root(images, tmp_path, root, place):
         OwnSource('shop', str(write_csv(path, rows)), root=str(tmp_path / root)).load()
 
 
-def test_a_slash_in_front_of_a_relative_path(images):
+def test_a_slash_in_front_of_a_relative_path(images: Path) -> None:
     rows = [row | {'path': f'/{row["path"]}'} for row in records()]
     assert summary(OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()) == FOUND
 
 
-def test_rows_that_say_the_same_are_counted(images, log):
+def test_rows_that_say_the_same_are_counted(images: Path, log: pytest.LogCaptureFixture) -> None:
     path = write_csv(images / 'index.csv', [*records(), *records()[:2]])
     assert summary(OwnSource('shop', str(path)).load()) == FOUND
     assert 'shop: 2 images listed twice, counted once' in log.text
 
 
-def test_two_captions_of_one_image(images):
+def test_two_captions_of_one_image(images: Path) -> None:
     rows = records(**dict(zip(REGIONS, SENTENCES, strict=True)))
     rows.append(rows[0] | {'upper': 'A blue shirt.'})
     message = r"line 7, column 'captions': a/1.jpg has 'A blue shirt.' here and 'A red shirt.' in .*line 2"
@@ -274,7 +278,7 @@ def test_two_captions_of_one_image(images):
         OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
 
 
-def test_columns_that_are_not_read_are_named(images, log):
+def test_columns_that_are_not_read_are_named(images: Path, log: pytest.LogCaptureFixture) -> None:
     OwnSource('shop', str(write_csv(images / 'index.csv', records(cam=1, note='x')))).load()
     assert "index.csv: nothing is read from the columns 'cam', 'note'" in log.text
     # As pandas writes its row numbers.
@@ -282,7 +286,7 @@ def test_columns_that_are_not_read_are_named(images, log):
     assert "index.csv: nothing is read from the columns '' (without a name)" in log.text
 
 
-def test_keys_of_json_are_taken_as_columns_are(images):
+def test_keys_of_json_are_taken_as_columns_are(images: Path) -> None:
     rows = [{f' {key.title()}': value for key, value in row.items()} for row in records()]
     assert summary(OwnSource('shop', str(write_json(images / 'index.json', rows))).load()) == FOUND
     rows[2]['ROLE'] = 'gallery'
@@ -290,7 +294,7 @@ def test_keys_of_json_are_taken_as_columns_are(images):
         OwnSource('shop', str(write_json(images / 'index.json', rows))).load()
 
 
-def test_all_faulty_rows_are_known_at_once(images):
+def test_all_faulty_rows_are_known_at_once(images: Path) -> None:
     rows = records()
     rows[1]['identity'], rows[3]['role'] = 'anna', 'test'
     with pytest.raises(
@@ -308,7 +312,9 @@ def test_all_faulty_rows_are_known_at_once(images):
     assert len(caught.value.faults) == 3
 
 
-def test_captions_of_the_index_and_of_the_file_that_differ_are_said(images, log):
+def test_captions_of_the_index_and_of_the_file_that_differ_are_said(
+    images: Path, log: pytest.LogCaptureFixture
+) -> None:
     index = write_csv(images / 'index.csv', records(**dict(zip(REGIONS, SENTENCES, strict=True))))
     rows = [
         {'file_path': path, 'captions': (*SENTENCES[:3], last)}
@@ -319,7 +325,7 @@ def test_captions_of_the_index_and_of_the_file_that_differ_are_said(images, log)
     assert 'shop: 1 images, such as a/1.jpg, have other captions in' in log.text
 
 
-def test_a_name_that_looks_the_same_is_named(images):
+def test_a_name_that_looks_the_same_is_named(images: Path) -> None:
     (images / 'a' / unicodedata.normalize('NFD', 'Zoë.jpg')).touch()
     rows = records()
     rows[0]['path'] = 'a/' + unicodedata.normalize('NFC', 'zoë.jpg')
@@ -329,7 +335,7 @@ def test_a_name_that_looks_the_same_is_named(images):
         OwnSource('shop', str(write_csv(images / 'index.csv', rows))).load()
 
 
-def test_captions_of_other_images_are_counted(images, log):
+def test_captions_of_other_images_are_counted(images: Path, log: pytest.LogCaptureFixture) -> None:
     rows = [{'file_path': path, 'captions': SENTENCES} for path in ('a/1.jpg', 'c/1.jpg', 'c/2.jpg')]
     captions = write_json(images / 'captions.json', rows)
     OwnSource('shop', str(write_csv(images / 'index.csv', records())), caption_file=str(captions)).load()
@@ -351,7 +357,9 @@ def test_captions_of_other_images_are_counted(images, log):
         (['01_05_2023_1.jpg'], 'begin with what looks like a date'),
     ],
 )
-def test_names_that_may_mean_something_else(tmp_path, log, names, warning):
+def test_names_that_may_mean_something_else(
+    tmp_path: Path, log: pytest.LogCaptureFixture, names: list[str], warning: str
+) -> None:
     (tmp_path / 'train').mkdir()
     for name in names:
         (tmp_path / 'train' / name).touch()
@@ -360,7 +368,7 @@ def test_names_that_may_mean_something_else(tmp_path, log, names, warning):
     assert warning in log.text
 
 
-def test_plain_names_raise_no_doubt(tmp_path, log):
+def test_plain_names_raise_no_doubt(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     (tmp_path / 'train').mkdir()
     for name in ('0012_c3_20230501_120000.jpg', '0012_C4.jpg', '0013_cam1_x.jpg', '20230501_c1.jpg'):
         (tmp_path / 'train' / name).touch()
@@ -371,7 +379,7 @@ def test_plain_names_raise_no_doubt(tmp_path, log):
     assert 'names, such as' not in log.text
 
 
-def test_plain_names_without_cameras_raise_no_doubt(tmp_path, log):
+def test_plain_names_without_cameras_raise_no_doubt(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     (tmp_path / 'train').mkdir()
     for name in ('2023_13_01_x.jpg', '0012-05-1_x.jpg', '14_campus.jpg', '15_cam.jpg'):
         (tmp_path / 'train' / name).touch()

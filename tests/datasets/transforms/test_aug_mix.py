@@ -1,6 +1,7 @@
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +19,23 @@ PROTOCOL = Path(__file__).parents[3] / 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 @pytest.fixture
-def image():
+def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (40, 24, 3), dtype=np.uint8)
 
 
 @pytest.fixture(autouse=True)
-def seeded():
+def seeded() -> Iterator[None]:
     state = random.getstate()
     random.seed(0)
     yield
     random.setstate(state)
 
 
-def test_value_is_the_mixture_of_its_parts(image, monkeypatch):
+def test_value_is_the_mixture_of_its_parts(image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain loop over recorded draws."""
     changed = []
 
-    def invert(picture, level):
+    def invert(picture: Image.Image, level: float) -> Image.Image:
         changed.append(level)
         return Image.fromarray(255 - np.asarray(picture))
 
@@ -63,7 +64,7 @@ def test_every_operation_keeps_size_and_grows_with_level(name: str) -> None:
         assert change[0] < change[1]
 
 
-def test_geometry_moves_at_severity_one():
+def test_geometry_moves_at_severity_one() -> None:
     """What torchvision's AugMix would not do: CMDG's severity shifts, shears and rotates a little."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8))
     for name, operation in OPERATIONS.items():
@@ -73,7 +74,7 @@ def test_geometry_moves_at_severity_one():
 
 @pytest.mark.parametrize('axis', ['x', 'y'])
 @pytest.mark.parametrize('level', [0.0, 0.01, 0.05, 0.1, 0.77, 1.0])
-def test_shifts_are_those_of_interpolation(axis, level):
+def test_shifts_are_those_of_interpolation(axis: str, level: float) -> None:
     """Whole pixels, moved either way, with black behind them."""
     pixels = np.random.default_rng(0).integers(0, 256, (90, 61, 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
@@ -88,7 +89,7 @@ def test_shifts_are_those_of_interpolation(axis, level):
     assert found == set(expected)
 
 
-def test_depth_is_drawn_where_none_is_given(image, monkeypatch):
+def test_depth_is_drawn_where_none_is_given(image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(
         'cmdg_plugin.datasets.transforms.aug_mix.OPERATIONS',
@@ -99,19 +100,19 @@ def test_depth_is_drawn_where_none_is_given(image, monkeypatch):
     assert 30 < len(calls) < 90
 
 
-def test_input_is_left_alone(image):
+def test_input_is_left_alone(image: np.ndarray) -> None:
     before = image.copy()
     AugMix(coefficient=1.0).transform({'img': image})
     assert np.array_equal(image, before)
 
 
 @pytest.mark.parametrize('settings', [{'width': 0}, {'severity': 0}, {'severity': 11}, {'coefficient': 0}])
-def test_settings_out_of_range(settings):
+def test_settings_out_of_range(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match='expected width'):
         AugMix(**settings)
 
 
-def test_the_whole_training_pipeline(tmp_path, image):
+def test_the_whole_training_pipeline(tmp_path: Path, image: np.ndarray) -> None:
     path = tmp_path / 'a.jpg'
     Image.fromarray(image).save(path)
     with DefaultScope.overwrite_default_scope('cmdg_plugin'):
@@ -133,7 +134,7 @@ def test_the_whole_training_pipeline(tmp_path, image):
     assert TRANSFORMS.get('AugMix') is AugMix
 
 
-def test_transforms_are_found_by_name_without_importing_ours(tmp_path, image):
+def test_transforms_are_found_by_name_without_importing_ours(tmp_path: Path, image: np.ndarray) -> None:
     Image.fromarray(image).save(tmp_path / 'a.png')
     code = (
         'from mmengine.registry import TRANSFORMS, DefaultScope\n'

@@ -3,6 +3,7 @@ import http.server
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import mmcv.transforms
 import numpy as np
@@ -19,14 +20,14 @@ WIDE = COLORS[..., 0].astype(np.uint16) * 257
 SUFFIXES = ('jpg', 'png', 'bmp', 'webp', 'tif', 'gif')
 
 
-def load(path: Path, **settings) -> np.ndarray:
+def load(path: Path, **settings: Any) -> np.ndarray:
     return LoadImageFromFile(**settings)({'img_path': str(path)})['img']
 
 
 @pytest.mark.parametrize('color_type', ['color', 'grayscale'])
 @pytest.mark.parametrize('backend', ['pillow', 'cv2'])
 @pytest.mark.parametrize('mode', ['RGB', 'L', 'P', '1', 'RGBA', 'CMYK'])
-def test_eight_bit_pixels_are_those_of_mmcv(tmp_path: Path, mode: str, backend: str, color_type: str):
+def test_eight_bit_pixels_are_those_of_mmcv(tmp_path: Path, mode: str, backend: str, color_type: str) -> None:
     settings = {'imdecode_backend': backend, 'color_type': color_type}
     theirs = mmcv.transforms.LoadImageFromFile(**settings)
     image = Image.fromarray(COLORS).convert(mode)
@@ -49,7 +50,7 @@ def test_eight_bit_pixels_are_those_of_mmcv(tmp_path: Path, mode: str, backend: 
     assert compared >= 2
 
 
-def test_float32_and_repr(tmp_path: Path):
+def test_float32_and_repr(tmp_path: Path) -> None:
     Image.fromarray(COLORS).save(tmp_path / 'a.png')
     pixels = load(tmp_path / 'a.png', to_float32=True)
     assert pixels.dtype == np.float32
@@ -59,7 +60,7 @@ def test_float32_and_repr(tmp_path: Path):
 
 @pytest.mark.parametrize('backend', ['pillow', 'cv2'])
 @pytest.mark.parametrize('suffix', ['png', 'tif'])
-def test_sixteen_bits_by_value(tmp_path: Path, backend: str, suffix: str):
+def test_sixteen_bits_by_value(tmp_path: Path, backend: str, suffix: str) -> None:
     Image.fromarray(WIDE).save(tmp_path / f'a.{suffix}')
     pixels = load(tmp_path / f'a.{suffix}', imdecode_backend=backend)
     assert np.array_equal(pixels, COLORS[..., :1].repeat(3, 2))
@@ -67,7 +68,7 @@ def test_sixteen_bits_by_value(tmp_path: Path, backend: str, suffix: str):
 
 
 @pytest.mark.parametrize('backend', ['pillow', 'cv2'])
-def test_what_cannot_be_read_is_named(tmp_path: Path, backend: str):
+def test_what_cannot_be_read_is_named(tmp_path: Path, backend: str) -> None:
     Image.fromarray(WIDE.astype(np.float32)).save(tmp_path / 'deep.tif')
     (tmp_path / 'text.jpg').write_text('no image')
     (tmp_path / 'empty.jpg').touch()
@@ -80,7 +81,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, backend: str):
         assert transform({'img_path': str(tmp_path / name)}) is None
 
 
-def test_images_of_other_file_backends(tmp_path: Path):
+def test_images_of_other_file_backends(tmp_path: Path) -> None:
     Image.fromarray(WIDE).save(tmp_path / 'a.png')
     expected = load(tmp_path / 'a.png')
     for settings in ({'backend_args': {'backend': 'local'}}, {'file_client_args': {'backend': 'disk'}}):
@@ -89,7 +90,7 @@ def test_images_of_other_file_backends(tmp_path: Path):
             load(tmp_path / 'nowhere.png', **settings)
 
 
-def test_images_from_the_network(tmp_path: Path):
+def test_images_from_the_network(tmp_path: Path) -> None:
     Image.fromarray(WIDE).save(tmp_path / 'a.png')
     (tmp_path / 'text.png').write_text('no image')
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
@@ -105,14 +106,14 @@ def test_images_from_the_network(tmp_path: Path):
     assert not isinstance(raised.value, UnreadableImage)
 
 
-def test_pillow_reads_two_color_types():
+def test_pillow_reads_two_color_types() -> None:
     with pytest.raises(ValueError, match="'unchanged'; imdecode_backend='cv2' reads others"):
         LoadImageFromFile(color_type='unchanged')
     LoadImageFromFile(color_type='unchanged', imdecode_backend='cv2')
 
 
 @pytest.mark.parametrize('scope', ['cmdg_plugin', 'mmpretrain', 'mmengine'])
-def test_every_scope_gets_it(scope: str):
+def test_every_scope_gets_it(scope: str) -> None:
     pipeline = [{'type': 'LoadImageFromFile', 'imdecode_backend': 'cv2'}, {'type': 'cmdg_plugin.LoadImageFromFile'}]
     with DefaultScope.overwrite_default_scope(scope):
         loaders = Compose(read_our_way(pipeline)).transforms
@@ -120,7 +121,7 @@ def test_every_scope_gets_it(scope: str):
     assert [loader.imdecode_backend for loader in loaders] == ['cv2', 'pillow']
 
 
-def test_a_loader_of_that_name_of_somebody_else_stays():
+def test_a_loader_of_that_name_of_somebody_else_stays() -> None:
     @TRANSFORMS.register_module()
     class OurLoadImageFromFile(mmcv.transforms.LoadImageFromFile):
         pass

@@ -20,7 +20,7 @@ def train(config: Config, work_dir: Path, name: str) -> Runner:
     return runner
 
 
-def test_curves_are_of_the_whole_run_also_where_it_is_resumed_elsewhere(tiny_config: Config, tmp_path: Path):
+def test_curves_are_of_the_whole_run_also_where_it_is_resumed_elsewhere(tiny_config: Config, tmp_path: Path) -> None:
     tiny_config.default_hooks.checkpoint = {'type': 'CheckpointHook', 'interval': 1}
     whole = train(tiny_config, tmp_path / 'whole', 'whole')
     tiny_config.load_from, tiny_config.resume = str(tmp_path / 'whole/epoch_4.pth'), True
@@ -35,7 +35,9 @@ def test_curves_are_of_the_whole_run_also_where_it_is_resumed_elsewhere(tiny_con
     assert (tmp_path / 'second/curves.png').is_file()
 
 
-def test_what_cannot_be_drawn_leaves_the_rest(tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_cannot_be_drawn_leaves_the_rest(
+    tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     work = tmp_path / 'out'
     work.mkdir()
     for name in ('ranked', 'results.md'):

@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_images
+from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.registry import DATASETS
 
 FULL = Path(__file__).parents[3] / 'configs/_base_/models/cmdg_full_shared.py'
@@ -24,7 +25,7 @@ class Snapshot(Hook):
     def __init__(self) -> None:
         self.held: dict[str, dict[str, torch.Tensor]] = {}
 
-    def before_stage(self, runner: Runner, stage) -> None:
+    def before_stage(self, runner: Runner, stage: Stage) -> None:
         model = runner.model
         bridging = model.stages['bridging']
         names = ('caption_global', 'prompt_features')
@@ -46,7 +47,7 @@ def run(config: Config) -> Snapshot:
     return snapshot
 
 
-def test_hooks_hand_over_features_captions_prompts_and_a_filled_bank(tiny_config: Config):
+def test_hooks_hand_over_features_captions_prompts_and_a_filled_bank(tiny_config: Config) -> None:
     snapshot = run(tiny_config)
     prompt, bridging = snapshot.held['prompt'], snapshot.held['bridging']
     assert torch.equal(prompt['image_features'], snapshot.encoded)
@@ -59,7 +60,7 @@ def test_hooks_hand_over_features_captions_prompts_and_a_filled_bank(tiny_config
     assert len(bridging['prompt_features']) == 12
 
 
-def test_captions_stand_in_region_order(tiny_config: Config):
+def test_captions_stand_in_region_order(tiny_config: Config) -> None:
     """Upper, middle, lower, global: found by encoding the sentences of one image by hand."""
     runner = Runner.from_cfg(copy.deepcopy(tiny_config))
     snapshot = Snapshot()
@@ -75,7 +76,7 @@ def test_captions_stand_in_region_order(tiny_config: Config):
     assert torch.allclose(torch.cat([held['text'][5], held['caption_global'][5:6]]), by_hand, atol=1e-5)
 
 
-def test_bridging_alone_encodes_the_images_itself(tiny_config: Config):
+def test_bridging_alone_encodes_the_images_itself(tiny_config: Config) -> None:
     tiny_config.merge_from_dict({'train_cfg.stages.0.epochs': 0, 'train_cfg.stages.1.epochs': 0})
     del tiny_config.custom_hooks[0]
     tiny_config.custom_hooks[0]['batch_size'] = 7
@@ -85,14 +86,16 @@ def test_bridging_alone_encodes_the_images_itself(tiny_config: Config):
 
 
 @pytest.mark.parametrize('hook', ['PromptLearningHook', 'DomainBridgingHook'])
-def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str):
+def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str) -> None:
     tiny_config.custom_hooks = [one for one in tiny_config.custom_hooks if one['type'] != hook]
     with pytest.raises(ValueError, match=rf"lets it: add dict\(type='{hook}', pipeline=\.\.\.\) to custom_hooks"):
         Runner.from_cfg(tiny_config).train()
     assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
 
 
-def test_images_without_captions_are_refused_before_training_where_captions_guide(tiny_config: Config, tmp_path: Path):
+def test_images_without_captions_are_refused_before_training_where_captions_guide(
+    tiny_config: Config, tmp_path: Path
+) -> None:
     sources = tiny_config.train_dataloader.dataset.sources
     records = [one for one in json.loads(Path(sources[0].caption_file).read_text()) if 'train' in one['file_path']]
     own = [{'path': one['file_path'], 'identity': one['id'], 'captions': one['captions']} for one in records]
@@ -108,7 +111,7 @@ def test_images_without_captions_are_refused_before_training_where_captions_guid
     assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
 
 
-def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bits(tiny_config: Config):
+def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bits(tiny_config: Config) -> None:
     tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
     tiny_config.model.backbone.update(part_attention=True, text_finetune_layers=1)
     for stage, epochs in zip(tiny_config.train_cfg.stages, (1, 1, 3), strict=True):
@@ -130,7 +133,7 @@ def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bit
     assert [name for name, value in expected.items() if not torch.equal(found[name], value)] == []
 
 
-def test_going_on_inside_bridging_without_its_bank_is_refused(tiny_config: Config):
+def test_going_on_inside_bridging_without_its_bank_is_refused(tiny_config: Config) -> None:
     """As where a sharded bank's run goes on in one process: its rows are in files that nobody reads there."""
     for stage, epochs in zip(tiny_config.train_cfg.stages, (0, 0, 2), strict=True):
         stage.epochs = epochs

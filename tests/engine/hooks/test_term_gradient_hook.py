@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from cmdg_plugin.engine.hooks import MeasuredTerms, TermGradientHook
 
 
-def test_terms_of_the_stage_are_measured_and_nothing_is_trained(tiny_config: Config):
+def test_terms_of_the_stage_are_measured_and_nothing_is_trained(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages[0].epochs = tiny_config.train_cfg.stages[1].epochs = 0
     runner, hook = Runner.from_cfg(tiny_config), TermGradientHook(num_batches=2)
     before = {name: value.clone() for name, value in runner.model.named_parameters()}
@@ -22,7 +22,7 @@ def test_terms_of_the_stage_are_measured_and_nothing_is_trained(tiny_config: Con
     assert all(torch.equal(weights[name], value) for name, value in before.items())
 
 
-def test_parameters_that_do_not_train_are_refused(tiny_config: Config):
+def test_parameters_that_do_not_train_are_refused(tiny_config: Config) -> None:
     runner = Runner.from_cfg(tiny_config)
     runner.register_hook(TermGradientHook('backbone.clip.transformer'))
     with pytest.raises(ValueError, match='and 0 of them'):

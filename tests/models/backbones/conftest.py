@@ -2,19 +2,20 @@
 
 import copy
 import json
+from typing import Any
 
 import open_clip
 import pytest
 from helpers.small_clips import register_small_clips
 
-TINY = {
+TINY: dict[str, Any] = {
     'embed_dim': 24,
     'vision_cfg': {'image_size': [48, 24], 'layers': 3, 'width': 32, 'head_width': 16, 'patch_size': 8},
     'text_cfg': {'context_length': 20, 'vocab_size': 49408, 'width': 16, 'heads': 2, 'layers': 3},
 }
 
 
-def _variant(*, vision=None, text=None, **top):
+def _variant(*, vision: dict | None = None, text: dict | None = None, **top: Any) -> dict:
     config = copy.deepcopy(TINY)
     config['vision_cfg'].update(vision or {})
     config['text_cfg'].update(text or {})
@@ -42,7 +43,7 @@ MODELS = {
 
 
 @pytest.fixture(scope='session', autouse=True)
-def tiny_models(tmp_path_factory):
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp('model_configs')
     for name, config in MODELS.items():
         (folder / f'{name}.json').write_text(json.dumps(config))

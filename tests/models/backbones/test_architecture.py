@@ -25,7 +25,7 @@ from cmdg_plugin.models.backbones.image_towers import ModifiedResNet, OpenClipVi
         ('ViT-B-17', 'no model named'),
     ],
 )
-def test_models_that_lack_something_are_refused_by_name_and_reason(name, reason):
+def test_models_that_lack_something_are_refused_by_name_and_reason(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         find_model_config(name)
     assert repr(name) in str(caught.value)
@@ -48,7 +48,7 @@ def test_models_that_lack_something_are_refused_by_name_and_reason(name, reason)
         ('ViT-L-16-SigLIP-384', TimmViT, 24),
     ],
 )
-def test_families_and_their_grids(name, family, rows):
+def test_families_and_their_grids(name: str, family: type, rows: int) -> None:
     config = find_model_config(name)
     assert find_family(config['vision_cfg']) is family
     assert token_grid(config) == (rows, rows)
@@ -56,7 +56,7 @@ def test_families_and_their_grids(name, family, rows):
     assert token_grid(config, (2 * half, half)) == (rows // 2 * 2, rows // 2)
 
 
-def test_sizes():
+def test_sizes() -> None:
     assert to_size(224) == (224, 224)
     assert to_size([256, 128]) == (256, 128)
     for wrong in (0, (256,), (256, 0), (256, 128.0)):
@@ -64,7 +64,7 @@ def test_sizes():
             to_size(wrong)
 
 
-def test_token_grid_of_other_sizes():
+def test_token_grid_of_other_sizes() -> None:
     config = find_model_config('cmdg-test-tiny')
     assert token_grid(config) == (6, 3)
     assert token_grid(config, (64, 16)) == (8, 2)
@@ -74,7 +74,7 @@ def test_token_grid_of_other_sizes():
         token_grid(config, (16, 24))
 
 
-def test_build_leaves_the_configuration_alone():
+def test_build_leaves_the_configuration_alone() -> None:
     config = find_model_config('cmdg-test-tiny')
     clip = build_clip(config, (64, 32), quick_gelu=True)
     assert clip.visual.image_size == (64, 32)
@@ -82,7 +82,7 @@ def test_build_leaves_the_configuration_alone():
     assert config == find_model_config('cmdg-test-tiny')
 
 
-def test_positions_that_are_made_for_squares_refuse_other_images():
+def test_positions_that_are_made_for_squares_refuse_other_images() -> None:
     config = {'vision_cfg': {'image_size': 64, 'patch_size': 16, 'pos_embed_type': 'sin_cos_2d'}}
     assert token_grid(config) == (4, 4)
     with pytest.raises(ValueError, match='made for as many rows as columns'):

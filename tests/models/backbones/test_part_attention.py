@@ -1,19 +1,22 @@
 import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cmdg_plugin.models.backbones import TextAwareCLIP
 from cmdg_plugin.models.backbones.part_attention import SplitAttention, part_attention_mask
 
 
-def build(name='cmdg-test-tiny', seed=0, **options):
+def build(name: str = 'cmdg-test-tiny', seed: int = 0, **options: Any) -> TextAwareCLIP:
     torch.manual_seed(seed)
     return TextAwareCLIP(name, **options)
 
 
-def twins(name='cmdg-test-tiny', **options):
+def twins(name: str = 'cmdg-test-tiny', **options: Any) -> tuple[TextAwareCLIP, TextAwareCLIP]:
     """A plain backbone and one with part attention, of the same weights."""
     plain, parts = build(name, **options), build(name, seed=1, part_attention=True, **options)
     found = parts.load_state_dict(plain.state_dict(), strict=False)
@@ -22,11 +25,11 @@ def twins(name='cmdg-test-tiny', **options):
     return plain, parts
 
 
-def pictures(backbone, count=3):
+def pictures(backbone: TextAwareCLIP, count: int = 3) -> torch.Tensor:
     return torch.randn(count, 3, *backbone.image_size, generator=torch.Generator().manual_seed(1))
 
 
-def test_mask_written_by_hand():
+def test_mask_written_by_hand() -> None:
     """Four rows of two patches: stripes of one, one and two rows."""
     seen = (part_attention_mask((4, 2)) == 0).int().tolist()
     assert seen[:9] == [[1] * 9 + [0] * 3] * 9, 'the class token and the patches see each other alone'
@@ -41,7 +44,7 @@ def test_mask_written_by_hand():
         part_attention_mask((2, 5))
 
 
-def naive_block(block, tokens, seen):
+def naive_block(block: Any, tokens: Tensor, seen: Any) -> Tensor:
     """A block of CLIP's ViT as a loop over heads and tokens that see what `seen`, a list of rows, says."""
     _, length, width = tokens.shape
     attention = block.attn
@@ -59,7 +62,7 @@ def naive_block(block, tokens, seen):
 
 
 @torch.no_grad()
-def test_regions_equal_a_loop_over_tokens():
+def test_regions_equal_a_loop_over_tokens() -> None:
     backbone = build(part_attention=True).eval()
     visual = backbone.clip.visual
     visual.part_tokens.offsets.normal_(std=0.3)
@@ -82,7 +85,7 @@ def test_regions_equal_a_loop_over_tokens():
     torch.testing.assert_close(features.shared_regions, backbone.norm_shared(regions @ visual.proj), atol=1e-5, rtol=0)
 
 
-def test_split_attention_equals_attention_under_the_whole_mask():
+def test_split_attention_equals_attention_under_the_whole_mask() -> None:
     plain = nn.MultiheadAttention(32, 4, batch_first=True)
     nn.init.normal_(plain.in_proj_bias)
     split = SplitAttention.of(plain)
@@ -114,7 +117,7 @@ def test_split_attention_equals_attention_under_the_whole_mask():
     ],
 )
 @pytest.mark.parametrize('training', [False, True])
-def test_global_feature_is_the_plain_towers(name, options, training):
+def test_global_feature_is_the_plain_towers(name: str, options: dict, training: bool) -> None:
     plain, parts = twins(name, **options)
     with torch.no_grad():
         parts.clip.visual.part_tokens.offsets.normal_()
@@ -135,7 +138,7 @@ def test_global_feature_is_the_plain_towers(name, options, training):
 
 
 @pytest.mark.parametrize('name', ['cmdg-test-tiny', 'cmdg-test-qk-norm'])
-def test_a_part_token_sees_its_own_stripe_alone(name):
+def test_a_part_token_sees_its_own_stripe_alone(name: str) -> None:
     """Within one block; over several, patches of all stripes mix, as they always did."""
     visual = build(name, part_attention=True).eval().clip.visual
     block, mask = visual.transformer.resblocks[0], visual.part_tokens.mask
@@ -152,7 +155,7 @@ def test_a_part_token_sees_its_own_stripe_alone(name):
     assert moved.nonzero().flatten().tolist() == [20], 'nobody sees another part token'
 
 
-def test_parts_start_as_the_class_token_and_learn_to_differ():
+def test_parts_start_as_the_class_token_and_learn_to_differ() -> None:
     backbone = build(part_attention=True).train()
     visual = backbone.clip.visual
     embedded = visual._embeds(pictures(backbone))
@@ -168,7 +171,7 @@ def test_parts_start_as_the_class_token_and_learn_to_differ():
         assert parameter.grad is not None
 
 
-def test_identical_stripes_give_identical_parts():
+def test_identical_stripes_give_identical_parts() -> None:
     backbone = build(part_attention=True).eval()
     visual = backbone.clip.visual
     with torch.no_grad():
@@ -179,11 +182,11 @@ def test_identical_stripes_give_identical_parts():
     torch.testing.assert_close(parts[1], parts[2], atol=1e-5, rtol=0)
 
 
-def test_autocast_checkpointing_compiling_and_copying():
+def test_autocast_checkpointing_compiling_and_copying() -> None:
     torch.compiler.reset()
     graphs = []
 
-    def backend(graph, example_inputs):
+    def backend(graph: torch.fx.GraphModule, example_inputs: list) -> Callable:
         graphs.append(graph)
         return graph.forward
 
@@ -196,7 +199,7 @@ def test_autocast_checkpointing_compiling_and_copying():
     assert len(graphs) == 1, 'three blocks, one compilation'
     for (name, expected), parameter in zip(one.named_parameters(), other.parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(parameter.grad, expected.grad, msg=lambda text, n=name: f'{n}: {text}')
+            torch.testing.assert_close(parameter.grad, expected.grad, msg=f'{name}: {{}}'.format)
     with torch.no_grad():
         exact = one.eval().encode_image(pictures(one)).shared_regions
         with torch.autocast('cpu', torch.bfloat16):
@@ -210,7 +213,7 @@ def test_autocast_checkpointing_compiling_and_copying():
         torch.testing.assert_close(one.encode_image(pictures(one)).shared_regions, exact, msg='copies share nothing')
 
 
-def test_pretrained_weights_are_those_of_the_plain_tower(tmp_path):
+def test_pretrained_weights_are_those_of_the_plain_tower(tmp_path: Path) -> None:
     plain = build()
     torch.save(plain.clip.state_dict(), tmp_path / 'clip.pt')
     parts = build(seed=1, part_attention=True, pretrained=str(tmp_path / 'clip.pt'))
@@ -227,7 +230,7 @@ def test_pretrained_weights_are_those_of_the_plain_tower(tmp_path):
         assert torch.equal(one, two)
 
 
-def test_vit_base_has_three_tokens_more():
+def test_vit_base_has_three_tokens_more() -> None:
     backbone = TextAwareCLIP('ViT-B-32', image_size=(256, 128), part_attention=True).eval()
     assert backbone.clip.visual.part_tokens.mask.shape == (36, 36)
     with torch.no_grad():

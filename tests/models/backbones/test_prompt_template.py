@@ -9,7 +9,7 @@ from cmdg_plugin.models.backbones.prompt_template import TokenizedTemplate, chec
 from cmdg_plugin.models.backbones.text_tower import end_positions
 
 
-def test_gap_is_found_even_among_words_like_the_placeholder():
+def test_gap_is_found_even_among_words_like_the_placeholder() -> None:
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     tokenizer = open_clip.get_tokenizer('cmdg-test-tiny')
     prompt = tokenize_template(tokenizer, partial(end_positions, clip), 'X x {} x.', (2,))
@@ -18,14 +18,14 @@ def test_gap_is_found_even_among_words_like_the_placeholder():
     assert prompt.tokens[-1] == tokenizer.eot_token_id
 
 
-def test_filling_replaces_the_gap_and_nothing_else():
+def test_filling_replaces_the_gap_and_nothing_else() -> None:
     embeddings, context = torch.randn(5, 3), torch.randn(4, 2, 3)
     filled = TokenizedTemplate(torch.arange(5), (slice(1, 3),)).fill(embeddings, context)
     for prompt, vectors in zip(filled, context, strict=True):
         assert torch.equal(prompt, torch.stack([embeddings[0], *vectors, embeddings[3], embeddings[4]]))
 
 
-def test_two_gaps_are_found_and_filled_apart():
+def test_two_gaps_are_found_and_filled_apart() -> None:
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     tokenizer = open_clip.get_tokenizer('cmdg-test-tiny')
     prompt = tokenize_template(tokenizer, partial(end_positions, clip), 'A {} person from {} dataset.', (3, 1))
@@ -38,14 +38,14 @@ def test_two_gaps_are_found_and_filled_apart():
 
 
 @pytest.mark.parametrize('template', ['from {} to {}y.', 'from{} to {} .', '{}{}.'])
-def test_each_gap_must_stand_alone(template: str):
+def test_each_gap_must_stand_alone(template: str) -> None:
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     with pytest.raises(ValueError, match=r'A gap in .* must stand between'):
         tokenize_template(open_clip.get_tokenizer('cmdg-test-tiny'), partial(end_positions, clip), template, (2, 1))
 
 
 @pytest.mark.parametrize('template', ['', 'A person.', '{} {}'])
-def test_template_needs_one_gap(template):
+def test_template_needs_one_gap(template: str) -> None:
     with pytest.raises(ValueError, match='exactly one'):
         check_template(template)
     with pytest.raises(ValueError, match=r'exactly two .* person from \{\} dataset'):

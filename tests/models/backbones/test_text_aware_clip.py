@@ -1,4 +1,6 @@
 import copy
+from collections.abc import Callable
+from pathlib import Path
 
 import mmpretrain.models  # noqa: F401
 import open_clip
@@ -15,22 +17,22 @@ SENTENCES = ['a man', 'A woman in a red coat, with a small bag.', 'shoes']
 
 
 @pytest.fixture
-def backbone():
+def backbone() -> TextAwareCLIP:
     torch.manual_seed(0)
     return TextAwareCLIP('cmdg-test-tiny').eval()
 
 
 @pytest.fixture
-def images():
+def images() -> torch.Tensor:
     return torch.randn(3, 3, 48, 24, generator=torch.Generator().manual_seed(1))
 
 
-def test_sizes_are_told(backbone):
+def test_sizes_are_told(backbone: TextAwareCLIP) -> None:
     assert (backbone.width, backbone.embed_dim, backbone.text_width, backbone.context_length) == (32, 24, 16, 20)
     assert (backbone.image_size, backbone.grid_size, backbone.out_channels) == ((48, 24), (6, 3), 56)
 
 
-def test_last_block_token_is_what_enters_the_last_block(backbone, images):
+def test_last_block_token_is_what_enters_the_last_block(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     seen = []
     block = backbone.clip.visual.transformer.resblocks[-1]
     handle = block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
@@ -39,13 +41,13 @@ def test_last_block_token_is_what_enters_the_last_block(backbone, images):
     assert torch.equal(features.last_block_token, seen[0][:, 0])
 
 
-def test_global_region_equals_open_clips_image_feature(backbone, images):
+def test_global_region_equals_open_clips_image_feature(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     features = backbone.encode_image(images)
     expected = backbone.norm_shared(backbone.clip.encode_image(images))
     torch.testing.assert_close(features.shared_regions[3], expected, atol=1e-5, rtol=0)
 
 
-def test_stripes_equal_a_loop_over_normed_and_projected_patches(backbone, images):
+def test_stripes_equal_a_loop_over_normed_and_projected_patches(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     """Projecting each patch and averaging is the same as averaging and projecting."""
     visual = backbone.clip.visual
     hidden = visual.transformer(visual._embeds(images))
@@ -60,7 +62,7 @@ def test_stripes_equal_a_loop_over_normed_and_projected_patches(backbone, images
         torch.testing.assert_close(features.shared_regions[part], expected, atol=1e-5, rtol=0)
 
 
-def test_all_regions_share_the_two_norms(backbone, images):
+def test_all_regions_share_the_two_norms(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     with torch.no_grad():
         backbone.norm_width.bias.fill_(5.0)
         backbone.norm_shared.bias.fill_(-5.0)
@@ -69,13 +71,13 @@ def test_all_regions_share_the_two_norms(backbone, images):
     torch.testing.assert_close(features.shared_regions.mean(-1), torch.full((4, 3), -5.0), atol=1e-4, rtol=0)
 
 
-def test_forward_is_the_global_feature_in_both_widths(backbone, images):
+def test_forward_is_the_global_feature_in_both_widths(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     (feature,) = backbone(images)
     regions = backbone.encode_image(images)
     assert torch.equal(feature, torch.cat([regions.width_regions[3], regions.shared_regions[3]], dim=1))
 
 
-def test_images_that_do_not_fit_are_refused(backbone):
+def test_images_that_do_not_fit_are_refused(backbone: TextAwareCLIP) -> None:
     with pytest.raises(TypeError, match=r'floats, got torch\.uint8'):
         backbone.encode_image(torch.zeros(1, 3, 48, 24, dtype=torch.uint8))
     for shape in [(1, 3, 24, 48), (1, 1, 48, 24), (3, 48, 24)]:
@@ -84,7 +86,7 @@ def test_images_that_do_not_fit_are_refused(backbone):
 
 
 @pytest.mark.parametrize('name', ['cmdg-test-tiny', 'cmdg-test-custom', 'cmdg-test-77'])
-def test_cut_texts_give_open_clips_full_length_features(name):
+def test_cut_texts_give_open_clips_full_length_features(name: str) -> None:
     torch.manual_seed(0)
     backbone = TextAwareCLIP(name).eval()
     tokens, truncated = backbone.tokenize(SENTENCES)
@@ -98,7 +100,7 @@ def test_cut_texts_give_open_clips_full_length_features(name):
     torch.testing.assert_close(backbone.encode_text(tokens[:1, :4]), expected[:1], atol=1e-5, rtol=0)
 
 
-def test_long_texts_are_cut_and_counted(backbone):
+def test_long_texts_are_cut_and_counted(backbone: TextAwareCLIP) -> None:
     exact, longer = ' '.join(['red'] * 18), ' '.join(['red'] * 19)
     tokens, truncated = backbone.tokenize([exact, longer, 'red', longer + ' coat'])
     assert truncated == 2
@@ -107,7 +109,7 @@ def test_long_texts_are_cut_and_counted(backbone):
     assert backbone.tokenize([exact])[1] == 0
 
 
-def test_texts_and_tokens_that_are_none_are_refused(backbone):
+def test_texts_and_tokens_that_are_none_are_refused(backbone: TextAwareCLIP) -> None:
     for wrong in ('one string', [1, 2], [None]):
         with pytest.raises(TypeError, match='sequence of sentences'):
             backbone.tokenize(wrong)
@@ -120,13 +122,13 @@ def test_texts_and_tokens_that_are_none_are_refused(backbone):
             backbone.encode_text(torch.zeros(shape, dtype=torch.long))
 
 
-def test_tokenizer_that_knows_too_many_tokens_is_refused():
+def test_tokenizer_that_knows_too_many_tokens_is_refused() -> None:
     backbone = TextAwareCLIP('cmdg-test-small-vocabulary')
     with pytest.raises(ValueError, match='49408 tokens, its text tower 300'):
         backbone.tokenize(['a'])
 
 
-def test_prompts_equal_the_full_length_tower_with_replaced_embeddings(backbone):
+def test_prompts_equal_the_full_length_tower_with_replaced_embeddings(backbone: TextAwareCLIP) -> None:
     context = torch.randn(5, 4, 16) * 0.02
     tokens = open_clip.get_tokenizer('cmdg-test-tiny')(['A photo of a X X X X person.'])
     clip = backbone.clip
@@ -139,7 +141,7 @@ def test_prompts_equal_the_full_length_tower_with_replaced_embeddings(backbone):
         torch.testing.assert_close(prompts, expected, atol=1e-5, rtol=0)
 
 
-def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone):
+def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone: TextAwareCLIP) -> None:
     """Filling the gap with the placeholder's own embedding gives the plain sentence, for any template."""
     word = backbone.clip.token_embedding.weight[backbone.tokenize(['X'])[0][0, 1]]
     for template, count in [('A photo of a {} person.', 4), ('{} walks', 1), ('seen: {}', 3)]:
@@ -154,7 +156,7 @@ def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone):
         torch.testing.assert_close(prompts, expected, atol=1e-5, rtol=0)
 
 
-def test_gradients_reach_the_context_through_the_frozen_tower(backbone):
+def test_gradients_reach_the_context_through_the_frozen_tower(backbone: TextAwareCLIP) -> None:
     context = torch.randn(3, 4, 16, requires_grad=True)
     backbone.encode_prompts(context).square().sum().backward()
     assert (context.grad.abs().sum(dim=(1, 2)) > 0).all()
@@ -170,12 +172,12 @@ def test_gradients_reach_the_context_through_the_frozen_tower(backbone):
         ('w ' * 20 + '{}', 'tokens, but'),
     ],
 )
-def test_templates_without_a_clear_gap_are_refused(backbone, template, problem):
+def test_templates_without_a_clear_gap_are_refused(backbone: TextAwareCLIP, template: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         backbone.encode_prompts(torch.zeros(1, 2, 16), template)
 
 
-def test_prompts_that_do_not_fit_are_refused(backbone):
+def test_prompts_that_do_not_fit_are_refused(backbone: TextAwareCLIP) -> None:
     for shape in [(4, 16), (2, 4, 15), (0, 4, 16)]:
         with pytest.raises(ValueError, match=r'\(C, n, 16\)'):
             backbone.encode_prompts(torch.zeros(shape))
@@ -187,12 +189,12 @@ def test_prompts_that_do_not_fit_are_refused(backbone):
         backbone.encode_prompts(torch.zeros(1, 14, 16))
 
 
-def _trained(backbone):
+def _trained(backbone: TextAwareCLIP) -> set:
     return {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
 
 
 @pytest.mark.parametrize('name', ['cmdg-test-tiny', 'cmdg-test-custom'])
-def test_frozen_text_tower(name, images):
+def test_frozen_text_tower(name: str, images: torch.Tensor) -> None:
     backbone = TextAwareCLIP(name).train()
     assert _trained(backbone) == {
         n for n, _ in backbone.named_parameters() if n.startswith(('clip.visual.', 'norm_width.', 'norm_shared.'))
@@ -211,12 +213,12 @@ def test_frozen_text_tower(name, images):
     assert 'clip.visual.proj' in _trained(backbone)
 
 
-def test_frozen_texts_keep_no_gradient_even_when_all_is_unfrozen_from_outside(backbone):
+def test_frozen_texts_keep_no_gradient_even_when_all_is_unfrozen_from_outside(backbone: TextAwareCLIP) -> None:
     backbone.requires_grad_(True)
     assert not backbone.encode_text(backbone.tokenize(SENTENCES)[0]).requires_grad
 
 
-def test_last_text_blocks_train_where_asked():
+def test_last_text_blocks_train_where_asked() -> None:
     backbone = TextAwareCLIP('cmdg-test-tiny', text_finetune_layers=2).train()
     text = {name for name in _trained(backbone) if not name.startswith(('clip.visual', 'norm_'))}
     assert {name.split('.')[1] for name in text} == {'transformer', 'ln_final', 'text_projection'}
@@ -229,7 +231,7 @@ def test_last_text_blocks_train_where_asked():
         TextAwareCLIP('cmdg-test-tiny', text_finetune_layers=4)
 
 
-def test_grad_checkpointing_changes_nothing_but_memory(backbone, images):
+def test_grad_checkpointing_changes_nothing_but_memory(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     saving = TextAwareCLIP('cmdg-test-tiny', grad_checkpointing=True)
     saving.load_state_dict(backbone.state_dict())
     assert saving.clip.visual.transformer.grad_checkpointing
@@ -240,18 +242,18 @@ def test_grad_checkpointing_changes_nothing_but_memory(backbone, images):
             torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-5)
 
 
-def test_half_precision_autocast_returns_full_precision_features(backbone, images):
+def test_half_precision_autocast_returns_full_precision_features(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     with torch.autocast('cpu', torch.bfloat16):
         features = backbone.encode_image(images)
     assert {part.dtype for part in features} == {torch.float32}
     torch.testing.assert_close(features.shared_regions, backbone.encode_image(images).shared_regions, atol=0.1, rtol=0)
 
 
-def test_pretrained_weights_survive_mmengines_initialization(backbone, tmp_path):
+def test_pretrained_weights_survive_mmengines_initialization(backbone: TextAwareCLIP, tmp_path: Path) -> None:
     save_file(backbone.clip.state_dict(), tmp_path / 'clip.safetensors')
 
     class Model(BaseModule):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.backbone = TextAwareCLIP('cmdg-test-tiny', pretrained=str(tmp_path / 'clip.safetensors'))
 
@@ -261,7 +263,7 @@ def test_pretrained_weights_survive_mmengines_initialization(backbone, tmp_path)
         assert torch.equal(value, backbone.clip.state_dict()[name]), name
 
 
-def test_works_inside_an_mmpretrain_classifier(images):
+def test_works_inside_an_mmpretrain_classifier(images: torch.Tensor) -> None:
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = ROOT_MODELS.build(
             {
@@ -273,7 +275,7 @@ def test_works_inside_an_mmpretrain_classifier(images):
     assert model(images).shape == (3, 7)
 
 
-def test_can_be_copied_and_moved_after_use(backbone, images):
+def test_can_be_copied_and_moved_after_use(backbone: TextAwareCLIP, images: torch.Tensor) -> None:
     backbone.tokenize(SENTENCES)
     backbone.encode_prompts(torch.zeros(1, 4, 16))
     other = copy.deepcopy(backbone).double()
@@ -281,7 +283,7 @@ def test_can_be_copied_and_moved_after_use(backbone, images):
     assert other.encode_prompts(torch.zeros(1, 4, 16)).shape == (1, 24)
 
 
-def test_official_vit_at_a_non_square_size():
+def test_official_vit_at_a_non_square_size() -> None:
     backbone = TextAwareCLIP('ViT-B-16', image_size=(256, 128)).eval()
     with torch.no_grad():
         features = backbone.encode_image(torch.randn(1, 3, 256, 128))
@@ -289,12 +291,14 @@ def test_official_vit_at_a_non_square_size():
 
 
 @pytest.mark.parametrize('checkpointing', [False, True])
-def test_compiled_blocks_compute_and_save_the_same(backbone, images, checkpointing):
+def test_compiled_blocks_compute_and_save_the_same(
+    backbone: TextAwareCLIP, images: torch.Tensor, checkpointing: bool
+) -> None:
     torch.compiler.reset()
     # A backend of our own counts compilations and needs no C++ compiler.
     graphs = []
 
-    def backend(graph, example_inputs):
+    def backend(graph: torch.fx.GraphModule, example_inputs: list) -> Callable:
         graphs.append(graph)
         return graph.forward
 
@@ -306,7 +310,7 @@ def test_compiled_blocks_compute_and_save_the_same(backbone, images, checkpointi
     assert len(graphs) == 1, 'three blocks, one compilation'
     for (name, expected), parameter in zip(backbone.named_parameters(), compiled.parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(parameter.grad, expected.grad, msg=lambda text, n=name: f'{n}: {text}')
+            torch.testing.assert_close(parameter.grad, expected.grad, msg=f'{name}: {{}}'.format)
     # A copy has weights of its own.
     twin = copy.deepcopy(compiled).eval()
     with torch.no_grad():
@@ -316,7 +320,7 @@ def test_compiled_blocks_compute_and_save_the_same(backbone, images, checkpointi
     assert not torch.allclose(twin.encode_image(images).shared_regions, again)
 
 
-def test_options_reach_the_compiler(images):
+def test_options_reach_the_compiler(images: torch.Tensor) -> None:
     torch.compiler.reset()
     compiled = TextAwareCLIP('cmdg-test-tiny', compile={'backend': 'aot_eager', 'fullgraph': True})
     compiled.encode_image(images).width_regions.sum().backward()

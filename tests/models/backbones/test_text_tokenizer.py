@@ -1,5 +1,7 @@
 """SigLIP's texts: a tokenizer in a folder, no start token, and a tower in which all tokens see each other."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from helpers.small_clips import WORDS, write_tokenizer
@@ -9,23 +11,23 @@ from cmdg_plugin.models.backbones import TextAwareCLIP
 IDS = {word: place for place, word in enumerate(('<unk>', '</s>', *WORDS))}
 
 
-def ids(text, length=16):
+def ids(text: str, length: int = 16) -> list[int]:
     tokens = [IDS[word] for word in text.split()] + [IDS['</s>']]
     return tokens + [IDS['</s>']] * (length - len(tokens))
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_tokenizer(tmp_path_factory.mktemp('tokenizer')))
 
 
 @pytest.fixture
-def backbone(folder):
+def backbone(folder: str) -> TextAwareCLIP:
     torch.manual_seed(0)
     return TextAwareCLIP('cmdg-small-siglip', tokenizer=folder).eval()
 
 
-def test_tokens_keep_their_padding_which_the_tower_sees(backbone):
+def test_tokens_keep_their_padding_which_the_tower_sees(backbone: TextAwareCLIP) -> None:
     tokens, truncated = backbone.tokenize(['A man in the red coat.', 'shoes'])
     assert truncated == 0
     assert tokens.tolist() == [ids('a man in the red coat'), ids('shoes')]
@@ -37,7 +39,7 @@ def test_tokens_keep_their_padding_which_the_tower_sees(backbone):
         backbone.encode_text(tokens[:, :7])
 
 
-def test_long_texts_are_cut_and_counted(backbone):
+def test_long_texts_are_cut_and_counted(backbone: TextAwareCLIP) -> None:
     exact, longer = ' '.join(['red'] * 15), ' '.join(['red'] * 16)
     tokens, truncated = backbone.tokenize([exact, longer, 'red'])
     assert truncated == 1
@@ -45,7 +47,7 @@ def test_long_texts_are_cut_and_counted(backbone):
     assert backbone.tokenize([exact])[1] == 0
 
 
-def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone):
+def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone: TextAwareCLIP) -> None:
     word = backbone.clip.text.token_embedding.weight[IDS['x']]
     for template, count in [('A photo of a {} person.', 4), ('{} man', 1), ('a man in {}', 2)]:
         sentence = template.replace('{}', ' '.join(['X'] * count))
@@ -59,14 +61,14 @@ def test_prompts_of_placeholder_embeddings_equal_the_sentence(backbone):
         backbone.encode_prompts(torch.zeros(1, 13, 16))
 
 
-def test_last_text_blocks_train_where_asked(folder):
+def test_last_text_blocks_train_where_asked(folder: str) -> None:
     backbone = TextAwareCLIP('cmdg-small-siglip', tokenizer=folder, text_finetune_layers=1).train()
     backbone.encode_text(backbone.tokenize(['a man'])[0]).square().sum().backward()
     found = {name.split('.')[2] for name, parameter in backbone.named_parameters() if parameter.grad is not None}
     assert found == {'transformer', 'ln_final', 'text_projection'}
 
 
-def test_tokenizers_that_cannot_be_had_are_told_with_a_way_out(tmp_path):
+def test_tokenizers_that_cannot_be_had_are_told_with_a_way_out(tmp_path: Path) -> None:
     backbone = TextAwareCLIP('cmdg-small-siglip', tokenizer='no/such')
     with pytest.raises(FileNotFoundError, match=r"should be in 'no/such': no such folder"):
         backbone.tokenize(['a'])

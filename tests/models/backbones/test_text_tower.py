@@ -1,5 +1,6 @@
 import pytest
 import torch
+from open_clip.model import CLIP
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config
 from cmdg_plugin.models.backbones.text_tower import encode_embeddings, end_positions, set_text_trainable, text_module
@@ -8,12 +9,12 @@ TOKENS = torch.tensor([[3, 9, 7, 0], [3, 7, 0, 0]])
 
 
 @pytest.fixture(params=['cmdg-test-tiny', 'cmdg-test-custom'])
-def clip(request):
+def clip(request: pytest.FixtureRequest) -> CLIP:
     torch.manual_seed(0)
     return build_clip(find_model_config(request.param), None).eval()
 
 
-def test_end_is_the_highest_token_or_the_named_one(clip):
+def test_end_is_the_highest_token_or_the_named_one(clip: CLIP) -> None:
     assert end_positions(clip, TOKENS).tolist() == [1, 1]
     prefix = '' if hasattr(clip, 'text') else 'text_'
     setattr(text_module(clip), f'{prefix}pool_type', 'eos')
@@ -21,7 +22,7 @@ def test_end_is_the_highest_token_or_the_named_one(clip):
     assert end_positions(clip, TOKENS).tolist() == [2, 1]
 
 
-def test_tokens_behind_the_end_change_nothing(clip):
+def test_tokens_behind_the_end_change_nothing(clip: CLIP) -> None:
     embeddings = torch.randn(2, 20, 16)
     ends = torch.tensor([4, 2])
     whole = encode_embeddings(clip, embeddings, ends)
@@ -32,7 +33,7 @@ def test_tokens_behind_the_end_change_nothing(clip):
     assert not torch.allclose(encode_embeddings(clip, embeddings, ends)[1], whole[1], atol=1e-3)
 
 
-def test_a_tower_without_projection_returns_its_width(clip):
+def test_a_tower_without_projection_returns_its_width(clip: CLIP) -> None:
     text_module(clip).text_projection = None
     assert encode_embeddings(clip, torch.randn(2, 5, 16), torch.tensor([4, 2])).shape == (2, 16)
     set_text_trainable(clip, 1)

@@ -1,6 +1,7 @@
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from cmdg_plugin.models.backbones.weight_files import find_weight_file, read_ten
 STATE = {'visual.proj': torch.arange(1600.0).reshape(40, 40), 'visual.bias': torch.ones(40)}
 
 
-def _write(form, path):
+def _write(form: str, path: Path) -> Path:
     if form == 'safetensors':
         save_file(STATE, path)
     elif form == 'archive':
@@ -22,19 +23,19 @@ def _write(form, path):
     return path
 
 
-def _same(found):
+def _same(found: dict[str, torch.Tensor]) -> bool:
     return found.keys() == STATE.keys() and all(torch.equal(found[key].float(), STATE[key]) for key in STATE)
 
 
 @pytest.mark.parametrize('suffix', ['', '.bin', '.pt', '.whatever'])
 @pytest.mark.parametrize('form', ['safetensors', 'pickle', 'old pickle', 'archive'])
-def test_a_file_is_known_by_its_content(form, suffix, tmp_path):
+def test_a_file_is_known_by_its_content(form: str, suffix: str, tmp_path: Path) -> None:
     assert _same(read_tensors(_write(form, tmp_path / f'weights{suffix}'))[0])
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.', 'model.', '_orig_mod.', 'clip.', 'module.model.clip_model.'])
 @pytest.mark.parametrize('wrapper', [None, 'state_dict', 'model', 'model_state_dict'])
-def test_wrappers_are_taken_off(prefix, wrapper, tmp_path):
+def test_wrappers_are_taken_off(prefix: str, wrapper: str | None, tmp_path: Path) -> None:
     state = {prefix + key: value for key, value in STATE.items()}
     torch.save(state if wrapper is None else {'epoch': 3, wrapper: state}, tmp_path / 'a.pt')
     assert _same(read_tensors(tmp_path / 'a.pt')[0])
@@ -42,7 +43,7 @@ def test_wrappers_are_taken_off(prefix, wrapper, tmp_path):
 
 @pytest.mark.filterwarnings('ignore:Detected pickle protocol')
 @pytest.mark.parametrize('form', ['pickle', 'archive', 'old pickle', 'safetensors'])
-def test_damage_is_refused_with_the_name_of_the_file(form, tmp_path):
+def test_damage_is_refused_with_the_name_of_the_file(form: str, tmp_path: Path) -> None:
     """What has checksums never comes out changed; what has none comes out, or is refused in our words."""
     path = _write(form, tmp_path / 'damaged.pt')
     sound, chance = path.read_bytes(), random.Random(0)
@@ -69,7 +70,7 @@ def test_damage_is_refused_with_the_name_of_the_file(form, tmp_path):
     assert all(str(path) in message and 'weights_only' not in message for message in messages)
 
 
-def test_every_flipped_bit_of_a_tensor_is_found(tmp_path):
+def test_every_flipped_bit_of_a_tensor_is_found(tmp_path: Path) -> None:
     path = _write('pickle', tmp_path / 'flipped.pt')
     sound = path.read_bytes()
     start = sound.index(STATE['visual.proj'].numpy().tobytes())
@@ -79,7 +80,7 @@ def test_every_flipped_bit_of_a_tensor_is_found(tmp_path):
             read_tensors(path)
 
 
-def test_the_hubs_cache_says_what_a_blob_should_hold(tmp_path):
+def test_the_hubs_cache_says_what_a_blob_should_hold(tmp_path: Path) -> None:
     blob = tmp_path / 'blobs' / ('0' * 64)
     blob.parent.mkdir()
     _write('safetensors', blob)
@@ -99,7 +100,7 @@ def test_the_hubs_cache_says_what_a_blob_should_hold(tmp_path):
         (b'', 'is damaged, or not a file of weights'),
     ],
 )
-def test_what_people_save_in_place_of_weights(content, message, tmp_path):
+def test_what_people_save_in_place_of_weights(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / 'clip.pt').write_bytes(content)
     with pytest.raises(ValueError, match=rf'clip\.pt {message}'):
         read_tensors(tmp_path / 'clip.pt')
@@ -117,13 +118,13 @@ def test_what_people_save_in_place_of_weights(content, message, tmp_path):
         ('[' * 100_000, 'is damaged or not an index'),
     ],
 )
-def test_a_bad_index_of_shards_is_named(content, message, tmp_path):
+def test_a_bad_index_of_shards_is_named(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / 'model.safetensors.index.json').write_text(content)
     with pytest.raises(ValueError, match=rf'model\.safetensors\.index\.json {message}'):
         read_tensors(tmp_path / 'model.safetensors.index.json')
 
 
-def test_the_file_of_a_folder(tmp_path):
+def test_the_file_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'should hold one weight file .* but holds none'):
         find_weight_file(tmp_path)
     later_goes_before = ['some.ckpt', 'pytorch_model.bin', 'model.safetensors', 'open_clip_model.safetensors']

@@ -2,6 +2,8 @@
 
 import copy
 import re
+from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
@@ -15,6 +17,7 @@ from helpers.weight_roads import (
     write_hub_cache,
     write_open_clip_config,
 )
+from open_clip.model import CLIP
 from open_clip.pretrained import _PRETRAINED
 from safetensors.torch import save_file
 
@@ -25,13 +28,13 @@ ACTIVATIONS = pytest.mark.parametrize('quick_gelu', [True, False])
 
 
 @pytest.fixture(scope='module', autouse=True)
-def images(tiny_models):
+def images(tiny_models: None) -> torch.Tensor:
     torch.manual_seed(0)
     return torch.randn(2, 3, 48, 48)
 
 
 @pytest.fixture(scope='module')
-def clips():
+def clips() -> dict[bool, CLIP]:
     """The same weights under both activations, large enough for them to matter; numbers that half precision holds."""
     torch.manual_seed(1)
     clip = open_clip.create_model(MODEL, force_quick_gelu=True).eval()
@@ -44,7 +47,7 @@ def clips():
 
 
 @pytest.fixture
-def tags(monkeypatch, clips, tmp_path):
+def tags(monkeypatch: pytest.MonkeyPatch, clips: dict[bool, CLIP], tmp_path: Path) -> None:
     """A model of which open_clip knows weights of both kinds, as it does of ViT-B-16."""
     file = tmp_path / 'of_the_tag' / 'open_clip_model.safetensors'
     file.parent.mkdir()
@@ -56,38 +59,42 @@ def tags(monkeypatch, clips, tmp_path):
     monkeypatch.setitem(_PRETRAINED, MODEL, both)
 
 
-def _features(images, pretrained, **options):
+def _features(images: torch.Tensor, pretrained: Path | str, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
     backbone = TextAwareCLIP(MODEL, pretrained=str(pretrained), **options).eval()
     return _expected(images, backbone.clip)
 
 
-def _expected(images, clip):
+def _expected(images: torch.Tensor, clip: CLIP) -> tuple[torch.Tensor, torch.Tensor]:
     tokens = open_clip.get_tokenizer(MODEL)(['a man in red'])
     with torch.no_grad():
         return clip.encode_image(images), clip.encode_text(tokens)
 
 
-def _assert_same(found, expected):
+def _assert_same(
+    found: tuple[torch.Tensor, torch.Tensor], expected: list[torch.Tensor] | tuple[torch.Tensor, torch.Tensor]
+) -> None:
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
-def test_the_two_activations_give_other_features(images, clips):
+def test_the_two_activations_give_other_features(images: torch.Tensor, clips: dict[bool, CLIP]) -> None:
     first, second = (_expected(images, clip)[0] for clip in clips.values())
     assert (first - second).abs().max() > 1e-2
 
 
 @ACTIVATIONS
-def test_by_tag(quick_gelu, images, clips, tags):
+def test_by_tag(quick_gelu: bool, images: torch.Tensor, clips: dict[bool, CLIP], tags: None) -> None:
     _assert_same(_features(images, 'openai' if quick_gelu else 'laion'), _expected(images, clips[quick_gelu]))
 
 
-def test_by_openais_archive(images, clips, tags, tmp_path):
+def test_by_openais_archive(images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path) -> None:
     path = write_archive(clips[True].state_dict(), tmp_path / 'ViT-B-16.pt')
     _assert_same(_features(images, path), _expected(images, clips[True]))
 
 
-def test_another_torchscript_archive_is_not_taken_for_openais(images, clips, tags, tmp_path):
+def test_another_torchscript_archive_is_not_taken_for_openais(
+    images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     path = write_archive(clips[False].state_dict(), tmp_path / 'traced.pt', extras=False)
     with pytest.raises(ValueError, match='quick_gelu=True'):
         _features(images, path)
@@ -96,7 +103,9 @@ def test_another_torchscript_archive_is_not_taken_for_openais(images, clips, tag
 
 @ACTIVATIONS
 @pytest.mark.parametrize('name', ['open_clip_model.safetensors', 'open_clip_pytorch_model.bin', 'mine.pt', 'blob'])
-def test_by_open_clips_file_with_its_config_or_its_folder(name, quick_gelu, images, clips, tags, tmp_path):
+def test_by_open_clips_file_with_its_config_or_its_folder(
+    name: str, quick_gelu: bool, images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     clip, folder = clips[quick_gelu], tmp_path / 'clip'
     folder.mkdir()
     (save_file if name.endswith('safetensors') else torch.save)(clip.state_dict(), folder / name)
@@ -109,7 +118,9 @@ def test_by_open_clips_file_with_its_config_or_its_folder(name, quick_gelu, imag
 
 
 @ACTIVATIONS
-def test_a_lone_file_asks_for_the_activation(quick_gelu, images, clips, tags, tmp_path):
+def test_a_lone_file_asks_for_the_activation(
+    quick_gelu: bool, images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     save_file(clips[quick_gelu].state_dict(), tmp_path / 'clip.safetensors')
     with pytest.raises(ValueError, match=r'Nothing tells.*clip\.safetensors.*openai.*laion.*quick_gelu=True'):
         _features(images, tmp_path / 'clip.safetensors')
@@ -117,7 +128,7 @@ def test_a_lone_file_asks_for_the_activation(quick_gelu, images, clips, tags, tm
     _assert_same(found, _expected(images, clips[quick_gelu]))
 
 
-def test_a_lone_file_of_a_quickgelu_model_needs_no_answer(clips, tmp_path):
+def test_a_lone_file_of_a_quickgelu_model_needs_no_answer(clips: dict[bool, CLIP], tmp_path: Path) -> None:
     """The real names: open_clip's 'ViT-B-16-quickgelu' says it, 'ViT-B-16' does not, SigLIP has no such weights."""
     from cmdg_plugin.models.backbones.activation import choose_activation
     from cmdg_plugin.models.backbones.weights import PretrainedWeights
@@ -131,19 +142,25 @@ def test_a_lone_file_of_a_quickgelu_model_needs_no_answer(clips, tmp_path):
 
 
 @ACTIVATIONS
-def test_by_the_header_of_a_file(quick_gelu, images, clips, tags, tmp_path):
+def test_by_the_header_of_a_file(
+    quick_gelu: bool, images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     save_file(clips[quick_gelu].state_dict(), tmp_path / 'a.safetensors', {'quick_gelu': str(quick_gelu).lower()})
     _assert_same(_features(images, tmp_path / 'a.safetensors'), _expected(images, clips[quick_gelu]))
 
 
-def test_by_the_cache_of_the_hub_wherever_it_was_copied(images, clips, tags, tmp_path):
+def test_by_the_cache_of_the_hub_wherever_it_was_copied(
+    images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     link, blob = write_hub_cache(clips[True], tmp_path / 'hub')
     (tmp_path / 'weights').symlink_to(blob)
     for road in (link, blob, link.parent, blob.parents[1], tmp_path / 'weights'):
         _assert_same(_features(images, road), _expected(images, clips[True]))
 
 
-def test_by_the_cache_of_the_hub_of_a_repository_without_a_tag(images, clips, tags, tmp_path):
+def test_by_the_cache_of_the_hub_of_a_repository_without_a_tag(
+    images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     _, blob = write_hub_cache(clips[True], tmp_path)
     repository = blob.parents[1].rename(tmp_path / 'models--nobody--clip')
     link = repository / 'snapshots' / ('a' * 40) / 'open_clip_model.safetensors'
@@ -160,7 +177,7 @@ def test_by_the_cache_of_the_hub_of_a_repository_without_a_tag(images, clips, ta
 
 @ACTIVATIONS
 @pytest.mark.parametrize('form', ['safetensors', 'shards', 'pickle', 'half'])
-def test_by_transformers_folder(form, quick_gelu, images, tags, tmp_path):
+def test_by_transformers_folder(form: str, quick_gelu: bool, images: torch.Tensor, tags: None, tmp_path: Path) -> None:
     torch.manual_seed(2)
     theirs = make_transformers_clip(find_model_config(MODEL), quick_gelu)
     with torch.no_grad():
@@ -187,13 +204,13 @@ def test_by_transformers_folder(form, quick_gelu, images, tags, tmp_path):
     _assert_same(_features(images, tmp_path / name, quick_gelu=quick_gelu), expected)
 
 
-def test_transformers_config_is_read_as_transformers_does(images, tags, tmp_path):
+def test_transformers_config_is_read_as_transformers_does(images: torch.Tensor, tags: None, tmp_path: Path) -> None:
     """Defaults, old files with a second section, and what open_clip cannot run."""
     make_transformers_clip(find_model_config(MODEL), True).save_pretrained(tmp_path)
     config = tmp_path / 'config.json'
     saved = config.read_text()
 
-    def activation():
+    def activation() -> str:
         block = TextAwareCLIP(MODEL, pretrained=str(tmp_path)).clip.visual.transformer.resblocks[0]
         return type(block.mlp.gelu).__name__
 
@@ -215,7 +232,7 @@ def test_transformers_config_is_read_as_transformers_does(images, tags, tmp_path
     assert activation() == 'QuickGELU'
 
 
-def test_a_lone_file_of_transformers_asks_whatever_the_model(images, tmp_path):
+def test_a_lone_file_of_transformers_asks_whatever_the_model(images: torch.Tensor, tmp_path: Path) -> None:
     """Its default is QuickGELU, that of open_clip is GELU: the config of one says nothing of weights of the other."""
     make_transformers_clip(find_model_config(MODEL), True).save_pretrained(tmp_path)
     (tmp_path / 'config.json').unlink()
@@ -223,7 +240,9 @@ def test_a_lone_file_of_transformers_asks_whatever_the_model(images, tmp_path):
         _features(images, tmp_path)
 
 
-def test_a_config_beside_several_files_speaks_for_none_of_them(images, clips, tags, tmp_path):
+def test_a_config_beside_several_files_speaks_for_none_of_them(
+    images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     write_open_clip_config(clips[True], find_model_config(MODEL), True, tmp_path)
     for name in ('one.safetensors', 'two.safetensors'):
         save_file(clips[False].state_dict(), tmp_path / name)
@@ -233,7 +252,9 @@ def test_a_config_beside_several_files_speaks_for_none_of_them(images, clips, ta
         _features(images, tmp_path)
 
 
-def test_contradictions_and_the_users_last_word(images, clips, tags, tmp_path, monkeypatch):
+def test_contradictions_and_the_users_last_word(
+    images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / 'open_clip_model.safetensors'
     save_file(clips[False].state_dict(), path)
     config = find_model_config(MODEL)
@@ -247,7 +268,9 @@ def test_contradictions_and_the_users_last_word(images, clips, tags, tmp_path, m
     _assert_same(_features(images, path, quick_gelu=False), _expected(images, clips[False]))
 
 
-def test_weights_of_other_heads_are_refused_though_their_shapes_fit(images, clips, tags, tmp_path):
+def test_weights_of_other_heads_are_refused_though_their_shapes_fit(
+    images: torch.Tensor, clips: dict[bool, CLIP], tags: None, tmp_path: Path
+) -> None:
     config = find_model_config(MODEL)
     save_file(clips[True].state_dict(), tmp_path / 'open_clip_model.safetensors')
     for side, change, message in (
@@ -270,7 +293,9 @@ def test_weights_of_other_heads_are_refused_though_their_shapes_fit(images, clip
         ('{"vision_cfg": {"head_width": 0}, "text_cfg": {}}', 'head_width = 0'),
     ],
 )
-def test_a_damaged_config_is_named(content, message, images, clips, tmp_path):
+def test_a_damaged_config_is_named(
+    content: str, message: str, images: torch.Tensor, clips: dict[bool, CLIP], tmp_path: Path
+) -> None:
     save_file(clips[True].state_dict(), tmp_path / 'open_clip_model.safetensors')
     (tmp_path / 'open_clip_config.json').write_text(content)
     with pytest.raises(ValueError, match=rf'open_clip_config\.json, .*{message}'):

@@ -9,7 +9,7 @@ from cmdg_plugin.models.losses.bank_scan import scan_bank
 
 @pytest.mark.parametrize('chunk_size', [7, 700, 5000])
 @pytest.mark.parametrize('entries', [11, 2891])
-def test_scan_matches_dense_reductions(entries, chunk_size):
+def test_scan_matches_dense_reductions(entries: int, chunk_size: int) -> None:
     queries = torch.randn(2, 3, 5, dtype=torch.float64)
     bank = torch.randn(entries, 2, 5, dtype=torch.float64)
     bias = torch.randn(2, entries, dtype=torch.float64)
@@ -26,7 +26,7 @@ def test_scan_matches_dense_reductions(entries, chunk_size):
     assert scan_bank(queries, bank, bias, positions, 4, with_mean=False, chunk_size=chunk_size).mean is None
 
 
-def test_equal_scores_all_count_as_neighbors():
+def test_equal_scores_all_count_as_neighbors() -> None:
     bank = torch.ones(1000, 1, 2)
     bank[[13, 77, 500, 999]] = 2.0
     scan = scan_bank(
@@ -35,7 +35,7 @@ def test_equal_scores_all_count_as_neighbors():
     assert scan.top_indices.flatten().sort().values.tolist() == [13, 77, 500, 999]
 
 
-def test_a_bank_of_fewer_rows_than_asked_for_fills_up_with_minus_infinity():
+def test_a_bank_of_fewer_rows_than_asked_for_fills_up_with_minus_infinity() -> None:
     bank = torch.randn(3, 1, 2)
     scan = scan_bank(
         torch.randn(1, 2, 2), bank, torch.zeros(1, 3), torch.tensor([0, 7]), 5, with_mean=True, chunk_size=9
@@ -64,5 +64,5 @@ def _merge(rank: int, ranks: int, folder: Path) -> None:
     torch.testing.assert_close(merged.mean, whole.mean)
 
 
-def test_ranks_that_search_their_own_rows_find_what_one_finds_in_all(tmp_path):
+def test_ranks_that_search_their_own_rows_find_what_one_finds_in_all(tmp_path: Path) -> None:
     run_on_ranks(_merge, tmp_path, ranks=3)

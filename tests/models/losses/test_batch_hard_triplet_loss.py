@@ -3,12 +3,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from cmdg_plugin.models.losses import BatchHardTripletLoss, batch_hard_triplet_loss
 from cmdg_plugin.models.training_images import DataSizes
 
 
-def oracle(features, labels, margin):
+def oracle(features: torch.Tensor, labels: list[int], margin: None) -> float:
     total = 0.0
     for i in range(len(features)):
         distances = [float((features[i] - other).norm()) for other in features]
@@ -19,7 +20,7 @@ def oracle(features, labels, margin):
     return total / len(features)
 
 
-def test_value_and_gradient_are_the_released_ones(golden):
+def test_value_and_gradient_are_the_released_ones(golden: dict[str, Tensor]) -> None:
     features = golden['triplet_feats'].clone().requires_grad_()
     loss = batch_hard_triplet_loss(features, golden['triplet_labels'])
     loss.backward()
@@ -28,14 +29,14 @@ def test_value_and_gradient_are_the_released_ones(golden):
 
 
 @pytest.mark.parametrize('margin', [None, 0.0, 0.3])
-def test_matches_loops_on_uneven_identities(margin):
+def test_matches_loops_on_uneven_identities(margin: float | None) -> None:
     features, labels = torch.randn(7, 3, dtype=torch.float64), [3, 3, 3, 9, 9, 1, 3]
     loss = BatchHardTripletLoss(margin)(features, torch.tensor(labels))
     assert loss.item() == pytest.approx(oracle(features, labels, margin))
 
 
 @pytest.mark.parametrize('margin', [None, 0.3])
-def test_coinciding_features_have_finite_gradients(margin):
+def test_coinciding_features_have_finite_gradients(margin: float | None) -> None:
     features = torch.ones(6, 4, requires_grad=True)
     loss = batch_hard_triplet_loss(features, torch.tensor([0, 0, 1, 1, 2, 2]), margin=margin)
     loss.backward()
@@ -43,7 +44,7 @@ def test_coinciding_features_have_finite_gradients(margin):
     assert features.grad.isfinite().all()
 
 
-def test_half_precision_under_autocast_is_computed_in_float32():
+def test_half_precision_under_autocast_is_computed_in_float32() -> None:
     features, labels = torch.randn(6, 32).bfloat16().requires_grad_(), torch.tensor([0, 0, 1, 1, 2, 2])
     with torch.autocast('cpu', dtype=torch.bfloat16):
         loss = batch_hard_triplet_loss(features, labels)
@@ -62,12 +63,12 @@ def test_half_precision_under_autocast_is_computed_in_float32():
         ((4, 3), [0, 0, 1, 1], math.nan, 'margin must be None'),
     ],
 )
-def test_bad_input_is_named(shape, labels, margin, message):
+def test_bad_input_is_named(shape: tuple[int, int], labels: list, margin: float | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         batch_hard_triplet_loss(torch.zeros(shape), torch.tensor(labels, dtype=torch.long), margin=margin)
 
 
-def test_data_without_positive_pairs_are_refused_before_training():
+def test_data_without_positive_pairs_are_refused_before_training() -> None:
     loss = BatchHardTripletLoss()
     sizes = DataSizes(8, 1, 9, 0, 1, 16, 8)
     loss.check_data(sizes)

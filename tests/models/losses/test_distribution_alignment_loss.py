@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from cmdg_plugin.models.losses import DistributionAlignmentLoss, distribution_alignment_loss
 
 
-def oracle(image, text, bandwidth):
-    def kernel(a, b):
+def oracle(image: torch.Tensor, text: torch.Tensor, bandwidth: float) -> float:
+    def kernel(a: Tensor, b: Tensor) -> float:
         a, b = a / a.norm(), b / b.norm()
         return math.exp(-float(((a - b) ** 2).sum()) / (2 * bandwidth**2))
 
@@ -17,7 +18,7 @@ def oracle(image, text, bandwidth):
     return within / (n * (n - 1)) - 2 * across / n**2
 
 
-def test_value_and_gradient_are_the_released_ones(golden):
+def test_value_and_gradient_are_the_released_ones(golden: dict[str, Tensor]) -> None:
     image = golden['mmd_image'].clone().requires_grad_()
     loss = distribution_alignment_loss(image, golden['mmd_text'], bandwidth=float(golden['mmd_bandwidth']))
     loss.backward()
@@ -25,19 +26,19 @@ def test_value_and_gradient_are_the_released_ones(golden):
     torch.testing.assert_close(image.grad, golden['mmd_grad_expected'], rtol=1e-6, atol=1e-12)
 
 
-def test_matches_loops():
+def test_matches_loops() -> None:
     image, text = torch.randn(5, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
     assert distribution_alignment_loss(image, text, bandwidth=0.9).item() == pytest.approx(oracle(image, text, 0.9))
 
 
-def test_captions_get_no_gradient():
+def test_captions_get_no_gradient() -> None:
     image, text = torch.randn(5, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
     distribution_alignment_loss(image, text).backward()
     assert text.grad is None
     assert image.grad.abs().sum() > 0
 
 
-def test_half_precision_under_autocast_is_computed_in_float32():
+def test_half_precision_under_autocast_is_computed_in_float32() -> None:
     image, text = torch.randn(6, 16).bfloat16(), torch.randn(6, 16).bfloat16()
     with torch.autocast('cpu', dtype=torch.bfloat16):
         loss = DistributionAlignmentLoss()(image, text)
@@ -45,7 +46,7 @@ def test_half_precision_under_autocast_is_computed_in_float32():
     torch.testing.assert_close(loss, distribution_alignment_loss(image.float(), text.float()), rtol=0, atol=0)
 
 
-def test_identical_features_have_finite_gradients():
+def test_identical_features_have_finite_gradients() -> None:
     image = torch.ones(4, 3, requires_grad=True)
     distribution_alignment_loss(image, torch.ones(4, 3)).backward()
     assert image.grad.isfinite().all()
@@ -60,6 +61,6 @@ def test_identical_features_have_finite_gradients():
         ((4, 3), (4, 3), 0.0, 'bandwidth must be a finite number above 0'),
     ],
 )
-def test_bad_input_is_named(image, text, bandwidth, message):
+def test_bad_input_is_named(image: tuple[int, int], text: tuple[int, int], bandwidth: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         distribution_alignment_loss(torch.zeros(image), torch.zeros(text), bandwidth=bandwidth)

@@ -12,7 +12,7 @@ def sizes(num_domains: int) -> DataSizes:
     return DataSizes(8, num_domains, 20, 3, 8, 16, 4)
 
 
-def test_reversal_changes_the_gradient_and_nothing_else():
+def test_reversal_changes_the_gradient_and_nothing_else() -> None:
     features = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     reversed_features = reverse_gradient(features, 0.25)
     assert torch.equal(reversed_features, features)
@@ -21,7 +21,7 @@ def test_reversal_changes_the_gradient_and_nothing_else():
     torch.testing.assert_close(features.grad, -0.25 * weights)
 
 
-def test_value_and_gradients_by_hand():
+def test_value_and_gradients_by_hand() -> None:
     """Two samples, two domains, scores x @ w: d loss / d scores is (softmax - onehot) / B."""
     features = torch.tensor([[1.0, 2.0], [-1.0, 0.5]], dtype=torch.float64, requires_grad=True)
     linear = nn.Linear(2, 2, bias=False).double()
@@ -39,7 +39,7 @@ def test_value_and_gradients_by_hand():
     torch.testing.assert_close(linear.weight.grad, torch.tensor(errors, dtype=torch.float64).T @ features.detach())
 
 
-def test_features_lose_what_a_trained_classifier_sees():
+def test_features_lose_what_a_trained_classifier_sees() -> None:
     """Along axis 0 stands the domain; descent of both sides moves the two domains together."""
     torch.manual_seed(0)
     domains = torch.arange(2).repeat_interleave(8)
@@ -60,7 +60,7 @@ def test_features_lose_what_a_trained_classifier_sees():
     assert gap() < 0.7 * before
 
 
-def test_one_sample_and_half_precision_are_no_problem():
+def test_one_sample_and_half_precision_are_no_problem() -> None:
     loss = DomainAdversarialLoss()
     loss.bind_data(sizes(3))
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -71,7 +71,7 @@ def test_one_sample_and_half_precision_are_no_problem():
         assert loss.to(dtype)(torch.randn(2, 4, dtype=dtype), torch.tensor([2, 0])).isfinite()
 
 
-def test_bad_input_is_named():
+def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match='strength must be a finite number above 0'):
         DomainAdversarialLoss(strength=0)
     with pytest.raises(ValueError, match=r'hidden must be a whole number of at least 1, got 2\.5'):
@@ -89,7 +89,7 @@ def test_bad_input_is_named():
         loss(torch.zeros(2, 4), torch.tensor([0, 1, 1]))
 
 
-def test_checkpoint_of_other_domains_names_both_counts():
+def test_checkpoint_of_other_domains_names_both_counts() -> None:
     losses = [DomainAdversarialLoss(), DomainAdversarialLoss()]
     for loss, domains in zip(losses, (4, 3), strict=True):
         loss.bind_data(sizes(domains))

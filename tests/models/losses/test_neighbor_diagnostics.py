@@ -11,7 +11,7 @@ SAMPLES = dict(labels=torch.tensor([0, 3]), domains=torch.tensor([0, 1]))
 NEIGHBORS = torch.tensor([[[1, 2], [7, 4]], [[1, 5], [5, 7]]])
 
 
-def test_shares_counted_by_hand():
+def test_shares_counted_by_hand() -> None:
     text = torch.tensor([[4, 5, 6], [0, 1, -1]])
     shares = describe_neighbors(NEIGHBORS, **SAMPLES, **BANK, text_neighbors=text)
     assert {key: float(value) for key, value in shares.items()} == pytest.approx(
@@ -25,13 +25,13 @@ def test_shares_counted_by_hand():
     )
 
 
-def test_wrong_text_neighbors_show():
+def test_wrong_text_neighbors_show() -> None:
     shares = describe_neighbors(NEIGHBORS, **SAMPLES, **BANK, text_neighbors=torch.tensor([[1, 4], [0, 2]]))
     assert float(shares['text_same_identity']) == pytest.approx(1 / 4)
     assert float(shares['text_cross_domain']) == pytest.approx(3 / 4)
 
 
-def test_visual_neighbors_alone_before_there_are_others():
+def test_visual_neighbors_alone_before_there_are_others() -> None:
     bank = make_bank(labels=BANK['bank_labels'], domains=BANK['bank_domains'])
     assert set(NeighborDiagnostics()(NEIGHBORS, **SAMPLES, bank=bank)) == {
         'visual_same_identity',

@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers.banks import make_bank
 from helpers.ranks import run_on_ranks
+from torch import Tensor
 
 from cmdg_plugin.models.losses import (
     PartNeighborLoss,
@@ -16,7 +17,14 @@ from cmdg_plugin.models.losses import (
 from cmdg_plugin.models.memory import CaptionMemoryBank
 
 
-def plain(parts, bank, positions, k, scale, valid=None):
+def plain(
+    parts: torch.Tensor,
+    bank: torch.Tensor,
+    positions: torch.Tensor,
+    k: int,
+    scale: float,
+    valid: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss by loops over parts and samples, left to autograd, with full sorts."""
     losses, neighbors = [], []
     for p in range(len(parts)):
@@ -30,12 +38,14 @@ def plain(parts, bank, positions, k, scale, valid=None):
     return torch.stack(losses).mean(), torch.stack(neighbors).view(len(parts), parts.shape[1], k)
 
 
-def problem(entries=70, batch=6, dim=8, parts=3, dtype=torch.float64):
+def problem(
+    entries: int = 70, batch: int = 6, dim: int = 8, parts: int = 3, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     bank = torch.randn(entries, parts, dim, dtype=dtype)
     return torch.randn(parts, batch, dim, dtype=dtype, requires_grad=True), bank, torch.randperm(entries)[:batch]
 
 
-def test_value_gradient_and_neighbors_are_the_released_ones(golden):
+def test_value_gradient_and_neighbors_are_the_released_ones(golden: dict[str, Tensor]) -> None:
     parts = golden['part_feats'].clone().requires_grad_()
     loss, neighbors = part_neighbor_loss(
         parts,
@@ -52,7 +62,7 @@ def test_value_gradient_and_neighbors_are_the_released_ones(golden):
 
 
 @pytest.mark.parametrize('scale', [0.02, 3.0])
-def test_matches_loops_with_unfilled_entries_and_own_entry_nearest(scale):
+def test_matches_loops_with_unfilled_entries_and_own_entry_nearest(scale: float) -> None:
     parts, bank, positions = problem()
     with torch.no_grad():
         bank[positions] = parts.transpose(0, 1)
@@ -65,12 +75,12 @@ def test_matches_loops_with_unfilled_entries_and_own_entry_nearest(scale):
     torch.testing.assert_close(ours_grad, theirs_grad, rtol=1e-7, atol=1e-12)
 
 
-def test_gradient_agrees_with_finite_differences():
+def test_gradient_agrees_with_finite_differences() -> None:
     parts, bank, positions = problem(entries=12, batch=3, dim=4)
     assert torch.autograd.gradcheck(lambda x: 2 * part_neighbor_loss(x, bank, positions, num_neighbors=3)[0], parts)
 
 
-def test_chunks_give_what_one_pass_gives(monkeypatch):
+def test_chunks_give_what_one_pass_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     parts, bank, positions = problem(entries=403, batch=4)
     with torch.no_grad():
         bank *= torch.linspace(5, 0.1, 403)[:, None, None]  # nearer and nearer: the running maximum keeps moving
@@ -83,7 +93,7 @@ def test_chunks_give_what_one_pass_gives(monkeypatch):
     torch.testing.assert_close(torch.autograd.grad(pieces[0], parts)[0], whole_grad, rtol=1e-9, atol=1e-14)
 
 
-def test_distances_beyond_the_range_of_exp_stay_finite():
+def test_distances_beyond_the_range_of_exp_stay_finite() -> None:
     parts, bank, positions = problem(dim=64, dtype=torch.float32)
     loss, _ = part_neighbor_loss(parts * 100, bank * 100, positions, num_neighbors=5)
     (gradient,) = torch.autograd.grad(loss, parts)
@@ -91,7 +101,7 @@ def test_distances_beyond_the_range_of_exp_stay_finite():
     assert gradient.isfinite().all()
 
 
-def test_the_bank_gets_no_gradient_and_no_graph_is_kept_without_grad():
+def test_the_bank_gets_no_gradient_and_no_graph_is_kept_without_grad() -> None:
     parts, bank, positions = problem()
     loss, neighbors = part_neighbor_loss(parts, bank.requires_grad_(), positions)
     loss.backward()
@@ -104,7 +114,7 @@ def test_the_bank_gets_no_gradient_and_no_graph_is_kept_without_grad():
 
 
 @pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.bfloat16, 1e-5)])
-def test_low_precision_under_autocast_is_computed_in_float32(dtype, tolerance):
+def test_low_precision_under_autocast_is_computed_in_float32(dtype: torch.dtype, tolerance: float) -> None:
     parts, bank, positions = problem(dim=128)
     low = parts.detach().to(dtype).requires_grad_()
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -122,13 +132,13 @@ def test_low_precision_under_autocast_is_computed_in_float32(dtype, tolerance):
     )
 
 
-def test_a_bank_in_half_precision_is_read_in_float32():
+def test_a_bank_in_half_precision_is_read_in_float32() -> None:
     parts, bank, positions = problem(dim=32, dtype=torch.float32)
     loss, _ = part_neighbor_loss(parts, bank.bfloat16(), positions)
     torch.testing.assert_close(loss, part_neighbor_loss(parts, bank.bfloat16().float(), positions)[0])
 
 
-def test_kept_norms_change_nothing():
+def test_kept_norms_change_nothing() -> None:
     parts, bank, positions = problem()
     memory = CaptionMemoryBank(len(bank), 3, 8).double()
     memory.fill(torch.arange(len(bank)), bank.transpose(0, 1), bank.transpose(0, 1))
@@ -138,7 +148,7 @@ def test_kept_norms_change_nothing():
     assert not torch.equal(kept[0], wrong[0])
 
 
-def test_ties_fall_the_same_way_every_time():
+def test_ties_fall_the_same_way_every_time() -> None:
     parts, _, positions = problem(entries=300, batch=4)
     bank = torch.randint(0, 2, (300, 3, 8)).double()
     runs = [part_neighbor_loss(parts, bank, positions)[1] for _ in range(3)]
@@ -162,15 +172,17 @@ def test_ties_fall_the_same_way_every_time():
         ((3, 4, 8), (20, 3, 8), [0, 1, 2, 3], dict(bank_norms=torch.ones(20)), 'bank_norms must have shape'),
     ],
 )
-def test_bad_input_is_named(parts, bank, positions, options, message):
-    positions = torch.tensor(positions, dtype=torch.long)
+def test_bad_input_is_named(
+    parts: tuple[int, int, int], bank: tuple[int, int, int], positions: list, options: dict, message: str
+) -> None:
+    own = torch.tensor(positions, dtype=torch.long)
     with pytest.raises(ValueError, match=message):
-        part_neighbor_loss(torch.zeros(parts), torch.zeros(bank), positions, **options)
+        part_neighbor_loss(torch.zeros(parts), torch.zeros(bank), own, **options)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-def test_gpu_step_never_waits_and_agrees_with_cpu():
+def test_gpu_step_never_waits_and_agrees_with_cpu() -> None:
     parts, bank, positions = problem(entries=3000, batch=16, dim=64, dtype=torch.float32)
     memory, labels = CaptionMemoryBank(3000, 3, 64), torch.randint(9, (3000,))
     memory.fill(torch.arange(3000), bank.transpose(0, 1), bank.transpose(0, 1))
@@ -199,7 +211,15 @@ def test_gpu_step_never_waits_and_agrees_with_cpu():
     torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-6)
 
 
-def plain_with_text(parts, bank, positions, k, scale, text, weight):
+def plain_with_text(
+    parts: torch.Tensor,
+    bank: torch.Tensor,
+    positions: torch.Tensor,
+    k: int,
+    scale: float,
+    text: torch.Tensor,
+    weight: float,
+) -> torch.Tensor:
     """The loss with entries found by captions, by loops; each entry of either kind counts once."""
     losses = []
     for p in range(len(parts)):
@@ -214,7 +234,7 @@ def plain_with_text(parts, bank, positions, k, scale, text, weight):
 
 
 @pytest.mark.parametrize('weight', [1.0, 0.3])
-def test_entries_found_by_captions_join_the_nearest(weight):
+def test_entries_found_by_captions_join_the_nearest(weight: float) -> None:
     parts, bank, positions = problem(entries=12)
     text = torch.stack([torch.randperm(12)[:4] for _ in positions])
     text[0, 1], text[1, 0] = -1, positions[1]
@@ -231,7 +251,7 @@ def test_entries_found_by_captions_join_the_nearest(weight):
     assert ours < alone
 
 
-def test_text_neighbors_without_weight_or_that_are_near_already_change_nothing():
+def test_text_neighbors_without_weight_or_that_are_near_already_change_nothing() -> None:
     parts, bank, positions = problem(entries=12, parts=1)
     alone, neighbors = part_neighbor_loss(parts, bank, positions, num_neighbors=3)
     for text, weight in ((torch.arange(4).expand(6, 4), 0.0), (neighbors[0], 1.0), (torch.full((6, 2), -1), 1.0)):
@@ -239,7 +259,7 @@ def test_text_neighbors_without_weight_or_that_are_near_already_change_nothing()
         torch.testing.assert_close(joined, alone, rtol=1e-12, atol=0)
 
 
-def test_unfilled_text_neighbors_are_passed_over():
+def test_unfilled_text_neighbors_are_passed_over() -> None:
     parts, bank, positions = problem(entries=12)
     valid = torch.ones(12, dtype=torch.bool)
     valid[[3, 4]] = False
@@ -249,7 +269,7 @@ def test_unfilled_text_neighbors_are_passed_over():
     torch.testing.assert_close(joined, alone, rtol=1e-12, atol=0)
 
 
-def test_wrong_text_neighbors_are_refused():
+def test_wrong_text_neighbors_are_refused() -> None:
     parts, bank, positions = problem()
     with pytest.raises(ValueError, match=r'text_weight must lie between 0 and 1, got 1\.5'):
         part_neighbor_loss(parts, bank, positions, text_neighbors=torch.zeros(6, 1, dtype=int), text_weight=1.5)
@@ -282,5 +302,5 @@ def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
         torch.testing.assert_close(ours_gradient, gradient, rtol=1e-9, atol=1e-15)
 
 
-def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path):
+def test_ranks_that_share_a_bank_get_the_loss_of_the_whole(tmp_path: Path) -> None:
     run_on_ranks(_on_ranks, tmp_path)

@@ -6,7 +6,7 @@ import torch
 from cmdg_plugin.models.losses import PromptClassificationLoss, prompt_classification_loss
 
 
-def test_matches_loops():
+def test_matches_loops() -> None:
     image, prompts = torch.randn(3, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
     targets = [4, 0, 2]
     expected = 0.0
@@ -16,7 +16,7 @@ def test_matches_loops():
     assert PromptClassificationLoss()(image, prompts, torch.tensor(targets)).item() == pytest.approx(expected)
 
 
-def test_smoothing_shares_mass_with_every_identity():
+def test_smoothing_shares_mass_with_every_identity() -> None:
     image, prompts, targets = torch.randn(3, 4), torch.randn(5, 4), torch.tensor([4, 0, 2])
     chances = (image @ prompts.T).log_softmax(dim=1)
     expected = -sum(0.9 * row[target] + 0.1 * row.mean() for row, target in zip(chances, targets, strict=True)) / 3
@@ -25,7 +25,7 @@ def test_smoothing_shares_mass_with_every_identity():
         PromptClassificationLoss(smoothing=1.5)
 
 
-def test_half_precision_under_autocast_is_computed_in_float32():
+def test_half_precision_under_autocast_is_computed_in_float32() -> None:
     image, prompts, targets = torch.randn(3, 16).bfloat16(), torch.randn(5, 16), torch.tensor([4, 0, 2])
     with torch.autocast('cpu', dtype=torch.bfloat16):
         loss = prompt_classification_loss(image, prompts, targets)
@@ -41,6 +41,6 @@ def test_half_precision_under_autocast_is_computed_in_float32():
         ((0, 3), (5, 3), [], 'image is empty'),
     ],
 )
-def test_bad_input_is_named(image, prompts, targets, message):
+def test_bad_input_is_named(image: tuple[int, int], prompts: tuple[int, int], targets: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         prompt_classification_loss(torch.zeros(image), torch.zeros(prompts), torch.tensor(targets, dtype=torch.long))

@@ -6,7 +6,7 @@ import torch
 from cmdg_plugin.models.losses import PromptGuidanceLoss, prompt_guidance_loss
 
 
-def test_matches_loops():
+def test_matches_loops() -> None:
     image, prompts, others = (torch.randn(rows, 4, dtype=torch.float64) for rows in (3, 5, 5))
     targets = [4, 0, 4]
 
@@ -20,7 +20,7 @@ def test_matches_loops():
     assert PromptGuidanceLoss()(image, prompts, others, torch.tensor(targets)).item() == pytest.approx(expected)
 
 
-def test_descent_goes_towards_the_prompt_and_away_from_the_one_with_the_domain():
+def test_descent_goes_towards_the_prompt_and_away_from_the_one_with_the_domain() -> None:
     image = torch.tensor([[1.0, 1.0, 1.0]], requires_grad=True)
     prompt, other = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
     prompt_guidance_loss(image, prompt, other, torch.tensor([0])).backward()
@@ -28,7 +28,7 @@ def test_descent_goes_towards_the_prompt_and_away_from_the_one_with_the_domain()
     assert image.grad[0, 2] == pytest.approx(0, abs=1e-7)
 
 
-def test_bad_input_is_named():
+def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match='domain_prompts must have shape'):
         prompt_guidance_loss(torch.ones(2, 3), torch.ones(5, 3), torch.ones(4, 3), torch.tensor([0, 1]))
     with pytest.raises(ValueError, match=r'targets must lie in 0..4'):

@@ -7,7 +7,7 @@ from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.losses.term_config import read_terms
 
 
-def test_an_entry_is_split_into_wiring_and_module():
+def test_an_entry_is_split_into_wiring_and_module() -> None:
     (part, sid, idle), modules = read_terms([PART | dict(weight=0), SID, TRIPLET | dict(weight=0)])
     assert (part.name, part.key, part.weight, part.outputs) == ('part', 'loss_part', 0, ('neighbors',))
     # An argument that is not named gets the field of its own name.
@@ -32,7 +32,7 @@ def test_an_entry_is_split_into_wiring_and_module():
         (['tri'], 'expected a dict'),
     ],
 )
-def test_bad_terms_are_refused_at_construction(terms, message):
+def test_bad_terms_are_refused_at_construction(terms: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LossTerms(terms)
 
@@ -45,7 +45,7 @@ def test_bad_terms_are_refused_at_construction(terms, message):
         (TARGETS, 'soft_ratio', 'neighbors'),
     ],
 )
-def test_an_option_that_does_nothing_without_its_input_is_refused(term, option, argument):
+def test_an_option_that_does_nothing_without_its_input_is_refused(term: dict, option: str, argument: str) -> None:
     with pytest.raises(ValueError, match=rf'{option}=0\.3 does nothing without {argument}; name the field'):
         LossTerms([term | {option: 0.3}])
     LossTerms([term | {option: 0.0}])
@@ -90,7 +90,7 @@ def test_an_option_that_does_nothing_without_its_input_is_refused(term, option, 
     ],
     ids=lambda value: value['type'] if isinstance(value, dict) else '',
 )
-def test_entries_of_older_configs_mean_what_they_meant(term: dict, before: str, now: str):
+def test_entries_of_older_configs_mean_what_they_meant(term: dict, before: str, now: str) -> None:
     """Such as those stored in checkpoints, where the bank came in pieces."""
     inputs, expected = (dict(pair.split('=') for pair in text.split()) for text in (before, now))
     (found,), _ = read_terms([term | dict(name='x', inputs=inputs)])

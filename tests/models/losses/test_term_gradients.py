@@ -6,7 +6,7 @@ import torch
 from cmdg_plugin.models.losses import measure_terms
 
 
-def test_norms_and_cosines_by_hand():
+def test_norms_and_cosines_by_hand() -> None:
     a, b = torch.nn.Parameter(torch.tensor([3.0, 4.0])), torch.nn.Parameter(torch.tensor(2.0))
     losses = {
         'loss_length': a.square().sum() / 2,  # its gradient is (3, 4, 0)
@@ -22,7 +22,7 @@ def test_norms_and_cosines_by_hand():
     assert a.grad is None
 
 
-def test_nothing_to_measure_is_refused():
+def test_nothing_to_measure_is_refused() -> None:
     frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
     with pytest.raises(ValueError, match='got 1 and 0 of them'):
         measure_terms({'loss_a': torch.tensor(1.0)}, [frozen])

@@ -11,7 +11,14 @@ from cmdg_plugin.models.losses import TextNeighborSearch, find_text_neighbors
 from cmdg_plugin.models.training_images import DataSizes
 
 
-def plain(captions, bank_text, domains, bank_domains, k, valid=None):
+def plain(
+    captions: torch.Tensor,
+    bank_text: torch.Tensor,
+    domains: torch.Tensor,
+    bank_domains: torch.Tensor,
+    k: int,
+    valid: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Loops over samples, entries and parts, with a full sort."""
     found = []
     for b in range(captions.shape[1]):
@@ -27,7 +34,9 @@ def plain(captions, bank_text, domains, bank_domains, k, valid=None):
     return torch.tensor(found)
 
 
-def problem(entries=40, batch=6, dim=8, parts=3, num_domains=3):
+def problem(
+    entries: int = 40, batch: int = 6, dim: int = 8, parts: int = 3, num_domains: int = 3
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     captions = torch.randn(parts, batch, dim, dtype=torch.float64)
     bank_text = torch.randn(entries, parts, dim, dtype=torch.float64) * torch.rand(entries, 1, 1) * 5
     return captions, bank_text, torch.randint(num_domains, (batch,)), torch.arange(entries) % num_domains
@@ -35,7 +44,7 @@ def problem(entries=40, batch=6, dim=8, parts=3, num_domains=3):
 
 @pytest.mark.parametrize('held', [1 << 24, 6 * 7])
 @pytest.mark.parametrize('with_norms', [False, True])
-def test_finds_what_loops_find_in_chunks_too(monkeypatch, held, with_norms):
+def test_finds_what_loops_find_in_chunks_too(monkeypatch: pytest.MonkeyPatch, held: int, with_norms: bool) -> None:
     monkeypatch.setattr(module, '_SCORES_HELD_CPU', held)
     captions, bank_text, domains, bank_domains = problem()
     valid = torch.rand(40) < 0.7
@@ -48,7 +57,7 @@ def test_finds_what_loops_find_in_chunks_too(monkeypatch, held, with_norms):
         assert not (bank_domains[found] == domains[:, None]).any()
 
 
-def test_lengths_of_features_do_not_matter():
+def test_lengths_of_features_do_not_matter() -> None:
     captions, bank_text, domains, bank_domains = problem()
     scale = torch.rand(40, 3, 1, dtype=torch.float64) + 0.1
     arguments = dict(domains=domains, bank_domains=bank_domains, num_neighbors=4)
@@ -56,13 +65,13 @@ def test_lengths_of_features_do_not_matter():
     assert torch.equal(found, find_text_neighbors(captions * 3, bank_text * scale, **arguments))
 
 
-def test_memory_in_half_precision():
+def test_memory_in_half_precision() -> None:
     captions, bank_text, domains, bank_domains = problem()
     found = find_text_neighbors(captions.float(), bank_text.half(), domains, bank_domains, num_neighbors=1)
     assert torch.equal(found, plain(captions, bank_text.half().double(), domains, bank_domains, 1))
 
 
-def test_too_few_entries_of_other_domains_is_an_error():
+def test_too_few_entries_of_other_domains_is_an_error() -> None:
     captions, bank_text, _, _ = problem()
     one = torch.zeros(40, dtype=torch.long)
     with pytest.raises(ValueError, match=r'only 0 .* of other domains; train on two or more sources'):
@@ -76,7 +85,7 @@ def test_too_few_entries_of_other_domains_is_an_error():
         find_text_neighbors(captions, bank_text, one[:6], one[:3], num_neighbors=1)
 
 
-def test_search_begins_with_its_epoch():
+def test_search_begins_with_its_epoch() -> None:
     captions, bank_text, domains, bank_domains = problem()
     regions = torch.cat([captions, torch.randn(1, 6, 8, dtype=torch.float64)])
     search = TextNeighborSearch(num_neighbors=3, start_epoch=2)
@@ -88,7 +97,7 @@ def test_search_begins_with_its_epoch():
         TextNeighborSearch(start_epoch=-1)
 
 
-def test_too_little_data_shows_before_training():
+def test_too_little_data_shows_before_training() -> None:
     search = TextNeighborSearch(num_neighbors=3)
     sizes = DataSizes(8, 2, 20, 3, 8, 16, 8)
     search.check_data(sizes)
@@ -118,11 +127,11 @@ def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
         TextNeighborSearch(4)(captions, text[rows], domains, epoch=0)
 
 
-def test_ranks_find_together_what_one_process_finds(tmp_path):
+def test_ranks_find_together_what_one_process_finds(tmp_path: Path) -> None:
     run_on_ranks(_on_ranks, tmp_path)
 
 
-def test_a_broken_caption_does_not_stop_the_search_of_the_others():
+def test_a_broken_caption_does_not_stop_the_search_of_the_others() -> None:
     captions, bank_text, domains, bank_domains = problem()
     captions[0, 0] = float('nan')
     found = find_text_neighbors(captions, bank_text, domains, bank_domains, num_neighbors=3)

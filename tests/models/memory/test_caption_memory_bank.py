@@ -1,24 +1,28 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from helpers.ranks import run_on_ranks
+from torch import Tensor
 
 from cmdg_plugin.models.memory import CaptionMemoryBank
 
 
-def loops(memory, filled, indices, parts, momentum):
+def loops(
+    memory: torch.Tensor, filled: torch.Tensor, indices: torch.Tensor, parts: torch.Tensor, momentum: float
+) -> None:
     """One update, sample by sample."""
     for j, index in enumerate(indices.tolist()):
         memory[index] = (1 - momentum) * memory[index] + momentum * parts[:, j] if filled[index] else parts[:, j]
         filled[index] = True
 
 
-def norms(bank):
+def norms(bank: CaptionMemoryBank) -> torch.Tensor:
     return bank.image.square().sum(dim=-1)
 
 
-def test_six_steps_with_repeats_are_the_released_ones(golden):
+def test_six_steps_with_repeats_are_the_released_ones(golden: dict[str, Tensor]) -> None:
     bank = CaptionMemoryBank(40, 3, 24, momentum=float(golden['bank_momentum'])).double()
     for step in zip(golden['bank_index'], golden['bank_image_parts'], golden['bank_text_parts'], strict=True):
         bank.update(*step)
@@ -29,7 +33,7 @@ def test_six_steps_with_repeats_are_the_released_ones(golden):
 
 
 @pytest.mark.parametrize('momentum', [0.3, 1.0])
-def test_matches_loops_with_many_repeats(momentum):
+def test_matches_loops_with_many_repeats(momentum: float) -> None:
     bank = CaptionMemoryBank(5, 2, 3, momentum=momentum)
     image, filled = bank.image.clone(), bank.filled.clone()
     for _ in range(4):
@@ -42,8 +46,8 @@ def test_matches_loops_with_many_repeats(momentum):
     assert bank.image[4].abs().sum() == 0
 
 
-def test_two_runs_give_the_same_bits():
-    def run():
+def test_two_runs_give_the_same_bits() -> None:
+    def run() -> Any:
         torch.manual_seed(1)
         bank = CaptionMemoryBank(9, 3, 16)
         for _ in range(5):
@@ -54,7 +58,7 @@ def test_two_runs_give_the_same_bits():
     assert torch.equal(run(), run())
 
 
-def test_an_entry_does_not_see_another_entrys_broken_feature():
+def test_an_entry_does_not_see_another_entrys_broken_feature() -> None:
     bank = CaptionMemoryBank(4, 1, 2)
     parts = torch.ones(1, 3, 2)
     parts[0, 1] = torch.nan
@@ -62,7 +66,7 @@ def test_an_entry_does_not_see_another_entrys_broken_feature():
     assert bank.image.isnan().any(dim=-1).flatten().tolist() == [False, True, False, False]
 
 
-def test_half_precision_features_are_upcast_and_get_no_graph():
+def test_half_precision_features_are_upcast_and_get_no_graph() -> None:
     bank = CaptionMemoryBank(4, 1, 2)
     parts = torch.randn(1, 2, 2).bfloat16().requires_grad_()
     bank.update(torch.tensor([1, 3]), parts, parts)
@@ -71,7 +75,7 @@ def test_half_precision_features_are_upcast_and_get_no_graph():
     assert torch.equal(bank.image[[1, 3], 0], parts.detach()[0].float())
 
 
-def test_fill_stores_and_the_last_of_repeated_rows_stays():
+def test_fill_stores_and_the_last_of_repeated_rows_stays() -> None:
     bank = CaptionMemoryBank(5, 2, 3)
     bank.update(torch.tensor([0]), torch.ones(2, 1, 3), torch.ones(2, 1, 3))
     image, text = torch.randn(2, 3, 3), torch.randn(2, 3, 3)
@@ -82,7 +86,7 @@ def test_fill_stores_and_the_last_of_repeated_rows_stays():
     torch.testing.assert_close(bank.image_norms, norms(bank))
 
 
-def test_checkpoint_holds_the_buffers_and_restores_the_norms():
+def test_checkpoint_holds_the_buffers_and_restores_the_norms() -> None:
     bank = CaptionMemoryBank(6, 3, 4)
     bank.fill(torch.arange(4), torch.randn(3, 4, 4), torch.randn(3, 4, 4))
     state = bank.state_dict()
@@ -95,7 +99,7 @@ def test_checkpoint_holds_the_buffers_and_restores_the_norms():
     torch.testing.assert_close(other.text_norms, bank.text.norm(dim=-1))
 
 
-def test_text_norms_follow_the_captions():
+def test_text_norms_follow_the_captions() -> None:
     bank = CaptionMemoryBank(5, 2, 3)
     bank.fill(torch.arange(4), torch.randn(2, 4, 3), torch.randn(2, 4, 3))
     torch.testing.assert_close(bank.text_norms, bank.text.norm(dim=-1))
@@ -106,7 +110,7 @@ def test_text_norms_follow_the_captions():
     torch.testing.assert_close(bank.rows_to_search().text_norms, bank.text_norms)
 
 
-def test_norms_stay_exact_in_a_half_precision_bank():
+def test_norms_stay_exact_in_a_half_precision_bank() -> None:
     bank = CaptionMemoryBank(3, 1, 512)
     bank.fill(torch.arange(3), torch.randn(1, 3, 512), torch.randn(1, 3, 512))
     bank.bfloat16()
@@ -114,7 +118,7 @@ def test_norms_stay_exact_in_a_half_precision_bank():
     torch.testing.assert_close(bank.image_norms, bank.image.float().square().sum(dim=-1))
 
 
-def test_checkpoint_of_another_size_names_both_counts():
+def test_checkpoint_of_another_size_names_both_counts() -> None:
     saved = CaptionMemoryBank(1536, 3, 4)
     saved.update(torch.tensor([5]), torch.ones(3, 1, 4), torch.ones(3, 1, 4))
     state = {f'bank.{name}': value for name, value in saved.state_dict().items()}
@@ -126,7 +130,7 @@ def test_checkpoint_of_another_size_names_both_counts():
 
 
 @pytest.mark.parametrize('method', ['update', 'fill'])
-def test_bad_input_is_named(method):
+def test_bad_input_is_named(method: str) -> None:
     call = getattr(CaptionMemoryBank(4, 3, 2), method)
     good = torch.zeros(3, 2, 2)
     with pytest.raises(IndexError, match=r'indices must lie in 0..3 \(there are 4 training images in the bank\)'):
@@ -140,12 +144,12 @@ def test_bad_input_is_named(method):
 
 
 @pytest.mark.parametrize('options', [dict(num_samples=0), dict(momentum=0.0), dict(momentum=1.5), dict(dim=0)])
-def test_bad_configuration_is_refused(options):
+def test_bad_configuration_is_refused(options: dict) -> None:
     with pytest.raises(ValueError, match=f'{next(iter(options))} must'):
         CaptionMemoryBank(**(dict(num_samples=4, num_parts=3, dim=2) | options))
 
 
-def test_an_empty_bank_takes_no_room_in_a_checkpoint_and_empties_the_one_that_loads_it():
+def test_an_empty_bank_takes_no_room_in_a_checkpoint_and_empties_the_one_that_loads_it() -> None:
     bank, other = CaptionMemoryBank(6, 2, 3), CaptionMemoryBank(6, 2, 3)
     other.fill(torch.arange(6), torch.ones(2, 6, 3), torch.ones(2, 6, 3))
     assert list(bank.state_dict()) == ['filled']
@@ -154,7 +158,7 @@ def test_an_empty_bank_takes_no_room_in_a_checkpoint_and_empties_the_one_that_lo
     assert other.image.abs().sum() == other.text.abs().sum() == other.image_norms.sum() == 0
 
 
-def test_captions_may_be_kept_in_half_and_out_of_checkpoints():
+def test_captions_may_be_kept_in_half_and_out_of_checkpoints() -> None:
     bank = CaptionMemoryBank(4, 1, 2, text_dtype='float16', save_text=False)
     text = torch.randn(4, 1, 2)
     bank.set_text(text)
@@ -195,5 +199,5 @@ def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
     assert torch.equal(shard.image, whole.image[rows])
 
 
-def test_a_sharded_bank_holds_its_rows_of_the_whole_one(tmp_path):
+def test_a_sharded_bank_holds_its_rows_of_the_whole_one(tmp_path: Path) -> None:
     run_on_ranks(_on_ranks, tmp_path)

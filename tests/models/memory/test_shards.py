@@ -18,11 +18,11 @@ def _code(rank: int, ranks: int, folder: Path) -> None:
     assert sizes == 11
 
 
-def test_rows_are_found_wherever_they_are(tmp_path):
+def test_rows_are_found_wherever_they_are(tmp_path: Path) -> None:
     run_on_ranks(_code, tmp_path, ranks=3)
 
 
-def test_a_single_process_is_responsible_for_all_rows():
+def test_a_single_process_is_responsible_for_all_rows() -> None:
     table = torch.randn(5, 2)
     assert own_rows(5) == slice(0, 5)
     assert torch.equal(lookup_rows(table, torch.tensor([4, 1]), None), table[[4, 1]])

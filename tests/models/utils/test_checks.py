@@ -14,7 +14,7 @@ from cmdg_plugin.models.utils import (
 )
 
 
-def test_sizes_are_returned_by_letter():
+def test_sizes_are_returned_by_letter() -> None:
     sizes = check_sizes('loss', a=(torch.zeros(2, 3), 'BD'), b=(torch.zeros(3, 5), 'DC'))
     assert sizes == dict(B=2, D=3, C=5)
 
@@ -28,25 +28,25 @@ def test_sizes_are_returned_by_letter():
         (dict(a=((2, 0), 'BD')), r'loss: a is empty, its shape \(B, D\) is \(2, 0\)'),
     ],
 )
-def test_wrong_sizes_are_named(tensors, message):
+def test_wrong_sizes_are_named(tensors: dict[str, tuple[tuple[int, int], str]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_sizes('loss', **{name: (torch.zeros(shape), layout) for name, (shape, layout) in tensors.items()})
 
 
-def test_what_is_no_tensor_is_refused():
+def test_what_is_no_tensor_is_refused() -> None:
     with pytest.raises(TypeError, match='a must be a tensor, got list'):
         check_sizes('loss', a=([1, 2], 'B'))
 
 
 @pytest.mark.parametrize('value', [0, -1.0, math.inf, math.nan])
-def test_positive(value):
+def test_positive(value: float) -> None:
     check_positive('loss', scale=1e-9)
     with pytest.raises(ValueError, match='loss: scale must be a finite number above 0'):
         check_positive('loss', scale=value)
 
 
 @pytest.mark.parametrize('value', [0, -1, 2.0, True, '3'])
-def test_count(value):
+def test_count(value: bool | float | str) -> None:
     check_count('loss', number=1)
     check_count('loss', at_least=0, number=0)
     with pytest.raises(ValueError, match='loss: number must be a whole number of at least 1'):
@@ -54,20 +54,20 @@ def test_count(value):
 
 
 @pytest.mark.parametrize('mask', [torch.ones(3), torch.ones(1, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)])
-def test_mask(mask):
+def test_mask(mask: torch.Tensor) -> None:
     check_mask('loss', 'valid', torch.ones(3, dtype=torch.bool), 3)
     with pytest.raises(ValueError, match=r'loss: valid must be bool of shape \(3,\), got'):
         check_mask('loss', 'valid', mask, 3)
 
 
 @pytest.mark.parametrize('value', [-0.1, 1.1, math.nan])
-def test_fraction(value):
+def test_fraction(value: float) -> None:
     check_fraction('loss', low=0, high=1)
     with pytest.raises(ValueError, match='loss: share must lie between 0 and 1'):
         check_fraction('loss', share=value)
 
 
-def test_indices():
+def test_indices() -> None:
     check_indices('loss', 'labels', torch.tensor([0, 4], dtype=torch.int32), 5, 'classes')
     with pytest.raises(ValueError, match=r'labels must lie in 0..1499 \(there are 1,500 classes\), got 0..1500'):
         check_indices('loss', 'labels', torch.tensor([0, 1500]), 1500, 'classes')

@@ -15,7 +15,7 @@ def _code(rank: int, ranks: int, folder: Path) -> None:
     weight = torch.nn.Parameter(torch.randn(3, 4))
     own = slice(2 * rank, 2 * rank + 2)
 
-    def loss_of(rows, squares, weight):
+    def loss_of(rows: torch.Tensor, squares: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         # Couples all samples and uses the weight behind the gathering as well as before it.
         return torch.cdist(rows, rows.flip(0)).square().sum() + (squares @ weight.T).exp().mean()
 
@@ -37,10 +37,10 @@ def _code(rank: int, ranks: int, folder: Path) -> None:
     torch.testing.assert_close(weight.grad / ranks, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_a_loss_over_ranks_has_the_value_and_gradient_of_one_process(tmp_path):
+def test_a_loss_over_ranks_has_the_value_and_gradient_of_one_process(tmp_path: Path) -> None:
     run_on_ranks(_code, tmp_path, ranks=3)
 
 
-def test_a_single_process_gets_its_own_tensors_back():
+def test_a_single_process_gets_its_own_tensors_back() -> None:
     tensors = torch.randn(2, 3), torch.randn(2)
     assert all(own is back for own, back in zip(tensors, gather_batch(*tensors), strict=True))

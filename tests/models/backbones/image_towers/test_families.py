@@ -1,6 +1,8 @@
 """What holds for every family of image towers: one small model each."""
 
 import copy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,18 +15,18 @@ from cmdg_plugin.models.backbones.position_embedding import resize_position_embe
 FAMILIES = list(SMALL_CLIPS)
 
 
-def build(name, **options):
+def build(name: str, **options: Any) -> TextAwareCLIP:
     torch.manual_seed(0)
     return TextAwareCLIP(name, **options)
 
 
-def pictures(backbone, count=2):
+def pictures(backbone: TextAwareCLIP, count: int = 2) -> torch.Tensor:
     return torch.randn(count, 3, *backbone.image_size, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize('size', [None, (128, 64)])
 @pytest.mark.parametrize('name', FAMILIES)
-def test_global_shared_feature_is_open_clips_image_feature(name, size):
+def test_global_shared_feature_is_open_clips_image_feature(name: str, size: tuple[int, int] | None) -> None:
     backbone = build(name, image_size=size).eval()
     assert backbone.image_size == (size or (96, 96) if 'resnet' in name else size or (48, 48))
     images = pictures(backbone)
@@ -38,7 +40,7 @@ def test_global_shared_feature_is_open_clips_image_feature(name, size):
 
 
 @pytest.mark.parametrize('name', FAMILIES)
-def test_whole_tower_trains(name):
+def test_whole_tower_trains(name: str) -> None:
     backbone = build(name).train()
     sum(part.square().sum() for part in backbone.encode_image(pictures(backbone))).backward()
     without = [n for n, p in backbone.named_parameters() if p.requires_grad and p.grad is None]
@@ -47,7 +49,7 @@ def test_whole_tower_trains(name):
 
 @pytest.mark.parametrize('size', [None, (128, 64)])
 @pytest.mark.parametrize('name', FAMILIES)
-def test_weights_load_at_any_size(name, size, tmp_path):
+def test_weights_load_at_any_size(name: str, size: tuple[int, int] | None, tmp_path: Path) -> None:
     one = build(name).eval()
     save_file(one.clip.state_dict(), tmp_path / 'clip.safetensors')
     torch.manual_seed(1)
@@ -69,7 +71,7 @@ def test_weights_load_at_any_size(name, size, tmp_path):
 
 
 @pytest.mark.parametrize('name', FAMILIES)
-def test_autocast_checkpointing_compiling_and_copying(name):
+def test_autocast_checkpointing_compiling_and_copying(name: str) -> None:
     torch.compiler.reset()
     plain = build(name).train()
     saves_memory = 'resnet' not in name
@@ -79,7 +81,7 @@ def test_autocast_checkpointing_compiling_and_copying(name):
         model.encode_image(pictures(model)).shared_regions.pow(4).sum().backward()
     for (weight, expected), parameter in zip(plain.named_parameters(), other.named_parameters(), strict=True):
         if expected.grad is not None:
-            torch.testing.assert_close(parameter[1].grad, expected.grad, msg=lambda text, n=weight: f'{n}: {text}')
+            torch.testing.assert_close(parameter[1].grad, expected.grad, msg=f'{weight}: {{}}'.format)
     twin = copy.deepcopy(plain).double().eval()
     exact = twin.encode_image(pictures(twin).double())
     with torch.autocast('cpu', torch.bfloat16):
@@ -89,12 +91,12 @@ def test_autocast_checkpointing_compiling_and_copying(name):
 
 
 @pytest.mark.parametrize('name', [name for name in FAMILIES if name != 'cmdg-small-vit'])
-def test_part_attention_takes_open_clips_own_vit(name):
+def test_part_attention_takes_open_clips_own_vit(name: str) -> None:
     with pytest.raises(ValueError, match=rf"part_attention needs .*'{name}' is a (ModifiedResNet|TimmViT)"):
         TextAwareCLIP(name, part_attention=True)
 
 
-def test_checkpointing_that_open_clip_would_ignore_is_refused():
+def test_checkpointing_that_open_clip_would_ignore_is_refused() -> None:
     with pytest.raises(ValueError, match="no gradient checkpointing for 'cmdg-small-resnet'"):
         TextAwareCLIP('cmdg-small-resnet', grad_checkpointing=True)
     with pytest.raises(ValueError, match='an activation of its'):
@@ -102,7 +104,7 @@ def test_checkpointing_that_open_clip_would_ignore_is_refused():
 
 
 @pytest.mark.parametrize(('name', 'size'), [('cmdg-small-resnet', (100, 64)), ('cmdg-small-siglip', (50, 48))])
-def test_sizes_that_do_not_fit_are_refused(name, size):
+def test_sizes_that_do_not_fit_are_refused(name: str, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=rf'{size[0]}x{size[1]} pixels'):
         TextAwareCLIP(name, image_size=size)
     with pytest.raises(ValueError, match='at least 3 rows, but it has 2'):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from open_clip.modified_resnet import AttentionPool2d
 
 from cmdg_plugin.models.backbones import TextAwareCLIP
 
@@ -7,7 +8,7 @@ STRIPES = {3: [(0, 1), (1, 2), (2, 3)], 4: [(0, 1), (1, 2), (2, 4)]}
 
 
 @pytest.mark.parametrize('size', [(96, 96), (128, 64)])
-def test_regions_equal_a_loop_over_the_cells_of_the_last_map(size):
+def test_regions_equal_a_loop_over_the_cells_of_the_last_map(size: tuple[int, int]) -> None:
     """Single-query attention, written out per image, region and head."""
     torch.manual_seed(0)
     backbone = TextAwareCLIP('cmdg-small-resnet', image_size=size).eval()
@@ -29,7 +30,7 @@ def test_regions_equal_a_loop_over_the_cells_of_the_last_map(size):
     torch.testing.assert_close(tokens.projected, torch.stack(expected_shared), atol=1e-5, rtol=1e-5)
 
 
-def attend(pool, cells, top, bottom, columns):
+def attend(pool: AttentionPool2d, cells: torch.Tensor, top: int, bottom: int, columns: int) -> torch.Tensor:
     places = [row * columns + column for row in range(top, bottom) for column in range(columns)]
     flat = cells.flatten(2).transpose(1, 2)[:, places]
     positions = pool.positional_embedding
@@ -44,7 +45,7 @@ def attend(pool, cells, top, bottom, columns):
     return pool.c_proj(torch.cat(answer, dim=1))
 
 
-def test_rn50_has_the_widths_of_clip_reids():
+def test_rn50_has_the_widths_of_clip_reids() -> None:
     # Without weights: shapes are all that is asked for.
     with torch.device('meta'):
         backbone = TextAwareCLIP('RN50', image_size=(256, 128))

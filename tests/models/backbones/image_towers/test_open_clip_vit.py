@@ -4,7 +4,7 @@ from cmdg_plugin.models.backbones import TextAwareCLIP
 
 
 @torch.no_grad()
-def test_tokens_are_those_of_open_clips_own_forward():
+def test_tokens_are_those_of_open_clips_own_forward() -> None:
     torch.manual_seed(0)
     backbone = TextAwareCLIP('cmdg-test-tiny').eval()
     visual = backbone.clip.visual
