@@ -106,12 +106,13 @@ def build_page(gallery: Gallery) -> gr.Blocks:
         chosen, paths = gr.State(None), gr.State(())
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                files = gr.File(label='Pictures of one person', file_count='multiple', height=130, elem_id='pictures')
+                files = gr.File(label='Pictures of one person', file_count='multiple', height=120, elem_id='pictures')
                 going_on = gr.HTML()
-                fields = _build_fields(gallery)
+                sentence, weight = _build_description()
                 with gr.Row():
-                    clear = gr.Button('Start over')
-                    search = gr.Button('Search', variant='primary', elem_id='search')
+                    clear = gr.Button('Start over', min_width=100)
+                    search = gr.Button('Search', variant='primary', min_width=100)
+                fields = [sentence, weight, *_build_filters(gallery)]
             with gr.Column(scale=3, min_width=400):
                 answer = gr.HTML(js_on_load=_ON_CLICK, elem_id='answer')
         gr.HTML(f'<p class="note">{html.escape(RESPONSIBLE_USE)}</p>')
@@ -123,8 +124,8 @@ def build_page(gallery: Gallery) -> gr.Blocks:
         one_at_a_time: dict[str, Any] = {'concurrency_id': 'search', 'concurrency_limit': 1}
         hidden: dict[str, Any] = {'api_visibility': 'private'}
         asked = {'fn': actions.search, 'inputs': [files, chosen, *fields], 'outputs': [answer, paths]}
-        gr.on([search.click, fields[0].submit], **asked, **one_at_a_time, **hidden)
-        answer.click(go_on, paths, [chosen, going_on, files, fields[0]], **hidden).success(
+        gr.on([search.click, sentence.submit], **asked, **one_at_a_time, **hidden)
+        answer.click(go_on, paths, [chosen, going_on, files, sentence], **hidden).success(
             **asked, **one_at_a_time, **hidden
         )
         files.upload(lambda: (None, ''), None, [chosen, going_on], **hidden)
@@ -138,26 +139,35 @@ def build_page(gallery: Gallery) -> gr.Blocks:
     return page
 
 
-def _build_fields(gallery: Gallery) -> list[Any]:
-    """Fields of `Form`, in its order."""
-    empty = Form()
-    sentence = gr.Textbox('', label='Description', placeholder='a woman in a red coat with a backpack', max_length=1000)
-    weight = gr.Slider(0, 1, empty.weight, step=0.05, label='Weight of the description', info='beside pictures')
+def make_theme() -> gr.themes.Base:
+    """Colors of the page; its fonts are Gradio's own and the system's."""
+    return gr.themes.Default(primary_hue='indigo', secondary_hue='indigo', neutral_hue='slate')
+
+
+def _build_description() -> tuple[Any, Any]:
+    """The first fields of `Form`, in its order."""
+    sentence = gr.Textbox(
+        '', label='Description', placeholder='a woman in a red coat with a backpack', max_length=1000, lines=2, max_lines=2
+    )
+    return sentence, gr.Slider(0, 1, Form.weight, step=0.05, label='Its weight beside pictures')
+
+
+def _build_filters(gallery: Gallery) -> list[Any]:
+    """The other fields of `Form`, in its order."""
+    columns = ', '.join(f'{column} ({TYPE_NAMES[kind]})' for column, kind in gallery.columns.items())
     with gr.Accordion('Filter', open=True):
         cameras = gr.Textbox('', label='Cameras', placeholder='3, 7', max_length=1000)
-        with gr.Row():
-            start = gr.Textbox('', label='Earliest', placeholder='2026-05-01T08:00', min_width=120, max_length=40)
-            end = gr.Textbox('', label='Latest', placeholder='2026-05-01', min_width=120, max_length=40)
-        columns = ', '.join(f'{column} ({TYPE_NAMES[kind]})' for column, kind in gallery.columns.items())
+        start = gr.Textbox('', label='Earliest time', placeholder='2026-05-01T08:00', max_length=40)
+        end = gr.Textbox('', label='Latest time', placeholder='2026-05-01', max_length=40)
         where = gr.Textbox(
             '',
             label='Condition on any column',
             info=f'Columns: {columns}',
-            placeholder='identity in ("3", "7") and time is not None',
+            placeholder='identity in ("3", "7")',
             max_length=10_000,
         )
-    top = gr.Slider(1, MOST_RESULTS, empty.top, step=1, label='Results')
-    return [sentence, weight, cameras, start, end, where, top]
+        top = gr.Slider(1, MOST_RESULTS, Form.top, step=1, label='Results')
+    return [cameras, start, end, where, top]
 
 
 def _form(fields: Sequence[Any]) -> Form:

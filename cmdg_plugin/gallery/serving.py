@@ -51,7 +51,7 @@ def serving(
     with tempfile.TemporaryDirectory(prefix='search-page-') as uploads:
         # Before Gradio is imported, which reads some of them then.
         os.environ.update(_SETTINGS, GRADIO_TEMP_DIR=uploads)
-        from cmdg_plugin.gallery.page import STYLE, build_page
+        from cmdg_plugin.gallery.page import STYLE, build_page, make_theme
 
         page = build_page(gallery)
         try:
@@ -62,6 +62,7 @@ def serving(
                     auth=None if users is None else _checker(users),
                     app_kwargs={'middleware': _middleware(host)},
                     css=STYLE,
+                    theme=make_theme(),
                     share=False,
                     quiet=True,
                     prevent_thread_lock=True,

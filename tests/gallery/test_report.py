@@ -1,0 +1,102 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.search_gallery import HOSTILE, HOSTILE_NAME, make_gallery
+
+from cmdg_plugin.gallery import Gallery, SearchResult
+from cmdg_plugin.gallery.answers import VERDICTS, describe_answer
+from cmdg_plugin.gallery.report import SearchQuery, write_report
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page, as a browser reads them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ''
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('report')
+
+
+@pytest.fixture(scope='module')
+def gallery(folder: Path) -> Gallery:
+    return make_gallery(folder)
+
+
+def test_page_of_a_search(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    query = SearchQuery(folder / 'images/red.png', 'in red', 'camera < 3', 0.25)
+    result = gallery.search(image=query.image, text=query.text, where=query.where, text_weight=query.text_weight)
+    path = write_report(result, gallery, tmp_path / 'new' / 'report', query)
+    assert path == tmp_path / 'new/report/index.html'
+    assert [each.name for each in path.parent.iterdir()] == ['index.html']
+    page = Page(path.read_text(encoding='utf-8'))
+    assert page.tags.count('li') == len(result.matches) == 3
+    assert page.tags.count('img') == 4  # with the query's
+    assert 'button' not in page.tags
+    for match in result.matches:
+        assert match.path in page.text
+        assert f'{match.score:.3f}' in page.text
+        assert match.caption is not None
+        assert match.caption in page.text
+    for text in ('camera < 3', '\u201cin red\u201d', 'with weight 0.25', '3 entries searched', str(VERDICTS[None])):
+        assert text in page.text
+
+
+def test_everything_is_escaped_and_inside(gallery: Gallery, tmp_path: Path) -> None:
+    where = f'path != "{"<script>" + "x" * 5}" and identity == "4"'
+    result = gallery.search(text=HOSTILE, where=where)
+    path = write_report(result, gallery, tmp_path, SearchQuery(text=HOSTILE, where=where))
+    page = Page(path.read_text(encoding='utf-8'))
+    assert not {'script', 'b'} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith('on')]
+    assert page.text.count(HOSTILE) == 2
+    assert HOSTILE_NAME in page.text
+    sources = [value for name, value in page.attributes if name in ('src', 'href')]
+    assert len(sources) == 1
+    assert str(sources[0]).startswith('data:image/jpeg;base64,')
+    assert ('http-equiv', 'Content-Security-Policy') in page.attributes
+
+
+def test_several_pictures_are_one_query(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    images = [folder / 'images/red.png', np.zeros((40, 20, 3), np.uint8)]
+    path = write_report(gallery.search(image=images, top=1), gallery, tmp_path, SearchQuery(images))
+    text = path.read_text(encoding='utf-8')
+    assert text.count('of the query') == 2
+    assert 'with weight' not in text
+
+
+@pytest.mark.parametrize('verdict', ['match', 'unsure', 'nobody', None])
+def test_verdicts_in_words(gallery: Gallery, verdict: str | None) -> None:
+    answer = describe_answer(SearchResult((), verdict, 5), gallery, text='x')
+    assert answer.verdict == VERDICTS[verdict]
+    assert answer.kind == (verdict or 'plain')
+
+
+def test_nothing_searched(gallery: Gallery) -> None:
+    filtered = describe_answer(SearchResult((), None, 0), gallery, text='x', where='camera == 99')
+    assert filtered.verdict == 'Nothing found: no entry of the gallery passes the filter.'
+    assert describe_answer(SearchResult((), None, 0), gallery, text='x').verdict == 'Nothing found: the gallery is empty.'
+
+
+def test_an_image_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    gallery = make_gallery(tmp_path)
+    result = gallery.search(text='red', where='camera == 1')
+    (tmp_path / 'images/red.png').unlink()
+    page = Page(write_report(result, gallery, tmp_path / 'out', SearchQuery(text='red')).read_text(encoding='utf-8'))
+    assert page.text.count('the image can no longer be read') == 1
+    assert page.tags.count('img') == 1
