@@ -147,7 +147,12 @@ def make_theme() -> gr.themes.Base:
 def _build_description() -> tuple[Any, Any]:
     """The first fields of `Form`, in its order."""
     sentence = gr.Textbox(
-        '', label='Description', placeholder='a woman in a red coat with a backpack', max_length=1000, lines=2, max_lines=2
+        '',
+        label='Description',
+        placeholder='a woman in a red coat with a backpack',
+        max_length=1000,
+        lines=2,
+        max_lines=2,
     )
     return sentence, gr.Slider(0, 1, Form.weight, step=0.05, label='Its weight beside pictures')
 

@@ -1,4 +1,3 @@
-import json
 import os
 import resource
 from collections.abc import Iterator
@@ -81,44 +80,17 @@ FAILED = {'path': 'a', 'region': 'upper', 'failure': 'no'}
 @pytest.mark.parametrize(
     ('line', 'said'),
     [
-        ({'path': 'a'}, 'expected a region'),
-        ({'region': 'upper'}, 'expected the path of an image, got nothing'),
-        ({**GOOD, 'region': 'hat'}, 'expected a region'),
-        ({**GOOD, 'region': ['upper']}, 'got a list'),
-        ({**GOOD, 'path': 5}, 'got a int'),
-        ({**GOOD, 'path': ''}, 'expected the path'),
-        ({**GOOD, 'path': '\ud800'}, 'expected the path'),
-        ({'path': 'a', 'region': 'upper'}, 'either a caption or a failure'),
-        ({**GOOD, 'failure': 'no'}, 'either a caption or a failure'),
-        ({**GOOD, 'caption': None}, 'as caption, got a NoneType'),
-        ({**GOOD, 'caption': ['A red coat.']}, 'as caption, got a list'),
-        ({**GOOD, 'caption': ''}, 'as caption'),
-        ({**GOOD, 'caption': ' \n'}, 'as caption'),
-        ({**GOOD, 'caption': 'a\x1b[31m'}, 'as caption'),
-        ({**GOOD, 'caption': 'a\ud800'}, 'as caption'),
-        ({**GOOD, 'caption': 'a' * 5001}, 'as caption'),
-        ({**FAILED, 'failure': {}}, 'expected text as failure, got a dict'),
-        ({**GOOD, 'fixes': 'markup'}, 'list of names as fixes'),
-        ({**GOOD, 'problems': [1]}, 'list of names as problems'),
-        ({**FAILED, 'unreadable': 'yes'}, 'true or false'),
-        ({**GOOD, 'more': 1}, "unknown key 'more'"),
-        (b'[]', 'expected an object'),
-        (b'{"path":"a","path":"b","region":"upper","caption":"A red coat."}', "names the key 'path' twice"),
-        (b'{"path":' + b'[' * 100_000, 'not JSON'),
-        (b'{"path":' + b'9' * 5000 + b'}', 'not JSON'),
-        (b'{"path":"\xff"}', 'not JSON'),
+        (b'{"path":"a"}', 'expected a region'),
         (b'x' * (2 * LONGEST_LINE), f'longer than {LONGEST_LINE} bytes'),
         (b'x' * (LONGEST_LINE - 1), 'not JSON'),
         (b'', 'not JSON'),
     ],
 )
-def test_a_wrong_line_costs_no_other(
-    tmp_path: Path, log: pytest.LogCaptureFixture, line: bytes | dict, said: str
-) -> None:
+def test_a_wrong_line_costs_no_other(tmp_path: Path, log: pytest.LogCaptureFixture, line: bytes, said: str) -> None:
     path = tmp_path / 'a.journal.jsonl'
     write(path, [GOOD])
     with path.open('ab') as file:
-        file.write((line if isinstance(line, bytes) else json.dumps(line).encode()) + b'\n')
+        file.write(line + b'\n')
     write(path, [FAILED])
     found = list(read_entries(path))
     assert [entry for _, entry in found] == [GOOD, FAILED]

@@ -90,7 +90,8 @@ def test_verdicts_in_words(gallery: Gallery, verdict: str | None) -> None:
 def test_nothing_searched(gallery: Gallery) -> None:
     filtered = describe_answer(SearchResult((), None, 0), gallery, text='x', where='camera == 99')
     assert filtered.verdict == 'Nothing found: no entry of the gallery passes the filter.'
-    assert describe_answer(SearchResult((), None, 0), gallery, text='x').verdict == 'Nothing found: the gallery is empty.'
+    empty = describe_answer(SearchResult((), None, 0), gallery, text='x')
+    assert empty.verdict == 'Nothing found: the gallery is empty.'
 
 
 def test_an_image_that_is_gone_is_said_to_be(tmp_path: Path) -> None:

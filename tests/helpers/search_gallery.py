@@ -38,7 +38,7 @@ def make_gallery(folder: Path) -> Gallery:
     for name, color in zip(PEOPLE, _COLORS, strict=True):
         _draw(color).save(images / name)
     rows = [
-        {'file_path': name, 'identity': identity, 'camera': camera, 'time': time, 'caption': caption, 'floor': camera % 2}
+        dict(file_path=name, identity=identity, camera=camera, time=time, caption=caption, floor=camera % 2)
         for name, (identity, camera, time, caption) in PEOPLE.items()
     ]
     index = images / 'index.json'

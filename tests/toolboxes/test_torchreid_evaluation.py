@@ -20,7 +20,7 @@ from cmdg_plugin.evaluation.target_scores import score_target
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import MODELS
-from cmdg_plugin.toolboxes import TorchreidTransform, evaluate_with_torchreid, register_source
+from cmdg_plugin.toolboxes import evaluate_with_torchreid, register_source
 
 REPOSITORY = Path(__file__).parents[2]
 LIKE_TARGET = {
@@ -98,19 +98,6 @@ def test_torchreids_own_readers(
     ours = score_ourselves(tiny_model, {'type': 'BenchmarkSource', 'name': name, 'data_root': str(tmp_path)})
     assert theirs[f'{name}/mAP'] / 100 == pytest.approx(ours['mAP'] / 100, abs=1e-6)
     assert 'target' in capsys.readouterr().out
-
-
-def test_model_answers_torchreids_batches(tiny_model: CMDGReID, tiny_data: Path) -> None:
-    """As any torchreid model in evaluation mode: images in, features out."""
-    register_source('answers', LIKE_TARGET)
-    dataset = torchreid.data.datasets.init_image_dataset(
-        'answers', root=str(tiny_data), mode='gallery', transform=TorchreidTransform(tiny_model), verbose=False
-    )
-    batch = next(iter(torch.utils.data.DataLoader(dataset, batch_size=4)))
-    with torch.no_grad():
-        features = tiny_model(batch['img'])
-    expected = extract_features(tiny_model, batch['impath'], progress=False)
-    assert torch.allclose(features, expected, atol=1e-6)
 
 
 def test_pictures(tiny_model: CMDGReID, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,7 @@ class Elsewhere:
         Args:
             num_workers: Processes that draw.
         """
-        drawing = DataLoader(self, batch_size=None, num_workers=num_workers)  # type: ignore[arg-type]
+        drawing: DataLoader[int] = DataLoader(self, batch_size=None, num_workers=num_workers)  # type: ignore[arg-type]
         for _ in track(drawing, 'Drawing people elsewhere', total=len(self), unit='sheet'):
             pass
         images = np.empty((len(self) * _SHEET, *self.size, 3), dtype=np.uint8)

@@ -39,7 +39,7 @@ def score_pairs(model: open_clip.CLIP, pairs: Pairs, tokens: Tensor) -> dict[str
     seen = torch.cat([encode_image(model, normalize(batch))[0] for batch in images.split(250)])
     read = torch.cat([encode_text(model, batch) for batch in tokens.split(250)])
     similarity = functional.normalize(seen, dim=-1) @ functional.normalize(read, dim=-1).T
-    scores = {}
+    scores: dict[str, float] = {}
     for direction, rows in (('image to text', similarity), ('text to image', similarity.T)):
         better = (rows > rows.diagonal()[:, None]).sum(dim=1)
         scores |= {f'{direction} R@{rank}': 100 * (better < rank).double().mean().item() for rank in _RANKS}
@@ -59,7 +59,9 @@ def score_islands(weights: Path, root: str) -> dict[str, float]:
     config = Config.fromfile(_CONFIG)
     config.model.backbone.pretrained = str(weights)
     model = init_model(config, device='cpu')
-    scores = {domain: _score_domain(model, domain, root) for domain in (*SOURCE_DOMAINS, *TARGET_DOMAINS)}
+    scores: dict[str, dict[str, float]] = {
+        domain: _score_domain(model, domain, root) for domain in (*SOURCE_DOMAINS, *TARGET_DOMAINS)
+    }
     for group, domains in (('sources', SOURCE_DOMAINS), ('targets', TARGET_DOMAINS)):
         scores[group] = {name: float(np.mean([scores[domain][name] for domain in domains])) for name in ('mAP', 'R1')}
     return {f'{domain}/{name}': value for domain, found in scores.items() for name, value in found.items()}
@@ -72,7 +74,7 @@ def _score_domain(model: Any, domain: str, root: str) -> dict[str, float]:
     for records in (split.query, [record for record in split.gallery if record.identity >= 0]):
         paths = [f'{index.root}/{record.path}' for record in records]
         features = extract_features(model, paths, batch_size=128, progress=False).numpy()
-        sides.append((features, [record.identity for record in records], [record.camera for record in records]))
+        sides.append((features, [record.identity for record in records], [record.camera or 0 for record in records]))
     (query, query_ids, query_cameras), (gallery, gallery_ids, gallery_cameras) = sides
     result = rank_retrieval(query, gallery, query_ids, gallery_ids, query_cameras, gallery_cameras)
     return {'mAP': 100 * result.mAP, 'R1': 100 * float(result.cmc[0])}

@@ -6,7 +6,7 @@ from helpers.damaged_images import DAMAGES, spoil
 from mmengine.config import Config
 from PIL import Image
 
-from cmdg_plugin.datasets.checking import ConfigCheck, Problem, check_config, draw_config_check
+from cmdg_plugin.datasets.checking import check_config, draw_config_check
 
 
 def write_images(root: Path, names: list[str]) -> list[Path]:
@@ -144,10 +144,3 @@ def test_datasets_inside_others_and_none_at_all(config: Config) -> None:
     assert check_config(config).seen[0].startswith('train_dataloader: shop: 10 images')
     (problem,) = check_config(Config({'model': {}})).problems
     assert 'nothing to check' in problem.what
-
-
-def test_report_names_the_first_images() -> None:
-    check = ConfigCheck(problems=[Problem('shop: bad\nas this', tuple(f'{number}.png' for number in range(7)))])
-    text = draw_config_check(check, shown=2)
-    assert text.endswith('- shop: bad\n  as this\n    0.png\n    1.png\n    ... and 5 more (all with --out FILE)')
-    assert draw_config_check(check, shown=None).count('.png') == 7

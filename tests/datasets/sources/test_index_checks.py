@@ -6,7 +6,6 @@ from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources import SourceIndex, SourceRecord, SourceSplit
-from cmdg_plugin.datasets.sources.image_files import locate
 from cmdg_plugin.datasets.sources.index_checks import check_index, find_oddities, summarize
 
 
@@ -38,20 +37,6 @@ def test_what_is_taken() -> None:
     one, two = SourceSplit(train=(record(),)), SourceSplit(query=(record(identity=9),))
     # Splits number people anew.
     check_index(SourceIndex('shop', 'nowhere', (one, two)))
-
-
-def test_one_file_by_two_names(tmp_path: Path) -> None:
-    (tmp_path / 'all').mkdir()
-    (tmp_path / 'all' / 'a.jpg').touch()
-    (tmp_path / 'gallery').symlink_to('all')
-    (tmp_path / 'query').mkdir()
-    (tmp_path / 'query' / 'b.jpg').symlink_to('../all/a.jpg')
-    names = ('all/a.jpg', 'gallery/a.jpg', 'query/b.jpg', 'none/c.jpg')
-    places = locate(str(tmp_path / name) for name in names)
-    assert places == [str(tmp_path / name) for name in ('all/a.jpg', 'all/a.jpg', 'all/a.jpg', 'none/c.jpg')]
-    shared = index(tmp_path, query=(record('query/b.jpg'),), gallery=(record('gallery/a.jpg', 1, 2),))
-    with pytest.raises(ValueError, match=r'query/b.jpg and gallery/a.jpg \(query and gallery\) .* camera 1 and 2'):
-        check_index(shared)
 
 
 def test_every_source_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
