@@ -16,7 +16,7 @@ expected = {
         NeighborDiagnostics WarmupStage PromptStage BridgingStage''',
     TRANSFORMS: 'AugMix LoadImageFromFile',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
-    DATA_SAMPLERS: 'IdentitySampler',
+    DATA_SAMPLERS: 'IdentitySampler HardIdentitySampler GraphIdentitySampler',
     LOOPS: 'StagedTrainLoop',
     HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook',
     METRICS: 'ReIDMetric',

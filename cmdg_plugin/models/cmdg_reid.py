@@ -20,6 +20,7 @@ from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.models.prompts import IdentityPrompt
 from cmdg_plugin.models.same_model import check_same_model
 from cmdg_plugin.models.stages import Preparation, TrainingStage
+from cmdg_plugin.models.stages.prompt import encode_prompts
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
 from cmdg_plugin.regions import REGIONS
@@ -258,6 +259,16 @@ class CMDGReID(BaseModel, CachesTensors):
     def encode_regions(self, batch: dict[str, Any]) -> Tensor:
         """Encode a batch as its dataloader gives it; returns region features (R, B, D)."""
         return self.backbone.encode_image(self.data_preprocessor(batch)['inputs']).shared_regions
+
+    def encode_retrieval(self, batch: dict[str, Any]) -> Tensor:
+        """Encode a batch as its dataloader gives it; returns retrieval features (B, W + D) without a mirror image."""
+        features = self.backbone.encode_image(self.data_preprocessor(batch)['inputs'])
+        joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
+        return functional.normalize(joined.float(), dim=1)
+
+    def encode_identities(self, identities: Tensor) -> Tensor:
+        """Encode the prompts of (B,) identities; returns features (B, D)."""
+        return encode_prompts(self, identities)[0]
 
     def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Encode sentences; returns features (B, D) and how many sentences were cut."""
