@@ -12,6 +12,10 @@ from cmdg_plugin.models.losses.domain_adversarial_loss import (
     domain_adversarial_loss,
     reverse_gradient,
 )
+from cmdg_plugin.models.losses.multi_positive_caption_loss import (
+    MultiPositiveCaptionLoss,
+    multi_positive_caption_loss,
+)
 from cmdg_plugin.models.losses.neighbor_diagnostics import NeighborDiagnostics, describe_neighbors
 from cmdg_plugin.models.losses.part_neighbor_loss import PartNeighborLoss, part_neighbor_loss
 from cmdg_plugin.models.losses.prompt_classification_loss import PromptClassificationLoss, prompt_classification_loss
@@ -29,6 +33,7 @@ __all__ = [
     'DomainAdversarialLoss',
     'LossTerm',
     'LossTerms',
+    'MultiPositiveCaptionLoss',
     'NeighborDiagnostics',
     'PartNeighborLoss',
     'PromptClassificationLoss',
@@ -44,6 +49,7 @@ __all__ = [
     'domain_adversarial_loss',
     'find_text_neighbors',
     'measure_terms',
+    'multi_positive_caption_loss',
     'part_neighbor_loss',
     'prompt_classification_loss',
     'prompt_contrastive_loss',
