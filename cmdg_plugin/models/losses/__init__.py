@@ -12,6 +12,7 @@ from cmdg_plugin.models.losses.domain_adversarial_loss import (
     domain_adversarial_loss,
     reverse_gradient,
 )
+from cmdg_plugin.models.losses.identity_memory_loss import IdentityMemoryLoss, blend_hardest, identity_memory_loss
 from cmdg_plugin.models.losses.multi_positive_caption_loss import (
     MultiPositiveCaptionLoss,
     multi_positive_caption_loss,
@@ -31,6 +32,7 @@ __all__ = [
     'CaptionContrastiveLoss',
     'DistributionAlignmentLoss',
     'DomainAdversarialLoss',
+    'IdentityMemoryLoss',
     'LossTerm',
     'LossTerms',
     'MultiPositiveCaptionLoss',
@@ -43,11 +45,13 @@ __all__ = [
     'TermGradient',
     'TextNeighborSearch',
     'batch_hard_triplet_loss',
+    'blend_hardest',
     'caption_contrastive_loss',
     'describe_neighbors',
     'distribution_alignment_loss',
     'domain_adversarial_loss',
     'find_text_neighbors',
+    'identity_memory_loss',
     'measure_terms',
     'multi_positive_caption_loss',
     'part_neighbor_loss',
