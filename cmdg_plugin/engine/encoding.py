@@ -126,20 +126,6 @@ def encode_captions(
     return features[index]
 
 
-@torch.no_grad()
-def encode_prompts(model: Any, batch_size: int = 1024) -> Tensor:
-    """Encode the prompts of all identities, all ranks together; (C, D) on every rank.
-
-    Args:
-        model: Has `encode_identities(identities) -> (B, D)` and `images`.
-        batch_size: Prompts encoded at a time.
-    """
-    total = len(model.images.identity_domains)
-    own = _strided(total)
-    chunks = torch.tensor(own, device=model.images.identities.device).split(batch_size)
-    return _put_together(torch.cat([model.encode_identities(chunk).float() for chunk in chunks]), own, total)
-
-
 def _strided(total: int) -> range:
     """Rows that this rank encodes where all ranks encode all of them."""
     return range(get_rank(), total, get_world_size())

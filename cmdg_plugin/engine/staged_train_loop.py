@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from cmdg_plugin.datasets.samplers import HardIdentitySampler, tell_batch_size
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
-from cmdg_plugin.engine.identity_features import check_source
+from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position, say_changes
@@ -206,7 +206,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             self._build_optimizer(stage)
 
     def _check_preparation(self, stage: Stage, model: Any) -> None:
-        sampler = self._loaders[stage.name].sampler
+        sampler: Any = self._loaders[stage.name].sampler
         hard = isinstance(sampler, HardIdentitySampler)
         if hard and sampler.text is not None:
             self._check_source(sampler.text, type(sampler).__name__, stage, model)

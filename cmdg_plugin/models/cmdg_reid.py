@@ -22,7 +22,6 @@ from cmdg_plugin.models.nonfinite import NonFiniteGuard
 from cmdg_plugin.models.prompts import IdentityPrompt
 from cmdg_plugin.models.same_model import check_same_model
 from cmdg_plugin.models.stages import Preparation, TrainingStage
-from cmdg_plugin.models.stages.prompt import encode_prompts
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
 from cmdg_plugin.regions import REGIONS
@@ -227,8 +226,12 @@ class CMDGReID(BaseModel, CachesTensors):
         """Let the current stage and its loss terms compute what its batches need."""
         stage = self._current()
         # First, as a stage may let go of the images' features once it has prepared itself.
-        self.losses[stage.name].begin(partial(identity_features, self, preparation), preparation.resumed)
+        self.losses[stage.name].begin(partial(self.identity_features, preparation), preparation.resumed)
         stage.prepare(self, preparation)
+
+    def identity_features(self, preparation: Preparation, source: str) -> Tensor:
+        """Compute one feature (C, D) of every identity, of its `images`, `captions` or `prompts`."""
+        return identity_features(self, preparation, source)
 
     def start_epoch(self, epoch: int) -> None:
         """Say which epoch of the current stage begins, from 0."""
@@ -270,10 +273,6 @@ class CMDGReID(BaseModel, CachesTensors):
         features = self.backbone.encode_image(self.data_preprocessor(batch)['inputs'])
         joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
         return functional.normalize(joined.float(), dim=1)
-
-    def encode_identities(self, identities: Tensor) -> Tensor:
-        """Encode the prompts of (B,) identities; returns features (B, D)."""
-        return encode_prompts(self, identities)[0]
 
     def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Encode sentences; returns features (B, D) and how many sentences were cut."""
