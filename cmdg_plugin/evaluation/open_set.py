@@ -79,8 +79,8 @@ def identification_rate(
     """True-positive identification rate at rank 1: the share of queries whose person is found and is called found.
 
     A tie is not a find: an image of somebody else that scores as high as the best of the query's own person takes the
-    first rank, so that the rate does not depend on the order of the gallery. (Grother et al., NIST FRVT 1:N, section
-    on metrics: one minus the false-negative identification rate at rank 1 and a threshold.)
+    first rank, so that the rate does not depend on the order of the gallery. (One minus the
+    false-negative identification rate at rank 1 and a threshold, as NIST's FRVT 1:N reports define it.)
 
     Args:
         own: Shape (N,), best scores for the queries' own people, who are in the gallery.

@@ -85,7 +85,7 @@ class ReIDMetric(BaseMetric):
         """Take it, and find now what would make the first evaluation fail, which may be a whole training away.
 
         Raises:
-            ValueError: If targets share a name, or no query of a target can have a match, or nobody can be held out of one.
+            ValueError: If targets share a name, no query of a target can have a match, or nobody can be held out.
         """
         self._dataset_meta = dataset_meta
         if dataset_meta and dataset_meta.get('targets'):

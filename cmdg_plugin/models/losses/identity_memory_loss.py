@@ -55,7 +55,7 @@ def blend_hardest(centroids: Tensor, features: Tensor, labels: Tensor, *, moment
     The hardest instance is the one whose cosine with the identity's centroid is lowest; of equal ones the first counts.
     Identities that the batch lacks keep their centroids bit by bit.
 
-    Source: Dai et al., Cluster Contrast, momentum update; hardest instance: its released variant for labeled batches.
+    Source: Dai et al., Cluster Contrast, momentum update; hardest instance: its public code.
 
     Args:
         centroids: (C, D) centroids, L2-normalized; left as they are.
