@@ -19,10 +19,12 @@ rows = {
     'released, hard batches by image': hard,
     'released, hard batches by image and captions': hard_captions,
     'released, graph batches': graph,
+    'released, identity memory': dict(config='configs/ablations/identity-memory_toy-vit_islands.py'),
     'identity only': dict(config=id_only),
     'identity only, hard batches by image': dict(config=id_only, options=hard),
     'identity only, hard batches by image and captions': dict(config=id_only, options=hard_captions),
     'identity only, graph batches': dict(config=id_only, options=graph),
+    'identity only, identity memory': dict(config='configs/ablations/identity-memory_id-only_toy-vit_islands.py'),
     'identity and captions': dict(config=id_captions),
     'identity and multi-positive captions': dict(config=id_captions, options=multi_positive),
 }
