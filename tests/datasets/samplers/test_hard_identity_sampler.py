@@ -196,7 +196,10 @@ def test_batches_depend_on_seed_epoch_and_features_alone() -> None:
     again.prepare(4, OnALine(dataset))
     expected = list(prepared(dataset, 4, seed=1))
     assert list(again) == list(again) == expected
-    assert list(prepared(dataset, 5, seed=1)) != expected
+    other = prepared(dataset, 5, seed=1)
+    assert list(other) != expected
+    # Other anchors, too, not only other images of the same people.
+    assert not np.array_equal(other._drawn, again._drawn)
     assert list(prepared(dataset, 4, seed=2)) != expected
 
 
