@@ -28,7 +28,9 @@ _reached: list[str] = []
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note every address of the internet that this process connects to."""
+    """Note every host that this process connects to, or asks the address of."""
+    if event == 'socket.getaddrinfo':
+        _reached.append(str(arguments[0]))
     if event == 'socket.connect' and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
         _reached.append(arguments[1][0])
 
