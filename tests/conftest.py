@@ -3,7 +3,7 @@
 import importlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +14,7 @@ import numpy as np
 import open_clip
 import pytest
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
@@ -165,6 +166,16 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
     config.train_cfg.stages[2].train_dataloader = {}
     # Without yapf, which takes longer than an epoch here, and runs for every checkpoint.
     return Config(config.to_dict(), format_python_code=False)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What MMEngine's logger says."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level('INFO', logger=logger.name)
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture(scope='session')

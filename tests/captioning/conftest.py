@@ -10,7 +10,6 @@ import generate_captions
 import numpy as np
 import pytest
 from helpers.chat_server import REGIONS, ChatServer, sentence_for
-from mmengine.logging import MMLogger
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,16 +57,6 @@ def caption_tool(tmp_path: Path) -> Callable[..., int]:
 def report_tool() -> Callable[..., int]:
     """Run `tools/caption_report.py` in this process; gives its exit code."""
     return lambda *arguments: caption_report.main([str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What MMEngine's logger says."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    caplog.set_level('INFO', logger=logger.name)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from cmdg_plugin.evaluation.inputs import (
     as_distances,
     as_features,
     as_labels,
+    as_two_sides,
     check_distances,
-    check_finite,
     check_positive,
     choose_device,
 )
@@ -61,9 +61,10 @@ def test_distances_lose_no_digit(given: torch.dtype, read: torch.dtype) -> None:
 
 def test_rows_that_are_not_finite_are_counted() -> None:
     features = torch.tensor([[3.0, 4.0], [torch.nan, 0.0], [torch.inf, 0.0]])
-    assert check_finite(features[:1], 'gallery').tolist() == [5.0]
-    with pytest.raises(ValueError, match=r'gallery: 2 of 3 rows hold NaN or infinite numbers \(first: row 1\)'):
-        check_finite(features, 'gallery')
+    query, gallery = as_two_sides(features[:1], features[:1], CPU)
+    assert query.tolist() == gallery.tolist() == [[3.0, 4.0]]
+    with pytest.raises(ValueError, match=r'2 of 3 rows hold NaN or infinite numbers \(first: row 1\)'):
+        as_two_sides(features[:1], features, CPU)
 
 
 def test_numbers_and_devices() -> None:

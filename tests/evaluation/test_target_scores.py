@@ -1,24 +1,13 @@
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
 from cmdg_plugin.evaluation import Reranking, rank_distances, rerank_distances
 from cmdg_plugin.evaluation.ranking import RetrievalResult
 from cmdg_plugin.evaluation.target_scores import score_target, take_rows
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    caplog.set_level(logging.INFO, logger=logger.name)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def features_of(target: EvaluationTarget, seed: int = 0) -> np.ndarray:

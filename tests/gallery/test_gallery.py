@@ -256,7 +256,7 @@ def test_queries_that_are_none(gallery: Gallery, tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             gallery.search(**wrong)
-    with pytest.raises(UnreadableImage, match='no image in a format'):
+    with pytest.raises(UnreadableImage, match='not an image in a format'):
         gallery.search(image=tmp_path / 'text.png')
     with pytest.raises(FileNotFoundError, match='There is no image at'):
         gallery.search(image=tmp_path / 'nothing.png')

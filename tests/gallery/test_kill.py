@@ -5,6 +5,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_kill_while_removing(repetitions: int, tmp_path: Path) -> None:
     hit = 0
     for turn in range(repetitions):
         path = make(f'entries_{turn}')
-        hit += kill_during(lambda path=path: remove(path), whole * (turn + 0.5) / repetitions)
+        hit += kill_during(partial(remove, path), whole * (turn + 0.5) / repetitions)
         store = SQLiteStore(path, 224, 96)
         assert store.verify() == []
         assert store.count() in (count, count // 2)

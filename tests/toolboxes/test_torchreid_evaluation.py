@@ -124,18 +124,10 @@ def test_tool_under_the_other_layout(
     weights = MODELS.build(copy.deepcopy(tiny_config.model)).state_dict()
     torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': weights}, checkpoint)
     command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu']
-    command += [
-        '--trust',
-        '--flip',
-        '--data-root',
-        str(tiny_data),
-        '--targets',
-        'yard',
-        '--out',
-        str(tmp_path / 'scores.json'),
-    ]
-    path = f'{tmp_path / "checkout"}:{REPOSITORY}'
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': path, 'PATH': ''})
+    command += ['--trust', '--flip', '--data-root', str(tiny_data), '--targets', 'yard']
+    command += ['--out', str(tmp_path / 'scores.json')]
+    places = f'{tmp_path / "checkout"}:{REPOSITORY}'
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': places, 'PATH': ''})
     assert run.returncode == 0, run.stderr[-2000:]
     assert 'yard' in run.stderr + run.stdout
     assert (tmp_path / 'scores.json').is_file()

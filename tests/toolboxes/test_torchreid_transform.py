@@ -10,7 +10,12 @@ from cmdg_plugin.toolboxes import TorchreidTransform, register_source
 
 def test_model_answers_torchreids_batches(tiny_model: CMDGReID, tiny_data: Path) -> None:
     """As any torchreid model in evaluation mode: images in, features out."""
-    source = {'type': 'CaptionFileSource', 'root': 'target', 'caption_file': 'target.json'}
+    source = {
+        'type': 'CaptionFileSource',
+        'name': 'answers',
+        'root': '{root}/target',
+        'caption_file': '{root}/target.json',
+    }
     register_source('answers', source)
     dataset = torchreid.data.datasets.init_image_dataset(
         'answers', root=str(tiny_data), mode='gallery', transform=TorchreidTransform(tiny_model), verbose=False

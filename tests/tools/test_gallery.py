@@ -52,7 +52,7 @@ def test_a_gallery_from_the_first_image_to_the_last(
     assert run('add', gallery, images, '--batch-size', 4) == 3
     out = capsys.readouterr().out
     assert '0 added, 0 replaced, 12 unchanged, 1 unreadable' in out
-    assert 'broken.png cannot be read (no image' in out
+    assert 'broken.png cannot be read (not an image' in out
     (images / 'broken.png').unlink()
     assert (
         run('search', gallery, '--image', query, '--where', 'camera == 1', '--top', 3, '--out', tmp_path / 'r.json')

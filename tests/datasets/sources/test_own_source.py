@@ -1,7 +1,6 @@
 import csv
 import json
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,14 +225,6 @@ def test_people_on_both_sides_are_said(images: Path, tmp_path: Path, caplog: pyt
     index.write_text('path,identity,camera,role\na/1.jpg,12,3,train\na/2.jpg,12,4,query\nb/1.jpg,40,1,gallery\n')
     OwnSource('shop', str(index), root=str(images)).load()
     assert '1 identities are trained on and looked for as well, the first is 12' in caplog.text
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def test_what_a_spreadsheet_writes(images: Path) -> None:
