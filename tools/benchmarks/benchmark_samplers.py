@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from cmdg_plugin.datasets.samplers import GraphIdentitySampler, HardIdentitySampler
 from cmdg_plugin.engine import StagePreparationHook
@@ -30,7 +31,7 @@ REPOSITORY = Path(__file__).parents[2]
 SAMPLERS = (HardIdentitySampler, GraphIdentitySampler)
 
 
-class RandomImages:
+class RandomImages(Dataset[Any]):
     """Images of which identities and cameras are known, and features that are random."""
 
     def __init__(self, images: int, identities: int) -> None:
