@@ -91,7 +91,7 @@ def test_another_size_than_256x128_reaches_every_place() -> None:
     config = read_config(str(REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_256x128_p1.py'), {'image_size': '384x192'})
     loaders = [config.train_dataloader, config.val_dataloader, config.test_dataloader]
     pipelines = [loader.dataset.pipeline for loader in loaders] + [hook.pipeline for hook in config.custom_hooks]
-    assert [pipeline[1].scale for pipeline in pipelines] == [(192, 384)] * 5
+    assert [pipeline[1].scale for pipeline in pipelines] == [(192, 384)] * 6
     assert pipelines[0][4].size == (384, 192)
     assert config.model.backbone.image_size == [384, 192]
 
