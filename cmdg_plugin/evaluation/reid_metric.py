@@ -11,6 +11,7 @@ from mmengine.evaluator import BaseMetric
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
 from cmdg_plugin.evaluation.reranking import Reranking
+from cmdg_plugin.evaluation.shared_rows import join_shared_rows
 from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, check_target, rank_target
 from cmdg_plugin.registry import METRICS
 
@@ -26,6 +27,8 @@ class ReIDMetric(BaseMetric):
     `average/mAP_released`, ...
     With re-ranking all of them a second time: `<target>/mAP_rerank`, `average/mAP_released_rerank`, ...
 
+    Targets of `TextSearchSet` are asked for by sentences, whose features a `SentenceQueryHook` gives.
+
     Args:
         rerank: Whether to score k-reciprocal re-ranking, too; a dict sets its numbers, as
             `dict(k1=20, k2=6, lambda_value=0.3)`; see `Reranking`.
@@ -40,6 +43,7 @@ class ReIDMetric(BaseMetric):
 
     Attributes:
         ranked: After an evaluation, on the main process: some `RankedQuery` per target.
+        sentence_features: Features (s, D) of the sentences that ask, by target.
     """
 
     default_prefix = ''  # not None, of which mmengine warns
@@ -67,6 +71,7 @@ class ReIDMetric(BaseMetric):
         self.chunk_size = chunk_size
         self.device = device
         self.ranked: dict[str, list[RankedQuery]] = {}
+        self.sentence_features: dict[str, np.ndarray] = {}
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -93,8 +98,14 @@ class ReIDMetric(BaseMetric):
             data_samples: Outputs of the model with `image_index` (position in the evaluation set) and `feature` (D,).
 
         Raises:
-            ValueError: If a sample lacks one of the two.
+            ValueError: If a sample lacks one of the two, or nobody encoded the sentences that ask.
         """
+        mute = [each.name for each in self._targets() if each.sentences and each.name not in self.sentence_features]
+        if mute:
+            raise ValueError(
+                f'Nobody encoded the sentences that ask for the images of {", ".join(mute)}: add '
+                "dict(type='cmdg_plugin.SentenceQueryHook') to custom_hooks."
+            )
         for key in ('image_index', 'feature'):
             if any(sample.get(key) is None for sample in data_samples):
                 raise ValueError(
@@ -126,6 +137,8 @@ class ReIDMetric(BaseMetric):
         self.ranked = {}
         for target in targets:
             rows = features[target.offset : target.offset + len(target.paths)]
+            if target.sentences:
+                rows = join_shared_rows(rows, self.sentence_features[target.name])
             scores, first = rank_target(
                 rows, target, reranking=self.reranking, chunk_size=self.chunk_size, device=self.device
             )
