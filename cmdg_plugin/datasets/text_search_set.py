@@ -67,7 +67,7 @@ class TextSearchSet(ReIDEvaluationSet):
             )
         mute = sum(not self._sentences(record) for _, record in records)
         if mute:
-            say(f'{index.name}: {mute:,} of {len(records):,} images have no sentence; they are in the gallery only.')
+            say(f'{index.name}: no sentence asks for {mute:,} of {len(records):,} images; they fill the gallery.')
         images = len(records)
         identities = [person for person, _ in (*records, *asking)]
         return EvaluationTarget(

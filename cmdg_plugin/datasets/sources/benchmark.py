@@ -97,6 +97,11 @@ class Benchmark:
         return bool(self.ten_splits)
 
     @property
+    def caption_files(self) -> tuple[str, ...]:
+        """Names under which its caption file is found."""
+        return tuple(filter(None, (self.caption_file, self.other_caption_file)))
+
+    @property
     def versions(self) -> tuple[str, ...]:
         """Names of the versions, none where there is but one."""
         return tuple(dict.fromkeys(layout.version for layout in self.layouts if layout.version))

@@ -1,4 +1,4 @@
-"""Where public datasets may lie below the data root: the method's release's layouts, torchreid's, those of text search."""
+"""Where public datasets may lie below the data root: in layouts of the release, of torchreid, of text search."""
 
 from cmdg_plugin.datasets.sources.benchmark import Layout
 
@@ -132,9 +132,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     'cuhk-pedes': (
         _text('CUHK-PEDES', 'reid_raw.json', 'CUHK01/, CUHK03/, Market/, cam_a/, test_query/, ...  (40,206 images)'),
     ),
-    'icfg-pedes': (
-        _text('ICFG-PEDES', 'ICFG-PEDES.json', 'train/0000/*.jpg, test/0627/*.jpg, ...  (54,522 images)'),
-    ),
+    'icfg-pedes': (_text('ICFG-PEDES', 'ICFG-PEDES.json', 'train/0000/*.jpg, test/0627/*.jpg, ...  (54,522 images)'),),
     'rstpreid': (_text('RSTPReid', 'data_captions.json', '0000_c14_0031.jpg, ...  (20,505 images)'),),
 }
 """Where each dataset may lie, in the order in which places are tried."""
