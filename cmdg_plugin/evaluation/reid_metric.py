@@ -100,7 +100,8 @@ class ReIDMetric(BaseMetric):
         Raises:
             ValueError: If a sample lacks one of the two, or nobody encoded the sentences that ask.
         """
-        mute = [each.name for each in self._targets() if each.sentences and each.name not in self.sentence_features]
+        targets = (self.dataset_meta or {}).get('targets', ())
+        mute = [each.name for each in targets if each.sentences and each.name not in self.sentence_features]
         if mute:
             raise ValueError(
                 f'Nobody encoded the sentences that ask for the images of {", ".join(mute)}: add '

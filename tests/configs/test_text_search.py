@@ -1,8 +1,9 @@
 """Configs for text search, through tools/test.py as a user runs it, on miniatures in the datasets' real layouts."""
 
 import json
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from cmdg_plugin.apis import encode_text, extract_features, init_model
 from cmdg_plugin.datasets import load_sentences
 
 REPOSITORY = Path(__file__).parents[2]
+Run = Callable[..., tuple[str, dict[str, float]]]
 TOY = ('model.backbone.model_name=cmdg-toy-vit', 'model.backbone.pretrained=islands', 'image_size=48x24')
 FILES = {
     'cuhk-pedes': 'CUHK-PEDES/reid_raw.json',
@@ -24,16 +26,21 @@ FILES = {
 }
 
 
-def run(config: str, work: Path, *arguments: object, options: tuple[str, ...] = ()) -> tuple[str, dict[str, float]]:
-    """Test as a user does; returns what was said, and the scores."""
-    out = work / 'scores.json'
-    command = [sys.executable, 'tools/test.py', f'configs/text_search/{config}.py', *map(str, arguments)]
-    command += ['--work-dir', str(work), '--out', str(out), '--out-item', 'metrics']
-    result = subprocess.run(
-        [*command, '--cfg-options', *options], capture_output=True, text=True, check=False, cwd=REPOSITORY
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout + result.stderr, json.loads(out.read_text())
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a tool on a config as a user does, but in this process; returns what was said, and the scores."""
+
+    def run_tool(config: str, *arguments: object, options: tuple[str, ...] = ()) -> tuple[str, dict[str, float]]:
+        out = tmp_path / 'scores.json'
+        words = ['tools/test.py', f'configs/text_search/{config}.py', *map(str, arguments)]
+        words += ['--work-dir', str(tmp_path), '--out', str(out), '--out-item', 'metrics', '--cfg-options']
+        monkeypatch.setattr(sys, 'argv', [*words, f'experiment_name={tmp_path.name}', *options])
+        monkeypatch.chdir(REPOSITORY)
+        runpy.run_path('tools/test.py', run_name='__main__')
+        captured = capsys.readouterr()
+        return captured.out + captured.err, json.loads(out.read_text())
+
+    return run_tool
 
 
 def score_by_hand(similarity: np.ndarray, asking: list[int], shown: list[int]) -> dict[str, float]:
@@ -48,10 +55,11 @@ def score_by_hand(similarity: np.ndarray, asking: list[int], shown: list[int]) -
 
 
 @pytest.mark.parametrize('name', FILES)
-def test_public_datasets(name: str, miniatures: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
+def test_public_datasets(name: str, run: Run, miniatures: ModuleType, tmp_path: Path) -> None:
     miniatures.write_text_miniature(tmp_path, name)
     options = (*TOY, f'data_root={tmp_path}', 'num_workers=0')
-    said, scores = run(f'cmdg_vit-base-p16_{name}', tmp_path, options=options)
+    said, scores = run(f'cmdg_vit-base-p16_{name}', options=options)
     records = [record for record in load_sentences(tmp_path / FILES[name]) if record.role == 'gallery']
     assert f'{name}: {sum(len(record.sentences) for record in records)} sentences ask, {len(records)} gallery' in said
     assert 'scores of the weights that training begins with' in said
@@ -85,18 +93,18 @@ def checkpoint(path: Path, config: Config | None) -> Path:
     ],
 )
 def test_a_leak_is_said_where_the_scores_are(
-    trained: str | None, mark: str, miniatures: ModuleType, tmp_path: Path
+    trained: str | None, mark: str, run: Run, miniatures: ModuleType, tmp_path: Path
 ) -> None:
     miniatures.write_text_miniature(tmp_path, 'cuhk-pedes')
     own = None if trained is None else Config.fromfile(REPOSITORY / f'configs/cmdg/cmdg_vit-base-p16_{trained}.py')
     weights = checkpoint(tmp_path / 'weights.pth', own)
     options = (*TOY[:2], 'image_size=96x48', f'data_root={tmp_path}', 'num_workers=0')
-    said, _ = run('cmdg_vit-base-p16_cuhk-pedes', tmp_path, weights, options=options)
+    said, _ = run('cmdg_vit-base-p16_cuhk-pedes', weights, options=options)
     assert '\ncuhk-pedes *' in said
     assert f'* cuhk-pedes: {mark}' in said
 
 
-def test_captions_of_own_images(miniatures: ModuleType, tmp_path: Path) -> None:
+def test_captions_of_own_images(run: Run, miniatures: ModuleType, tmp_path: Path) -> None:
     """A caption file of the released format; parts ask, too; re-ranked; pictures of what was asked."""
     records = []
     for person in range(1, 5):
@@ -113,7 +121,7 @@ def test_captions_of_own_images(miniatures: ModuleType, tmp_path: Path) -> None:
         'test_dataloader.persistent_workers=False',
     )
     arguments = ('--rerank', '--show-dir', tmp_path / 'shown')
-    said, scores = run('cmdg_toy-vit_islands-captions', tmp_path, *arguments, options=options)
+    said, scores = run('cmdg_toy-vit_islands-captions', *arguments, options=options)
     assert 'shop: 16 sentences ask, 8 gallery images.' in said
     assert 0 < scores['shop/mAP'] <= 100
     assert 'shop/mAP_rerank' in scores
@@ -128,9 +136,9 @@ def test_islands_asks_by_its_unseen_domains() -> None:
     assert config.get('train_cfg') is None
 
 
-def test_these_configs_train_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, 'tools/train.py', 'configs/text_search/cmdg_toy-vit_islands-captions.py']
-    command += ['--work-dir', str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
-    assert result.returncode == 1
-    assert 'islands-captions.py trains nothing: it has no train_cfg. Evaluate with it: tools/test.py.' in result.stderr
+def test_these_configs_train_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = 'configs/text_search/cmdg_toy-vit_islands-captions.py'
+    monkeypatch.setattr(sys, 'argv', ['tools/train.py', config, '--work-dir', str(tmp_path)])
+    monkeypatch.chdir(REPOSITORY)
+    with pytest.raises(ValueError, match='captions.py trains nothing: it has no train_cfg. Evaluate with it: tools/te'):
+        runpy.run_path('tools/train.py', run_name='__main__')

@@ -24,7 +24,7 @@ def write(path: Path, records: object) -> Path:
         (
             'cuhk-pedes',
             'CUHK-PEDES/reid_raw.json',
-            ('cam_b/045_90.bmp', 12006, ('A person in a gray shirt and black pants walks. Sentence 0.',)),
+            ('cam_b/045_90.bmp', 12006, ('A person in a gray shirt and white pants walks. Sentence 0.',)),
         ),
         (
             'icfg-pedes',
@@ -91,7 +91,7 @@ def test_faulty_records_are_named(tmp_path: Path, change: dict[str, Any], messag
 
 def test_all_faulty_records_are_counted(tmp_path: Path) -> None:
     repeated = '{"id": 1, "id": 2, "split": "test", "captions": ["A."], "file_path": "a.jpg"}'
-    with pytest.raises(FaultyRows, match='record 0 .* twice; keep one of them') as caught:
+    with pytest.raises(FaultyRows, match=r'record 0 .* twice; keep one of them') as caught:
         load_sentences(write(tmp_path / 'a.json', f'[{repeated}, 5]'))
     assert caught.value.faults[1].endswith('record 1 (counted from 0): expected a record, got 5.')
 
@@ -103,5 +103,5 @@ def test_all_faulty_records_are_counted(tmp_path: Path) -> None:
 def test_what_is_no_list_of_records(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_sentences(write(tmp_path / 'a.json', content))
-    with pytest.raises(FileNotFoundError, match='no caption file at .*absent'):
+    with pytest.raises(FileNotFoundError, match=r'no caption file at .*absent'):
         load_sentences(tmp_path / 'absent.json')

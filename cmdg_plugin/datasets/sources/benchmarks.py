@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from cmdg_plugin.datasets.sources.benchmark import Benchmark, RoleCount
-from cmdg_plugin.datasets.sources.layouts import LAYOUTS
+from cmdg_plugin.datasets.sources.layouts import LAYOUTS, TEXT_LAYOUTS
 
 
 def _counts(**roles: tuple[int | None, int | None]) -> dict[str, RoleCount]:
@@ -17,7 +17,7 @@ def _all_versions(counts: dict[str, RoleCount]) -> dict[str, dict[str, RoleCount
 
 def _text_benchmark(name: str, caption_file: str, counts: dict[str, RoleCount], **facts: Any) -> Benchmark:
     return Benchmark(
-        name, LAYOUTS[name], caption_file, _all_versions(counts), cameras=None, joins=(), text_search=True, **facts
+        name, TEXT_LAYOUTS[name], caption_file, _all_versions(counts), cameras=None, joins=(), text_search=True, **facts
     )
 
 
