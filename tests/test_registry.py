@@ -15,10 +15,10 @@ expected = {
         PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms FeatureRetriever TextNeighborSearch
         NeighborDiagnostics WarmupStage PromptStage BridgingStage''',
     TRANSFORMS: 'AugMix LoadImageFromFile',
-    DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
+    DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
     DATA_SAMPLERS: 'IdentitySampler',
     LOOPS: 'StagedTrainLoop',
-    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook',
+    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook',
     METRICS: 'ReIDMetric',
     LOG_PROCESSORS: 'StageLogProcessor',
     PARAM_SCHEDULERS: 'WarmupCosineLR',

@@ -140,5 +140,5 @@ def test_these_configs_train_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     config = 'configs/text_search/cmdg_toy-vit_islands-captions.py'
     monkeypatch.setattr(sys, 'argv', ['tools/train.py', config, '--work-dir', str(tmp_path)])
     monkeypatch.chdir(REPOSITORY)
-    with pytest.raises(ValueError, match='captions.py trains nothing: it has no train_cfg. Evaluate with it: tools/te'):
+    with pytest.raises(ValueError, match=r'captions\.py trains nothing: .* tools/test\.py'):
         runpy.run_path('tools/train.py', run_name='__main__')
