@@ -15,7 +15,7 @@ def test_mims_folder_links_to_the_repository(name: str) -> None:
     assert (PACKAGE / '.mim' / name).samefile(REPOSITORY / name)
 
 
-def test_package_data_takes_every_config_and_tool() -> None:
+def test_package_data_takes_every_config_tool_and_template() -> None:
     setup = ConfigParser()
     setup.read(REPOSITORY / 'setup.cfg')
     patterns = setup['options.package_data']['cmdg_plugin'].split()
@@ -25,5 +25,10 @@ def test_package_data_takes_every_config_and_tool() -> None:
         for folder in ('configs', 'tools')
         for path in (REPOSITORY / folder).rglob('*')
         if path.is_file() and path.suffix != '.pyc'
+    }
+    there |= {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob('*')
+        if path.is_file() and path.suffix not in ('.py', '.pyc') and '.mim' not in path.parts
     }
     assert there <= packed

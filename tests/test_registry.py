@@ -13,7 +13,8 @@ expected = {
     MODELS: '''CMDGReID TextAwareCLIP IdentityPrompt ReIDHead CaptionMemoryBank ReIDDataPreprocessor PartNeighborLoss
         DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss
         PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms FeatureRetriever TextNeighborSearch
-        NeighborDiagnostics WarmupStage PromptStage BridgingStage''',
+        NeighborDiagnostics WarmupStage PromptStage BridgingStage MultiPositiveCaptionLoss
+        IdentityMemoryLoss''',
     TRANSFORMS: 'AugMix LoadImageFromFile',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
     DATA_SAMPLERS: 'IdentitySampler',
@@ -34,7 +35,8 @@ ready = [
     dict(type='PartNeighborLoss'), dict(type='DistributionAlignmentLoss'), dict(type='SoftIdentityLoss'),
     dict(type='BatchHardTripletLoss', margin=0.3), dict(type='CaptionContrastiveLoss'),
     dict(type='PromptContrastiveLoss'), dict(type='PromptClassificationLoss'), dict(type='ReIDDataPreprocessor'),
-    dict(type='DomainAdversarialLoss'), dict(type='PromptGuidanceLoss'),
+    dict(type='DomainAdversarialLoss'), dict(type='MultiPositiveCaptionLoss'),
+    dict(type='IdentityMemoryLoss'), dict(type='PromptGuidanceLoss'),
     dict(type='IdentityPrompt', num_identities=3, text_width=8),
     dict(type='ReIDHead', num_identities=3, width=8, embed_dim=4),
     dict(type='CaptionMemoryBank', num_samples=5, num_parts=3, dim=4),

@@ -101,18 +101,28 @@ def rank_retrieval(
     target = choose_device(query_features, device)
     with torch.no_grad(), exact_float32_matmul(target):
         query, gallery = as_two_sides(query_features, gallery_features, target)
-        squares = torch.linalg.vector_norm(gallery, dim=1).square()
         index = GalleryIndex(query_ids, gallery_ids, query_cameras, gallery_cameras, (len(query), len(gallery)))
         size = choose_chunk_size(chunk_size, *index.shape)
-        buffer = query.new_empty(size, len(gallery))
+        return score_chunks(distance_chunks(query, gallery, size), index, max_rank, size)
 
-        def chunks() -> Iterator[tuple[int, Tensor]]:
-            for start in range(0, len(query), size):
-                rows = query[start : start + size]
-                # |q - g|^2 without |q|^2, which moves no gallery image past another.
-                yield start, torch.addmm(squares, rows, gallery.T, alpha=-2, out=buffer[: len(rows)])
 
-        return score_chunks(chunks(), index, max_rank, size)
+def distance_chunks(query: Tensor, gallery: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
+    """Compare some queries at a time with the gallery, in one buffer that each chunk overwrites.
+
+    Args:
+        query: Features (Q, D), float32.
+        gallery: Features (G, D), float32.
+        size: Queries of a chunk.
+
+    Yields:
+        The first query of a chunk, and its rows (n, G) of |q - g|^2 without |q|^2, which moves no gallery image past
+        another.
+    """
+    squares = torch.linalg.vector_norm(gallery, dim=1).square()
+    buffer = query.new_empty(size, len(gallery))
+    for start in range(0, len(query), size):
+        rows = query[start : start + size]
+        yield start, torch.addmm(squares, rows, gallery.T, alpha=-2, out=buffer[: len(rows)])
 
 
 def rank_distances(

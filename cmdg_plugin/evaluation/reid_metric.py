@@ -9,6 +9,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
+from cmdg_plugin.evaluation.held_out import OPEN_SET_SCORES, HoldingOut, hold_out, score_open_set
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
 from cmdg_plugin.evaluation.reranking import Reranking
 from cmdg_plugin.evaluation.shared_rows import join_shared_rows
@@ -26,12 +27,16 @@ class ReIDMetric(BaseMetric):
     released split stands beside all splits, the same five for it: `<target>/mAP_released`, ...,
     `average/mAP_released`, ...
     With re-ranking all of them a second time: `<target>/mAP_rerank`, `average/mAP_released_rerank`, ...
+    In an open set `<target>/TPIR1` and `/TPIR10`, too, the true-positive identification rates at 1% and 10% false
+    positives, see `score_open_set`; `average/TPIR1` where every target has it.
 
     Targets of `TextSearchSet` are asked for by sentences, whose features a `SentenceQueryHook` gives.
 
     Args:
         rerank: Whether to score k-reciprocal re-ranking, too; a dict sets its numbers, as
             `dict(k1=20, k2=6, lambda_value=0.3)`; see `Reranking`.
+        open_set: Whether to score a gallery from which some query identities are held out, too; a dict sets which, as
+            `dict(share=0.5, seed=0)`; see `HoldingOut`.
         num_ranked_queries: How many queries per target to keep in `ranked` for pictures, evenly spaced.
         num_worst_queries: How many of lowest average precision to keep there, too.
         num_best_queries: How many of highest average precision to keep there, too.
@@ -52,6 +57,7 @@ class ReIDMetric(BaseMetric):
         self,
         *,
         rerank: bool | dict[str, Any] = False,
+        open_set: bool | dict[str, Any] = False,
         num_ranked_queries: int = 0,
         num_worst_queries: int = 0,
         num_best_queries: int = 0,
@@ -68,6 +74,7 @@ class ReIDMetric(BaseMetric):
                 raise ValueError(f'num_{name}_queries must not be negative, got {number}.')
         settings = rerank if isinstance(rerank, dict) else {}
         self.reranking = None if rerank is False else Reranking(**settings)
+        self.holding_out = None if open_set is False else HoldingOut(**(open_set if isinstance(open_set, dict) else {}))
         self.chunk_size = chunk_size
         self.device = device
         self.ranked: dict[str, list[RankedQuery]] = {}
@@ -83,12 +90,15 @@ class ReIDMetric(BaseMetric):
         """Take it, and find now what would make the first evaluation fail, which may be a whole training away.
 
         Raises:
-            ValueError: If targets share a name, or no query of a target can have a match.
+            ValueError: If targets share a name, no query of a target can have a match, or nobody can be held out.
         """
         self._dataset_meta = dataset_meta
         if dataset_meta and dataset_meta.get('targets'):
             for target in self._targets():
                 check_target(target)
+                if self.holding_out is not None:
+                    for split in (*target.splits, *([target.released] if target.released else [])):
+                        hold_out(target, split, self.holding_out)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep position and feature of each image of a batch.
@@ -143,6 +153,8 @@ class ReIDMetric(BaseMetric):
             scores, first = rank_target(
                 rows, target, reranking=self.reranking, chunk_size=self.chunk_size, device=self.device
             )
+            if self.holding_out is not None:
+                scores |= score_open_set(rows, target, self.holding_out, chunk_size=self.chunk_size, device=self.device)
             metrics |= {f'{target.name}/{name}': value for name, value in scores.items()}
             if any(self.shown.values()):
                 self.ranked[target.name] = rank_some_queries(
@@ -167,9 +179,10 @@ def _average(metrics: dict[str, float], targets: Sequence[EvaluationTarget]) -> 
     splits = ('', RELEASED) if any(target.released is not None for target in targets) else ('',)
     reranked = any(f'{target.name}/{SCORES[0]}{RERANKED}' in metrics for target in targets)
     averages = {}
-    for split, again, name in product(splits, ('', RERANKED) if reranked else ('',), SCORES):
+    for split, again, name in product(splits, ('', RERANKED) if reranked else ('',), (*SCORES, *OPEN_SET_SCORES)):
         rows = [f'{target.name}/{name}{split if target.released is not None else ""}{again}' for target in targets]
-        averages[f'average/{name}{split}{again}'] = float(np.mean([metrics[row] for row in rows]))
+        if name in SCORES or all(row in metrics for row in rows):
+            averages[f'average/{name}{split}{again}'] = float(np.mean([metrics[row] for row in rows]))
     return averages
 
 

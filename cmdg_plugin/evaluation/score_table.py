@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cmdg_plugin.evaluation.held_out import OPEN_SET_SCORES
 from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES
 
 _STYLES = ('plain', 'markdown')
@@ -50,7 +51,8 @@ def format_score_table(
         for target in targets
         if not ending or f'{target}/{SCORES[0]}{ending}' in metrics
     ]
-    scores = [score for score in SCORES if any(f'{target}/{score}' in metrics for target in targets)]
+    shown = (*SCORES, *OPEN_SET_SCORES)
+    scores = [score for score in shown if any(f'{target}/{score}' in metrics for target in targets)]
     if before is None:
         headers = [['target', *scores]]
         rows = [

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from mmengine.logging import print_log
 
+from cmdg_plugin.evaluation.open_set import identification_rate, learn_threshold
 from cmdg_plugin.files.images import UnreadableImage
-from cmdg_plugin.gallery.calibration import Threshold, learn_threshold
+from cmdg_plugin.gallery.calibration import Threshold
 from cmdg_plugin.gallery.encoding import GalleryModel
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filters import Comparison, Filter, Junction, Presence
@@ -98,6 +99,6 @@ def _best(store: GalleryStore, query: Query, where: Filter) -> float | None:
 
 def _learn(scores: _Scores, match_rate: float, unsure_rate: float, entries: int) -> Threshold:
     match, unsure = (learn_threshold(scores.absent, rate) for rate in (match_rate, unsure_rate))
-    right = [own >= match and own > other for own, other in scores.present]
-    found = sum(right) / len(right) if right else float('nan')
-    return Threshold(match, unsure, match_rate, unsure_rate, found, len(scores.absent), len(right), entries)
+    own, others = [own for own, _ in scores.present], [other for _, other in scores.present]
+    found = identification_rate(own, others, match)
+    return Threshold(match, unsure, match_rate, unsure_rate, found, len(scores.absent), len(own), entries)

@@ -93,6 +93,11 @@ class GalleryModel:
         return encode_text(self._model, sentence)[0].numpy()
 
 
+def list_pictures(image: QueryImage | Sequence[QueryImage]) -> list[Any]:
+    """What a caller gives as one picture or several, as a list."""
+    return list(image) if isinstance(image, list | tuple) else [image]
+
+
 def open_query_image(image: QueryImage) -> Image.Image:
     """Open what a caller gives as a picture.
 

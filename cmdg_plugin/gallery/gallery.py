@@ -16,7 +16,7 @@ from cmdg_plugin.gallery.adding import AddPass
 from cmdg_plugin.gallery.calibrating import calibrate_store
 from cmdg_plugin.gallery.calibration import Threshold, judge
 from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, merge_kinds
-from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage
+from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage, list_pictures
 from cmdg_plugin.gallery.engines import complete_options, drop_others, drop_store, open_store
 from cmdg_plugin.gallery.entries import Entry, Source, iterate_entries, survey
 from cmdg_plugin.gallery.filters import Filter, parse_filter
@@ -295,7 +295,7 @@ class Gallery:
         self._refresh()
         condition = self._filter(where)
         model = self._loaded()
-        images = None if image is None else model.encode_queries(_as_list(image))
+        images = None if image is None else model.encode_queries(list_pictures(image))
         sentence = None if text is None else model.encode_sentence(text)
         found, searched = self._store.search(Query(images, sentence, text_weight), condition, top)
         matches = tuple(_match(entry, score, rank) for rank, (entry, score) in enumerate(found, start=1))
@@ -449,10 +449,6 @@ def _kind(has_image: bool, has_text: bool, text_weight: float) -> str:
     if has_image and has_text:
         return 'image' if text_weight == 0 else 'text' if text_weight == 1 else 'both'
     return 'image' if has_image else 'text'
-
-
-def _as_list(image: Any) -> list[Any]:
-    return list(image) if isinstance(image, list | tuple) else [image]
 
 
 def _match(entry: Entry, score: float, rank: int) -> Match:

@@ -176,8 +176,9 @@ def _build_filters(gallery: Gallery) -> list[Any]:
 
 
 def _form(fields: Sequence[Any]) -> Form:
-    sentence, weight, *texts, top = fields
-    return Form(str(sentence or ''), float(weight), *(str(text or '') for text in texts), top=top)
+    sentence, weight, cameras, start, end, where, top = fields
+    sentence, cameras, start, end, where = (str(text or '') for text in (sentence, cameras, start, end, where))
+    return Form(sentence, float(weight), cameras, start, end, where, top)
 
 
 def _render(answer: Answer | None = None, problem: str | None = None) -> str:

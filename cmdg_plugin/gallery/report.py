@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.gallery.answers import RESPONSIBLE_USE, describe_answer
-from cmdg_plugin.gallery.encoding import QueryImage, open_query_image
+from cmdg_plugin.gallery.encoding import QueryImage, list_pictures, open_query_image
 from cmdg_plugin.gallery.gallery import Gallery
 from cmdg_plugin.gallery.results import SearchResult
 from cmdg_plugin.visualization.pages import render_page
@@ -48,8 +48,7 @@ def write_report(result: SearchResult, gallery: Gallery, folder: str | os.PathLi
         ValueError: If an image of the query cannot be read.
         OSError: If the page cannot be written.
     """
-    image = query.image
-    images = [] if image is None else list(image) if isinstance(image, list | tuple) else [image]
+    images = [] if query.image is None else list_pictures(query.image)
     answer = describe_answer(
         result,
         gallery,

@@ -1,6 +1,7 @@
 """The CMDG model: composes backbone, head, prompts, memory bank, loss terms and the stages that train them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn import functional
 from cmdg_plugin.models.backbones import TextAwareCLIP
 from cmdg_plugin.models.cached_tensors import CachesTensors
 from cmdg_plugin.models.heads import ReIDHead
+from cmdg_plugin.models.identity_features import identity_features
 from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, leave_aside, size_parts
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import CaptionMemoryBank
@@ -221,8 +223,11 @@ class CMDGReID(BaseModel, CachesTensors):
             parameter.requires_grad_(name in trained)
 
     def prepare_stage(self, preparation: Preparation) -> None:
-        """Let the current stage compute what its batches need."""
-        self._current().prepare(self, preparation)
+        """Let the current stage and its loss terms compute what its batches need."""
+        stage = self._current()
+        # First, as a stage may let go of the images' features once it has prepared itself.
+        self.losses[stage.name].begin(partial(identity_features, self, preparation), preparation.resumed)
+        stage.prepare(self, preparation)
 
     def start_epoch(self, epoch: int) -> None:
         """Say which epoch of the current stage begins, from 0."""

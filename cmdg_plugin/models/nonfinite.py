@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.saying import warn
 
 _MOST_IN_A_ROW = 50
@@ -19,8 +20,8 @@ _MOST_IN_A_ROW = 50
 class NonFiniteGuard:
     """Stops a training whose loss or gradient is not finite, or leaves the batch out and counts it.
 
-    A batch that is left out leaves nothing behind: statistics of batch norm, and what else was told to `undo_with`, are
-    put back as they were.
+    A batch that is left out leaves nothing behind: statistics of batch norm, buffers of loss terms, and what else was
+    told to `undo_with`, are put back as they were.
 
     Args:
         policy: `raise` or `skip`.
@@ -118,11 +119,11 @@ class NonFiniteGuard:
 
 
 def _keep_statistics(model: nn.Module) -> Callable[[], None]:
-    """Copy the running statistics of all batch norms; returns what puts them back."""
+    """Copy the running statistics of batch norms and the buffers of loss terms; returns what puts them back."""
     buffers = [
         buffer
         for module in model.modules()
-        if isinstance(module, _BatchNorm)
+        if isinstance(module, _BatchNorm | LossTerm)
         for buffer in module.buffers(recurse=False)
     ]
     copies = [buffer.clone() for buffer in buffers]

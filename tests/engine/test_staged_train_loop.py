@@ -27,6 +27,10 @@ def final_weights(runner: Runner) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def kept(tiny_config: Config) -> Config:
     tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
+    # A term that keeps something of its own from step to step.
+    tiny_config.model.losses.bridging.append(
+        dict(type='IdentityMemoryLoss', name='memory', inputs=dict(features='global_shared'))
+    )
     return tiny_config
 
 

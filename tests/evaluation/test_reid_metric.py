@@ -13,6 +13,7 @@ from mmpretrain.structures import DataSample
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation import ReIDMetric
+from cmdg_plugin.evaluation.held_out import HoldingOut, score_open_set
 from cmdg_plugin.evaluation.target_scores import score_target
 
 
@@ -89,6 +90,28 @@ def test_reranked_rows_and_their_averages(
     assert other['street/mAP_rerank'] != metrics['street/mAP_rerank']
     with pytest.raises(ValueError, match='k1 must be a positive integer, got 0'):
         ReIDMetric(rerank={'k1': 0})
+
+
+def test_open_set_scores_stand_beside_the_others(
+    targets: tuple[EvaluationTarget, EvaluationTarget], features: torch.Tensor
+) -> None:
+    plain = run(ReIDMetric(), targets, features, np.arange(90))
+    metrics = run(ReIDMetric(open_set={'share': 0.7}, rerank=True), targets, features, np.arange(90))
+    assert {name: metrics[name] for name in plain} == plain
+    street = {'street/TPIR10': score_open_set(features[:60].numpy(), targets[0], HoldingOut(share=0.7))['TPIR10']}
+    # `hall` has too few queries of absent people, hence no average either.
+    assert {name: value for name, value in metrics.items() if 'TPIR' in name} == street
+    alone = run(ReIDMetric(open_set={'share': 0.7}), targets[:1], features, np.arange(60))
+    assert alone['average/TPIR10'] == alone['street/TPIR10']
+    with pytest.raises(ValueError, match=r'open_set\.share'):
+        ReIDMetric(open_set={'share': 2})
+
+
+def test_targets_without_anybody_to_hold_out_are_refused_at_once(make_target: Callable[..., EvaluationTarget]) -> None:
+    target = make_target('one', [1, 1, 2], [0, 1, 0], [([0], [1, 2])], 0)
+    ReIDMetric().dataset_meta = {'targets': (target,)}
+    with pytest.raises(ValueError, match="Target 'one': open-set scores need two"):
+        ReIDMetric(open_set=True).dataset_meta = {'targets': (target,)}
 
 
 def test_ranked_queries_are_kept_on_request(

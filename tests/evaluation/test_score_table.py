@@ -91,6 +91,14 @@ def test_reranked_scores_follow_in_rows_of_their_own() -> None:
     assert '55.5 ± 1.0' in lines[5]
 
 
+def test_open_set_scores_have_columns_where_there_are_some() -> None:
+    lines = format_score_table(METRICS | {'hall/TPIR10': 12.34}, style='markdown').splitlines()
+    assert lines[0].endswith('| TPIR10 |')
+    (hall,) = (line for line in lines if line.startswith('| hall '))
+    assert hall.endswith('| 12.3 |')
+    assert 'TPIR' not in format_score_table(METRICS)
+
+
 def test_the_average_comes_last_whatever_the_order() -> None:
     metrics = {'average/mAP': 1.0, 'a/mAP': 1.0, 'b/mAP': 1.0}
     assert [line.split()[0] for line in format_score_table(metrics).splitlines()[2:]] == ['a', 'b', 'average']

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from helpers.galleries import draw_people, write_toy_checkpoint
 
 from cmdg_plugin.gallery.encoding import GalleryModel
@@ -69,11 +70,13 @@ def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.skip(f'the package {package} is not installed')
     from milvus import MilvusServer
 
-    server = MilvusServer()
-    server.set_base_dir(str(tmp_path_factory.mktemp('milvus')))
-    try:
-        server.start()
-    except Exception as error:  # whatever a machine has against it
-        pytest.skip(f'no Milvus server starts here: {error}')
-    yield f'http://127.0.0.1:{server.listen_port}'
-    server.stop()
+    # One server at a time: workers of one test run share the machine's ports.
+    with FileLock(tmp_path_factory.getbasetemp().parent / 'milvus.lock'):
+        server = MilvusServer()
+        server.set_base_dir(str(tmp_path_factory.mktemp('milvus')))
+        try:
+            server.start()
+        except Exception as error:  # whatever a machine has against it
+            pytest.skip(f'no Milvus server starts here: {error}')
+        yield f'http://127.0.0.1:{server.listen_port}'
+        server.stop()

@@ -564,3 +564,24 @@ def test_a_bridging_step_runs_the_image_tower_once_and_no_text_tower(model: CMDG
     assert passes == {'image': 1, 'text': 0}
     model.encode_sentences(['a person'])
     assert passes == {'image': 1, 'text': 1}
+
+
+@pytest.mark.parametrize('start', ['images', 'captions', 'prompts'])
+def test_identity_memory_starts_with_its_stage_and_forgets_a_bad_batch(tiny_config: Config, start: str) -> None:
+    term = dict(type='IdentityMemoryLoss', name='memory', start=start, inputs=dict(features='global_shared'))
+    tiny_config.model.losses.bridging.append(term)
+    tiny_config.model.on_nonfinite = 'skip'
+    model = MODELS.build(copy.deepcopy(tiny_config.model))
+    model.bind_identities(IDENTITIES)
+    prepare_bridging(model)
+    memory = model.losses['bridging'].losses['loss_memory']
+    torch.testing.assert_close(memory.centroids.norm(dim=1), torch.ones(5))
+    before = memory.centroids.clone()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
+    with model.guard.step(model, optimizer, 'bridging'):
+        losses_of(model, [0, 1, 3, 4])
+        changed = (memory.centroids != before).any(dim=1)
+        assert changed.tolist() == [True, True, False, False, False]
+        model.guard.check(torch.tensor(float('nan')), {}, 'bridging')
+    assert torch.equal(memory.centroids, before)
+    assert 'losses.bridging.losses.loss_memory.centroids' in model.state_dict()

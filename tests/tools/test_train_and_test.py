@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import save_checkpoint
+
+from cmdg_plugin.apis import init_model
 
 REPOSITORY = Path(__file__).parents[2]
+TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
+P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -47,6 +52,27 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     assert len(list(pictures.rglob('*.png'))) == 2
 
 
+@pytest.mark.slow
+def test_open_set_on_islands(tmp_path: Path) -> None:
+    model = init_model(REPOSITORY / TOY, device='cpu')
+    checkpoint, out = tmp_path / 'toy.pth', tmp_path / 'scores.json'
+    save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, str(checkpoint))
+    arguments = (TOY, checkpoint, '--work-dir', tmp_path / 'work', '--out', out, '--out-item', 'metrics')
+    options = ('--cfg-options', f'data_root={tmp_path / "data"}')
+    scores = {}
+    for name, more in (('plain', ()), ('open', ('test_evaluator.open_set.share=0.9',))):
+        tested = run('test.py', *arguments, *options, *more)
+        assert tested.returncode == 0, tested.stderr[-2000:]
+        scores[name] = json.loads(out.read_text())
+    assert {name for name in scores['open'] if 'TPIR' in name} == {
+        f'{target}/{score}' for target in ('metro', 'alpine', 'average') for score in ('TPIR1', 'TPIR10')
+    }
+    assert all(0 <= value <= 100 for name, value in scores['open'].items() if 'TPIR' in name)
+    assert {name: value for name, value in scores['open'].items() if 'TPIR' not in name} == scores['plain']
+    table = (tested.stdout + tested.stderr).partition('Scores (percent)')[2]
+    assert table.split()[6:8] == ['TPIR1', 'TPIR10']
+
+
 def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path) -> None:
     options = ('--no-validate', '--auto-scale-lr', '--cfg-options', 'train_cfg.stages.1.epochs=1')
     result = run('train.py', config_file, '--work-dir', tmp_path / 'plain', *options)
@@ -63,10 +89,6 @@ def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str) -> None:
     options = ('--amp', '--cfg-options', f'optim_wrapper.dtype={dtype}')
     result = run('train.py', config_file, '--work-dir', tmp_path / 'amp', *options)
     assert result.returncode == 0, result.stderr[-2000:]
-
-
-TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
-P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ class Recipe:
     """
 
     steps: int
-    batch_size: int = 256
-    lr: float = 1e-3
+    batch_size: int = 128
+    lr: float = 2e-3
     weight_decay: float = 0.1
     parts: float = 0.5
     words: float = 0.5
@@ -135,7 +135,7 @@ class Learner:
         groups = [{'params': decayed, 'weight_decay': recipe.weight_decay}, {'params': others, 'weight_decay': 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.lr, total_steps=recipe.steps, pct_start=0.05
+            self.optimizer, recipe.lr, total_steps=recipe.steps, pct_start=0.02
         )
         self.step = 0
 

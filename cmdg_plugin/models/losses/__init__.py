@@ -12,6 +12,11 @@ from cmdg_plugin.models.losses.domain_adversarial_loss import (
     domain_adversarial_loss,
     reverse_gradient,
 )
+from cmdg_plugin.models.losses.identity_memory_loss import IdentityMemoryLoss, blend_hardest, identity_memory_loss
+from cmdg_plugin.models.losses.multi_positive_caption_loss import (
+    MultiPositiveCaptionLoss,
+    multi_positive_caption_loss,
+)
 from cmdg_plugin.models.losses.neighbor_diagnostics import NeighborDiagnostics, describe_neighbors
 from cmdg_plugin.models.losses.part_neighbor_loss import PartNeighborLoss, part_neighbor_loss
 from cmdg_plugin.models.losses.prompt_classification_loss import PromptClassificationLoss, prompt_classification_loss
@@ -27,8 +32,10 @@ __all__ = [
     'CaptionContrastiveLoss',
     'DistributionAlignmentLoss',
     'DomainAdversarialLoss',
+    'IdentityMemoryLoss',
     'LossTerm',
     'LossTerms',
+    'MultiPositiveCaptionLoss',
     'NeighborDiagnostics',
     'PartNeighborLoss',
     'PromptClassificationLoss',
@@ -38,12 +45,15 @@ __all__ = [
     'TermGradient',
     'TextNeighborSearch',
     'batch_hard_triplet_loss',
+    'blend_hardest',
     'caption_contrastive_loss',
     'describe_neighbors',
     'distribution_alignment_loss',
     'domain_adversarial_loss',
     'find_text_neighbors',
+    'identity_memory_loss',
     'measure_terms',
+    'multi_positive_caption_loss',
     'part_neighbor_loss',
     'prompt_classification_loss',
     'prompt_contrastive_loss',

@@ -1,9 +1,9 @@
 """What a loss term is: a module with a few members that its stage's list asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from cmdg_plugin.models.training_images import DataSizes
 
@@ -48,10 +48,20 @@ class LossTerm(nn.Module):
             ValueError: If there is too little of something.
         """
 
+    def begin(self, identity_features: Callable[[str], Tensor], resumed: bool) -> None:
+        """Start what the term keeps of the training data; called when its stage is prepared, before its first batch.
+
+        Buffers of the term are saved in checkpoints, and put back where a bad batch is left out.
+
+        Args:
+            identity_features: Computes one feature of every identity, (C, D), of `images`, `captions` or `prompts`.
+            resumed: Whether the run goes on inside the stage, with the buffers of its checkpoint.
+        """
+
     def forward(self, *fields: Any, **named: Any) -> Any:
         """Compute the loss of a batch from the fields that the arguments name."""
         raise NotImplementedError(f'{type(self).__name__} has no forward.')
 
 
-BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'check_data', 'start_epoch')
+BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'check_data', 'begin', 'start_epoch')
 """Members by which a module shows that it should derive from the base."""

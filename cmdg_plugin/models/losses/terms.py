@@ -1,6 +1,6 @@
 """The list of loss terms of a stage, as a config writes it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -73,6 +73,12 @@ class LossTerms(nn.Module):
         for term, module in self._own_terms():
             if term.runs:
                 module.check_data(sizes)
+
+    def begin(self, identity_features: Callable[[str], Tensor], resumed: bool) -> None:
+        """Let the terms that are computed start what they keep; see `LossTerm.begin`."""
+        for term, module in self._own_terms():
+            if term.runs:
+                module.begin(identity_features, resumed)
 
     def starting_after(self, epochs: int) -> list[str]:
         """Names of the terms that a stage of so many epochs never reaches."""

@@ -1,0 +1,161 @@
+"""Open-set scores of one target, some identities of which are held out of its gallery."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
+from cmdg_plugin.evaluation.inputs import check_positive
+from cmdg_plugin.evaluation.matches import GalleryIndex
+from cmdg_plugin.evaluation.open_set import best_scores, identification_rate, learn_threshold, needed_queries
+from cmdg_plugin.evaluation.target_scores import RELEASED, effective_cameras, split_rows, take_rows
+from cmdg_plugin.saying import say, warn
+
+OPEN_SET_SCORES: dict[str, float] = {'TPIR1': 0.01, 'TPIR10': 0.1}
+"""Names of the open-set scores, in the order of reports, with their false-positive identification rates."""
+
+
+@dataclass(frozen=True)
+class HoldingOut:
+    """Which identities a gallery goes without.
+
+    Attributes:
+        share: Share of the query identities that are in the gallery, between 0 and 1; at least one is held out, and at
+            least one stays.
+        seed: Draws them; the same identities on every machine and for every model.
+
+    Raises:
+        ValueError: If one is not such a number.
+    """
+
+    share: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if isinstance(self.share, bool) or not isinstance(self.share, (int, float)) or not 0 < self.share < 1:
+            raise ValueError(f'open_set.share must be a number between 0 and 1, such as 0.5; got {self.share!r}.')
+        if self.seed != 0:
+            check_positive(self.seed, 'open_set.seed')
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSplit:
+    """A split with people who are not there.
+
+    Attributes:
+        query: Positions (q,) of all queries.
+        gallery: Positions (g,) of the gallery images that stay.
+        absent: Whether a query's identity is not in the gallery, (q,).
+        mated: Whether a query has a valid match there, (q,). One that has matches of its own camera alone is neither.
+    """
+
+    query: np.ndarray
+    gallery: np.ndarray
+    absent: np.ndarray
+    mated: np.ndarray
+
+
+def hold_out(target: EvaluationTarget, split: EvaluationSplit, settings: HoldingOut) -> OpenSplit:
+    """Take the images of some query identities out of a split's gallery.
+
+    Args:
+        target: The benchmark.
+        split: One of its splits.
+        settings: Whom to take.
+
+    Raises:
+        ValueError: If fewer than two query identities are in the gallery, or nobody who stays can be found.
+    """
+    query, gallery = split_rows(target, split)
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    shared = np.intersect1d(identities[query], identities[gallery])
+    if len(shared) < 2:
+        raise ValueError(
+            f'Target {target.name!r}: open-set scores need two query identities that are in the gallery, one to hold '
+            f'out and one to find; there are {len(shared)}. Leave open_set out.'
+        )
+    number = min(max(round(settings.share * len(shared)), 1), len(shared) - 1)
+    gone = np.random.default_rng(settings.seed).permutation(shared)[:number]
+    gallery = gallery[~np.isin(identities[gallery], gone)]
+    absent = ~np.isin(identities[query], identities[gallery])
+    index = GalleryIndex(
+        identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
+    )
+    if not index.num_valid_queries:
+        raise ValueError(
+            f'Target {target.name!r}: with {number} of {len(shared)} identities held out, no query has a match from '
+            'another camera. Take another open_set.seed or a smaller open_set.share.'
+        )
+    return OpenSplit(query, gallery, absent, index.valid_queries)
+
+
+def score_open_set(
+    features: np.ndarray, target: EvaluationTarget, settings: HoldingOut, **options: Any
+) -> dict[str, float]:
+    """True-positive identification rates of a target.
+
+    Args:
+        features: Shape (n, D), finite, one row per image of the target.
+        target: The benchmark.
+        settings: Whom its galleries go without.
+        **options: `chunk_size` and `device` of `rank_retrieval`.
+
+    Returns:
+        `TPIR1` and `TPIR10` in percent, at false-positive identification rates of 1% and 10%, the mean over the
+        splits; with a released split beside them `TPIR1_released`, ... A score for which a split has too few queries of
+        absent people (1% takes 100, 10% takes 10) is left out, which is said.
+
+    Raises:
+        ValueError: See `hold_out`.
+    """
+    scores = _score_splits(features, target, target.splits, settings, '', options)
+    if target.released is not None:
+        scores |= _score_splits(features, target, [target.released], settings, RELEASED, options)
+    return scores
+
+
+def _score_splits(
+    features: np.ndarray,
+    target: EvaluationTarget,
+    splits: Sequence[EvaluationSplit],
+    settings: HoldingOut,
+    ending: str,
+    options: dict[str, Any],
+) -> dict[str, float]:
+    divided = [hold_out(target, split, settings) for split in splits]
+    fewest = min(int(each.absent.sum()) for each in divided)
+    rates = {name: rate for name, rate in OPEN_SET_SCORES.items() if fewest >= needed_queries(rate)}
+    mated = round(np.mean([each.mated.sum() for each in divided]))
+    say(f'{target.name}{ending}: open set of {mated} queries whose person is in the gallery, {fewest} whose is not.')
+    for name, rate in OPEN_SET_SCORES.items():
+        if name not in rates:
+            warn(
+                f'{target.name}{ending}: {name} is left out; a false-positive rate of {rate:.0%} takes at least '
+                f'{needed_queries(rate)} queries of people who are not in the gallery, and there are {fewest}.'
+            )
+    found = [_rates(features, target, each, rates, options) for each in divided] if rates else []
+    return {name + ending: 100 * float(np.mean([each[name] for each in found])) for name in rates}
+
+
+def _rates(
+    features: np.ndarray,
+    target: EvaluationTarget,
+    split: OpenSplit,
+    rates: dict[str, float],
+    options: dict[str, Any],
+) -> dict[str, float]:
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    sides = split.query, split.gallery
+    own, others = best_scores(
+        *(take_rows(features, rows) for rows in sides),
+        *(identities[rows] for rows in sides),
+        *(cameras[rows] for rows in sides),
+        **options,
+    )
+    return {
+        name: identification_rate(own[split.mated], others[split.mated], learn_threshold(others[split.absent], rate))
+        for name, rate in rates.items()
+    }

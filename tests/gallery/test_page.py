@@ -1,0 +1,251 @@
+"""The search page as its visitors meet it: in a real browser, and by plain requests."""
+
+import importlib.util
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import pytest
+from helpers.search_gallery import HOSTILE, PEOPLE, make_gallery
+
+from cmdg_plugin.gallery import Gallery
+from cmdg_plugin.gallery.serving import serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+CHROMIUM = shutil.which('chromium')
+for package in ('gradio', 'playwright'):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f'the package {package} is not installed', allow_module_level=True)
+if CHROMIUM is None:
+    pytest.skip('there is no browser: apt-get install chromium', allow_module_level=True)
+
+USERS = {'ann': 'a long password'}
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('page')
+
+
+@pytest.fixture(scope='module')
+def gallery(folder: Path) -> Iterator[Gallery]:
+    with make_gallery(folder) as gallery:
+        yield gallery
+
+
+@pytest.fixture(scope='module')
+def address(gallery: Gallery) -> Iterator[str]:
+    with serving(gallery, port=free_port()) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope='module')
+def browser() -> 'Iterator[Browser]':
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(browser: 'Browser', address: str) -> 'Iterator[Page]':
+    """A new visitor's page. Nothing that it asks for may be on another host, and no script may fail."""
+    with browser.new_context(viewport={'width': 1280, 'height': 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        asked: list[str] = []
+        failed: list[str] = []
+        page.on('request', lambda request: asked.append(request.url))
+        page.on('websocket', lambda websocket: asked.append(websocket.url))
+        page.on('pageerror', lambda error: failed.append(str(error)))
+        page.goto(address)
+        yield page
+        assert asked
+        elsewhere = [url for url in asked if urlsplit(url).scheme not in ('data', 'blob')]
+        assert {urlsplit(url).netloc for url in elsewhere} == {urlsplit(address).netloc}
+        assert not failed
+
+
+@pytest.fixture
+def page(browser: 'Browser', address: str) -> 'Iterator[Page]':
+    with visiting(browser, address) as page:
+        page.get_by_role('button', name='Search', exact=True).wait_for()
+        yield page
+
+
+def ask(page: 'Page') -> 'Locator':
+    page.get_by_role('button', name='Search', exact=True).click()
+    return page.locator('#answer')
+
+
+def upload(page: 'Page', path: Path) -> None:
+    page.locator('#pictures input[type=file]').set_input_files(path)
+    page.locator('#pictures').get_by_text(path.stem).first.wait_for()
+
+
+def found(page: 'Page', count: int) -> list[str]:
+    """Names of the results, once there are as many."""
+    from playwright.sync_api import expect
+
+    expect(page.locator('#answer .card')).to_have_count(count)
+    return page.locator('#answer .card .path').all_inner_texts()
+
+
+def test_search_by_picture_then_on_from_a_result(page: 'Page', gallery: Gallery, folder: Path) -> None:
+    from playwright.sync_api import expect
+
+    upload(page, folder / 'images/blue.png')
+    answer = ask(page)
+    expected = gallery.search(image=folder / 'images/blue.png')
+    assert found(page, len(PEOPLE)) == [Path(match.path).name for match in expected.matches]
+    assert expected.matches[0].path.endswith('blue.png')
+    expect(answer.locator('.card').first.locator('.score')).to_contain_text('1.000')
+    expect(answer).to_contain_text('5 entries searched')
+    assert str(folder) not in page.content()  # a visitor need not know where the images lie
+
+    second = Path(expected.matches[1].path)
+    answer.get_by_role('button', name='Search on with result 2').click()
+    expect(page.get_by_text('Going on with')).to_be_visible()
+    expect(page.locator('#answer .card .path').first).to_have_text(second.name)
+    again = gallery.search(image=gallery.read_image(expected.matches[1].path))
+    assert found(page, len(PEOPLE)) == [Path(match.path).name for match in again.matches]
+
+    page.get_by_role('button', name='Start over').click()
+    expect(page.locator('#answer .card')).to_have_count(0)
+    expect(page.get_by_text('Going on with')).to_have_count(0)
+
+
+def test_sentence_and_camera(page: 'Page', gallery: Gallery) -> None:
+    page.get_by_label('Description').fill('a person in green')
+    page.get_by_label('Cameras').fill('1, 3')
+    ask(page)
+    expected = gallery.search(text='a person in green', where='camera in (1, 3)')
+    assert found(page, 3) == [Path(match.path).name for match in expected.matches]
+
+
+def test_nothing_found_and_what_cannot_be_used(page: 'Page', tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    answer = ask(page)
+    expect(answer.get_by_role('alert')).to_contain_text('Say what to search for')
+    page.get_by_label('Description').fill('a person')
+    page.get_by_label('Cameras').fill('99')
+    ask(page)
+    expect(answer.get_by_role('status')).to_have_text('Nothing found: no entry of the gallery passes the filter.')
+    page.get_by_label('Cameras').fill('the first')
+    ask(page)
+    expect(answer.get_by_role('alert')).to_contain_text('Cameras are whole numbers')
+    page.get_by_label('Cameras').fill('')
+    (tmp_path / 'notes.png').write_text('not a picture')
+    upload(page, tmp_path / 'notes.png')
+    ask(page)
+    expect(answer.get_by_role('alert')).to_contain_text('The image notes.png cannot be read')
+    assert str(tmp_path) not in page.content()
+
+
+def test_texts_from_outside_are_shown_and_do_not_run(page: 'Page') -> None:
+    from playwright.sync_api import expect
+
+    page.get_by_label('Description').fill(HOSTILE)
+    page.get_by_label('Cameras').fill('4')
+    answer = ask(page)
+    expect(answer.locator('.card .caption')).to_have_text(HOSTILE)
+    expect(answer).to_contain_text(HOSTILE)
+    assert page.evaluate('window.hurt') is None
+
+
+def test_sign_in(browser: 'Browser', gallery: Gallery) -> None:
+    from playwright.sync_api import expect
+
+    with serving(gallery, port=free_port(), users=USERS) as (address, _):
+        for path in ('/config', '/gradio_api/info'):
+            assert get(address, path)[0] == 401
+        with visiting(browser, address) as page:
+            for password in ('a wrong password', USERS['ann']):
+                expect(page.get_by_role('button', name='Search', exact=True)).to_have_count(0)
+                page.get_by_label('username').fill('ann')
+                page.get_by_label('password').fill(password)
+                page.get_by_role('button', name='Login').click()
+                if password != USERS['ann']:
+                    expect(page.get_by_text('Incorrect Credentials')).to_be_visible()
+            page.get_by_label('Description').fill('a person')
+            ask(page)
+            found(page, len(PEOPLE))
+
+
+def get(address: str, path: str, host: str | None = None) -> tuple[int, bytes]:
+    """Ask for a path exactly as it stands, which browsers and libraries would tidy up."""
+    parts = urlsplit(address)
+    connection = HTTPConnection(str(parts.hostname), parts.port, timeout=20)
+    try:
+        connection.request('GET', path, headers={} if host is None else {'Host': host})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_files_cannot_be_read(address: str, folder: Path) -> None:
+    secret = folder / 'secret.txt'
+    secret.write_text('not for visitors')
+    steps = '/'.join(['..'] * 12)
+    files = [secret, folder / 'images/red.png', folder / 'images/index.json', folder / 'model.pth', Path(__file__)]
+    files += [path for path in (folder / 'people').rglob('*') if path.is_file() and path.stat().st_size]
+    assert len(files) > 5
+    for file in files:
+        content = file.read_bytes()
+        for path in (quote(str(file)), quote(f'{steps}{file}'), quote(f'{steps}{file}', safe='')):
+            for road in ('/gradio_api/file=', '/file=', '/static/', '/assets/', '/gradio_api/file/', '/'):
+                status, body = get(address, road + path)
+                assert status >= 400, road + path
+                assert content not in body
+
+
+def submit(address: str, file: Path | None = None, chosen: Path | None = None, text: str = '') -> tuple[int, str]:
+    """Send the form as a program would that writes what it likes into every field."""
+    files = None if file is None else [{'path': str(file), 'meta': {'_type': 'gradio.FileData'}}]
+    data = [files, None if chosen is None else str(chosen), text, 0.5, '', '', '', '', 20]
+    asked = json.loads(get(address, '/config')[1])['dependencies']
+    number = next(each['id'] for each in asked if len(each['inputs']) == len(data))
+    parts = urlsplit(address)
+    connection = HTTPConnection(str(parts.hostname), parts.port, timeout=20)
+    try:
+        body = json.dumps({'fn_index': number, 'data': data, 'session_hash': 'a program'})
+        connection.request('POST', '/gradio_api/run/predict', body, {'Content-Type': 'application/json'})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_forged_paths_are_not_read(address: str, folder: Path) -> None:
+    status, answer = submit(address, text='a person')
+    assert status == 200
+    assert 'red.png' in answer
+    # What nobody uploaded is not an upload, and what is gone on with is the server's to know.
+    for path in (folder / 'images/red.png', folder / 'model.pth'):
+        assert submit(address, file=path)[0] == 500
+        status, answer = submit(address, chosen=path)
+        assert status == 200
+        assert 'Say what to search for' in answer
+
+
+def test_another_name_for_this_machine_is_refused(address: str) -> None:
+    assert get(address, '/config')[0] == 200
+    assert get(address, '/config', host='elsewhere.example')[0] == 400
