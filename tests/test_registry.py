@@ -17,7 +17,7 @@ expected = {
         IdentityMemoryLoss''',
     TRANSFORMS: 'AugMix LoadImageFromFile',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
-    DATA_SAMPLERS: 'IdentitySampler',
+    DATA_SAMPLERS: 'IdentitySampler HardIdentitySampler GraphIdentitySampler',
     LOOPS: 'StagedTrainLoop',
     HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook',
     METRICS: 'ReIDMetric',

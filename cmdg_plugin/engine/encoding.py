@@ -1,6 +1,6 @@
 """Encoding passes over the whole training set, split over ranks, with a progress bar."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,6 @@ def plain_model(model: torch.nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 
-@torch.no_grad()
 def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows: slice | None = None) -> Tensor:
     """Encode every image of a dataset once.
 
@@ -48,7 +47,38 @@ def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows:
     Returns:
         Region features, (N, R, D) on every rank, or those of the kept rows.
     """
-    rows = _strided(len(dataset)) if kept_rows is None else range(len(dataset))[kept_rows]
+
+    def encode(batch: dict[str, Any]) -> Tensor:
+        return model.encode_regions(batch).transpose(0, 1)
+
+    if kept_rows is None:
+        return encode_rows(model, encode, dataset, options, range(len(dataset)))
+    return _encode_own(model, encode, dataset, options, range(len(dataset))[kept_rows])
+
+
+def encode_rows(
+    model: Any, encode: Callable[[dict[str, Any]], Tensor], dataset: Any, options: EncodingOptions, rows: Sequence[int]
+) -> Tensor:
+    """Encode some images of a dataset once, all ranks together.
+
+    Args:
+        model: The model, which is in evaluation mode meanwhile.
+        encode: Turns a batch, as the dataloader gives it, into its features (B, ...).
+        dataset: Has `with_pipeline`.
+        options: How to read them.
+        rows: Positions of n images in the dataset, at least one for every rank.
+
+    Returns:
+        (n, ...) on every rank.
+    """
+    own = _strided(len(rows))
+    return _put_together(_encode_own(model, encode, dataset, options, [rows[place] for place in own]), own, len(rows))
+
+
+@torch.no_grad()
+def _encode_own(
+    model: Any, encode: Callable[[dict[str, Any]], Tensor], dataset: Any, options: EncodingOptions, rows: Sequence[int]
+) -> Tensor:
     loader = DataLoader(
         Subset(dataset.with_pipeline(options.pipeline), rows),
         batch_size=options.batch_size,
@@ -57,10 +87,9 @@ def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows:
     )
     was_training = model.training
     model.eval()
-    batches = (model.encode_regions(batch) for batch in track(loader, 'Encoding images'))
-    regions = torch.cat([batch.transpose(0, 1).float() for batch in batches])
+    features = torch.cat([encode(batch).float() for batch in track(loader, 'Encoding images')])
     model.train(was_training)
-    return _put_together(regions, rows, len(dataset)) if kept_rows is None else regions
+    return features
 
 
 @torch.no_grad()

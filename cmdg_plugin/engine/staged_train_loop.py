@@ -10,16 +10,17 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset
 
-from cmdg_plugin.datasets.samplers import tell_batch_size
+from cmdg_plugin.datasets.samplers import HardIdentitySampler, tell_batch_size
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
+from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position, say_changes
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
-from cmdg_plugin.models.stages import TrainingStage
+from cmdg_plugin.models.stages import PromptStage, TrainingStage
 from cmdg_plugin.registry import DATASETS, LOOPS
 from cmdg_plugin.saying import say, warn
 
@@ -205,8 +206,12 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             self._build_optimizer(stage)
 
     def _check_preparation(self, stage: Stage, model: Any) -> None:
+        sampler: Any = self._loaders[stage.name].sampler
+        hard = isinstance(sampler, HardIdentitySampler)
+        if hard and sampler.text is not None:
+            self._check_source(sampler.text, type(sampler).__name__, stage, model)
         prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
-        if prepares and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
+        if (prepares or hard) and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
             own = {'prompt': "type='PromptLearningHook'", 'bridging': "type='DomainBridgingHook'"}
             settings = own.get(stage.name, f"type='StagePreparationHook', stage={stage.name!r}")
             raise ValueError(
@@ -214,6 +219,12 @@ class StagedTrainLoop(EpochBasedTrainLoop):
                 f'dict({settings}, pipeline=...) to custom_hooks. A list in a config or option replaces the one '
                 'before, with the hooks in it.'
             )
+
+    def _check_source(self, source: str, owner: str, stage: Stage, model: Any) -> None:
+        before = [model.stages[each.name] for each in self.stages if each.end <= stage.start]
+        # Weights that a run begins with may hold prompts.
+        learned = any(isinstance(each, PromptStage) for each in before) or bool(self.runner.cfg.get('load_from'))
+        check_source(source, owner, stage.name, self.dataset, learned or bool(self.runner.cfg.get('resume')))
 
     def _build_optimizer(self, stage: Stage) -> OptimWrapper:
         with without_lines_per_parameter(self.runner.logger):

@@ -226,8 +226,12 @@ class CMDGReID(BaseModel, CachesTensors):
         """Let the current stage and its loss terms compute what its batches need."""
         stage = self._current()
         # First, as a stage may let go of the images' features once it has prepared itself.
-        self.losses[stage.name].begin(partial(identity_features, self, preparation), preparation.resumed)
+        self.losses[stage.name].begin(partial(self.identity_features, preparation), preparation.resumed)
         stage.prepare(self, preparation)
+
+    def identity_features(self, preparation: Preparation, source: str) -> Tensor:
+        """Compute one feature (C, D) of every identity, of its `images`, `captions` or `prompts`."""
+        return identity_features(self, preparation, source)
 
     def start_epoch(self, epoch: int) -> None:
         """Say which epoch of the current stage begins, from 0."""
@@ -263,6 +267,12 @@ class CMDGReID(BaseModel, CachesTensors):
     def encode_regions(self, batch: dict[str, Any]) -> Tensor:
         """Encode a batch as its dataloader gives it; returns region features (R, B, D)."""
         return self.backbone.encode_image(self.data_preprocessor(batch)['inputs']).shared_regions
+
+    def encode_retrieval(self, batch: dict[str, Any]) -> Tensor:
+        """Encode a batch as its dataloader gives it; returns retrieval features (B, W + D) without a mirror image."""
+        features = self.backbone.encode_image(self.data_preprocessor(batch)['inputs'])
+        joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
+        return functional.normalize(joined.float(), dim=1)
 
     def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Encode sentences; returns features (B, D) and how many sentences were cut."""

@@ -22,9 +22,9 @@ def test_sizes_workers_and_data_root(protocol: str) -> None:
     assert config.model.backbone.image_size == [256, 128]
     loaders = [config.train_dataloader, config.val_dataloader, config.test_dataloader]
     pipelines = [loader.dataset.pipeline for loader in loaders] + [hook.pipeline for hook in config.custom_hooks]
-    assert [pipeline[1].scale for pipeline in pipelines] == [(128, 256)] * 5
+    assert [pipeline[1].scale for pipeline in pipelines] == [(128, 256)] * 6
     assert pipelines[0][4].size == (256, 128)
-    assert [user.num_workers for user in (*loaders, *config.custom_hooks)] == [3] * 5
+    assert [user.num_workers for user in (*loaders, *config.custom_hooks)] == [3] * 6
     sources = [*loaders[0].dataset.sources, *loaders[1].dataset.targets, *loaders[2].dataset.targets]
     assert {source.data_root for source in sources} == {'/d'}
     # Nothing of the defaults is left.

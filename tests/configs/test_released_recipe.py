@@ -250,7 +250,8 @@ def test_augmentation_list(config: Config) -> None:
 def test_evaluation_and_encoding_draw_nothing(config: Config) -> None:
     expected = [*AUGMENTATION[:2], plain(config.train_dataloader.dataset.pipeline)[-1]]
     users = [config.val_dataloader.dataset, config.test_dataloader.dataset, *config.custom_hooks]
-    assert [user.type for user in config.custom_hooks] == ['PromptLearningHook', 'DomainBridgingHook']
+    types = ['PromptLearningHook', 'DomainBridgingHook', 'StagePreparationHook']
+    assert [user.type for user in config.custom_hooks] == types
     assert all(plain(user.pipeline) == expected for user in users)
 
 

@@ -5,7 +5,7 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from cmdg_plugin.datasets import CaptionedReIDDataset
-from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images
+from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, encode_rows
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import DATASETS, MODELS
 
@@ -42,6 +42,17 @@ def test_mode_of_the_model_is_left_as_it_was(
     model.train()
     encode_images(model, dataset, EncodingOptions(tiny_config.custom_hooks[0].pipeline, 16, 0))
     assert model.training
+
+
+def test_some_rows_come_in_the_order_that_they_are_asked_for(
+    tiny_config: Config, model: CMDGReID, dataset: CaptionedReIDDataset
+) -> None:
+    options = EncodingOptions(tiny_config.custom_hooks[0].pipeline, batch_size=2, num_workers=0)
+    found = encode_rows(model, model.encode_retrieval, dataset, options, [9, 2, 30])
+    plain = dataset.with_pipeline(options.pipeline)
+    for row, feature in zip((9, 2, 30), found, strict=True):
+        image = model.data_preprocessor({'inputs': plain[row]['inputs'][None]})['inputs']
+        torch.testing.assert_close(feature, model.eval().extract_features(image)[0], rtol=1e-4, atol=1e-5)
 
 
 class Lengths(nn.Module):

@@ -142,6 +142,61 @@ def whole_run(kept: Config, whole_run_cache: dict) -> tuple[Path, dict[str, torc
     return whole_run_cache['run']
 
 
+HARD = {'type': 'HardIdentitySampler', 'num_instances': 2, 'text': 'captions'}
+GRAPH = {'type': 'GraphIdentitySampler', 'num_instances': 2, 'num_neighbors': 3}
+
+
+def with_sampler(config: Config, sampler: dict) -> Config:
+    """The run with another sampler, and the hook that prepares it in the warm-up."""
+    config.train_dataloader.sampler = sampler
+    config.custom_hooks.append({**config.custom_hooks[0], 'type': 'StagePreparationHook', 'stage': 'warmup'})
+    return config
+
+
+@pytest.mark.parametrize('sampler', [HARD, GRAPH])
+def test_resume_amid_stages_with_batches_of_look_alikes_gives_the_same_bits(kept: Config, sampler: dict) -> None:
+    config = with_sampler(kept, sampler)
+    runner = make_runner(config)
+    runner.train()
+    expected = final_weights(runner)
+    for epoch in (1, 6):
+        config.merge_from_dict({'resume': True, 'load_from': f'{config.work_dir}_run/epoch_{epoch}.pth'})
+        resumed = make_runner(config, f'resumed_{epoch}')
+        resumed.train()
+        assert [name for name, value in final_weights(resumed).items() if not torch.equal(value, expected[name])] == []
+    assert 'Batches of look-alikes composed in' in next(Path(runner.work_dir).rglob('*.log')).read_text()
+
+
+class Batches(Hook):
+    """Writes down the identities of every image batch."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.drawn: dict[str, list[list[int]]] = {}
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None) -> None:
+        if 'data_samples' in data_batch:
+            labels = [int(sample.gt_label) for sample in data_batch['data_samples']]
+            self.drawn.setdefault(runner.train_loop.stage.name, []).append(labels)
+
+
+def test_batches_hold_those_whom_the_model_finds_alike(tiny_config: Config) -> None:
+    """Distances by hand, from the model at the epoch's beginning: the batch is somebody with its nearest three."""
+    runner = make_runner(with_sampler(tiny_config, {**HARD, 'text': 'prompts', 'text_weight': 1e6}))
+    with pytest.raises(ValueError, match=r"HardIdentitySampler of stage 'warmup' compares identities by their prompts"):
+        runner.train()
+    tiny_config.train_cfg.stages[0].train_dataloader = {'sampler': {'type': 'IdentitySampler', '_delete_': True}}
+    runner, batches = make_runner(tiny_config, 'prompts'), Batches()
+    runner.register_hook(batches)
+    runner.train()
+    prompts = torch.nn.functional.normalize(runner.model.stages['bridging'].prompt_features, dim=1)
+    nearest = torch.cdist(prompts, prompts).fill_diagonal_(9).topk(3, largest=False).indices
+    possible = {tuple(sorted([anchor, *row])) for anchor, row in enumerate(nearest.tolist())}
+    assert batches.drawn['bridging']
+    assert all(tuple(sorted(set(labels))) in possible for labels in batches.drawn['bridging'])
+
+
 def test_single_stage_runs_alone_from_a_checkpoint(
     kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
 ) -> None:

@@ -74,6 +74,18 @@ def test_two_processes_train_as_one_with_a_whole_and_a_sharded_bank(config_file:
         assert torch.equal(resumed[0]['state_dict'][name], value), name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('sampler', ['HardIdentitySampler', 'GraphIdentitySampler'])
+def test_two_processes_train_as_one_on_batches_of_look_alikes(config_file: Path, tmp_path: Path, sampler: str) -> None:
+    # Of the stages that read images, the bridging alone has a hook that prepares its sampler here.
+    options = ['train_cfg.stages.warmup.epochs=0', 'train_cfg.stages.bridging.epochs=4']
+    options += [f'train_dataloader.sampler.type={sampler}', 'train_dataloader.sampler.text=prompts']
+    check_same(
+        train(config_file, tmp_path / 'one', *options, processes=1),
+        train(config_file, tmp_path / 'two', *options, processes=2),
+    )
+
+
 @pytest.mark.parametrize('script', SHELL)
 def test_shell_scripts_are_sound_and_say_how_they_are_used(script: str) -> None:
     path = REPOSITORY / 'tools' / script

@@ -64,13 +64,16 @@ class IdentitySampler(Sampler[int]):
         self._people_per_batch = self._people_per_rank * self.num_replicas
 
         identities = _identities_of(dataset)
+        rows = self._usable_images(identities)
         # Images grouped by person: person i owns _by_person[_starts[i] : _starts[i] + _counts[i]].
-        self._by_person = np.argsort(identities, kind='stable')
-        _, self._starts, self._counts = np.unique(identities[self._by_person], return_index=True, return_counts=True)
+        self._by_person = rows[np.argsort(identities[rows], kind='stable')]
+        self._people, self._starts, self._counts = np.unique(
+            identities[self._by_person], return_index=True, return_counts=True
+        )
         self._check_enough()
         self._warn_of_lonely()
         self._groups = np.maximum(self._counts // num_instances, 1)
-        self.num_batches = _count_batches(self._groups, self._people_per_batch)
+        self.num_batches = count_batches(self._groups, self._people_per_batch)
 
     def __len__(self) -> int:
         """Number of positions that an epoch gives on this rank."""
@@ -85,12 +88,20 @@ class IdentitySampler(Sampler[int]):
         rng = np.random.default_rng((self.seed, self.epoch))
         shuffled = self._shuffle_images(rng)
         people = self._draw_people(rng)  # (batches, people of all ranks)
-        turns = _count_earlier(people)
+        turns = self._choose_groups(people, rng)
         first = self.rank * self._people_per_rank
         own = slice(first, first + self._people_per_rank)
         people, turns = people[:, own, None], turns[:, own, None]
         within = (turns * self.num_instances + np.arange(self.num_instances)) % self._counts[people]
         return iter(shuffled[self._starts[people] + within].ravel().tolist())
+
+    def _usable_images(self, identities: np.ndarray) -> np.ndarray:
+        """Positions of the images that are drawn from."""
+        return np.arange(len(identities))
+
+    def _choose_groups(self, people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Number the group that each of the drawn people gives: the first, then the one after it."""
+        return count_earlier(people)
 
     def _check_enough(self) -> None:
         if len(self._counts) < self._people_per_batch:
@@ -123,7 +134,7 @@ class IdentitySampler(Sampler[int]):
     def _draw_people(self, rng: np.random.Generator) -> np.ndarray:
         """Draw different people for every batch, (batches, people of all ranks)."""
         width = self._people_per_batch
-        left = _trim(np.minimum(self._groups, self.num_batches), self.num_batches * width, rng)
+        left = trim_groups(np.minimum(self._groups, self.num_batches), self.num_batches * width, rng)
         drawn = np.empty((self.num_batches, width), dtype=np.int64)
         for batch in range(self.num_batches):
             # Whoever has as many groups left as there are batches must be in all of them.
@@ -146,7 +157,7 @@ def _identities_of(dataset: Dataset) -> np.ndarray:
     return np.asarray(identities)
 
 
-def _count_batches(groups: np.ndarray, width: int) -> int:
+def count_batches(groups: np.ndarray, width: int) -> int:
     """Find the most batches of `width` different people, person i being in at most `groups[i]` of them."""
     low, high = 1, max(int(groups.sum()) // width, 1)
     while low < high:
@@ -156,14 +167,14 @@ def _count_batches(groups: np.ndarray, width: int) -> int:
     return low
 
 
-def _trim(groups: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
+def trim_groups(groups: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
     """Drop groups of random people until `total` are left."""
     owners = np.repeat(np.arange(len(groups)), groups)
     dropped = rng.choice(owners, len(owners) - total, replace=False)
     return groups - np.bincount(dropped, minlength=len(groups))
 
 
-def _count_earlier(people: np.ndarray) -> np.ndarray:
+def count_earlier(people: np.ndarray) -> np.ndarray:
     """Count for every entry how often its value stands in earlier rows; no row holds a value twice."""
     flat = people.ravel()
     order = np.argsort(flat, kind='stable')

@@ -1,6 +1,8 @@
 """What the engine does for a stage that begins: passes over the training set, by all ranks."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -8,14 +10,16 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from cmdg_plugin.checkpoints.bank_shards import load_shard
-from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, plain_model
+from cmdg_plugin.datasets.samplers import HardIdentitySampler
+from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, encode_rows, plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.registry import HOOKS
+from cmdg_plugin.saying import say
 
 
 @dataclass(frozen=True)
 class RunPreparation:
-    """A run's answer to `models.stages.Preparation`.
+    """A run's answer to `models.stages.Preparation` and `datasets.samplers.IdentityEncoding`.
 
     Args:
         runner: The run.
@@ -24,6 +28,7 @@ class RunPreparation:
 
     runner: Runner
     options: EncodingOptions
+    _kept: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def resumed(self) -> bool:
@@ -44,6 +49,21 @@ class RunPreparation:
         captions = self.runner.train_loop.dataset.captions
         return encode_captions(plain_model(self.runner.model), captions, kept_rows=rows)
 
+    def retrieval_features(self, positions: Sequence[int]) -> Tensor:
+        """Encode some training images; see `encode_rows`."""
+        model = plain_model(self.runner.model)
+        return encode_rows(model, model.encode_retrieval, self.runner.train_loop.dataset, self.options, positions)
+
+    def identity_features(self, source: str) -> Tensor:
+        """One feature of every identity; see `CMDGReID.identity_features`. Texts that stand still are encoded once."""
+        if source in self._kept:
+            return self._kept[source]
+        model = plain_model(self.runner.model)
+        features = model.identity_features(self, source)
+        if source != 'images' and not model.trains_text and not model.prompts.context.requires_grad:
+            self._kept[source] = features
+        return features
+
     def restore_bank(self, memory: Any) -> None:
         """Read this rank's rows of a sharded bank; see `load_shard`."""
         loop = self.runner.train_loop
@@ -52,7 +72,7 @@ class RunPreparation:
 
 @HOOKS.register_module()
 class StagePreparationHook(Hook):
-    """Lets a stage compute what its batches need, when it begins.
+    """Lets a stage compute what its batches need, when it begins, and its sampler what an epoch's batches need.
 
     Args:
         stage: Name of the stage that it prepares.
@@ -68,4 +88,13 @@ class StagePreparationHook(Hook):
     def before_stage(self, runner: Runner, stage: Stage) -> None:
         """Prepare the stage, if it is this hook's."""
         if stage.name == self.stage:
-            plain_model(runner.model).prepare_stage(RunPreparation(runner, self.options))
+            self.preparation = RunPreparation(runner, self.options)
+            plain_model(runner.model).prepare_stage(self.preparation)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Let the stage's sampler compose the epoch's batches, if it asks for features."""
+        sampler = runner.train_loop.dataloader.sampler
+        if runner.train_loop.stage.name == self.stage and isinstance(sampler, HardIdentitySampler):
+            start = time.perf_counter()
+            sampler.prepare(runner.epoch, self.preparation)
+            say(f'Batches of look-alikes composed in {time.perf_counter() - start:.1f} s')

@@ -76,5 +76,7 @@ test_evaluator = val_evaluator
 custom_hooks = [
     dict(type='PromptLearningHook', pipeline=plain_pipeline, batch_size=128, num_workers=num_workers),
     dict(type='DomainBridgingHook', pipeline=plain_pipeline, batch_size=128, num_workers=num_workers),
+    # Idle, unless the warm-up's sampler compares identities or a loss term keeps them.
+    dict(type='StagePreparationHook', stage='warmup', pipeline=plain_pipeline, batch_size=128, num_workers=num_workers),
 ]
 del height, width

@@ -73,5 +73,7 @@ test_evaluator = val_evaluator
 custom_hooks = [
     dict(type='PromptLearningHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
     dict(type='DomainBridgingHook', pipeline=plain_pipeline, batch_size=128, num_workers=1),
+    # Idle, unless the warm-up's sampler compares identities or a loss term keeps them.
+    dict(type='StagePreparationHook', stage='warmup', pipeline=plain_pipeline, batch_size=128, num_workers=1),
 ]
 del folder, held_out, islands, targets, size

@@ -189,7 +189,7 @@ def test_datasets_for_text_search(miniatures: ModuleType, tmp_path: Path, name: 
     assert (check.captions.covered, check.captions.images, check.captions.cut) == (images, images, 0)
     rows = compare_counts(check.index, check.benchmark)
     assert {row.role: (row.expected.people, row.expected.images) for row in rows} == expected
-    assert sum(row.found.images for row in rows) == images
+    assert sum(row.found.images or 0 for row in rows) == images
 
 
 def test_text_search_without_its_file(miniatures: ModuleType, tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Confi
     assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
 
 
+def test_a_sampler_that_nobody_prepares_is_refused_before_training(tiny_config: Config) -> None:
+    tiny_config.train_dataloader.sampler = {'type': 'HardIdentitySampler', 'num_instances': 2}
+    with pytest.raises(ValueError, match=r"add dict\(type='StagePreparationHook', stage='warmup', pipeline="):
+        Runner.from_cfg(tiny_config).train()
+    assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
+
+
 def test_images_without_captions_are_refused_before_training_where_captions_guide(
     tiny_config: Config, tmp_path: Path
 ) -> None:
