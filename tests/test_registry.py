@@ -16,10 +16,10 @@ expected = {
         NeighborDiagnostics WarmupStage PromptStage BridgingStage MultiPositiveCaptionLoss
         IdentityMemoryLoss''',
     TRANSFORMS: 'AugMix LoadImageFromFile',
-    DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices',
+    DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
     DATA_SAMPLERS: 'IdentitySampler HardIdentitySampler GraphIdentitySampler',
     LOOPS: 'StagedTrainLoop',
-    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook',
+    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook',
     METRICS: 'ReIDMetric',
     LOG_PROCESSORS: 'StageLogProcessor',
     PARAM_SCHEDULERS: 'WarmupCosineLR',

@@ -7,7 +7,7 @@
 With a config, any data can be checked, also your own: lists all sources, reads all captions, opens every image and
 lists everything that is wrong at once. Exit code: 0, or 1 if there is a problem.
 
-With a folder, prints a table of the nine public datasets next to the expected numbers, and for what is missing the
+With a folder, prints a table of the public datasets next to the expected numbers, and for what is missing the
 folders in which it is expected. Exit code: 0, or 1 if the named protocol is not ready.
 """
 
@@ -22,7 +22,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     from cmdg_plugin.cli.command_line import add_config_options
 
     parser = argparse.ArgumentParser(
-        description='Check the data of a config, also your own, or the nine public datasets and the protocols'
+        description='Check the data of a config, also your own, or public datasets and the protocols'
     )
     parser.add_argument('--config', help='check what this config trains on and evaluates: every source, caption, image')
     add_config_options(parser)

@@ -1,6 +1,8 @@
 """Evaluate a checkpoint on the targets of a config.
 
 python tools/test.py configs/cmdg/cmdg_toy-vit_islands.py work_dirs/cmdg_toy-vit_islands/epoch_38.pth
+
+Without a checkpoint: the weights that training begins with.
 """
 
 import argparse
@@ -17,7 +19,7 @@ def parse_args() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint on unseen domains.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; default: the weights that training begins with')
     parser.add_argument('--out', help='file for the results: .pkl for predictions, .json or .yaml also for metrics')
     parser.add_argument(
         '--out-item', choices=['metrics', 'pred'], help='write metrics or the features of all images; default: pred'
@@ -48,15 +50,19 @@ def main() -> None:
     from cmdg_plugin.engine.quiet_runner import build_runner
     from cmdg_plugin.evaluation.whole_results import WholeResults
     from cmdg_plugin.files.writing import dump_whole
+    from cmdg_plugin.saying import warn
 
     with OneLineErrors(sys.argv[0], args.debug) as errors:
         errors.config = config = load_config(args)
-        check_checkpoint(args.checkpoint)
+        if args.checkpoint is not None:
+            check_checkpoint(args.checkpoint)
         check_data(config, 'test_dataloader')
         join_processes(args.launcher)
         lay_over(config, args)
         check_arguments(config.to_dict())
         runner = build_runner(config)
+        if config.load_from is None:
+            warn('No checkpoint was given: these are scores of the weights that training begins with.')
         if args.out and args.out_item in ('pred', None):
             runner.test_evaluator.metrics.append(WholeResults(args.out))
         metrics = runner.test()
@@ -66,7 +72,8 @@ def main() -> None:
 
 def lay_over(config: 'Config', args: argparse.Namespace) -> None:
     """Lay the arguments of testing over a config."""
-    config.load_from = args.checkpoint
+    if args.checkpoint is not None:
+        config.load_from = args.checkpoint
     if args.rerank:
         evaluator = config.test_evaluator
         for metric in evaluator if isinstance(evaluator, list) else [evaluator]:

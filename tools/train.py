@@ -59,6 +59,8 @@ def lay_over(config: 'Config', args: argparse.Namespace) -> None:
     """Lay the arguments of training over a config."""
     from cmdg_plugin.checkpoints.finding import find_checkpoint
 
+    if config.get('train_cfg') is None:
+        raise ValueError(f'{args.config} trains nothing: it has no train_cfg. Evaluate with it: tools/test.py.')
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.amp:

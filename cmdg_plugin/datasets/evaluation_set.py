@@ -31,13 +31,14 @@ class EvaluationTarget:
     Attributes:
         name: Name of the benchmark, as metric keys show it.
         paths: Files of its n images.
-        identities: Identity of every image as the benchmark numbers them, (n,).
-        cameras: Camera of every image as the benchmark numbers them, (n,); zeros if unknown.
+        identities: Identity of every image as the benchmark numbers them, (n,); those of sentences follow, (n + s,).
+        cameras: Camera of every image as the benchmark numbers them, (n,) or (n + s,); zeros if unknown.
         captions: Four sentences of every image in region order, or None.
-        splits: One or several query/gallery pairs over these images.
+        splits: One or several query/gallery pairs over these images and sentences.
         offset: Position of the first image in the whole evaluation set.
         has_cameras: Whether cameras are known, hence whether the same-camera rule can apply.
         released: The split that the method's release evaluates on, where `splits` are all; scored beside their mean.
+        sentences: What asks in text search, s sentences; their features are rows after those of the images.
     """
 
     name: str
@@ -49,6 +50,11 @@ class EvaluationTarget:
     offset: int = 0
     has_cameras: bool = True
     released: EvaluationSplit | None = None
+    sentences: tuple[str, ...] = ()
+
+    def name_row(self, row: int) -> str:
+        """Say which image or sentence a row of features is of."""
+        return self.paths[row] if row < len(self.paths) else f'the sentence {self.sentences[row - len(self.paths)]!r}'
 
 
 @DATASETS.register_module()
@@ -98,11 +104,15 @@ class ReIDEvaluationSet(BaseDataset):
         targets: list[EvaluationTarget] = []
         samples: list[dict] = []
         for domain, index in enumerate(load_sources(self.target_configs)):
-            target = make_target(index, self.split, offset=len(samples))
+            target = self.make_target(index, len(samples))
             targets.append(target)
             samples.extend(_samples(target, domain))
         self._metainfo['targets'] = tuple(targets)
         return samples
+
+    def make_target(self, index: SourceIndex, offset: int = 0) -> EvaluationTarget:
+        """Make a target of a source as this set's settings say; see the function of this name."""
+        return make_target(index, self.split, offset=offset)
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one image.

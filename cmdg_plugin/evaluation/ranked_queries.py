@@ -1,6 +1,7 @@
 """What some queries of a target found, for pictures."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
 from cmdg_plugin.evaluation.target_scores import index_split, split_rows, take_rows
+from cmdg_plugin.regions import REGIONS
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,15 @@ def rank_some_queries(
     ranked = []
     for place, (row, order) in enumerate(zip(rows, distance.argsort(dim=1, stable=True).numpy(), strict=True)):
         columns, _, ignored = (array[0] for array in index.candidates(row, row + 1))
+        asked = _what_asks(target, query[row])
         nearest = order[~np.isin(order, columns[ignored])][:top]
         images = gallery[nearest]
         lengths = np.linalg.norm(np.vstack([asking[place], found[nearest]]), axis=1)
         ranked.append(
             RankedQuery(
                 target=target.name,
-                query_path=target.paths[query[row]],
-                captions=target.captions[query[row]],
+                query_path=asked.path,
+                captions=asked.captions,
                 gallery_paths=tuple(target.paths[image] for image in images),
                 matches=tuple((identities[images] == identities[query[row]]).tolist()),
                 distances=tuple(np.linalg.norm(found[nearest] - asking[place], axis=1).tolist()),
@@ -92,6 +95,17 @@ def rank_some_queries(
             )
         )
     return ranked
+
+
+class _Asking(NamedTuple):
+    path: str
+    captions: tuple[str, ...] | None
+
+
+def _what_asks(target: EvaluationTarget, row: int) -> _Asking:
+    if row < len(target.paths):
+        return _Asking(target.paths[row], target.captions[row])
+    return _Asking('', (target.sentences[row - len(target.paths)],) * len(REGIONS))
 
 
 def _choose(

@@ -12,6 +12,7 @@ from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.held_out import OPEN_SET_SCORES, HoldingOut, hold_out, score_open_set
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery, rank_some_queries
 from cmdg_plugin.evaluation.reranking import Reranking
+from cmdg_plugin.evaluation.shared_rows import join_shared_rows
 from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES, check_target, rank_target
 from cmdg_plugin.registry import METRICS
 
@@ -29,6 +30,8 @@ class ReIDMetric(BaseMetric):
     In an open set `<target>/TPIR1` and `/TPIR10`, too, the true-positive identification rates at 1% and 10% false
     positives, see `score_open_set`; `average/TPIR1` where every target has it.
 
+    Targets of `TextSearchSet` are asked for by sentences, whose features a `SentenceQueryHook` gives.
+
     Args:
         rerank: Whether to score k-reciprocal re-ranking, too; a dict sets its numbers, as
             `dict(k1=20, k2=6, lambda_value=0.3)`; see `Reranking`.
@@ -45,6 +48,7 @@ class ReIDMetric(BaseMetric):
 
     Attributes:
         ranked: After an evaluation, on the main process: some `RankedQuery` per target.
+        sentence_features: Features (s, D) of the sentences that ask, by target.
     """
 
     default_prefix = ''  # not None, of which mmengine warns
@@ -74,6 +78,7 @@ class ReIDMetric(BaseMetric):
         self.chunk_size = chunk_size
         self.device = device
         self.ranked: dict[str, list[RankedQuery]] = {}
+        self.sentence_features: dict[str, np.ndarray] = {}
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -103,8 +108,15 @@ class ReIDMetric(BaseMetric):
             data_samples: Outputs of the model with `image_index` (position in the evaluation set) and `feature` (D,).
 
         Raises:
-            ValueError: If a sample lacks one of the two.
+            ValueError: If a sample lacks one of the two, or nobody encoded the sentences that ask.
         """
+        targets = (self.dataset_meta or {}).get('targets', ())
+        mute = [each.name for each in targets if each.sentences and each.name not in self.sentence_features]
+        if mute:
+            raise ValueError(
+                f'Nobody encoded the sentences that ask for the images of {", ".join(mute)}: add '
+                "dict(type='cmdg_plugin.SentenceQueryHook') to custom_hooks."
+            )
         for key in ('image_index', 'feature'):
             if any(sample.get(key) is None for sample in data_samples):
                 raise ValueError(
@@ -136,6 +148,8 @@ class ReIDMetric(BaseMetric):
         self.ranked = {}
         for target in targets:
             rows = features[target.offset : target.offset + len(target.paths)]
+            if target.sentences:
+                rows = join_shared_rows(rows, self.sentence_features[target.name])
             scores, first = rank_target(
                 rows, target, reranking=self.reranking, chunk_size=self.chunk_size, device=self.device
             )

@@ -7,6 +7,7 @@ from cmdg_plugin.evaluation.target_scores import RELEASED, RERANKED, SCORES
 
 _STYLES = ('plain', 'markdown')
 _COMPARED = ('before', 'after', 'gain')
+_STAR = ' *'
 _KINDS = {
     '': '',
     RELEASED: ', released split',
@@ -16,7 +17,11 @@ _KINDS = {
 
 
 def format_score_table(
-    metrics: Mapping[str, float], *, before: Mapping[str, float] | None = None, style: str = 'plain'
+    metrics: Mapping[str, float],
+    *,
+    before: Mapping[str, float] | None = None,
+    style: str = 'plain',
+    marks: Mapping[str, str] | None = None,
 ) -> str:
     """Lay out the scores of `ReIDMetric`: a row per target and one for the average, then the same of other kinds.
 
@@ -26,6 +31,8 @@ def format_score_table(
         metrics: `<target>/<score>` -> percent; other keys are left out. A `<score>_std` is shown after its score.
         before: Scores of the same targets at another time; then each score has the columns before, after and gain.
         style: `'plain'` (aligned with spaces) or `'markdown'`.
+        marks: What must be said of a target's scores, by target: its rows get a star, and the sentence stands below
+            the table. The average of targets of which one is marked gets a star, too.
 
     Returns:
         The table, a column for each score that some target has; numbers with one decimal, `-` where there is none.
@@ -36,8 +43,10 @@ def format_score_table(
     if style not in _STYLES:
         raise ValueError(f'style must be one of {_STYLES}, got {style!r}.')
     targets = _targets(metrics)
+    said = {target: marks[target] for target in targets if marks and target in marks}
+    starred = {*said, 'average'} if said else set()
     lines = [
-        (target + label, target, ending)
+        (target + label + _STAR * (target in starred), target, ending)
         for ending, label in _KINDS.items()
         for target in targets
         if not ending or f'{target}/{SCORES[0]}{ending}' in metrics
@@ -55,7 +64,9 @@ def format_score_table(
             [label, *(cell for score in scores for cell in _compare(before, metrics, f'{target}/{score}{end}'))]
             for label, target, end in lines
         ]
-    return _markdown(headers, rows) if style == 'markdown' else _plain(headers, rows)
+    table = _markdown(headers, rows) if style == 'markdown' else _plain(headers, rows)
+    star = _STAR.strip().replace('*', r'\*') if style == 'markdown' else _STAR.strip()
+    return '\n\n'.join([table, *(f'{star} {target}: {text}' for target, text in said.items())])
 
 
 def _targets(metrics: Mapping[str, float]) -> list[str]:

@@ -41,7 +41,7 @@ def effective_cameras(target: EvaluationTarget) -> np.ndarray:
 
     Where cameras are unknown every image counts as its own camera, so that a query ignores nothing but itself.
     """
-    return np.asarray(target.cameras) if target.has_cameras else np.arange(len(target.paths))
+    return np.asarray(target.cameras) if target.has_cameras else np.arange(len(target.identities))
 
 
 def index_split(target: EvaluationTarget, split: EvaluationSplit) -> GalleryIndex:
@@ -162,7 +162,7 @@ def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:
     if len(bad):
         raise ValueError(
             f'Target {target.name!r}: the features of {len(bad)} of {len(features)} images hold NaN or '
-            f'infinite numbers (first: {target.paths[bad[0]]}). Look for a diverged training run or an overflow in '
+            f'infinite numbers (first: {target.name_row(bad[0])}). Look for a diverged training run or an overflow in '
             'half precision.'
         )
 
@@ -170,9 +170,10 @@ def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:
 def _log_counts(target: EvaluationTarget, asked: int, counted: int) -> None:
     splits = f' in {len(target.splits)} splits' if len(target.splits) > 1 else ''
     gallery = round(np.mean([len(split.gallery) for split in target.splits]))
-    message = f'{target.name}: {asked} queries{splits}, {gallery} gallery images.'
+    queries = 'sentences ask' if target.sentences else 'queries'
+    message = f'{target.name}: {asked} {queries}{splits}, {gallery} gallery images.'
     if counted < asked:
         message += f' {asked - counted} queries have no valid match and do not count.'
-    if not target.has_cameras:
+    if not target.has_cameras and not target.sentences:
         message += ' No camera ids: images of the same camera are not left out.'
     say(message)

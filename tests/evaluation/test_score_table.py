@@ -49,6 +49,18 @@ def test_a_column_for_each_score_that_there_is() -> None:
     ]
 
 
+def test_what_must_be_said_of_a_target() -> None:
+    marks = {'hall': 'shares images with dawn.', 'elsewhere': 'is not here.'}
+    table, note = format_score_table(METRICS, marks=marks).split('\n\n')
+    assert [line.split('  ')[0] for line in table.splitlines()[2:]] == ['dusk', 'hall *', 'average *']
+    assert note == '* hall: shares images with dawn.'
+    lines = format_score_table(METRICS, marks=marks, style='markdown', before=METRICS).splitlines()
+    assert lines[3].startswith('| hall * | 50.2 ')
+    # An escaped star: Markdown would begin a list with a plain one.
+    assert lines[-2:] == ['', r'\* hall: shares images with dawn.']
+    assert format_score_table(METRICS, marks={}) == format_score_table(METRICS)
+
+
 def test_before_and_after() -> None:
     before = {key: value / 2 for key, value in METRICS.items() if key != 'dusk/R5'}
     markdown = format_score_table(METRICS, before=before, style='markdown').splitlines()

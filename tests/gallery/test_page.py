@@ -4,17 +4,19 @@ import importlib.util
 import json
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from helpers.search_gallery import HOSTILE, PEOPLE, make_gallery
 
 from cmdg_plugin.gallery import Gallery
+from cmdg_plugin.gallery.report import SearchQuery, write_report
 from cmdg_plugin.gallery.serving import serving
 
 if TYPE_CHECKING:
@@ -28,6 +30,18 @@ if CHROMIUM is None:
     pytest.skip('there is no browser: apt-get install chromium', allow_module_level=True)
 
 USERS = {'ann': 'a long password'}
+_contacted: set[str] = set()
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note every host that this process connects to, or asks the address of."""
+    if event == 'socket.getaddrinfo':
+        _contacted.add(str(arguments[0]))
+    elif event == 'socket.connect' and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
+        _contacted.add(str(arguments[1][0]))
+
+
+sys.addaudithook(_watch)
 
 
 def free_port() -> int:
@@ -94,9 +108,9 @@ def ask(page: 'Page') -> 'Locator':
     return page.locator('#answer')
 
 
-def upload(page: 'Page', path: Path) -> None:
-    page.locator('#pictures input[type=file]').set_input_files(path)
-    page.locator('#pictures').get_by_text(path.stem).first.wait_for()
+def upload(page: 'Page', *paths: Path) -> None:
+    page.locator('#pictures input[type=file]').set_input_files(paths)
+    page.locator('#pictures').get_by_text(paths[-1].stem).first.wait_for()
 
 
 def found(page: 'Page', count: int) -> list[str]:
@@ -137,6 +151,29 @@ def test_sentence_and_camera(page: 'Page', gallery: Gallery) -> None:
     ask(page)
     expected = gallery.search(text='a person in green', where='camera in (1, 3)')
     assert found(page, 3) == [Path(match.path).name for match in expected.matches]
+
+
+def test_times_and_any_column(page: 'Page') -> None:
+    page.get_by_label('Description').fill('a person')
+    page.get_by_label('Latest time').fill('2026-05-01')
+    ask(page)
+    assert set(found(page, 2)) == {'red.png', 'crimson.png'}
+    page.get_by_label('Condition on any column').fill('floor == 0')
+    ask(page)
+    assert found(page, 1) == ['crimson.png']
+
+
+def test_several_pictures_with_a_sentence(page: 'Page', gallery: Gallery, folder: Path) -> None:
+    from playwright.sync_api import expect
+
+    images = [folder / 'images/red.png', folder / 'images/blue.png']
+    upload(page, *images)
+    page.get_by_label('Description').fill('a person in green')
+    answer = ask(page)
+    expected = gallery.search(image=images, text='a person in green')
+    assert found(page, len(PEOPLE)) == [Path(match.path).name for match in expected.matches]
+    expect(answer.locator('.asked img')).to_have_count(2)
+    expect(answer).to_contain_text('with weight 0.50')
 
 
 def test_nothing_found_and_what_cannot_be_used(page: 'Page', tmp_path: Path) -> None:
@@ -249,3 +286,23 @@ def test_forged_paths_are_not_read(address: str, folder: Path) -> None:
 def test_another_name_for_this_machine_is_refused(address: str) -> None:
     assert get(address, '/config')[0] == 200
     assert get(address, '/config', host='elsewhere.example')[0] == 400
+
+
+def test_report_opens_from_a_file(browser: 'Browser', gallery: Gallery, tmp_path: Path) -> None:
+    report = write_report(gallery.search(text=HOSTILE), gallery, tmp_path, SearchQuery(text=HOSTILE))
+    with browser.new_context() as context:
+        page = context.new_page()
+        asked: list[str] = []
+        page.on('request', lambda request: asked.append(request.url))
+        page.goto(report.as_uri())
+        assert page.locator('.card img').evaluate_all('images => images.map(image => image.naturalWidth)') == [48] * 5
+        assert HOSTILE in page.locator('.caption').all_inner_texts()
+        assert page.evaluate('window.hurt') is None
+        assert {urlsplit(url).scheme for url in asked} <= {'file', 'data'}
+
+
+def test_server_contacts_nobody(address: str) -> None:
+    """Last: over all searches before, the server neither reached another host nor asked for its address."""
+    assert submit(address, text='a person')[0] == 200
+    assert '127.0.0.1' in _contacted
+    assert _contacted <= {'127.0.0.1', '::1', 'localhost'}

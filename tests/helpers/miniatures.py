@@ -1,4 +1,4 @@
-"""Tiny copies of the nine public datasets: real layouts, real file names, caption files in the released nestings.
+"""Tiny copies of public datasets: real layouts, real file names, caption files in the released nestings.
 
 `write_miniature(data_root, name, kind)` writes the images in the release's or torchreid's layout and the caption file
 to `data_root/captions`. Who is in an image sets its colors, so that a model can learn something.
@@ -41,6 +41,65 @@ def write_miniatures(data_root: Path, kind: str = 'release', names: Iterable[str
     """Write several datasets, all nine by default."""
     for name in names:
         write_miniature(data_root, name, kind)
+
+
+def write_text_miniature(data_root: Path, name: str, *, other_file: bool = False) -> list[dict]:
+    """Write one dataset for text search, in the layout in which its authors hand it out; returns the records.
+
+    Args:
+        data_root: Folder that holds all datasets.
+        name: `cuhk-pedes`, `icfg-pedes` or `rstpreid`.
+        other_file: Whether ICFG-PEDES' file has the name with an underscore.
+    """
+    folder, file = {
+        'cuhk-pedes': ('CUHK-PEDES', 'reid_raw.json'),
+        'icfg-pedes': ('ICFG-PEDES', 'ICFG_PEDES.json' if other_file else 'ICFG-PEDES.json'),
+        'rstpreid': ('RSTPReid', 'data_captions.json'),
+    }[name]
+    records = []
+    for person, split, path, count in _TEXT_SHOTS[name]:
+        sentences = [f'{describe(person, path)["captions"][0]} Sentence {number}.' for number in range(count)]
+        tokens = [sentence.lower().strip('.').split() for sentence in sentences]
+        key = 'img_path' if name == 'rstpreid' else 'file_path'
+        record: dict[str, Any] = {'split': split, 'captions': sentences, key: path, 'id': person}
+        if name != 'rstpreid':
+            record['processed_tokens'] = tokens
+        records.append(record)
+        draw(data_root / folder / 'imgs' / path, person, len(records))
+    (data_root / folder / file).write_text(json.dumps(records))
+    return records
+
+
+# Identity, split, file, number of sentences. CUHK-PEDES mixes the names of the datasets that it holds.
+_TEXT_SHOTS: dict[str, list[tuple[int, str, str, int]]] = {
+    'cuhk-pedes': [
+        (1, 'train', 'CUHK01/0363004.png', 2),
+        (1, 'train', 'CUHK01/0363001.png', 2),
+        (11003, 'train', 'train_query/p11600_s14885.jpg', 2),
+        (11004, 'val', 'Market/0013_c5s1_000426_00.jpg', 2),
+        (12004, 'test', 'test_query/p6955_s9221.jpg', 2),
+        (12004, 'test', 'test_query/p6955_s9222.jpg', 3),
+        (12005, 'test', 'CUHK03/313_3.jpg', 2),
+        (12006, 'test', 'cam_a/045_0.bmp', 2),
+        (12006, 'test', 'cam_b/045_90.bmp', 1),
+    ],
+    'icfg-pedes': [
+        (0, 'train', 'train/0000/0000_000_01_0303morning_0008_0.jpg', 1),
+        (0, 'train', 'train/0000/0000_001_04_0303morning_0009_1.jpg', 1),
+        (3102, 'test', 'test/0627/0627_010_05_0303afternoon_1591_0.jpg', 1),
+        (3102, 'test', 'test/0627/0627_011_07_0303afternoon_1592_0.jpg', 1),
+        (3103, 'test', 'test/0628/0628_002_12_0303noon_0400_2.jpg', 1),
+    ],
+    'rstpreid': [
+        (0, 'train', '0000_c14_0031.jpg', 2),
+        (0, 'train', '0000_c1_0004.jpg', 2),
+        (3701, 'val', '3701_c5_0022.jpg', 2),
+        (3901, 'test', '3901_c7_0015.jpg', 2),
+        (3901, 'test', '3901_c1_0003.jpg', 2),
+        (3902, 'test', '3902_c3_0007.jpg', 2),
+    ],
+}
+TEXT_DATASETS = tuple(_TEXT_SHOTS)
 
 
 def describe(person: int, path: str, **keys: Any) -> dict:

@@ -1,6 +1,7 @@
 import re
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import check_data
 import pytest
@@ -50,6 +51,23 @@ def test_captions_elsewhere_and_versions(
     assert check_data.main([*arguments, '--captions', str(release_data / 'captions')]) == 0
     assert check_data.main([*arguments, '--msmt17-version', 'MSMT17_V2']) == 1
     assert 'MSMT17_V1 is there, MSMT17_V2 is not' in capsys.readouterr().out
+
+
+def test_data_for_text_search(miniatures: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in miniatures.TEXT_DATASETS:
+        miniatures.write_text_miniature(tmp_path, name)
+    assert check_data.main([str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    (row,) = [line.split('  ') for line in text.splitlines() if line.startswith('cuhk-pedes ')]
+    assert [cell.strip() for cell in row if cell.strip()] == [
+        *('cuhk-pedes', 'original', 'train', '2 / 11,003 !', '3 / 34,054 !', '-', '9 of 9 (100%)', '16', '0')
+    ]
+    config = str(Path(__file__).parents[2] / 'configs/text_search/cmdg_vit-base-p16_rstpreid.py')
+    assert check_data.main(['--config', config, '--cfg-options', f'data_root={tmp_path}']) == 0
+    assert 'test_dataloader: rstpreid: 6 sentences and 3 gallery images, 3 images' in capsys.readouterr().out
+    (tmp_path / 'RSTPReid/imgs/3902_c3_0007.jpg').write_text('no picture')
+    assert check_data.main(['--config', config, '--cfg-options', f'data_root={tmp_path}']) == 1
+    assert '3902_c3_0007.jpg' in capsys.readouterr().out
 
 
 def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).parents[2]
 SAMPLERS = (HardIdentitySampler, GraphIdentitySampler)
 
 
-class RandomImages(Dataset):
+class RandomImages(Dataset[Any]):
     """Images of which identities and cameras are known, and features that are random."""
 
     def __init__(self, images: int, identities: int) -> None:

@@ -14,7 +14,7 @@ class CaptionCheck:
 
     Attributes:
         images: Images of all roles and splits, each once.
-        covered: Those with captions.
+        covered: Those with captions, or with sentences for text search.
         longest: CLIP tokens of the longest sentence, with start and end; 0 without captions.
         cut: Sentences whose end CLIP does not read.
     """
@@ -27,13 +27,13 @@ class CaptionCheck:
 
 def check_captions(index: SourceIndex, length: ClipLength) -> CaptionCheck:
     """Count captions and their tokens; a sentence that many images share is measured once."""
-    captions = [record.captions for record in index.images().values()]
-    sentences = Counter(sentence for four in captions if four is not None for sentence in four)
+    captions = [record.sentences or record.captions or () for record in index.images().values()]
+    sentences = Counter(sentence for described in captions for sentence in described)
     what = f'{index.name}: measuring captions'
     tokens = {sentence: length.count(sentence) for sentence in track(sentences, what, unit='sentence')}
     return CaptionCheck(
         images=len(captions),
-        covered=sum(four is not None for four in captions),
+        covered=sum(map(bool, captions)),
         longest=max(tokens.values(), default=0),
         cut=sum(sentences[sentence] for sentence, count in tokens.items() if count > length.context_length),
     )

@@ -10,7 +10,6 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 
-from cmdg_plugin.datasets.evaluation_set import make_target
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.samplers import tell_batch_size
 from cmdg_plugin.datasets.source_building import load_sources
@@ -117,7 +116,7 @@ def _check_dataset(config: Config, loaders: list[str], dataset: dict[str, Any], 
         try:
             look = _look_at_source if role == 'sources' else _look_at_target
             check.seen.append(f'{", ".join(loaders)}: {look(index, dataset, check)}')
-        except ValueError as error:
+        except _FAULTS as error:
             check.add(_named(index.name, error))
     if None in indices or len(check.problems) > before:
         return
@@ -198,11 +197,13 @@ def _look_at_source(index: SourceIndex, dataset: Mapping[str, Any], check: Confi
 
 
 def _look_at_target(index: SourceIndex, dataset: Mapping[str, Any], check: ConfigCheck) -> str:
-    target = make_target(index, dataset.get('split', 'released'))
+    # The set itself knows what asks for what; nothing is indexed again.
+    target = DATASETS.build({**dataset, 'targets': [], 'pipeline': [], 'lazy_init': True}).make_target(index)
     check.images.update(dict.fromkeys(target.paths, index.name))
     splits = f' in {len(target.splits)} splits' if len(target.splits) > 1 else ''
     first = target.splits[0]
-    roles = f'{len(first.query):,} queries and {len(first.gallery):,} gallery images'
+    queries = 'sentences' if target.sentences else 'queries'
+    roles = f'{len(first.query):,} {queries} and {len(first.gallery):,} gallery images'
     return f'{index.name}: {roles}{splits}, {len(target.paths):,} images'
 
 

@@ -12,7 +12,7 @@ from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.checking.caption_check import CaptionCheck, check_captions
 from cmdg_plugin.datasets.sources.benchmark import Benchmark, Layout
 from cmdg_plugin.datasets.sources.benchmark_source import BenchmarkSource
-from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, get_benchmark
+from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, TEXT_BENCHMARKS, get_benchmark
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.index_checks import check_index, find_oddities
 from cmdg_plugin.datasets.sources.locating import draw_layouts, find_caption_file, find_layout
@@ -54,11 +54,11 @@ class DatasetCheck:
 def check_datasets(
     data_root: str | Path,
     *,
-    names: Iterable[str] = tuple(BENCHMARKS),
+    names: Iterable[str] = (*BENCHMARKS, *TEXT_BENCHMARKS),
     captions: str | Path | None = None,
     versions: Mapping[str, str] = DEFAULT_VERSIONS,
 ) -> list[DatasetCheck]:
-    """Check several datasets, all nine by default; see `check_dataset`."""
+    """Check several datasets, the nine and those for text search by default; see `check_dataset`."""
     length = ClipLength()
     with _quiet_log():
         return [
@@ -136,13 +136,14 @@ def _read(
 
 
 def _find_captions(benchmark: Benchmark, data_root: str | Path, folder: str | Path | None) -> Path | None:
-    if folder is not None and (Path(folder) / benchmark.caption_file).is_file():
-        return Path(folder) / benchmark.caption_file
+    given = () if folder is None else [Path(folder) / name for name in benchmark.caption_files]
+    if found := next((path for path in given if path.is_file()), None):
+        return found
     return find_caption_file(benchmark, data_root)
 
 
 def _notes(benchmark: Benchmark, data_root: str | Path, layout: Layout, caption_file: Path | None) -> Iterator[str]:
-    if caption_file is None:
+    if caption_file is None and not benchmark.text_search:
         released = ' and no released split: the first of ten drawn ones takes its place'
         splits = released if benchmark.ten_splits not in ('', 'shipped') else ''
         yield (

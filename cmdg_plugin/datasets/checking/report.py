@@ -45,7 +45,9 @@ def _rows(check: DatasetCheck) -> list[tuple[str, ...]]:
         ('', '', row.role, _pair(row.found.people, row.expected.people), _pair(row.found.images, row.expected.images))
         for row in compare_counts(index, check.benchmark, version)
     ]
-    cameras = _pair(None if index is None else count_cameras(index), check.benchmark.cameras)
+    # Datasets for text search have none.
+    counted = None if index is None or check.benchmark.text_search else count_cameras(index)
+    cameras = _pair(counted, check.benchmark.cameras)
     first = (check.name, _where(check), *roles[0][2:], cameras, *_captions(check))
     return [first, *((*role, '', '', '', '') for role in roles[1:])]
 

@@ -17,7 +17,7 @@ class Layout:
             Empty if it cannot read this layout.
         needs: Files beside the images without which torchreid's reader cannot work.
         version: Which version of the dataset this is, where there are several.
-        only: Folder below `folder` that the version's images lie in, where versions share `folder`.
+        only: Folder below `folder` that the images lie in, where `folder` holds other things, such as other versions.
         options: What torchreid's reader must be told, as pairs of name and value.
         listing: Split file, below torchreid's own root, that makes its reader list all images, and their folder there;
             for a reader whose own splits leave images out.
@@ -62,7 +62,7 @@ class Benchmark:
     Attributes:
         name: Name in configs, tables and metric keys; also torchreid's.
         layouts: Where it may lie, the first found wins.
-        caption_file: Name of the released caption file.
+        caption_file: Name of the released caption file; of datasets for text search, that of their own.
         counts: Expected identities and images per role; per version where versions differ.
         cameras: Expected number of cameras.
         joins: Patterns whose named groups, by name, tell an image from all others in any layout.
@@ -71,6 +71,10 @@ class Benchmark:
         ten_splits: Where it is evaluated on ten splits, how they come about: `shipped` with it, or drawn, to look from
             one of `two cameras` into the other, or from one for another of `any two images` of a person.
         one_numbering: Whether the caption file numbers every identity once; else training and test people separately.
+        text_search: Whether its caption file says in any number of sentences what each image shows, each of them a
+            query, where those of the other datasets hold four.
+        other_caption_file: Another name under which the caption file is found; '' if there is one name.
+        holds: Datasets whose images are among its own.
     """
 
     name: str
@@ -83,11 +87,19 @@ class Benchmark:
     distractors: frozenset[int] = field(default_factory=frozenset)
     ten_splits: str = ''
     one_numbering: bool = False
+    text_search: bool = False
+    other_caption_file: str = ''
+    holds: tuple[str, ...] = ()
 
     @property
     def single_shot(self) -> bool:
         """Whether it is evaluated on ten splits."""
         return bool(self.ten_splits)
+
+    @property
+    def caption_files(self) -> tuple[str, ...]:
+        """Names under which its caption file is found."""
+        return tuple(filter(None, (self.caption_file, self.other_caption_file)))
 
     @property
     def versions(self) -> tuple[str, ...]:

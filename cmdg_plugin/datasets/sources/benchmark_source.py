@@ -11,6 +11,7 @@ from cmdg_plugin.datasets.sources.counts import compare_counts, log_counts
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.locating import find_caption_file, require_layout
 from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
+from cmdg_plugin.datasets.sources.sentence_file_source import SentenceFileSource
 from cmdg_plugin.datasets.sources.single_shot import arrange_single_shot
 from cmdg_plugin.datasets.sources.torchreid_index import index_with_torchreid
 from cmdg_plugin.registry import SOURCES
@@ -18,10 +19,10 @@ from cmdg_plugin.registry import SOURCES
 
 @SOURCES.register_module()
 class BenchmarkSource:
-    """One of the nine public datasets in any layout that is known.
+    """A public dataset, one of the nine or one for text search, in any layout that is known.
 
     torchreid's reader indexes it where it can read the layout and has the files it needs; the caption file does
-    otherwise (VIPeR as the release lays it out, CUHK03 without its `.mat` files).
+    otherwise (VIPeR as the release lays it out, CUHK03 without its `.mat` files, datasets for text search).
 
     Args:
         name: Name of the dataset.
@@ -51,6 +52,8 @@ class BenchmarkSource:
         check_missing_choice(name, on_missing_image)
         self.name = name
         self.benchmark = get_benchmark(name)
+        if self.benchmark.text_search and index == 'torchreid':
+            raise ValueError(f"{name}: torchreid reads no sentences; leave index at 'auto'.")
         self.data_root = Path(data_root).expanduser()
         self.caption_file = caption_file
         self.version = version
@@ -99,6 +102,10 @@ class BenchmarkSource:
 
     def _load_captions(self, root: Path, layout: Layout, caption_file: str) -> SourceIndex:
         benchmark = self.benchmark
+        if benchmark.text_search:
+            return SentenceFileSource(
+                self.name, str(root / layout.only), caption_file, on_missing_image=self.on_missing_image
+            ).load()
         index = CaptionFileSource(
             self.name,
             str(root),

@@ -24,6 +24,7 @@ class SourceRecord:
         scope: Whose numbering `identity` belongs to. The same number in two scopes means two people, as in MSMT17,
             where person 0 of the training set and person 0 of the test set differ.
         distractor: Whether it stands in the gallery only, as nobody that a query asks for; never trained on.
+        sentences: What it shows, in any number of sentences; each may ask for its identity in text search.
     """
 
     path: str
@@ -32,6 +33,7 @@ class SourceRecord:
     captions: tuple[str, ...] | None = None
     scope: str = ''
     distractor: bool = False
+    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,13 @@ def check_index(index: SourceIndex) -> None:
 
 
 def _disagreement(one: _Seen, other: _Seen, has_cameras: bool) -> str:
-    for field in ('identity', 'camera', 'captions'):
+    for field in ('identity', 'camera', 'captions', 'sentences'):
         values = [getattr(seen.record, field) for seen in (one, other)]
         if values[0] != values[1]:
             return (
-                f'but has two {field} values' if field == 'captions' else f'but has {field} {values[0]} and {values[1]}'
+                f'but has two {field} values'
+                if field in ('captions', 'sentences')
+                else f'but has {field} {values[0]} and {values[1]}'
             )
     if (one.role in _TRAINED) != (other.role in _TRAINED):
         return 'but is trained on and tested on'
@@ -83,7 +85,10 @@ def summarize(index: SourceIndex) -> str:
     cameras = {record.camera for record in records.values()} - {None}
     captions = sum(record.captions is not None for record in records.values())
     known = f'{len(cameras):,} cameras' if index.has_cameras else 'cameras unknown'
-    return f'{index.name}: {"; ".join(parts)}; {known}; {captions:,} of {len(records):,} with captions'
+    described = f'{captions:,} of {len(records):,} with captions'
+    if sentences := sum(len(record.sentences) for record in records.values()):
+        described = f'{sentences:,} sentences'
+    return f'{index.name}: {"; ".join(parts)}; {known}; {described}'
 
 
 def find_oddities(index: SourceIndex) -> Iterator[str]:

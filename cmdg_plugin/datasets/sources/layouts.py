@@ -1,4 +1,4 @@
-"""Where the nine public datasets may lie below the data root: the method's release's layouts and torchreid's."""
+"""Where public datasets may lie below the data root: in layouts of the release, of torchreid, of text search."""
 
 from cmdg_plugin.datasets.sources.benchmark import Layout
 
@@ -90,6 +90,10 @@ def _grid(kind: str, folder: str) -> Layout:
     return Layout(kind, folder, shows, links=(('grid/underground_reid', ''),), needs=('features_and_partitions.mat',))
 
 
+def _text(folder: str, caption_file: str, images: str) -> Layout:
+    return Layout('original', folder, (('imgs/', images), (caption_file, '')), only='imgs')
+
+
 _VIPER_RELEASE = Layout(
     'release',
     'VIPeR',
@@ -126,4 +130,13 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         Layout('torchreid', _ILIDS_PLACE, _ILIDS_OWN, links=((_ILIDS_PLACE, ''),), listing=_ILIDS_LISTING),
     ),
 }
-"""Where each dataset may lie, in the order in which places are tried."""
+"""Where each of the nine datasets may lie, in the order in which places are tried."""
+
+TEXT_LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    'cuhk-pedes': (
+        _text('CUHK-PEDES', 'reid_raw.json', 'CUHK01/, CUHK03/, Market/, cam_a/, test_query/, ...  (40,206 images)'),
+    ),
+    'icfg-pedes': (_text('ICFG-PEDES', 'ICFG-PEDES.json', 'train/0000/*.jpg, test/0627/*.jpg, ...  (54,522 images)'),),
+    'rstpreid': (_text('RSTPReid', 'data_captions.json', '0000_c14_0031.jpg, ...  (20,505 images)'),),
+}
+"""Where each dataset for text search lies."""

@@ -56,4 +56,5 @@ def find_caption_file(benchmark: Benchmark, data_root: str | Path) -> Path | Non
     """Look for the released caption file: in `captions/` below the data root, in the data root, beside the images."""
     root = Path(data_root)
     folders = [root / 'captions', root, *(root / layout.folder for layout in benchmark.layouts)]
-    return next((path for path in (folder / benchmark.caption_file for folder in folders) if path.is_file()), None)
+    places = (folder / name for name in benchmark.caption_files for folder in folders)
+    return next((path for path in places if path.is_file()), None)

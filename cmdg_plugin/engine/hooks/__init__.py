@@ -3,6 +3,7 @@
 from cmdg_plugin.engine.hooks.domain_bridging_hook import DomainBridgingHook
 from cmdg_plugin.engine.hooks.prompt_learning_hook import PromptLearningHook
 from cmdg_plugin.engine.hooks.results_hook import ResultsHook
+from cmdg_plugin.engine.hooks.sentence_query_hook import SentenceQueryHook
 from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.hooks.term_gradient_hook import MeasuredTerms, TermGradientHook
@@ -12,6 +13,7 @@ __all__ = [
     'MeasuredTerms',
     'PromptLearningHook',
     'ResultsHook',
+    'SentenceQueryHook',
     'StagePreparationHook',
     'StageResumeHook',
     'TermGradientHook',

@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from cmdg_plugin.checkpoints.stored_config import parse_stored_config
+from cmdg_plugin.datasets.overlap import mark_overlaps, trained_datasets
 from cmdg_plugin.evaluation.score_table import format_score_table
 from cmdg_plugin.files.writing import dump_whole, write_whole
 from cmdg_plugin.registry import HOOKS
@@ -29,6 +31,8 @@ class ResultsHook(Hook):
     test: the table, and pictures if `show_dir` is given. What of these cannot be written is an error in the log and
     leaves the others, and the training, as they are.
 
+    A target that holds images of a dataset on which the model was trained is marked in the tables, with the names.
+
     Args:
         show_dir: Folder for pictures after a test; set by `tools/test.py --show-dir`.
     """
@@ -39,9 +43,20 @@ class ResultsHook(Hook):
     def __init__(self, show_dir: str | None = None) -> None:
         self.show_dir = show_dir
         self._last: dict[str, float] = {}
+        self._trained_on: set[str] = set()
+        self._knows_training = True
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Note what the weights were trained on."""
+        try:
+            settings = parse_stored_config(checkpoint, 'loaded')
+        except ValueError:
+            settings = {}
+        self._note_training(settings)
 
     def before_train(self, runner: Runner) -> None:
         """Note this run's log beside those of the runs that it goes on from, for curves of the whole."""
+        self._note_training(runner.cfg)
         earlier = runner.message_hub.get_info(_LOGS) or []
         runner.message_hub.update_info(_LOGS, [*earlier, str(_log_of(runner).resolve())])
 
@@ -62,7 +77,9 @@ class ResultsHook(Hook):
                 'results.json',
                 lambda: dump_whole({'before': before, 'after': self._last}, folder / 'results.json'),
             )
-            _try(runner, 'results.md', lambda: _write_table(runner, before, self._last, folder))
+            _try(
+                runner, 'results.md', lambda: _write_table(runner, before, self._last, folder, self._marks(self._last))
+            )
             _try(
                 runner,
                 'pictures of ranked queries',
@@ -74,9 +91,18 @@ class ResultsHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Show the table, and draw pictures if a folder is given."""
         if metrics:
-            runner.logger.info(f'Scores (percent)\n{format_score_table(metrics)}')
+            runner.logger.info(f'Scores (percent)\n{format_score_table(metrics, marks=self._marks(metrics))}')
         if self.show_dir is not None:
             _draw_ranked(runner, runner.test_evaluator.metrics, Path(self.show_dir))
+
+    def _note_training(self, settings: Mapping[str, Any]) -> None:
+        found = trained_datasets(settings)
+        self._trained_on |= found or set()
+        self._knows_training &= found is not None
+
+    def _marks(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        targets = list(dict.fromkeys(key.rpartition('/')[0] for key in metrics))
+        return mark_overlaps(targets, self._trained_on, self._knows_training)
 
 
 def _try(runner: Runner, what: str, make: Callable[[], None]) -> None:
@@ -90,9 +116,16 @@ def _try(runner: Runner, what: str, make: Callable[[], None]) -> None:
         runner.logger.log(logging.DEBUG, traceback.format_exc())
 
 
-def _write_table(runner: Runner, before: dict[str, float] | None, after: dict[str, float], folder: Path) -> None:
-    runner.logger.info(f'Scores (percent)\n{format_score_table(after, before=before)}')
-    write_whole(folder / 'results.md', format_score_table(after, before=before, style='markdown') + '\n')
+def _write_table(
+    runner: Runner,
+    before: dict[str, float] | None,
+    after: dict[str, float],
+    folder: Path,
+    marks: dict[str, str],
+) -> None:
+    runner.logger.info(f'Scores (percent)\n{format_score_table(after, before=before, marks=marks)}')
+    table = format_score_table(after, before=before, style='markdown', marks=marks)
+    write_whole(folder / 'results.md', table + '\n')
 
 
 def _draw_ranked(runner: Runner, metrics: Iterable[Any], folder: Path) -> None:

@@ -51,6 +51,12 @@ EXPECTED = {
         None,
     ),
 }
+# Those for text search: folder, expected (people, images) by role.
+TEXT_COUNTS: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
+    'cuhk-pedes': ('CUHK-PEDES', {'train': (11_003, 34_054), 'val': (1_000, 3_078), 'gallery': (1_000, 3_074)}),
+    'icfg-pedes': ('ICFG-PEDES', {'train': (3_102, 34_674), 'gallery': (1_000, 19_848)}),
+    'rstpreid': ('RSTPReid', {'train': (3_701, 18_505), 'val': (200, 1_000), 'gallery': (200, 1_000)}),
+}
 # Images of all roles and splits, and cameras, of the miniatures; counted by hand from their writers.
 MINIATURES = {
     'market1501': (36, 4),
@@ -160,12 +166,39 @@ def test_versions_of_cuhk03(release_data: Path, torchreid_data: Path) -> None:
 
 
 def test_missing_datasets_draw_their_folders(tmp_path: Path) -> None:
-    for check in check_datasets(tmp_path):
-        release, torchreid, *_ = EXPECTED[check.name]
+    checks = check_datasets(tmp_path)
+    assert [check.name for check in checks] == [*EXPECTED, *TEXT_COUNTS]
+    for check in checks:
+        release, torchreid = EXPECTED[check.name][:2] if check.name in EXPECTED else 2 * [TEXT_COUNTS[check.name][0]]
         assert check.fault == 'not found'
         assert f'{tmp_path}/{release}/' in check.tree
         assert f'{tmp_path}/{torchreid}/' in check.tree
         assert check.index is check.captions is None
+
+
+# Images and sentences of the miniatures, counted by hand.
+@pytest.mark.parametrize(('name', 'images'), [('cuhk-pedes', 9), ('icfg-pedes', 5), ('rstpreid', 6)])
+def test_datasets_for_text_search(miniatures: ModuleType, tmp_path: Path, name: str, images: int) -> None:
+    miniatures.write_text_miniature(tmp_path, name)
+    check = check_dataset(name, tmp_path)
+    folder, expected = TEXT_COUNTS[name]
+    assert check.fault == ''
+    # Nothing is missing; that a miniature has few images is noted.
+    assert not any('caption file' in note for note in check.notes)
+    assert check.layout.folder == folder
+    assert (check.captions.covered, check.captions.images, check.captions.cut) == (images, images, 0)
+    rows = compare_counts(check.index, check.benchmark)
+    assert {row.role: (row.expected.people, row.expected.images) for row in rows} == expected
+    assert sum(row.found.images or 0 for row in rows) == images
+
+
+def test_text_search_without_its_file(miniatures: ModuleType, tmp_path: Path) -> None:
+    miniatures.write_text_miniature(tmp_path, 'rstpreid')
+    (tmp_path / 'RSTPReid/data_captions.json').unlink()
+    check = check_dataset('rstpreid', tmp_path)
+    assert 'there is no data_captions.json in' in check.fault
+    assert check.index is None
+    assert check.notes == ()
 
 
 def test_faults_stay_with_their_dataset(own_copy: Callable[..., Path]) -> None:

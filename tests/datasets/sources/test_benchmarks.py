@@ -1,13 +1,16 @@
 import pytest
 
-from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, get_benchmark
+from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, TEXT_BENCHMARKS, get_benchmark
 
 
-def test_an_unknown_dataset_is_named_with_the_nine() -> None:
-    with pytest.raises(ValueError, match=r"market1501, msmt17, .*ilids, got 'market'"):
+def test_an_unknown_dataset_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"market1501, msmt17, .*ilids, cuhk-pedes, .*rstpreid, got 'market'"):
         get_benchmark('market')
     assert get_benchmark('grid') is BENCHMARKS['grid']
     assert len(BENCHMARKS) == 9
+    assert get_benchmark('rstpreid') is TEXT_BENCHMARKS['rstpreid']
+    assert not any(benchmark.text_search for benchmark in BENCHMARKS.values())
+    assert all(benchmark.text_search for benchmark in TEXT_BENCHMARKS.values())
 
 
 @pytest.mark.parametrize(
