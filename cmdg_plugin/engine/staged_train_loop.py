@@ -210,6 +210,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         hard = isinstance(sampler, HardIdentitySampler)
         if hard and sampler.text is not None:
             self._check_source(sampler.text, type(sampler).__name__, stage, model)
+        for term, source in model.losses[stage.name].identity_sources():
+            self._check_source(source, f"The term '{term}'", stage, model)
         prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
         if (prepares or hard) and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
             own = {'prompt': "type='PromptLearningHook'", 'bridging': "type='DomainBridgingHook'"}

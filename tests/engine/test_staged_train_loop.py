@@ -413,3 +413,10 @@ def test_built_dataloader_is_refused(tiny_config: Config) -> None:
     runner = make_runner(tiny_config)
     with pytest.raises(TypeError, match='needs train_dataloader as settings'):
         runner.build_train_loop(dict(type='StagedTrainLoop', dataloader=[1], stages=tiny_config.train_cfg.stages))
+
+
+def test_a_memory_that_would_start_from_prompts_nobody_learned_is_refused(tiny_config: Config) -> None:
+    term = {'type': 'IdentityMemoryLoss', 'name': 'memory', 'inputs': {'features': 'global_shared'}, 'start': 'prompts'}
+    tiny_config.model.losses.warmup.append(term)
+    with pytest.raises(ValueError, match=r"The term 'memory' of stage 'warmup' compares identities by their prompts"):
+        Runner.from_cfg(tiny_config).train()

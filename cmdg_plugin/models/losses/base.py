@@ -22,12 +22,15 @@ class LossTerm(nn.Module):
             captions, which resemble each other perfectly, may not be trained on.
         renamed_inputs: New name of an argument of `forward` by the one that older configs use; None for one that is no
             longer needed.
+        identity_source: Where the features of identities come from that `begin` asks for: `images`, `captions` or
+            `prompts`. Prompts that nobody has learned and missing captions are then refused before training.
         start_epoch: First epoch of the stage, from 0, in which it does anything.
     """
 
     has_loss: ClassVar[bool] = True
     needed_by: ClassVar[Mapping[str, str]] = {}
     reads_bank_captions: ClassVar[bool] = False
+    identity_source: str | None = None
     renamed_inputs: ClassVar[Mapping[str, str | None]] = {}
     start_epoch: int = 0
 

@@ -112,7 +112,7 @@ class IdentityMemoryLoss(LossTerm):
             raise ValueError(f'{type(self).__name__}: start must be one of {", ".join(_STARTS)}, got {start!r}.')
         self.temperature = temperature
         self.momentum = momentum
-        self.start = start
+        self.identity_source = start
         self.has_begun = False
         self.register_buffer('centroids', None)
 
@@ -130,7 +130,7 @@ class IdentityMemoryLoss(LossTerm):
         if self.centroids is None:
             raise RuntimeError('IdentityMemoryLoss has no memory yet: call bind_data(sizes) first.')
         if not resumed:
-            self.centroids.copy_(functional.normalize(identity_features(self.start), dim=1))
+            self.centroids.copy_(functional.normalize(identity_features(self.identity_source), dim=1))
         elif not self.centroids.any():
             raise ValueError(
                 'The checkpoint was saved inside the stage, but without the memory of IdentityMemoryLoss: resume with '

@@ -80,6 +80,11 @@ class LossTerms(nn.Module):
             if term.runs:
                 module.begin(identity_features, resumed)
 
+    def identity_sources(self) -> list[tuple[str, str]]:
+        """Names of the terms that start from features of identities, and where these come from."""
+        own = [(term.name, module.identity_source) for term, module in self._own_terms() if term.runs]
+        return [(name, source) for name, source in own if source is not None]
+
     def starting_after(self, epochs: int) -> list[str]:
         """Names of the terms that a stage of so many epochs never reaches."""
         return [term.name for term, module in self._own_terms() if module.start_epoch >= epochs]
