@@ -63,7 +63,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             cameras=10,
             joins=(re.compile(r'(?P<a>P\d)/(?P<b>cam\d)/(?P<c>[^/]+)$'),),
             person=re.compile(r'/(\d+)_[^/]*$'),
-            # To be safe: its first pair of cameras has as many identities, 971, as CUHK01, of which CUHK-PEDES holds images.
+            # To be safe: its first pair of cameras has as many identities, 971, as CUHK01, which CUHK-PEDES holds.
             holds=('cuhk01',),
         ),
         Benchmark(
