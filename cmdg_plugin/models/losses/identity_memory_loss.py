@@ -102,6 +102,7 @@ class IdentityMemoryLoss(LossTerm):
         ValueError: If a number is out of range or `start` is unknown.
     """
 
+    identity_source: str
     centroids: Tensor | None
 
     def __init__(self, temperature: float = 0.05, momentum: float = 0.2, start: str = 'images') -> None:
