@@ -14,3 +14,5 @@ def test_other_processes_are_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(progress, 'is_main_process', lambda: False)
     assert list(progress.track([1, 2], 'numbers')) == [1, 2]
     assert capsys.readouterr().err == ''
+    assert list(progress.track([1, 2], 'numbers', on_every_rank=True)) == [1, 2]
+    assert 'numbers: 100%' in capsys.readouterr().err

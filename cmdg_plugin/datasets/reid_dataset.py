@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, Compose
 
+from cmdg_plugin.datasets.image_cache import ImageCache, ImageCacheSettings
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.image_files import locate
@@ -41,6 +42,8 @@ class CaptionedReIDDataset(BaseDataset):
             sentences). The counts are logged.
         on_corrupt: What an image that cannot be read means: `'error'`, or `'skip'` (take another image of the same
             identity and log it once).
+        image_cache: File that keeps the images decoded, made on first use, so that they are read from memory; or a dict
+            of `ImageCacheSettings`. The pixels that come out are the same.
         lazy_init: Index the sources only when first asked.
 
     Attributes:
@@ -62,6 +65,7 @@ class CaptionedReIDDataset(BaseDataset):
         split: str | int = 'released',
         on_missing: str = 'error',
         on_corrupt: str = 'error',
+        image_cache: str | Mapping[str, Any] | None = None,
         lazy_init: bool = False,
     ) -> None:
         _check_choice('on_missing', on_missing, ('error', 'skip', 'empty'))
@@ -73,6 +77,9 @@ class CaptionedReIDDataset(BaseDataset):
         self.split = split
         self.on_missing = on_missing
         self.on_corrupt = on_corrupt
+        settings = {'file': image_cache} if isinstance(image_cache, str) else image_cache
+        self.image_cache = ImageCacheSettings(**settings) if settings else None
+        self._cache: ImageCache | None = None
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
@@ -113,6 +120,8 @@ class CaptionedReIDDataset(BaseDataset):
         self.full_init()
         other = copy.copy(self)
         other.pipeline = Compose(read_our_way(pipeline))
+        if self._cache is not None:
+            other.pipeline = self._cache.serve(other.pipeline)
         return other
 
     @collector_paused()
@@ -120,7 +129,8 @@ class CaptionedReIDDataset(BaseDataset):
         """Index all sources.
 
         Raises:
-            ValueError: If captions are missing, nothing is left or a file belongs to two sources.
+            ValueError: If captions are missing, nothing is left, a file belongs to two sources, or `image_cache` cannot
+                be used (see `ImageCache`).
         """
         indices = load_sources(self.sources)
         chosen = [(domain, record) for domain, index in enumerate(indices) for record in self._select(index)]
@@ -136,6 +146,10 @@ class CaptionedReIDDataset(BaseDataset):
         self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
         paths = [indices[domain].absolute(record) for domain, record in chosen]
         _check_unique(paths, self.domains, [index.name for index in indices])
+        # Whoever looks at the index alone has no transforms.
+        if self.image_cache is not None and self.pipeline.transforms:
+            self._cache = ImageCache(self.image_cache, self.pipeline, paths)
+            self.pipeline = self._cache.serve(self.pipeline)
         self._metainfo.update(
             sources=[index.name for index in indices],
             num_images=len(chosen),

@@ -13,6 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+READING_VERSION = 1
+"""Goes up with a change of the pixels that `read_image` gives for any file: caches of them are then made anew."""
+
 IMAGE_SUFFIXES = frozenset(
     {'.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.dib', '.gif', '.webp', '.tif', '.tiff'}
     | {'.ppm', '.pgm', '.pbm', '.pnm', '.jp2', '.j2k', '.tga', '.avif'}

@@ -1,0 +1,124 @@
+"""One file with the pixels of many images, there whole or not at all, mapped into memory."""
+
+import io
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cmdg_plugin.files.writing import open_whole_bytes
+
+# Pixels of all images, an index in NumPy's own format, and this: where the index begins, its checksum, what it is.
+_FOOTER = struct.Struct('<QQ16s')
+_MAGIC = b'CMDG pixels 1\n'.ljust(16, b'\0')
+
+
+@dataclass(frozen=True)
+class PixelIndex:
+    """What a file of pixels holds.
+
+    Attributes:
+        settings: How the pixels were made, as JSON keeps it.
+        paths: The N image files.
+        stamps: Size in bytes and time of change in nanoseconds of each of them, (N, 2).
+        starts: Where the pixels of each begin, (N,).
+        shapes: Height and width, (N, 2); zeros for an image that is not there.
+        originals: Height and width of the image file, (N, 2).
+    """
+
+    settings: dict[str, Any]
+    paths: list[str]
+    stamps: np.ndarray
+    starts: np.ndarray
+    shapes: np.ndarray
+    originals: np.ndarray
+
+
+def write_pixels(
+    path: str | os.PathLike[str],
+    settings: dict[str, Any],
+    paths: Sequence[str],
+    stamps: np.ndarray,
+    images: Iterable[tuple[np.ndarray, tuple[int, int]] | None],
+) -> None:
+    """Write a file of pixels, whole or not at all.
+
+    Args:
+        path: The file.
+        settings: How the pixels are made.
+        paths: The N image files.
+        stamps: Size in bytes and time of change of each, (N, 2).
+        images: Pixels (H, W, 3) uint8 of each, with height and width of its file; None leaves it out.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    starts = np.zeros(len(paths), np.int64)
+    shapes, originals = np.zeros((2, len(paths), 2), np.int32)
+    position = 0
+    with open_whole_bytes(path) as file:
+        for row, image in enumerate(images):
+            starts[row] = position
+            if image is not None:
+                shapes[row], originals[row] = image[0].shape[:2], image[1]
+                position += file.write(np.ascontiguousarray(image[0]).data)
+        index = io.BytesIO()
+        texts = {'settings': json.dumps(settings), 'paths': '\0'.join(paths)}
+        packed = {name: np.frombuffer(text.encode('utf-8', 'surrogateescape'), 'u1') for name, text in texts.items()}
+        np.savez(index, **packed, stamps=stamps, starts=starts, shapes=shapes, originals=originals)
+        file.write(index.getbuffer())
+        file.write(_FOOTER.pack(position, zlib.crc32(index.getbuffer()), _MAGIC))
+
+
+class PixelFile:
+    """A file of pixels, mapped: whoever reads it shares the memory of the system's page cache.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        index: What it holds.
+
+    Raises:
+        ValueError: If it is not a file of pixels, or not a whole one.
+        OSError: If it cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(path)
+        self.index = _read_index(self.path)
+        self._pixels = np.memmap(self.path, np.uint8, 'r')
+
+    def read(self, row: int) -> np.ndarray | None:
+        """Copy the pixels (H, W, 3) of an image; None if it is not there."""
+        height, width = (int(side) for side in self.index.shapes[row])
+        start = int(self.index.starts[row])
+        return np.array(self._pixels[start : start + 3 * height * width]).reshape(height, width, 3) if height else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the pixels where they are: a process that this is sent to maps the file itself."""
+        return {**vars(self), '_pixels': None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _pixels=np.memmap(state['path'], np.uint8, 'r'))
+
+
+def _read_index(path: str) -> PixelIndex:
+    with open(path, 'rb') as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _FOOTER.size))
+        footer = file.read()
+        begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
+        file.seek(min(begin, size))
+        packed = file.read()[: -_FOOTER.size]
+    if magic != _MAGIC or zlib.crc32(packed) != checksum:
+        raise ValueError(f'{path} is not a file of decoded images, or not a whole one.')
+    with np.load(io.BytesIO(packed), allow_pickle=False) as index:
+        arrays = {name: index[name] for name in ('stamps', 'starts', 'shapes', 'originals')}
+        settings, paths = (index[name].tobytes().decode('utf-8', 'surrogateescape') for name in ('settings', 'paths'))
+    return PixelIndex(json.loads(settings), paths.split('\0'), **arrays)

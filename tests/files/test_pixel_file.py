@@ -1,0 +1,71 @@
+import copy
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmdg_plugin.files.pixel_file import PixelFile, write_pixels
+
+RNG = np.random.default_rng(0)
+IMAGES = [RNG.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in ((5, 3), (2, 7), (4, 4))]
+STAMPS = np.arange(8).reshape(4, 2)
+# A name that is not UTF-8, as Linux allows.
+PATHS = ['/a/1.jpg', '/a/ü.jpg', '/a/\udcff.jpg', '/a/4.jpg']
+
+
+def write(path: Path) -> PixelFile:
+    rows = [(IMAGES[0], (10, 6)), None, (IMAGES[1][:, ::-1], (2, 7)), (IMAGES[2], (8, 8))]
+    write_pixels(path, {'steps': 'ü', 'reading': 1}, PATHS, STAMPS, rows)
+    return PixelFile(path)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    file = write(tmp_path / 'a.pixels')
+    for found, expected in zip([0, 2, 3], [IMAGES[0], IMAGES[1][:, ::-1], IMAGES[2]], strict=True):
+        assert np.array_equal(file.read(found), expected)
+    assert file.read(1) is None
+    assert (file.index.settings, file.index.paths) == ({'steps': 'ü', 'reading': 1}, PATHS)
+    assert np.array_equal(file.index.stamps, STAMPS)
+    assert file.index.originals.tolist() == [[10, 6], [0, 0], [2, 7], [8, 8]]
+    assert os.listdir(tmp_path) == ['a.pixels']
+
+
+def test_what_is_read_may_be_changed_and_the_file_stays(tmp_path: Path) -> None:
+    file = write(tmp_path / 'a.pixels')
+    before = (tmp_path / 'a.pixels').read_bytes()
+    file.read(0)[:] = 0
+    assert np.array_equal(file.read(0), IMAGES[0])
+    assert (tmp_path / 'a.pixels').read_bytes() == before
+
+
+def test_a_copy_maps_the_file_and_does_not_carry_it(tmp_path: Path) -> None:
+    file = write(tmp_path / 'a.pixels')
+    assert IMAGES[0].tobytes() not in pickle.dumps(file)
+    for other in (pickle.loads(pickle.dumps(file)), copy.deepcopy(file)):
+        assert isinstance(other._pixels, np.memmap)
+        assert np.array_equal(other.read(3), IMAGES[2])
+
+
+@pytest.mark.parametrize('damage', ['short', 'empty', 'index', 'text'])
+def test_what_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / 'a.pixels'
+    write(path)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    kinds = {'short': path.read_bytes()[:-1], 'empty': b'', 'index': bytes(content), 'text': b'no pixels ' * 100}
+    path.write_bytes(kinds[damage])
+    with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images, or not a whole one\.'):
+        PixelFile(path)
+
+
+def test_an_error_amid_the_images_leaves_nothing(tmp_path: Path) -> None:
+    def images() -> Iterator:
+        yield IMAGES[0], (5, 3)
+        raise RuntimeError('the next one')
+
+    with pytest.raises(RuntimeError, match='the next one'):
+        write_pixels(tmp_path / 'a.pixels', {}, PATHS, STAMPS, images())
+    assert os.listdir(tmp_path) == []
