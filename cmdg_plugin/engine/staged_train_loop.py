@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -20,6 +21,8 @@ from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
+from cmdg_plugin.models.augmentation import split_pipeline
+from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.stages import PromptStage, TrainingStage
 from cmdg_plugin.registry import DATASETS, LOOPS
 from cmdg_plugin.saying import say, warn
@@ -41,6 +44,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             (laid over the run's own) and `param_scheduler`. A stage with 0 epochs is skipped.
         val_interval: Evaluate every so many epochs; `None` evaluates after the last one only.
         val_before_training: Whether to evaluate once before the first epoch.
+        device_augmentation: Whether the random transforms of the training pipeline are done on the model's device, a
+            batch at a time, rather than in the loader's workers, an image at a time.
 
     Attributes:
         resumed_run: Name of the run whose checkpoint was loaded, as that says.
@@ -57,11 +62,14 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         stages: Sequence[dict[str, Any]],
         val_interval: int | None = None,
         val_before_training: bool = False,
+        device_augmentation: bool = False,
     ) -> None:
         if val_interval is not None and (not isinstance(val_interval, int) or val_interval < 1):
             raise ValueError(f'train_cfg.val_interval must be a number of epochs or None, got {val_interval!r}.')
         self.stages = parse_stages(stages, plain_model(runner.model).stage_names)
         self.dataset: Any = _build_dataset(dataloader)
+        if device_augmentation:
+            _augment_on_device(runner, self.dataset)
         _give_data_to_model(runner, self.dataset)
         self._loaders = {stage.name: self._build_loader(runner, dataloader, stage) for stage in self.stages}
         super().__init__(
@@ -157,7 +165,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_stage', stage=stage)
         while self._epoch < stage.end and not self.stop_training:
             seed_epoch(self.runner.seed, self._epoch)
-            plain_model(self.runner.model).start_epoch(self._epoch - stage.start)
+            plain_model(self.runner.model).start_epoch(self._epoch - stage.start, self.runner.seed, self._epoch)
             self.run_epoch()
             self._validate_if_due()
         self.runner.call_hook('after_stage', stage=stage)
@@ -257,6 +265,17 @@ def _build_dataset(dataloader: dict[str, Any]) -> Dataset:
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
     return dataset
+
+
+def _augment_on_device(runner: Runner, dataset: Any) -> None:
+    """Move the random transforms of the pipeline into the model's data preprocessor."""
+    preprocessor = plain_model(runner.model).data_preprocessor
+    if not isinstance(preprocessor, ReIDDataPreprocessor):
+        raise ValueError(f'device_augmentation needs a ReIDDataPreprocessor, not a {type(preprocessor).__name__}.')
+    stay, steps = split_pipeline(dataset.pipeline.transforms)
+    preprocessor.set_augmentation({'type': 'BatchAugmentation', 'steps': steps})
+    dataset.pipeline = Compose(stay)
+    say(f'On the device, a batch at a time: {", ".join(steps)}')
 
 
 def _give_data_to_model(runner: Runner, dataset: Any) -> None:

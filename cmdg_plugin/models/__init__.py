@@ -1,5 +1,6 @@
 """Model, backbone, prompts, head, memory bank and losses."""
 
+from cmdg_plugin.models.augmentation import BatchAugmentation
 from cmdg_plugin.models.backbones import TextAwareCLIP
 from cmdg_plugin.models.cmdg_reid import CMDGReID
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
@@ -10,6 +11,7 @@ from cmdg_plugin.models.memory import CaptionMemoryBank
 from cmdg_plugin.models.prompts import IdentityPrompt
 
 __all__ = [
+    'BatchAugmentation',
     'CMDGReID',
     'CaptionMemoryBank',
     'FeatureRetriever',

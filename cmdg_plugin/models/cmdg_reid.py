@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from cmdg_plugin.models.backbones import TextAwareCLIP
 from cmdg_plugin.models.cached_tensors import CachesTensors
+from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.heads import ReIDHead
 from cmdg_plugin.models.identity_features import identity_features
 from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, leave_aside, size_parts
@@ -233,9 +234,17 @@ class CMDGReID(BaseModel, CachesTensors):
         """Compute one feature (C, D) of every identity, of its `images`, `captions` or `prompts`."""
         return identity_features(self, preparation, source)
 
-    def start_epoch(self, epoch: int) -> None:
-        """Say which epoch of the current stage begins, from 0."""
+    def start_epoch(self, epoch: int, seed: int = 0, run_epoch: int = 0) -> None:
+        """Say which epoch of the current stage begins, from 0, and the numbers that the device's draws come from.
+
+        Args:
+            epoch: The epoch within the stage.
+            seed: The run's seed.
+            run_epoch: The epoch within the run.
+        """
         self.stage_epoch = epoch
+        if isinstance(self.data_preprocessor, ReIDDataPreprocessor):
+            self.data_preprocessor.start_epoch(seed, run_epoch)
 
     def stage_state(self) -> dict[str, Any]:
         """What a checkpoint must hold beside weights for the current stage to go on from it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from cmdg_plugin.registry import MODELS
@@ -29,6 +29,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         eps: Added to the variance, on the scale 0-1, in `instance`.
         non_blocking: Whether copies to the device may overlap with computing.
         batch_augments: Must be None; mmpretrain's classifiers set it on every data preprocessor.
+        augmentation: Config of what changes the images of training batches at random, such as `BatchAugmentation`.
 
     Raises:
         ValueError: If `normalization` is unknown, if batches shall be augmented, or if images of a batch differ in
@@ -44,6 +45,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         eps: float = 1e-5,
         non_blocking: bool = True,
         batch_augments: None = None,
+        augmentation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
         if normalization not in ('instance', 'fixed'):
@@ -53,31 +55,72 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         self.normalization = normalization
         self.to_rgb = to_rgb
         self.eps = eps
+        self.augmentation: nn.Module | None = None
+        if augmentation is not None:
+            self.set_augmentation(augmentation)
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def set_augmentation(self, config: dict[str, Any]) -> None:
+        """Augment training batches from now on.
+
+        Args:
+            config: Of a registered augmentation.
+
+        Raises:
+            ValueError: If there is an augmentation already.
+        """
+        if self.augmentation is not None:
+            raise ValueError('The data preprocessor augments batches already: take one of the two augmentations out.')
+        # A name without prefix is ours, also inside another project's config.
+        with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
+            self.augmentation = registry.build(dict(config))
+
+    def start_epoch(self, seed: int, epoch: int) -> None:
+        """Say which epoch of the run begins, and the run's seed: the augmentation draws from them."""
+        if self.augmentation is not None:
+            self.augmentation.start_epoch(seed, epoch)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Prepare a batch for the model.
 
         Args:
             data: `inputs`, (B, 3, H, W) uint8 or a list of (3, H, W); other fields only change device.
-            training: Unused: training and evaluation are prepared alike.
+            training: Whether images are augmented, where there is an augmentation; all else is prepared alike.
 
         Returns:
             The batch, with `inputs` (B, 3, H, W) normalized float RGB images.
         """
         data = self.cast_data(data)
         if data.get('inputs') is not None:
-            data['inputs'] = self.normalize(_stack(data['inputs']))
+            images = self._to_rgb(_stack(data['inputs']))
+            if training and self.augmentation is not None:
+                images = self.augmentation(images, image_positions(data['data_samples']))
+            data['inputs'] = self._scale(images)
         return data
 
     def normalize(self, images: Tensor) -> Tensor:
         """Normalize (B, 3, H, W) uint8 images; returns floats in RGB order."""
-        if self.to_rgb:
-            images = images.flip(1)
+        return self._scale(self._to_rgb(images))
+
+    def _to_rgb(self, images: Tensor) -> Tensor:
+        return images.flip(1) if self.to_rgb else images
+
+    def _scale(self, images: Tensor) -> Tensor:
         if self.normalization == 'fixed':
             return (images.float() - self.mean) / self.std
         return functional.instance_norm(images.float() / 255, eps=self.eps)
+
+
+def image_positions(data_samples: Sequence[Any]) -> list[int]:
+    """Positions of a batch's images in the training set.
+
+    Raises:
+        ValueError: If the samples do not have them.
+    """
+    if any('image_index' not in sample for sample in data_samples):
+        raise ValueError("Training takes the images' positions: add 'image_index' to PackInputs' algorithm_keys.")
+    return [sample.image_index for sample in data_samples]
 
 
 def _stack(images: Tensor | Sequence[Tensor]) -> Tensor:

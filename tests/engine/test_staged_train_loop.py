@@ -142,6 +142,29 @@ def whole_run(kept: Config, whole_run_cache: dict) -> tuple[Path, dict[str, torc
     return whole_run_cache['run']
 
 
+def test_augmentation_on_the_device_is_the_same_for_any_workers_and_resumes_exactly(tiny_config: Config) -> None:
+    tiny_config.train_cfg.device_augmentation = True
+    tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
+    runner = make_runner(tiny_config)
+    assert [type(t).__name__ for t in runner.train_loop.dataset.pipeline.transforms] == [
+        *('LoadImageFromFile', 'Resize', 'PackInputs')
+    ]
+    augmentation = runner.model.data_preprocessor.augmentation
+    assert {name: step.prob for name, step in augmentation.steps.items()} == {'flip': 0.5}
+    runner.train()
+    expected = final_weights(runner)
+    still = copy.deepcopy(tiny_config)
+    still.merge_from_dict({'train_dataloader.dataset.pipeline.2.prob': 0.0})
+    workers = copy.deepcopy(tiny_config)
+    workers.train_dataloader.num_workers = 2
+    resumed = copy.deepcopy(tiny_config)
+    resumed.merge_from_dict({'resume': True, 'load_from': f'{runner.work_dir}/epoch_6.pth'})
+    for name, config, same in (('still', still, False), ('workers', workers, True), ('resumed', resumed, True)):
+        other = make_runner(config, name)
+        other.train()
+        assert same == all(torch.equal(value, expected[key]) for key, value in final_weights(other).items()), name
+
+
 HARD = {'type': 'HardIdentitySampler', 'num_instances': 2, 'text': 'captions'}
 GRAPH = {'type': 'GraphIdentitySampler', 'num_instances': 2, 'num_neighbors': 3}
 

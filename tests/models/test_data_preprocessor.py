@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 
 from cmdg_plugin.models import ReIDDataPreprocessor
 
@@ -59,3 +60,28 @@ def test_batch_augmentation_is_refused() -> None:
     ReIDDataPreprocessor(batch_augments=None)
     with pytest.raises(ValueError, match='mixes no images'):
         ReIDDataPreprocessor(batch_augments={'augments': {'type': 'Mixup'}})
+
+
+def test_training_batches_alone_are_augmented_before_they_are_normalized() -> None:
+    preprocess = ReIDDataPreprocessor(augmentation={'type': 'BatchAugmentation', 'steps': {'flip': {'prob': 1.0}}})
+    preprocess.start_epoch(0, 0)
+    batch = {'inputs': images(), 'data_samples': [DataSample(image_index=4), DataSample(image_index=5)]}
+    plain = ReIDDataPreprocessor()(batch)['inputs']
+    assert torch.equal(preprocess(batch)['inputs'], plain)
+    assert torch.allclose(preprocess(batch, True)['inputs'], plain.flip(-1), atol=1e-5)
+    with pytest.raises(ValueError, match='augments batches already'):
+        preprocess.set_augmentation({'type': 'BatchAugmentation', 'steps': {}})
+    with pytest.raises(ValueError, match="add 'image_index' to PackInputs"):
+        preprocess({'inputs': images(), 'data_samples': [DataSample()] * 2}, True)
+    assert not preprocess.state_dict()
+
+
+def test_colors_are_augmented_in_rgb_order() -> None:
+    """Gray of a blue image is dark, of a red one brighter."""
+    preprocess = ReIDDataPreprocessor(
+        'fixed', (0,) * 3, (1,) * 3, augmentation={'type': 'BatchAugmentation', 'steps': {'grayscale': {'prob': 1.0}}}
+    )
+    preprocess.start_epoch(0, 0)
+    blue = torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    found = preprocess({'inputs': blue, 'data_samples': [DataSample(image_index=0)]}, True)['inputs']
+    assert found.unique().tolist() == [29]

@@ -75,6 +75,16 @@ def test_two_processes_train_as_one_with_a_whole_and_a_sharded_bank(config_file:
 
 
 @pytest.mark.slow
+def test_two_processes_draw_the_same_augmentations_on_the_device(config_file: Path, tmp_path: Path) -> None:
+    options = ['train_cfg.device_augmentation=True', 'train_dataloader.dataset.pipeline.2.prob=0.5']
+    options += [f'train_dataloader.dataset.image_cache={tmp_path / "a.images"}']
+    check_same(
+        train(config_file, tmp_path / 'one', *options, processes=1),
+        train(config_file, tmp_path / 'two', *options, processes=2),
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('sampler', ['HardIdentitySampler', 'GraphIdentitySampler'])
 def test_two_processes_train_as_one_on_batches_of_look_alikes(config_file: Path, tmp_path: Path, sampler: str) -> None:
     # Of the stages that read images, the bridging alone has a hook that prepares its sampler here.

@@ -2,9 +2,12 @@
 
     python tools/benchmarks/benchmark_data.py [--config CONFIG] [--width 64 --height 128]
 
+    python tools/benchmarks/benchmark_data.py --options
+
 Both do the same augmentations on the same made-up JPEG files and collate batches, in turns in one process with one
 thread, as a dataloader's worker does; seconds are of processor time. The plain one normalizes each image there; ours
-leaves that to the device. What is left is named: the share of every transform of both.
+leaves that to the device. What is left is named: the share of every transform of both. With `--options`, ours stands
+beside itself with the image cache, without augmentation, and with both; augmentation for a whole batch is timed, too.
 """
 
 import argparse
@@ -27,7 +30,9 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 from torchvision import transforms
 
+from cmdg_plugin.datasets.image_cache import ImageCache, ImageCacheSettings
 from cmdg_plugin.datasets.transforms import AugMix
+from cmdg_plugin.models.augmentation import BatchAugmentation, split_pipeline
 
 Pipeline = Callable[[dict], Any]
 Step = Callable[[Any], Any]
@@ -41,6 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--height', type=int, default=128)
     parser.add_argument('--batch', type=int, default=64)
     parser.add_argument('--rounds', type=int, default=10, help='batches of each')
+    parser.add_argument('--options', action='store_true', help='time image cache and batched augmentation instead')
     return parser.parse_args()
 
 
@@ -140,6 +146,52 @@ def report_shares(title: str, steps: Sequence[tuple[str, Step]], samples: Sequen
         report(f'  {name:<28}{spent / len(samples) / 4 * 1e3:>8.3f} ms{100 * spent / total:>7.1f}%')
 
 
+def time_options(pipeline: Compose, collate: Step, samples: Sequence[dict], folder: Path, rounds: int) -> None:
+    """Time a worker with and without the image cache, and augmentation in it and for a batch at a time.
+
+    Args:
+        pipeline: The training pipeline.
+        collate: Makes a batch of samples.
+        samples: A batch of them, with their files.
+        folder: Where caches are made.
+        rounds: How many batches of each.
+    """
+    stay, steps = split_pipeline(pipeline.transforms)
+    paths = [sample['img_path'] for sample in samples]
+    pipelines = {'files, augmented in the worker': pipeline, 'files, not augmented': Compose(stay)}
+    for resolution in ('source', 'input'):
+        cache = ImageCache(ImageCacheSettings(str(folder / resolution), resolution), pipeline, paths)
+        pipelines[f'cache ({resolution}), augmented in the worker'] = cache.serve(pipeline)
+        pipelines[f'cache ({resolution}), not augmented'] = cache.serve(Compose(stay))
+    works = {
+        name: lambda transforms=transforms: collate([transforms(dict(sample)) for sample in samples])
+        for name, transforms in pipelines.items()
+    }
+    batch = works['files, not augmented']()['inputs'].flip(1)
+    augmentation = BatchAugmentation(steps)
+    augmentation.start_epoch(0, 0)
+    positions = [sample['image_index'] for sample in samples]
+    size = (batch.shape[-2], batch.shape[-1])
+    works['batched augmentation alone, on the CPU'] = lambda: augmentation(batch, positions)
+    works['its draws alone'] = lambda: augmentation.draw(positions, size)
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds + 1):
+        augmentation.start_epoch(0, turn)
+        for name, work in works.items():
+            times[name].append(timed(work, turn))
+    # The first round also imports and fills caches.
+    spent = {name: statistics.median(seconds[1:]) / len(samples) * 1e3 for name, seconds in times.items()}
+    first = spent['files, augmented in the worker']
+    report(f'{"median of rounds":<44}{"ms an image":>12}{"images/s":>10}{"times the first":>17}')
+    for name, milliseconds in spent.items():
+        report(f'{name:<44}{milliseconds:>12.3f}{1e3 / milliseconds:>10.0f}{first / milliseconds:>17.2f}')
+    drawn = first - spent['files, not augmented']
+    batched = spent['batched augmentation alone, on the CPU']
+    report(
+        f'augmentation: {drawn:.3f} ms an image in the pipeline, {batched:.3f} ms batched: {drawn / batched:.2f} times'
+    )
+
+
 def main() -> None:
     """Time both in turns, then name what is left."""
     arguments = parse_arguments()
@@ -151,6 +203,9 @@ def main() -> None:
     ours = [(name_of(step), step) for step in pipeline.transforms]
     with tempfile.TemporaryDirectory() as folder:
         samples = write_images(Path(folder), arguments.batch, (arguments.width, arguments.height))
+        if arguments.options:
+            time_options(pipeline, collate, samples, Path(folder), arguments.rounds)
+            return
         height, width = pipeline(dict(samples[0]))['inputs'].shape[1:]
         plain = plain_steps((height, width))
         report(f'files of {arguments.width}x{arguments.height} pixels to {width}x{height}, batches of {len(samples)}')

@@ -1,12 +1,13 @@
 """Stage 1, image warm-up: the image tower learns who is who."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from cmdg_plugin.models.data_preprocessor import image_positions
 from cmdg_plugin.models.stages.base import TrainingStage
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import REGIONS
@@ -75,7 +76,7 @@ def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[A
         features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
     )
     logits_width, logits_shared = model.head(width, regions[:, _GLOBAL])
-    labels, index = gather_batch(labels, _image_index(data_samples, labels.device))
+    labels, index = gather_batch(labels, torch.tensor(image_positions(data_samples), device=labels.device))
     return ImageFields(
         labels=labels,
         domains=model.images.domains[index],
@@ -88,9 +89,3 @@ def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[A
         logits_width=logits_width,
         logits_shared=logits_shared,
     )
-
-
-def _image_index(data_samples: Sequence[Any], device: torch.device) -> Tensor:
-    if any('image_index' not in sample for sample in data_samples):
-        raise ValueError("Training takes the images' positions: add 'image_index' to PackInputs' algorithm_keys.")
-    return torch.tensor([sample.image_index for sample in data_samples], device=device)
