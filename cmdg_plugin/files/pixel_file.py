@@ -68,9 +68,9 @@ def write_pixels(
                 shapes[row], originals[row] = image[0].shape[:2], image[1]
                 position += file.write(np.ascontiguousarray(image[0]).data)
         index = io.BytesIO()
-        texts = {'settings': json.dumps(settings), 'paths': '\0'.join(paths)}
-        packed = {name: np.frombuffer(text.encode('utf-8', 'surrogateescape'), 'u1') for name, text in texts.items()}
-        np.savez(index, **packed, stamps=stamps, starts=starts, shapes=shapes, originals=originals)
+        arrays = {'stamps': stamps, 'starts': starts, 'shapes': shapes, 'originals': originals}
+        arrays['settings'], arrays['paths'] = _to_bytes(json.dumps(settings)), _to_bytes('\0'.join(paths))
+        np.savez(index, allow_pickle=False, **arrays)
         file.write(index.getbuffer())
         file.write(_FOOTER.pack(position, zlib.crc32(index.getbuffer()), _MAGIC))
 
@@ -106,6 +106,10 @@ class PixelFile:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _pixels=np.memmap(state['path'], np.uint8, 'r'))
+
+
+def _to_bytes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode('utf-8', 'surrogateescape'), np.uint8)
 
 
 def _read_index(path: str) -> PixelIndex:
