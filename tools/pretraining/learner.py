@@ -16,6 +16,9 @@ from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 _NUM_LENGTHS = 4
 """Texts are encoded in this many groups of similar length."""
 
+_LOWEST_SHARE = 1e-4
+"""Tokens of fewer texts are not asked for."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -92,12 +95,13 @@ def token_rarity(tokens: Tensor, vocab_size: int) -> Tensor:
         vocab_size: V.
 
     Returns:
-        -log of the share of texts with the token, (V,); 0 for tokens that never occur.
+        -log of the share of texts with the token, (V,); 0 for tokens that hardly any text has, or every one.
     """
     counts = torch.zeros(vocab_size)
     for chunk in tokens.split(4096):
         counts += torch.zeros(len(chunk), vocab_size).scatter_(1, chunk, 1.0).sum(dim=0)
-    return torch.where(counts > 0, -(counts / len(tokens)).clamp_min(1e-6).log(), torch.zeros(()))
+    shares = counts / len(tokens)
+    return torch.where(shares > _LOWEST_SHARE, -shares.log(), torch.zeros(()))
 
 
 def shift_images(images: Tensor, furthest: int, rng: np.random.Generator) -> Tensor:
@@ -125,9 +129,10 @@ class Learner:
 
     def __init__(self, model: open_clip.CLIP, images: Tensor, tokens: Tensor, recipe: Recipe) -> None:
         self.model, self.images, self.tokens, self.recipe = model, images, tokens, recipe
-        vocab_size = text_module(model).token_embedding.num_embeddings
-        self.words = nn.Linear(model.visual.output_dim, vocab_size)
-        self.rarity = token_rarity(tokens.flatten(0, 1), vocab_size)
+        self.rarity = token_rarity(tokens.flatten(0, 1), text_module(model).token_embedding.num_embeddings)
+        # No others: Adam moves the weights of tokens that are never asked for as fast as all, always the same way.
+        self.asked = self.rarity.nonzero()[:, 0]
+        self.words = nn.Linear(model.visual.output_dim, len(self.asked))
         self.normalize = ReIDDataPreprocessor(to_rgb=False).normalize
         self.parameters = [*model.parameters(), *self.words.parameters()]
         decayed = [weight for weight in self.parameters if weight.ndim > 1]
@@ -163,8 +168,9 @@ class Learner:
         rng = np.random.default_rng([recipe.seed, 1, self.step])
         third = int(rng.integers(3))
         whole, stripes = encode_image(self.model, self.normalize(shift_images(self.images[rows], recipe.shift, rng)))
-        seen = torch.stack([whole, *stripes], dim=1)
-        wanted = word_targets(self.tokens[rows].flatten(0, 1), self.rarity)
+        # Of length one: the longer a feature could grow, the further off a single wrong token.
+        seen = functional.normalize(torch.stack([whole, *stripes], dim=1), dim=-1)
+        wanted = word_targets(self.tokens[rows].flatten(0, 1), self.rarity)[:, self.asked]
         losses = {
             'global': contrast(self.model, whole, encode_text(self.model, self.tokens[rows, 0])),
             'part': recipe.parts
