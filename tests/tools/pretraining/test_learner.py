@@ -92,10 +92,9 @@ def test_losses_fall_on_the_same_few_pairs() -> None:
 
 def test_only_tokens_that_some_texts_have_and_others_lack_are_asked_for() -> None:
     learner = make_learner()
-    present = torch.zeros(len(learner.rarity), dtype=torch.bool)
-    present[learner.tokens.unique()] = True
-    in_all = [token for token in present.nonzero()[:, 0] if (learner.tokens == token).any(dim=-1).all()]
-    asked = learner.asked.tolist()
-    assert in_all and not set(in_all) & set(asked)
-    assert set(asked) == set(present.nonzero()[:, 0].tolist()) - {int(token) for token in in_all}
-    assert learner.words.out_features == len(asked)
+    tokens = learner.tokens.flatten(0, 1)
+    texts = [set(row) for row in tokens.tolist()]
+    some, everywhere = set.union(*texts), set.intersection(*texts)
+    assert everywhere
+    assert set(learner.asked.tolist()) == some - everywhere
+    assert learner.words.out_features == len(learner.asked)
