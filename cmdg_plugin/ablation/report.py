@@ -36,6 +36,6 @@ def _describe_held_out(runs: Sequence[Run]) -> list[str]:
     if not sources:
         return []
     return [
-        f'Study on held-out sources ({", ".join(sources)}): every row is trained without each of them in turn and scored '
-        "on all its people; a seed's score is the mean over them. No target was looked at."
+        f'Study on held-out sources ({", ".join(sources)}): every row is trained without each of them in turn and '
+        "scored on all its people; a seed's score is the mean over them. No target was looked at."
     ]
