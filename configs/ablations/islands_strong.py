@@ -23,7 +23,7 @@ rows = {
     'released': dict(config='configs/cmdg/cmdg_toy-vit_islands.py'),
     'full': dict(config='configs/cmdg/cmdg-full_toy-vit_islands.py'),
     'strong without captions': {f'{bridging}.caption.weight': 0.0},
-    'strong, an identity has one caption': {f'{bridging}.caption.type': 'CaptionContrastiveLoss'},
+    'strong, only the own caption right': {f'{bridging}.caption.type': 'CaptionContrastiveLoss'},
     'strong without the memory': {f'{bridging}.memory.weight': 0.0},
     'strong without look-alike batches': {batches: dict(_delete_=True)},
     'strong, look-alike by images alone': {f'{batches}.sampler.text_weight': 0.0},
