@@ -19,7 +19,8 @@ expected = {
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
     DATA_SAMPLERS: 'IdentitySampler HardIdentitySampler GraphIdentitySampler',
     LOOPS: 'StagedTrainLoop',
-    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook',
+    HOOKS: '''PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook
+        WeightAveragingHook''',
     METRICS: 'ReIDMetric',
     LOG_PROCESSORS: 'StageLogProcessor',
     PARAM_SCHEDULERS: 'WarmupCosineLR',
