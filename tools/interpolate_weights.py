@@ -123,7 +123,7 @@ def choose(
         runner.load_or_resume()
         for alpha in args.choose:
             mixed = interpolate_weights(pretrained, checkpoint['state_dict'], alpha)
-            plain_model(runner.model).load_state_dict({name: mixed[name] for name in pretrained}, strict=False)
+            plain_model(runner.model).load_state_dict(mixed, strict=False)
             metrics = runner.test()
             if args.metric not in metrics:
                 raise ValueError(f'There is no score {args.metric}; there are {", ".join(metrics)}.')

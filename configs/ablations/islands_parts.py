@@ -17,7 +17,7 @@ multi_positive = {'model.losses.bridging.caption.type': 'MultiPositiveCaptionLos
 averaged = 'custom_hooks.WeightAveragingHook.start_epoch'
 llrd = {
     'optim_wrapper.constructor': 'LayerDecayConstructor',
-    'optim_wrapper.paramwise_cfg.layer_decay_rate': 0.75,
+    'optim_wrapper.paramwise_cfg': dict(layer_decay_rate=0.75),
 }
 rows = {
     'released': {},
