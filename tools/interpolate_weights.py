@@ -12,14 +12,7 @@ the config that scores it on that one:
 import argparse
 import io
 import sys
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
-    from torch import Tensor
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,6 +44,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Mix the weights and write the checkpoint."""
     args = parse_args()
+    from cmdg_plugin.cli.choosing_alpha import check_held_out, choose_alpha
     from cmdg_plugin.cli.command_line import read_config
     from cmdg_plugin.cli.input_checks import check_checkpoint
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
@@ -69,68 +63,16 @@ def main() -> None:
         errors.config = read_config(args.config, args.cfg_options) if args.config else None
         config = errors.config or read_checkpoint_config(args.checkpoint)
         if args.choose is not None:
-            check_scored(config, checkpoint)
+            check_held_out(config, checkpoint)
         backbone = {**config.model.backbone, **({'pretrained': args.pretrained} if args.pretrained else {})}
         pretrained = pretrained_image_weights(backbone, checkpoint.get('meta', {}).get('quick_gelu'))
-        alpha = args.alpha if args.choose is None else choose(config, args, checkpoint, pretrained)
+        alpha = args.alpha
+        if args.choose is not None:
+            alpha = choose_alpha(config, args.checkpoint, pretrained, args.choose, args.metric)
         with io.BytesIO() as file:
             torch.save(interpolate_checkpoint(checkpoint, pretrained, alpha), file)
             write_whole(args.out, file.getvalue())
         say(f'{args.out}: alpha {alpha:g}')
-
-
-def check_scored(config: 'Config', checkpoint: Mapping[str, Any]) -> None:
-    """Refuse to choose by targets, or by what the model was trained on."""
-    from cmdg_plugin.cli.input_checks import check_data
-    from cmdg_plugin.cli.known_arguments import check_arguments
-    from cmdg_plugin.datasets.sources.index import build_source
-
-    check_data(config, 'test_dataloader')
-    check_arguments(config.to_dict())
-    targets = config.test_dataloader.dataset.targets
-    if not all(str(target.get('type')).endswith('HeldOutSource') for target in targets):
-        raise ValueError(
-            'What is chosen by a target is fitted to it: choose alpha on a source that was put aside, as '
-            "--cfg-options held_out=station does on Islands, or dict(type='HeldOutSource', source=...) in "
-            'test_dataloader.dataset.targets.'
-        )
-    trained = checkpoint.get('meta', {}).get('dataset_meta', {}).get('fingerprints', {})
-    seen = sorted({build_source(target).name for target in targets} & set(trained))
-    if seen:
-        raise ValueError(
-            f'The checkpoint was trained on {", ".join(seen)}, so its scores there say nothing. Train without it '
-            '(CMDG_HELD_OUT on Islands), choose alpha there, and give it to the model of all sources by --alpha.'
-        )
-
-
-def choose(
-    config: 'Config', args: argparse.Namespace, checkpoint: Mapping[str, Any], pretrained: 'Mapping[str, Tensor]'
-) -> float:
-    """Score every alpha, print a table, and return the best; of equal ones the one that stands first."""
-    from cmdg_plugin.checkpoints.interpolating import interpolate_weights
-    from cmdg_plugin.engine.encoding import plain_model
-    from cmdg_plugin.engine.quiet_runner import build_runner
-    from cmdg_plugin.evaluation.score_table import format_score_table
-    from cmdg_plugin.saying import say
-
-    config.load_from = str(args.checkpoint)
-    config.get('default_hooks', {}).pop('results', None)
-    scores: dict[str, float] = {}
-    found: dict[float, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        config.work_dir = folder
-        runner = build_runner(config)
-        runner.load_or_resume()
-        for alpha in args.choose:
-            mixed = interpolate_weights(pretrained, checkpoint['state_dict'], alpha)
-            plain_model(runner.model).load_state_dict(mixed, strict=False)
-            metrics = runner.test()
-            if args.metric not in metrics:
-                raise ValueError(f'There is no score {args.metric}; there are {", ".join(metrics)}.')
-            found[alpha] = metrics[args.metric]
-            scores |= {f'alpha {alpha:g}/{name[8:]}': v for name, v in metrics.items() if name.startswith('average/')}
-    say(f'Scores on the held-out source (percent)\n{format_score_table(scores)}')
-    return max(found, key=lambda alpha: found[alpha])
 
 
 if __name__ == '__main__':

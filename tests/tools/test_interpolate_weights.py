@@ -73,17 +73,10 @@ def test_alpha_is_chosen_on_the_held_out_source(held_out: Path, config_file: Pat
     for file in (half, publish_model(half, tmp_path / 'published.pth')):
         torch.testing.assert_close(init_model(None, file).backbone.clip.visual.proj, expected, rtol=0, atol=1e-6)
 
-    # Targets, sources that were trained on, and a resume are refused.
-    for config, options, message in (
-        (config_file, (), 'What is chosen by a target is fitted to it'),
-        (held_out, ('test_dataloader.dataset.targets.0.source.name=alpha',), 'was trained on alpha, so its scores'),
-        (held_out, ('test_dataloader.dataset.targets.0.source.root=/nowhere',), 'nowhere'),
-    ):
-        more = ('--cfg-options', *options) if options else ()
-        wrong = run('interpolate_weights.py', checkpoint, out, '--choose', 0.5, '--config', config, *more)
-        assert wrong.returncode == 1
-        assert message in wrong.stderr
-        assert 'Traceback' not in wrong.stderr
+    # Targets and a resume are refused.
+    wrong = run('interpolate_weights.py', checkpoint, out, '--choose', 0.5, '--config', config_file)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith('interpolate_weights.py: What is chosen by a target is fitted to it')
     resumed = run('train.py', held_out, '--work-dir', tmp_path / 'resumed', '--resume', half)
     assert 'not a checkpoint that a training can be resumed from' in resumed.stderr
 
