@@ -133,7 +133,7 @@ class AveragedWeights:
     """
 
     def __init__(self, model: nn.Module, average: Mapping[str, Any]) -> None:
-        chosen = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        chosen: dict[str, Tensor] = {n: weight for n, weight in model.named_parameters() if weight.requires_grad}
         for prefix, module in model.named_modules():
             if isinstance(module, _BatchNorm):
                 statistics = module.named_buffers(prefix, recurse=False)
