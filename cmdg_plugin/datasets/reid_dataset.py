@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, Compose
 
+from cmdg_plugin.datasets.altered_captions import repeat_global, swap_captions
 from cmdg_plugin.datasets.image_cache import ImageCache, ImageCacheSettings
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.source_building import load_sources
@@ -44,6 +45,9 @@ class CaptionedReIDDataset(BaseDataset):
             identity and log it once).
         image_cache: File that keeps the images decoded, made on first use, so that they are read from memory; or a dict
             of `ImageCacheSettings`. The pixels that come out are the same.
+        swapped_captions: Share of the images that get the captions of somebody else, in [0, 1], drawn from seed 0: for
+            studies of what captions are worth.
+        one_caption: Whether the sentence about the whole person also stands for its thirds, for the same.
         lazy_init: Index the sources only when first asked.
 
     Attributes:
@@ -66,10 +70,14 @@ class CaptionedReIDDataset(BaseDataset):
         on_missing: str = 'error',
         on_corrupt: str = 'error',
         image_cache: str | Mapping[str, Any] | None = None,
+        swapped_captions: float = 0.0,
+        one_caption: bool = False,
         lazy_init: bool = False,
     ) -> None:
         _check_choice('on_missing', on_missing, ('error', 'skip', 'empty'))
         _check_choice('on_corrupt', on_corrupt, ('error', 'skip'))
+        if not 0 <= swapped_captions <= 1:
+            raise ValueError(f'swapped_captions is a share of the images, in [0, 1], got {swapped_captions}.')
         if split == 'all':
             raise ValueError("split='all' is for evaluation: the splits train and test on different identities.")
         self.sources = sources
@@ -80,6 +88,8 @@ class CaptionedReIDDataset(BaseDataset):
         settings = {'file': image_cache} if isinstance(image_cache, str) else image_cache
         self.image_cache = ImageCacheSettings(**settings) if settings else None
         self._cache: ImageCache | None = None
+        self.swapped_captions = swapped_captions
+        self.one_caption = one_caption
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
@@ -144,6 +154,7 @@ class CaptionedReIDDataset(BaseDataset):
         self.source_numbers = [(record.identity, record.camera) for _, record in chosen]
         # Workers are processes: only shared memory lets the main one count what they met.
         self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
+        captions = self._alter([to_region_order(record.captions or _EMPTY_CAPTIONS) for _, record in chosen])
         paths = [indices[domain].absolute(record) for domain, record in chosen]
         _check_unique(paths, self.domains, [index.name for index in indices])
         # Whoever looks at the index alone has no transforms.
@@ -162,10 +173,10 @@ class CaptionedReIDDataset(BaseDataset):
                 'camera': int(camera),
                 'domain': domain,
                 'image_index': position,
-                'captions': to_region_order(record.captions or _EMPTY_CAPTIONS),
+                'captions': sentences,
             }
-            for position, (path, identity, camera, (domain, record)) in enumerate(
-                zip(paths, self.identities, self.cameras, chosen, strict=True)
+            for position, (path, identity, camera, (domain, _), sentences) in enumerate(
+                zip(paths, self.identities, self.cameras, chosen, captions, strict=True)
             )
         ]
 
@@ -206,6 +217,14 @@ class CaptionedReIDDataset(BaseDataset):
         if skip and len(bare) == len(records):
             raise ValueError(f'{found}: nothing of it is left. Give it captions, or take it out of the sources.')
         return [record for record in records if record.captions is not None] if skip else records
+
+    def _alter(self, captions: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        if self.one_caption:
+            captions = [repeat_global(sentences) for sentences in captions]
+        if self.swapped_captions:
+            captions = swap_captions(captions, self.identities, self.swapped_captions)
+            warn(f'{self.swapped_captions:.0%} of the images have the captions of somebody else (swapped_captions).')
+        return captions
 
     def _same_person(self, idx: int) -> Iterable[int]:
         yield idx
