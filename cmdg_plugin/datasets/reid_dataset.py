@@ -90,6 +90,7 @@ class CaptionedReIDDataset(BaseDataset):
         self._cache: ImageCache | None = None
         self.swapped_captions = swapped_captions
         self.one_caption = one_caption
+        self.pipeline: Compose
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
