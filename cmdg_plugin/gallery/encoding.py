@@ -130,6 +130,10 @@ def _hash(model: Any) -> str:
         'preprocessor': config.model.get('data_preprocessor'),
         'pipeline': config.test_dataloader.dataset.pipeline,
     }
+    # Named where they are on alone, as hashes that are stored already do not know of them.
+    for name, part in (('flip_test', model), ('quick_gelu', model.backbone)):
+        if getattr(part, name, False):
+            settings[name] = True
     state = hashlib.sha256(json.dumps(settings, sort_keys=True, default=_plain).encode())
     for name, tensor in _weights(model):
         values = tensor.detach().cpu().contiguous()

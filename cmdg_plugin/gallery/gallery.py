@@ -410,7 +410,8 @@ class Gallery:
                 raise ValueError(
                     f'The gallery {self.folder} was encoded by the model {self._manifest.hash[:8]} '
                     f'({self._manifest.model}), but {path} is the model {loaded.hash[:8]}: their vectors cannot be '
-                    'compared. Give that model, or encode the gallery anew with this one (reencode).'
+                    f'compared. Give that model, or encode the gallery anew with this one: reencode {self.folder} '
+                    f'--model {path}.'
                 )
             self._model = loaded
         return self._model

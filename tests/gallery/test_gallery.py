@@ -160,7 +160,9 @@ def test_another_model_is_refused_by_name(
     mixed = Gallery.open(gallery.folder, other_checkpoint, 'cpu')
     with pytest.raises(ValueError, match=r'was encoded by the model .*toy\.pth.*, but .*other\.pth is the model'):
         mixed.search(text='x')
-    with pytest.raises(ValueError, match='cannot be compared'):
+    with pytest.raises(
+        ValueError, match=r'cannot be compared\. .* anew with this one: reencode .*gallery --model .*r\.pth'
+    ):
         mixed.add(people, progress=False)
 
 
