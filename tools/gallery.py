@@ -195,17 +195,15 @@ def _search(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
     if args.out is not None:
         check_suffix(args.out)
-    result = gallery.search(args.image, args.text, args.where, args.top, args.text_weight)
+    query = {name: getattr(args, name) for name in ('image', 'text', 'where', 'text_weight')}
+    result = gallery.search(**query, top=args.top)
     _say(format_table(result))
-    query = {'image': args.image, 'text': args.text, 'where': args.where, 'text_weight': args.text_weight}
     if args.out is not None:
         write_result(result, args.out, query)
     if args.report is not None:
-        from cmdg_plugin.gallery.report import SearchQuery, write_report
+        from cmdg_plugin.gallery.report import write_report
 
-        page = write_report(
-            result, gallery, args.report, SearchQuery(args.image, args.text, args.where, args.text_weight)
-        )
+        page = write_report(result, gallery, args.report, **query)
         _say(f'report: {page}')
     if args.show_dir is not None:
         for file in draw_result(result, args.show_dir, args.image or [], args.text, args.gallery.resolve().name):

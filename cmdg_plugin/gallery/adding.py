@@ -14,6 +14,7 @@ from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.reading import EntryImages, ReadImage, has_changed
 from cmdg_plugin.gallery.results import AddReport
 from cmdg_plugin.gallery.store import FileState, GalleryStore, StoredEntry
+from cmdg_plugin.progress import track
 
 _LOOKED_UP = 1024
 
@@ -37,14 +38,21 @@ class AddPass:
         self._counts: Counter[str] = Counter()
         self._unreadable: list[tuple[str, str]] = []
 
-    @property
-    def report(self) -> AddReport:
-        """What was done so far."""
-        counts = self._counts
-        return AddReport(counts['added'], counts['replaced'], counts['unchanged'], list(self._unreadable))
+    def run(self, entries: Iterable[Entry], what: str, count: int | None) -> AddReport:
+        """Add entries.
 
-    def run(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """Add entries; gives the path of each once it is done."""
+        Args:
+            entries: The entries.
+            what: What a progress bar says.
+            count: How many there are; None shows no progress bar.
+        """
+        done = self._add(entries)
+        for _ in done if count is None else track(done, what, count, 'image'):
+            pass
+        counts = self._counts
+        return AddReport(counts['added'], counts['replaced'], counts['unchanged'], self._unreadable)
+
+    def _add(self, entries: Iterable[Entry]) -> Iterator[str]:
         for group in _groups(entries, max(_LOOKED_UP, self.batch_size)):
             known = self.store.find([entry.path for entry in group])
             to_read = yield from self._skip_unchanged(group, known)

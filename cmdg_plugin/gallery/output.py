@@ -52,7 +52,8 @@ def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> 
     further = sorted({name for match in result.matches for name in match.columns})
     with io.StringIO(newline='') as text:
         writer = csv.writer(text)
-        writer.writerow([*_KNOWN, *further])
+        # A column of theirs may be called as one of ours.
+        writer.writerow([*_KNOWN, *(f'column_{name}' if name in _KNOWN else name for name in further)])
         for match in result.matches:
             writer.writerow([getattr(match, name) for name in _KNOWN] + [match.columns.get(name) for name in further])
         write_whole(path, text.getvalue())

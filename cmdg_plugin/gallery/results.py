@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cmdg_plugin.gallery.columns import Value
+from cmdg_plugin.gallery.entries import Entry
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Match:
     time: str | None
     caption: str | None
     columns: dict[str, Value]
+
+    @classmethod
+    def of(cls, entry: Entry, score: float, rank: int) -> 'Match':
+        """A match with an entry."""
+        known = (entry.identity, entry.camera, entry.time, entry.caption, dict(entry.columns))
+        return cls(entry.path, score, rank, *known)
 
 
 @dataclass(frozen=True)

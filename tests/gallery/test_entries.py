@@ -32,7 +32,7 @@ def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_index_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr('cmdg_plugin.gallery.entries.print_log', lambda text, **kwargs: lines.append(text))
+    monkeypatch.setattr('cmdg_plugin.gallery.entries.warn', lines.append)
     row = {
         'path': 'a.jpg',
         'id': 7,
