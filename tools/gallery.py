@@ -34,6 +34,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
     add.add_argument('--engine', help='for a new gallery: embedded (default), or milvus')
     add.add_argument('--uri', help='address of the Milvus server, for a new gallery')
+    add.add_argument(
+        '--approximate',
+        type=int,
+        metavar='LISTS',
+        help='for a new gallery in Milvus beyond a million images: look at so many of 1,024 lists of vectors a search '
+        '(default: compare all vectors); info says how much that finds',
+    )
     _add_encoding(add)
     remove = _command(commands, 'remove', 'remove images; they are gone from the disk when it ends')
     remove.add_argument('--where', help='a condition on columns')
@@ -113,14 +120,14 @@ def _add(args: argparse.Namespace) -> int:
     sources = [*args.images, *args.index]
     if not sources:
         return _refuse('Say what to add: a folder, images, or --index FILE.')
+    options = {name: getattr(args, name) for name in ('uri', 'approximate') if getattr(args, name) is not None}
     if is_gallery(args.gallery):
-        if args.engine or args.uri:
-            return _refuse('--engine and --uri are for a new gallery; this one has its engine.')
+        if args.engine or options:
+            return _refuse('--engine, --uri and --approximate are for a new gallery; this one has its engine.')
         gallery = Gallery.open(args.gallery, args.model, args.device)
     elif args.model is None:
         return _refuse(f'There is no gallery at {args.gallery} yet: give --model CHECKPOINT to make it.')
     else:
-        options = {} if args.uri is None else {'uri': args.uri}
         gallery = Gallery.create(args.gallery, args.model, args.engine or 'embedded', args.device, **options)
     with gallery:
         report = gallery.add(sources, root=args.root, batch_size=args.batch_size, num_workers=args.workers)
@@ -130,8 +137,8 @@ def _add(args: argparse.Namespace) -> int:
 def _say_report(report: 'AddReport') -> int:
     counts = (f'{getattr(report, name):,} {name}' for name in ('added', 'replaced', 'unchanged'))
     _say(f'{", ".join(counts)}, {len(report.unreadable):,} unreadable')
-    for _, reason in report.unreadable[:_SHOWN]:
-        _say(f'  {reason}')
+    for path, reason in report.unreadable[:_SHOWN]:
+        _say(f'  {reason}' if path in reason else f'  {path}: {reason}')
     if len(report.unreadable) > _SHOWN:
         _say(f'  ... and {len(report.unreadable) - _SHOWN:,} more')
     return SOME_UNREADABLE if report.unreadable else 0
@@ -155,6 +162,9 @@ def _info(gallery: 'Gallery', args: argparse.Namespace) -> int:
     _say(f'entries     {info.entries:,}')
     _say(f'model       {info.model} (hash {info.hash[:8]})')
     _say(f'engine      {info.engine}, {info.size / 2**20:,.1f} MiB on this disk, {info.dimension} numbers an image')
+    recall = gallery.recall()
+    if recall is not None:
+        _say(f'search      approximate: it finds {recall:.1%} of the 20 nearest, on 50 of its images as queries')
     _say(f'columns     {", ".join(f"{name} ({kind.__name__})" for name, kind in gallery.columns.items())}')
     if not info.calibrated:
         _say('calibrated  no: results have no verdict')

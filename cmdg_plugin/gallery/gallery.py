@@ -303,7 +303,7 @@ class Gallery:
         matches = tuple(Match.of(entry, score, rank) for rank, (entry, score) in enumerate(found, start=1))
         threshold = self._manifest.thresholds.get(query.kind)
         verdict = None if threshold is None else judge(matches[0].score if matches else None, threshold)
-        return SearchResult(matches, verdict, searched)
+        return SearchResult(matches, verdict, searched, exact=not self._manifest.options.get('approximate'))
 
     @property
     def columns(self) -> dict[str, type]:

@@ -30,7 +30,8 @@ def format_table(result: SearchResult) -> str:
     widths = [max(len(row[place]) for row in cells) for place in range(len(names))]
     lines = ['  '.join(map(str.ljust, row, widths)).rstrip() for row in cells] if rows else ['nothing was found']
     verdict = '' if result.verdict is None else f'; verdict: {result.verdict}'
-    return '\n'.join([*lines, f'searched {result.searched:,} entries{verdict}'])
+    how = '' if result.exact else ' approximately'
+    return '\n'.join([*lines, f'searched {result.searched:,} entries{how}{verdict}'])
 
 
 def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> None:

@@ -46,11 +46,13 @@ class SearchResult:
         matches: The nearest entries, nearest first.
         verdict: `match`, `unsure` or `nobody`; None while the gallery is not calibrated for this kind of query.
         searched: How many entries passed the filter.
+        exact: Whether all of these were compared with the query; if not, `Gallery.recall` tells how many are found.
     """
 
     matches: tuple[Match, ...]
     verdict: str | None
     searched: int
+    exact: bool = True
 
 
 @dataclass(frozen=True)

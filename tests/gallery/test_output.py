@@ -25,6 +25,7 @@ def test_table(tmp_path: Path) -> None:
     assert lines[1].endswith('A man, in "red". He walks.')
     assert lines[2].split() == ['2', '-0.2500', str(tmp_path / 'b.png')]
     assert lines[3] == 'searched 9 entries; verdict: unsure'
+    assert format_table(SearchResult((), 'nobody', 9, exact=False)).endswith('9 entries approximately; verdict: nobody')
     assert format_table(SearchResult((), None, 0)) == 'nothing was found\nsearched 0 entries'
 
 
