@@ -56,6 +56,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     calibrate.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
     calibrate.add_argument('--false-positives', type=float, default=0.01, help='rate for match (default: 0.01)')
     calibrate.add_argument('--unsure', type=float, default=0.1, help='rate for unsure (default: 0.1)')
+    calibrate.add_argument(
+        '--strangers',
+        action='store_true',
+        help='none of these people is in the gallery; without it, equal identities are equal people',
+    )
     _add_model(calibrate)
     _add_search(_command(commands, 'search', 'find the entries most similar to pictures, a sentence, or both'))
     return parser.parse_args(arguments)
@@ -185,7 +190,11 @@ def _reencode(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
 def _calibrate(gallery: 'Gallery', args: argparse.Namespace) -> int:
     learned = gallery.calibrate(
-        args.images, root=args.root, false_positive_rate=args.false_positives, unsure_rate=args.unsure
+        args.images,
+        root=args.root,
+        false_positive_rate=args.false_positives,
+        unsure_rate=args.unsure,
+        strangers=args.strangers,
     )
     for kind, threshold in learned.items():
         found = (

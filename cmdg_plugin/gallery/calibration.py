@@ -1,7 +1,7 @@
 """When nobody matches: thresholds on the best score of a query, learned from queries of people who are not there."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from cmdg_plugin.evaluation.open_set import identification_rate, learn_threshold
 from cmdg_plugin.files.images import UnreadableImage
@@ -69,7 +69,12 @@ class _Scores:
 
 
 def calibrate_store(
-    store: GalleryStore, model: GalleryModel, probes: Iterable[Entry], match_rate: float, unsure_rate: float
+    store: GalleryStore,
+    model: GalleryModel,
+    probes: Iterable[Entry],
+    match_rate: float,
+    unsure_rate: float,
+    strangers: bool = False,
 ) -> dict[str, Threshold]:
     """Learn thresholds for images and for sentences.
 
@@ -83,6 +88,7 @@ def calibrate_store(
         probes: Images with identities; the others are left out and counted.
         match_rate: Fraction of queries for absent people that may be called a match.
         unsure_rate: Fraction of them that may be called at least unsure, no less than `match_rate`.
+        strangers: Whether none of these people is in the gallery, even where identities have the same name.
 
     Returns:
         By kind, `image` and `text`, what was learned; a kind of which there are no queries is not there.
@@ -101,6 +107,8 @@ def calibrate_store(
         if probe.identity is None:
             left_out += 1
             continue
+        if strangers:
+            probe = replace(probe, identity=None)
         try:
             _score(store, Query(model.encode_queries([probe.path]), None), probe, scores['image'])
         except (UnreadableImage, FileNotFoundError):
@@ -117,12 +125,16 @@ def calibrate_store(
 
 
 def _score(store: GalleryStore, query: Query, probe: Entry, scores: _Scores) -> None:
-    who = str(probe.identity)
-    others = Junction((Presence('identity', False), Comparison('identity', '!=', who)), every=False)
+    who = probe.identity
+    others: Filter | None = None
+    if who is not None:
+        others = Junction((Presence('identity', False), Comparison('identity', '!=', who)), every=False)
     best = _best(store, query, others)
     if best is None:
         return
     scores.absent.append(best)
+    if who is None:
+        return
     same: list[Filter] = [Comparison('identity', '==', who), Comparison('path', '!=', probe.path)]
     if probe.camera is not None:
         elsewhere = (Presence('camera', False), Comparison('camera', '!=', probe.camera))
@@ -132,7 +144,7 @@ def _score(store: GalleryStore, query: Query, probe: Entry, scores: _Scores) -> 
         scores.present.append((own, best))
 
 
-def _best(store: GalleryStore, query: Query, where: Filter) -> float | None:
+def _best(store: GalleryStore, query: Query, where: Filter | None) -> float | None:
     found, _ = store.search(query, where, 1)
     return found[0][1] if found else None
 

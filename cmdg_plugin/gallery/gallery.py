@@ -232,6 +232,7 @@ class Gallery:
         root: str | os.PathLike[str] | None = None,
         false_positive_rate: float = 0.01,
         unsure_rate: float = 0.1,
+        strangers: bool = False,
         progress: bool = True,
     ) -> dict[str, Threshold]:
         """Learn from labelled images when nobody matches; results have a verdict from then on.
@@ -242,6 +243,7 @@ class Gallery:
             root: Where the paths of an index start; by default the folder that it lies in.
             false_positive_rate: Fraction of queries for absent people that may be called a match.
             unsure_rate: Fraction of them that may be called at least unsure.
+            strangers: Whether none of these people is in the gallery. Otherwise, equal identities are equal people.
             progress: Whether to show a progress bar.
 
         Returns:
@@ -257,7 +259,7 @@ class Gallery:
             probes: Iterable[Entry] = iterate_entries(sources, root)
             if progress:
                 probes = track(probes, 'Calibrating', survey(sources, root)[0], 'image')
-            learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate)
+            learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate, strangers)
             thresholds = {kind: threshold.to_dict() for kind, threshold in learned.items()}
             replace(self._manifest, thresholds=thresholds).write(self.folder)
             self._refresh()

@@ -18,6 +18,7 @@ from cmdg_plugin.gallery.filter_languages import to_milvus
 from cmdg_plugin.gallery.filters import Filter
 from cmdg_plugin.gallery.scoring import Query, join_for_products, join_query
 from cmdg_plugin.gallery.store import FileState, StoredEntry, from_fields, in_parts, to_fields
+from cmdg_plugin.saying import warn
 
 TOKEN_VARIABLE = 'MILVUS_TOKEN'
 _LONGEST_PATH = 8192
@@ -28,6 +29,7 @@ LISTS = 1024
 
 _SAMPLE, _NEAREST = 50, 20
 _WAIT_FOR_INDEX = 600
+_ASKED = 30
 _LEAST_INDEXED = 1024  # rows of a segment for which the server builds an index
 _STRONG = 'Strong'
 
@@ -111,8 +113,8 @@ class MilvusStore:
     def remove(self, where: Filter | None, paths: Sequence[str] | None) -> int:
         """Remove the entries that fulfill a condition and are among some paths; returns how many.
 
-        No query finds them from then on. The server erases them from its disk when it next compacts, which is asked for
-        here, and collects garbage, which its own settings time (`dataCoord.gc`).
+        No query finds them from then on, and the server has begun to write its files anew without them. It erases the
+        old files, and its log of messages, when its own settings say (`dataCoord.gc`, retention of the message queue).
         """
         parts = ['id >= 0'] if paths is None else map(_among, in_parts(paths, _ROWS))
         removed = 0
@@ -121,8 +123,8 @@ class MilvusStore:
                 condition = part if where is None else f'({part}) and ({to_milvus(where)})'
                 removed += self._count(condition)
                 self._client.delete(self.collection, filter=condition)
-            self._client.flush(self.collection)
-            self._client.compact(self.collection)
+            if removed:
+                self._compact()
         return removed
 
     def search(self, query: Query, where: Filter | None, top: int) -> tuple[list[tuple[Entry, float]], int]:
@@ -240,6 +242,19 @@ class MilvusStore:
             output_fields=list(fields),
             search_params={'metric_type': 'IP', 'params': {'nprobe': lists} if lists else {}},
             consistency_level=_STRONG,
+        )
+
+    def _compact(self) -> None:
+        """Have the server write files anew that hold what is removed; it may not see at once that they do."""
+        self._client.flush(self.collection)
+        for _ in range(_ASKED):
+            job = self._client.compact(self.collection)
+            if self._client.get_compaction_plans(job).plans:
+                return
+            time.sleep(1)
+        warn(
+            f'The Milvus server at {self.uri} does not write the files of {self.collection} anew: what was removed stays '
+            'in them until it does.'
         )
 
     def _wait_for_index(self) -> None:

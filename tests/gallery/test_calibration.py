@@ -73,3 +73,10 @@ def test_verdicts() -> None:
     threshold = {'match': 0.8, 'unsure': 0.6}
     verdicts = [judge(score, threshold) for score in (0.8, 0.79, 0.6, 0.59, None)]
     assert verdicts == ['match', 'unsure', 'unsure', 'nobody', 'nobody']
+
+
+def test_strangers_may_be_called_as_people_who_are_there(gallery: Gallery, index: Path) -> None:
+    learned = gallery.calibrate(index, false_positive_rate=0.2, unsure_rate=0.5, strangers=True, progress=False)
+    assert (learned['image'].absent, learned['image'].present) == (12, 0)
+    # The images themselves are in this gallery, and count like those of anybody else.
+    assert learned['image'].match > 0.999
