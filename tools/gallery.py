@@ -142,8 +142,8 @@ def _add(args: argparse.Namespace) -> int:
 def _say_report(report: 'AddReport') -> int:
     counts = (f'{getattr(report, name):,} {name}' for name in ('added', 'replaced', 'unchanged'))
     _say(f'{", ".join(counts)}, {len(report.unreadable):,} unreadable')
-    for path, reason in report.unreadable[:_SHOWN]:
-        _say(f'  {reason}' if path in reason else f'  {path}: {reason}')
+    for _, reason in report.unreadable[:_SHOWN]:
+        _say(f'  {reason}')
     if len(report.unreadable) > _SHOWN:
         _say(f'  ... and {len(report.unreadable) - _SHOWN:,} more')
     return SOME_UNREADABLE if report.unreadable else 0

@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 from torch.utils.data import DataLoader
 
+from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.gallery.columns import convert
 from cmdg_plugin.gallery.encoding import GalleryModel
 from cmdg_plugin.gallery.entries import Entry
@@ -53,7 +54,7 @@ class AddPass:
         return AddReport(counts['added'], counts['replaced'], counts['unchanged'], self._unreadable)
 
     def _add(self, entries: Iterable[Entry]) -> Iterator[str]:
-        for group in _groups(entries, max(_LOOKED_UP, self.batch_size)):
+        for group in _groups(self._named(entries), max(_LOOKED_UP, self.batch_size)):
             known = self.store.find([entry.path for entry in group])
             to_read = yield from self._skip_unchanged(group, known)
             if not to_read:
@@ -63,6 +64,15 @@ class AddPass:
                 self._unreadable += [(image.path, image.problem) for image in batch if image.problem]
                 self._store(batch, known)
                 yield from (image.path for image in batch)
+
+    def _named(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Leave out files whose names no database can hold."""
+        for entry in entries:
+            if is_writable(entry.path):
+                yield entry
+            else:
+                path = entry.path.encode(errors='backslashreplace').decode()
+                self._unreadable.append((path, f'The name of {path} is not UTF-8; rename it.'))
 
     def _skip_unchanged(
         self, group: list[Entry], known: Mapping[str, StoredEntry]

@@ -35,7 +35,9 @@ def column_name(name: str) -> str:
     """
     cleaned = re.sub(r'\W+', '_', name.strip().lower()).strip('_')
     if not cleaned.isidentifier() or not cleaned.isascii() or keyword.iskeyword(cleaned):
-        raise ValueError(f'a column called {show(name)} cannot be named in filters; use letters, digits and _')
+        raise ValueError(
+            f'a column called {show(name)} cannot be named in filters; use letters, digits and _, and no word of Python'
+        )
     return cleaned
 
 

@@ -42,7 +42,7 @@ class GalleryModel:
     """
 
     def __init__(self, checkpoint: str | os.PathLike[str], device: str | torch.device | None = None) -> None:
-        self.checkpoint = os.path.abspath(Path(checkpoint).expanduser())
+        self.checkpoint = os.path.abspath(Path(os.path.expanduser(checkpoint)))
         self._model = init_model(None, self.checkpoint, device)
         if not hasattr(self._model, 'encode_sentences') or not hasattr(self._model, 'backbone'):
             raise ValueError(
@@ -142,9 +142,9 @@ def open_query_image(image: QueryImage) -> Image.Image:
             )
         return Image.fromarray(image)
     if isinstance(image, str | os.PathLike):
-        if not Path(image).expanduser().exists():
+        if not Path(os.path.expanduser(image)).exists():
             raise FileNotFoundError(f'There is no image at {image}.')
-        return read_image(Path(image).expanduser())
+        return read_image(Path(os.path.expanduser(image)))
     raise ValueError(f'A picture is a file, a PIL image or an RGB array, not a {type(image).__name__}.')
 
 

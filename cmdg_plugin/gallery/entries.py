@@ -65,7 +65,7 @@ def iterate_entries(
         ValueError: If a row of an index is not as described; names file, row and column.
     """
     for source in sources:
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
         if path.is_dir():
             listing = FolderListing(path)
             for name in sorted(listing):
@@ -74,7 +74,9 @@ def iterate_entries(
             if log:
                 listing.log()
         elif path.suffix.lower() in _INDEX_SUFFIXES:
-            yield from _index_entries(path, default_image_root(path) if root is None else Path(root).expanduser(), log)
+            yield from _index_entries(
+                path, default_image_root(path) if root is None else Path(os.path.expanduser(root)), log
+            )
         elif not path.suffix and not path.exists():
             raise FileNotFoundError(f'There is no folder at {path}.')
         else:
@@ -131,6 +133,8 @@ def _read_row(row: IndexRow, root: Path, relative: Any, left_out: Counter[str]) 
             if not isinstance(value, str | int | float):
                 left_out[key] += 1
                 continue
+            if isinstance(value, bool):
+                value = int(value)
             column = column_name(key)
             if column in columns or column in KNOWN_COLUMNS:
                 raise ValueError(f'two columns are called {column}; keep one of them')

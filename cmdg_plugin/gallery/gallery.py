@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.files.images import read_image
 from cmdg_plugin.gallery.adding import AddPass
 from cmdg_plugin.gallery.calibration import Threshold, calibrate_store, judge
@@ -80,7 +81,7 @@ class Gallery:
             FileNotFoundError: If there is no such checkpoint.
             ValueError: If it is not a checkpoint, or there is no such engine.
         """
-        place = Path(folder).expanduser().absolute()
+        place = Path(os.path.expanduser(folder)).absolute()
         settings = complete_options(engine, options)
         check_empty(place)
         loaded = GalleryModel(model, device)
@@ -110,7 +111,7 @@ class Gallery:
             FileNotFoundError: If there is no gallery.
             ValueError: If it is damaged, or was written by a newer version.
         """
-        place = Path(folder).expanduser().absolute()
+        place = Path(os.path.expanduser(folder)).absolute()
         return cls(place, read_manifest(place), None if model is None else os.fspath(model), device)
 
     # ------------------------------------------------------------------ entries
@@ -167,9 +168,11 @@ class Gallery:
             raise ValueError('Say which entries to remove, by a condition (where) or by their paths.')
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        listed = None if paths is None else [os.path.abspath(Path(path).expanduser()) for path in paths]
+        listed = None if paths is None else [os.path.abspath(os.path.expanduser(path)) for path in paths]
         with self._changing():
-            return self._store.remove(self._filter(where), listed)
+            return self._store.remove(
+                self._filter(where), None if listed is None else list(filter(is_writable, listed))
+            )
 
     def reencode(
         self,
@@ -321,7 +324,7 @@ class Gallery:
         Raises:
             ValueError: If it is not in the gallery, or cannot be read.
         """
-        if not isinstance(path, str) or path not in self._store.find([path]):
+        if not isinstance(path, str) or not is_writable(path) or path not in self._store.find([path]):
             raise ValueError(f'The image {path} is not in this gallery.')
         return read_image(path)
 

@@ -47,7 +47,7 @@ class Manifest:
 
 def is_gallery(folder: str | os.PathLike[str]) -> bool:
     """Whether there is a gallery in a folder."""
-    return (Path(folder).expanduser() / NAME).is_file()
+    return (Path(os.path.expanduser(folder)) / NAME).is_file()
 
 
 def read_manifest(folder: Path) -> Manifest:

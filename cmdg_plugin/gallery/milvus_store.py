@@ -253,8 +253,8 @@ class MilvusStore:
                 return
             time.sleep(1)
         warn(
-            f'The Milvus server at {self.uri} does not write the files of {self.collection} anew: what was removed stays '
-            'in them until it does.'
+            f'The Milvus server at {self.uri} does not write the files of {self.collection} anew: what was removed '
+            'stays in them until it does.'
         )
 
     def _wait_for_index(self) -> None:

@@ -51,7 +51,7 @@ def write_report(
         text_weight=text_weight,
     )
     name = gallery.folder.resolve().name
-    page = Path(folder).expanduser() / 'index.html'
+    page = Path(os.path.expanduser(folder)) / 'index.html'
     write_whole(
         page,
         render_page(

@@ -106,7 +106,7 @@ def read_users(path: str | os.PathLike[str]) -> dict[str, str]:
         FileNotFoundError: If there is no such file.
         ValueError: If others may read it, or a line is not as described.
     """
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.is_file():
         raise FileNotFoundError(f'There is no file of users at {file}.')
     if os.name == 'posix' and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):

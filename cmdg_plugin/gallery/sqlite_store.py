@@ -261,6 +261,8 @@ def _blaming(path: Path) -> Iterator[None]:
     """Context in which what SQLite raises names the file and what to do."""
     try:
         yield
+    except sqlite3.ProgrammingError:
+        raise
     except sqlite3.Error as error:
         text = str(error)
         if 'full' in text or 'disk I/O' in text:

@@ -62,6 +62,8 @@ def test_negation_reaches_the_leaves() -> None:
         ('identity == "\\ud800"', 'half a character'),
         ('camera == 3\x00', 'cannot be read'),
         ('camera in (' + '1,' * 10_001 + ')', 'at most 10,000 values'),
+        (' or '.join(f'camera in ({"1," * 4000})' for _ in range(3)), 'at most 10,000 values'),
+        (' or '.join(['camera == 1'] * 501), 'at most 500 comparisons'),
         ('x' * 100_001, 'at most 100,000 characters'),
     ],
 )

@@ -117,8 +117,23 @@ def test_only_what_is_new_or_has_changed_is_encoded(
     assert 'cannot be read' in reason
     (first, *_) = gallery.search(image=files[1], where=f'path == {json.dumps(str(files[0]))}').matches
     assert first.score == pytest.approx(1, abs=1e-5)
-    report = gallery.add([people / 'missing.png'], progress=False)
-    assert report.unreadable == [(str(people / 'missing.png'), 'There is no such file.')]
+    (people / 'itself.png').symlink_to(people / 'itself.png')
+    wrong = [str(people / name) for name in ('missing.png', 'itself.png', '0000.png/x.png')]
+    report = gallery.add(wrong, progress=False)
+    assert [path for path, _ in report.unreadable] == wrong
+    assert all(path in reason for path, reason in report.unreadable)
+
+
+def test_a_name_that_is_not_text_is_listed(gallery: Gallery, people: Path) -> None:
+    name = os.fsencode(people) + b'/caf\xe9.png'
+    shutil.copy(people / 'query' / '0002_c1_x.png', name)
+    report = gallery.add(people, progress=False)
+    ((path, reason),) = report.unreadable
+    assert (report.unchanged, path) == (12, f'{people}/caf\\udce9.png')
+    assert 'is not UTF-8; rename it' in reason
+    assert gallery.remove(paths=[os.fsdecode(name)]) == 0
+    with pytest.raises(ValueError, match='is not in this gallery'):
+        gallery.read_image(os.fsdecode(name))
 
 
 def test_what_is_removed_is_gone_from_the_disk(gallery: Gallery, people: Path, toy_model: GalleryModel) -> None:

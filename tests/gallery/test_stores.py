@@ -81,6 +81,8 @@ FILTERS: list[tuple[str | None, Callable[[Entry], bool]]] = [
      lambda e: 'shop' in e.columns and (e.columns['floor'] > 5 or e.camera is None)),
     ('caption == "a \\"red\\" coat"', lambda e: e.caption is not None),
     ('path == "/images/\\"7\\" \\\\ it\'s a\\nfile €.jpg"', lambda e: '"7"' in e.path),
+    # As much as a filter may hold.
+    (f'camera in ({", ".join(map(str, range(3, 9_503)))})' + ' or camera == 3' * 499, lambda e: e.camera in (3, 4)),
     ('path != "x" and path is not None', lambda e: True),
 ]  # fmt: skip
 

@@ -97,7 +97,7 @@ def test_mistakes_are_one_line(
     assert run('add', gallery, images, '--approximate', 64) == 2
     capsys.readouterr()
     assert run('add', gallery, images / 'typo.png') == 3
-    assert f'  {images / "typo.png"}: There is no such file.' in capsys.readouterr().out
+    assert f'{images / "typo.png"} cannot be read (FileNotFoundError: No such file' in capsys.readouterr().out
     for arguments, message in (
         (('search', gallery), 'Say what to search for'),
         (('search', gallery, '--text', ''), 'this one is empty'),
