@@ -37,7 +37,12 @@ def to_milvus(where: Filter) -> str:
     All but the path are dynamic fields: an entry without one fulfills `!=` and `not in` there, and must not here.
     """
     if isinstance(where, Junction):
-        return (' and ' if where.every else ' or ').join(f'({to_milvus(part)})' for part in where.parts)
+        if len(where.parts) == 1:
+            return to_milvus(where.parts[0])
+        # By halves, as the server takes no deep nesting, and nests what stands in a row.
+        middle = len(where.parts) // 2
+        halves = (Junction(where.parts[:middle], where.every), Junction(where.parts[middle:], where.every))
+        return (' and ' if where.every else ' or ').join(f'({to_milvus(half)})' for half in halves)
     name = field_name(where.column)
     there = '(path != "")' if name == 'path' else f'(exists {name})'
     if isinstance(where, Presence):

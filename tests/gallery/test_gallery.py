@@ -58,6 +58,16 @@ def test_pictures_of_one_person_are_one_query(gallery: Gallery, people: Path, to
     assert found[str(files[0])] == pytest.approx(score, abs=1e-5)
 
 
+def test_the_call_of_mmpretrains_retrieval(gallery: Gallery, people: Path) -> None:
+    files = sorted(people.rglob('*.png'))[:2]
+    answers = gallery([str(files[0]), Image.open(files[1])], topk=2)
+    assert [len(answer) for answer in answers] == [2, 2]
+    for file, answer in zip(files, answers, strict=True):
+        assert answer[0]['match_score'] == pytest.approx(1, abs=1e-5)
+        assert answer[0]['sample']['img_path'] == str(file)
+    assert gallery(files[0])[0][0] == answers[0][0]
+
+
 def test_names_tell_who_and_where(gallery: Gallery, people: Path) -> None:
     result = gallery.search(text='a person', where='identity == "3" and camera == 2 and role == "gallery"')
     (match,) = result.matches

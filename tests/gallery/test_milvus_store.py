@@ -83,6 +83,7 @@ def test_an_approximate_index_says_how_much_it_finds(milvus: Any, vectors: np.nd
 def test_what_is_removed_leaves_the_files_once_garbage_is_collected(
     milvus: Any, vectors: np.ndarray, tmp_path: Path
 ) -> None:
+    vectors = np.ascontiguousarray(vectors[:, ::-1])  # no other collection holds these
     store = MilvusStore(tmp_path / 'c.json', DIMENSION, SHARED, uri=milvus.uri, collection='removal', create=True)
     fill(store, vectors)
     store._client.flush('removal')  # as the server does by itself after a while
