@@ -165,7 +165,7 @@ def test_adding_to_a_full_disk_ends_with_one_line_and_goes_on_later(
     with open_with(folder, toy_model) as gallery:
         resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / 'entries-1.sqlite').stat().st_size + 50_000, hard))
         try:
-            with pytest.raises(OSError, match='The gallery cannot be written .* run the same command again'):
+            with pytest.raises(OSError, match=r'The gallery cannot be written .* run the same command again'):
                 gallery.add(tmp_path / 'people', progress=False, batch_size=8)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
