@@ -263,7 +263,7 @@ class Gallery:
             if progress:
                 probes = track(probes, 'Calibrating', survey(sources, root)[0], 'image')
             learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate, strangers)
-            thresholds = {kind: threshold.to_dict() for kind, threshold in learned.items()}
+            thresholds: dict[str, Any] = {kind: threshold.to_dict() for kind, threshold in learned.items()}
             replace(self._manifest, thresholds=thresholds).write(self.folder)
             self._refresh()
         return learned
