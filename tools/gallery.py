@@ -34,6 +34,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
     add.add_argument('--engine', help='for a new gallery: embedded (default), or milvus')
     add.add_argument('--uri', help='address of the Milvus server, for a new gallery')
+    add.add_argument(
+        '--approximate',
+        type=int,
+        metavar='LISTS',
+        help='for a new gallery in Milvus beyond a million images: look at so many of 1,024 lists of vectors a search '
+        '(default: compare all vectors); info says how much that finds',
+    )
     _add_encoding(add)
     remove = _command(commands, 'remove', 'remove images; they are gone from the disk when it ends')
     remove.add_argument('--where', help='a condition on columns')
@@ -49,6 +56,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     calibrate.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
     calibrate.add_argument('--false-positives', type=float, default=0.01, help='rate for match (default: 0.01)')
     calibrate.add_argument('--unsure', type=float, default=0.1, help='rate for unsure (default: 0.1)')
+    calibrate.add_argument(
+        '--strangers',
+        action='store_true',
+        help='none of these people is in the gallery; without it, equal identities are equal people',
+    )
     _add_model(calibrate)
     _add_search(_command(commands, 'search', 'find the entries most similar to pictures, a sentence, or both'))
     return parser.parse_args(arguments)
@@ -113,14 +125,14 @@ def _add(args: argparse.Namespace) -> int:
     sources = [*args.images, *args.index]
     if not sources:
         return _refuse('Say what to add: a folder, images, or --index FILE.')
+    options = {name: getattr(args, name) for name in ('uri', 'approximate') if getattr(args, name) is not None}
     if is_gallery(args.gallery):
-        if args.engine or args.uri:
-            return _refuse('--engine and --uri are for a new gallery; this one has its engine.')
+        if args.engine or options:
+            return _refuse('--engine, --uri and --approximate are for a new gallery; this one has its engine.')
         gallery = Gallery.open(args.gallery, args.model, args.device)
     elif args.model is None:
         return _refuse(f'There is no gallery at {args.gallery} yet: give --model CHECKPOINT to make it.')
     else:
-        options = {} if args.uri is None else {'uri': args.uri}
         gallery = Gallery.create(args.gallery, args.model, args.engine or 'embedded', args.device, **options)
     with gallery:
         report = gallery.add(sources, root=args.root, batch_size=args.batch_size, num_workers=args.workers)
@@ -155,6 +167,9 @@ def _info(gallery: 'Gallery', args: argparse.Namespace) -> int:
     _say(f'entries     {info.entries:,}')
     _say(f'model       {info.model} (hash {info.hash[:8]})')
     _say(f'engine      {info.engine}, {info.size / 2**20:,.1f} MiB on this disk, {info.dimension} numbers an image')
+    recall = gallery.recall()
+    if recall is not None:
+        _say(f'search      approximate: it finds {recall:.1%} of the 20 nearest, on 50 of its images as queries')
     _say(f'columns     {", ".join(f"{name} ({kind.__name__})" for name, kind in gallery.columns.items())}')
     if not info.calibrated:
         _say('calibrated  no: results have no verdict')
@@ -175,7 +190,11 @@ def _reencode(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
 def _calibrate(gallery: 'Gallery', args: argparse.Namespace) -> int:
     learned = gallery.calibrate(
-        args.images, root=args.root, false_positive_rate=args.false_positives, unsure_rate=args.unsure
+        args.images,
+        root=args.root,
+        false_positive_rate=args.false_positives,
+        unsure_rate=args.unsure,
+        strangers=args.strangers,
     )
     for kind, threshold in learned.items():
         found = (
@@ -195,17 +214,15 @@ def _search(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
     if args.out is not None:
         check_suffix(args.out)
-    result = gallery.search(args.image, args.text, args.where, args.top, args.text_weight)
+    query = {name: getattr(args, name) for name in ('image', 'text', 'where', 'text_weight')}
+    result = gallery.search(**query, top=args.top)
     _say(format_table(result))
-    query = {'image': args.image, 'text': args.text, 'where': args.where, 'text_weight': args.text_weight}
     if args.out is not None:
         write_result(result, args.out, query)
     if args.report is not None:
-        from cmdg_plugin.gallery.report import SearchQuery, write_report
+        from cmdg_plugin.gallery.report import write_report
 
-        page = write_report(
-            result, gallery, args.report, SearchQuery(args.image, args.text, args.where, args.text_weight)
-        )
+        page = write_report(result, gallery, args.report, **query)
         _say(f'report: {page}')
     if args.show_dir is not None:
         for file in draw_result(result, args.show_dir, args.image or [], args.text, args.gallery.resolve().name):

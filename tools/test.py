@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -67,7 +68,18 @@ def main() -> None:
             runner.test_evaluator.metrics.append(WholeResults(args.out))
         metrics = runner.test()
         if args.out and args.out_item == 'metrics':
-            dump_whole(metrics, args.out)
+            dump_whole({**metrics, **find_overlaps(runner, metrics)}, args.out)
+
+
+def find_overlaps(runner: 'Runner', metrics: dict[str, float]) -> dict[str, dict[str, str]]:
+    """What must be said beside scores: which targets hold images that the model was trained on."""
+    from cmdg_plugin.engine.hooks.results_hook import ResultsHook
+
+    marks = {}
+    for hook in runner.hooks:
+        if isinstance(hook, ResultsHook):
+            marks.update(hook.overlaps(metrics))
+    return {'overlaps': marks} if marks else {}
 
 
 def lay_over(config: 'Config', args: argparse.Namespace) -> None:

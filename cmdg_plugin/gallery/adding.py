@@ -8,12 +8,14 @@ from itertools import islice
 import torch
 from torch.utils.data import DataLoader
 
+from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.gallery.columns import convert
 from cmdg_plugin.gallery.encoding import GalleryModel
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.reading import EntryImages, ReadImage, has_changed
 from cmdg_plugin.gallery.results import AddReport
 from cmdg_plugin.gallery.store import FileState, GalleryStore, StoredEntry
+from cmdg_plugin.progress import track
 
 _LOOKED_UP = 1024
 
@@ -37,15 +39,22 @@ class AddPass:
         self._counts: Counter[str] = Counter()
         self._unreadable: list[tuple[str, str]] = []
 
-    @property
-    def report(self) -> AddReport:
-        """What was done so far."""
-        counts = self._counts
-        return AddReport(counts['added'], counts['replaced'], counts['unchanged'], list(self._unreadable))
+    def run(self, entries: Iterable[Entry], what: str, count: int | None) -> AddReport:
+        """Add entries.
 
-    def run(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """Add entries; gives the path of each once it is done."""
-        for group in _groups(entries, max(_LOOKED_UP, self.batch_size)):
+        Args:
+            entries: The entries.
+            what: What a progress bar says.
+            count: How many there are; None shows no progress bar.
+        """
+        done = self._add(entries)
+        for _ in done if count is None else track(done, what, count, 'image'):
+            pass
+        counts = self._counts
+        return AddReport(counts['added'], counts['replaced'], counts['unchanged'], self._unreadable)
+
+    def _add(self, entries: Iterable[Entry]) -> Iterator[str]:
+        for group in _groups(self._named(entries), max(_LOOKED_UP, self.batch_size)):
             known = self.store.find([entry.path for entry in group])
             to_read = yield from self._skip_unchanged(group, known)
             if not to_read:
@@ -55,6 +64,15 @@ class AddPass:
                 self._unreadable += [(image.path, image.problem) for image in batch if image.problem]
                 self._store(batch, known)
                 yield from (image.path for image in batch)
+
+    def _named(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Leave out files whose names no database can hold."""
+        for entry in entries:
+            if is_writable(entry.path):
+                yield entry
+            else:
+                path = entry.path.encode(errors='backslashreplace').decode()
+                self._unreadable.append((path, f'The name of {path} is not UTF-8; rename it.'))
 
     def _skip_unchanged(
         self, group: list[Entry], known: Mapping[str, StoredEntry]

@@ -55,6 +55,7 @@ class Answer:
         kind: `match`, `unsure`, `nobody`, `empty`, or `plain` where the gallery is not calibrated.
         cards: The matches.
         searched: How many entries passed the filter.
+        exact: Whether all of these were compared with the query.
         pictures: Small copies of what was searched for, as data URLs.
         text: The sentence that was searched for.
         text_weight: Its weight, where pictures were searched for as well.
@@ -65,6 +66,7 @@ class Answer:
     kind: str
     cards: tuple[Card, ...]
     searched: int
+    exact: bool
     pictures: tuple[str, ...]
     text: str | None
     text_weight: float | None
@@ -102,6 +104,7 @@ def describe_answer(
         kind=kind,
         cards=tuple(_card(match, gallery, full_paths) for match in result.matches),
         searched=result.searched,
+        exact=result.exact,
         pictures=tuple(picture_url(picture, _QUERY) for picture in pictures),
         text=text,
         text_weight=text_weight if pictures and text is not None else None,

@@ -16,6 +16,11 @@ KNOWN_COLUMNS: Mapping[str, type] = {'path': str, 'identity': str, 'camera': int
 
 TYPE_NAMES: Mapping[type, str] = {str: 'text', int: 'whole numbers', float: 'numbers'}
 
+KINDS: Mapping[str, type] = {'text': str, 'int': int, 'float': float}
+"""Types of columns by the names under which engines store them."""
+
+KIND_NAMES: Mapping[type, str] = {kind: name for name, kind in KINDS.items()}
+
 _WHOLE = re.compile(r'[+-]?(0|[1-9]\d{0,18})', re.ASCII)
 _FRACTION = re.compile(r'[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?', re.ASCII)
 _LARGEST = 2**63 - 1
@@ -30,8 +35,15 @@ def column_name(name: str) -> str:
     """
     cleaned = re.sub(r'\W+', '_', name.strip().lower()).strip('_')
     if not cleaned.isidentifier() or not cleaned.isascii() or keyword.iskeyword(cleaned):
-        raise ValueError(f'a column called {show(name)} cannot be named in filters; use letters, digits and _')
+        raise ValueError(
+            f'a column called {show(name)} cannot be named in filters; use letters, digits and _, and no word of Python'
+        )
     return cleaned
+
+
+def field_name(column: str) -> str:
+    """What engines call a column: further ones have a prefix, so that none is called as one of theirs."""
+    return column if column in KNOWN_COLUMNS else f'x_{column}'
 
 
 def read_time(value: object) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from cmdg_plugin.apis import ImagePreparation, encode_text, extract_features, init_model
 from cmdg_plugin.files.images import read_image, to_rgb
+from cmdg_plugin.gallery.manifest import Manifest
 
 QueryImage: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 """A file, a PIL image, or an RGB array (H, W, 3) of bytes."""
@@ -41,7 +42,7 @@ class GalleryModel:
     """
 
     def __init__(self, checkpoint: str | os.PathLike[str], device: str | torch.device | None = None) -> None:
-        self.checkpoint = os.path.abspath(Path(checkpoint).expanduser())
+        self.checkpoint = os.path.abspath(Path(os.path.expanduser(checkpoint)))
         self._model = init_model(None, self.checkpoint, device)
         if not hasattr(self._model, 'encode_sentences') or not hasattr(self._model, 'backbone'):
             raise ValueError(
@@ -93,6 +94,34 @@ class GalleryModel:
         return encode_text(self._model, sentence)[0].numpy()
 
 
+def load_model(folder: Path, manifest: Manifest, given: str | None, device: str | torch.device | None) -> GalleryModel:
+    """Load the model of a gallery.
+
+    Args:
+        folder: The gallery.
+        manifest: What it says of itself.
+        given: Where the checkpoint is; None takes the place that the gallery knows.
+        device: Where to compute; None takes a GPU if there is one.
+
+    Raises:
+        FileNotFoundError: If it is no longer there.
+        ValueError: If it is another model.
+    """
+    path = manifest.model if given is None else given
+    if given is None and not Path(path).is_file():
+        raise FileNotFoundError(
+            f'The model of the gallery {folder} is no longer at {path}; give its checkpoint (model=, --model).'
+        )
+    loaded = GalleryModel(path, device)
+    if loaded.hash != manifest.hash:
+        raise ValueError(
+            f'The gallery {folder} was encoded by the model {manifest.hash[:8]} ({manifest.model}), but {path} is the '
+            f'model {loaded.hash[:8]}: their vectors cannot be compared. Give that model, or encode the gallery anew '
+            f'with this one: reencode {folder} --model {path}.'
+        )
+    return loaded
+
+
 def list_pictures(image: QueryImage | Sequence[QueryImage]) -> list[Any]:
     """What a caller gives as one picture or several, as a list."""
     return list(image) if isinstance(image, list | tuple) else [image]
@@ -113,9 +142,9 @@ def open_query_image(image: QueryImage) -> Image.Image:
             )
         return Image.fromarray(image)
     if isinstance(image, str | os.PathLike):
-        if not Path(image).expanduser().exists():
+        if not Path(os.path.expanduser(image)).exists():
             raise FileNotFoundError(f'There is no image at {image}.')
-        return read_image(Path(image).expanduser())
+        return read_image(Path(os.path.expanduser(image)))
     raise ValueError(f'A picture is a file, a PIL image or an RGB array, not a {type(image).__name__}.')
 
 
@@ -130,16 +159,16 @@ def _hash(model: Any) -> str:
         'preprocessor': config.model.get('data_preprocessor'),
         'pipeline': config.test_dataloader.dataset.pipeline,
     }
+    # Named where they are on alone, as hashes that are stored already do not know of them.
+    for name, part in (('flip_test', model), ('quick_gelu', model.backbone)):
+        if getattr(part, name, False):
+            settings[name] = True
     state = hashlib.sha256(json.dumps(settings, sort_keys=True, default=_plain).encode())
-    for name, tensor in _weights(model):
+    for name, tensor in sorted(model.backbone.state_dict().items()):
         values = tensor.detach().cpu().contiguous()
         state.update(f'{name} {values.dtype} {tuple(values.shape)}\n'.encode())
         state.update(values.reshape(-1).view(torch.uint8).numpy().data)
     return state.hexdigest()
-
-
-def _weights(model: Any) -> Iterator[tuple[str, Tensor]]:
-    yield from sorted(model.backbone.state_dict().items())
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmdg_plugin.files.writing import sync_folder
 from cmdg_plugin.gallery.manifest import Manifest
-from cmdg_plugin.gallery.milvus_store import MilvusStore, drop_collections
-from cmdg_plugin.gallery.sqlite_store import SQLiteStore
+from cmdg_plugin.gallery.milvus_store import LISTS, MilvusStore, drop_collections
+from cmdg_plugin.gallery.sqlite_store import SQLiteStore, drop_files
 from cmdg_plugin.gallery.store import GalleryStore
 
 ENGINES = ('embedded', 'milvus')
@@ -16,7 +15,7 @@ ENGINES = ('embedded', 'milvus')
 
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     'embedded': {'memory': 2 << 30},
-    'milvus': {'uri': 'http://127.0.0.1:19530', 'collection': 'cmdg_gallery'},
+    'milvus': {'uri': 'http://127.0.0.1:19530', 'collection': 'cmdg_gallery', 'approximate': 0},
 }
 
 
@@ -26,7 +25,8 @@ def complete_options(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         engine: Its name.
         options: For `embedded`, `memory`: bytes of vectors to keep in memory. For `milvus`, `uri`: the address of the
-            server, and `collection`: the beginning of the names of its collections.
+            server, `collection`: the beginning of the names of its collections, and `approximate`: how many of 1,024
+            lists a search looks at, 0 for all vectors.
 
     Raises:
         ValueError: If there is no such engine, or it has no such setting.
@@ -41,6 +41,8 @@ def complete_options(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in known.items():
         if not isinstance(complete[name], type(value)) or isinstance(complete[name], bool):
             raise ValueError(f'The setting {name} of the engine {engine} is like {value!r}, got {complete[name]!r}.')
+    if engine == 'milvus' and not 0 <= complete['approximate'] <= LISTS:
+        raise ValueError(f'approximate is 0, or a number of lists up to {LISTS:,}; got {complete["approximate"]}.')
     if engine == 'milvus' and 'collection' not in options:
         # Two galleries on one server must not meet.
         complete['collection'] += f'_{secrets.token_hex(6)}'
@@ -58,38 +60,20 @@ def open_store(folder: Path, manifest: Manifest, *, create: bool = False) -> Gal
     complete_options(manifest.engine, manifest.options)
     if manifest.engine == 'milvus':
         return _open_milvus(folder, manifest, create)
-    path = _sqlite_file(folder, manifest)
+    path = folder / f'entries-{manifest.version}.sqlite'
     if create:
-        drop_store(folder, manifest)
+        drop_files(path)
     return SQLiteStore(path, manifest.dimension, manifest.shared, create=create, **manifest.options)
 
 
-def drop_store(folder: Path, manifest: Manifest) -> None:
-    """Throw away the entries of one version."""
-    if manifest.engine == 'milvus':
-        store = _open_milvus(folder, manifest, create=False)
-        store.drop()
-        store.close()
-        return
-    path = _sqlite_file(folder, manifest)
-    for file in (path, path.with_name(f'{path.name}-journal')):
-        file.unlink(missing_ok=True)
-    sync_folder(folder)
-
-
 def drop_others(folder: Path, manifest: Manifest) -> None:
-    """Throw away what an interrupted `reencode` left: entries of all versions but the current one."""
+    """Throw away the entries of all versions but the current one, such as an interrupted `reencode` leaves."""
     if manifest.engine == 'milvus':
         drop_collections(manifest.options['uri'], manifest.options['collection'], manifest.version)
-        return
-    current = _sqlite_file(folder, manifest).name
-    for file in folder.glob('entries-*.sqlite*'):
+    current = (f'entries-{manifest.version}.', f'columns-{manifest.version}.')
+    for file in (*folder.glob('entries-*.sqlite*'), *folder.glob('columns-*.json')):
         if not file.name.startswith(current):
             file.unlink(missing_ok=True)
-
-
-def _sqlite_file(folder: Path, manifest: Manifest) -> Path:
-    return folder / f'entries-{manifest.version}.sqlite'
 
 
 def _open_milvus(folder: Path, manifest: Manifest, create: bool) -> MilvusStore:
@@ -99,5 +83,6 @@ def _open_milvus(folder: Path, manifest: Manifest, create: bool) -> MilvusStore:
         manifest.shared,
         uri=manifest.options['uri'],
         collection=f'{manifest.options["collection"]}_{manifest.version}',
+        approximate=manifest.options.get('approximate', 0),  # galleries older than the setting are exact
         create=create,
     )

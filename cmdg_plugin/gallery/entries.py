@@ -1,14 +1,11 @@
 """What is put into a gallery: images of a folder, rows of an index or a caption file, or files one by one."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
-
-from mmengine.logging import print_log
 
 from cmdg_plugin.datasets.caption_fields import (
     CAMERA_KEYS,
@@ -22,6 +19,7 @@ from cmdg_plugin.datasets.caption_fields import (
 from cmdg_plugin.datasets.index_files import PATH_KEYS, IndexRow, default_image_root, iterate_rows, make_relative
 from cmdg_plugin.files.listing import FolderListing
 from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, Value, column_name, common_kind, kind_of, read_time
+from cmdg_plugin.saying import warn
 
 _INDEX_SUFFIXES = ('.json', '.jsonl', '.csv')
 _CAPTION_KEYS = ('caption', 'captions', 'global')
@@ -49,7 +47,9 @@ Source: TypeAlias = str | os.PathLike[str]
 """A folder, an index or caption file, or an image."""
 
 
-def iterate_entries(sources: Iterable[Source], root: Path | None = None, *, log: bool = True) -> Iterator[Entry]:
+def iterate_entries(
+    sources: Iterable[Source], root: str | os.PathLike[str] | None = None, *, log: bool = True
+) -> Iterator[Entry]:
     """Go through the images that a caller names.
 
     Paths are made absolute. Who, which camera and which role is read from an index as everywhere in this package, and
@@ -65,7 +65,7 @@ def iterate_entries(sources: Iterable[Source], root: Path | None = None, *, log:
         ValueError: If a row of an index is not as described; names file, row and column.
     """
     for source in sources:
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
         if path.is_dir():
             listing = FolderListing(path)
             for name in sorted(listing):
@@ -74,12 +74,16 @@ def iterate_entries(sources: Iterable[Source], root: Path | None = None, *, log:
             if log:
                 listing.log()
         elif path.suffix.lower() in _INDEX_SUFFIXES:
-            yield from _index_entries(path, default_image_root(path) if root is None else root, log)
+            yield from _index_entries(
+                path, default_image_root(path) if root is None else Path(os.path.expanduser(root)), log
+            )
+        elif not path.suffix and not path.exists():
+            raise FileNotFoundError(f'There is no folder at {path}.')
         else:
             yield _named(path, f'{path.parent.name}/{path.name}')
 
 
-def survey(sources: Iterable[Source], root: Path | None = None) -> tuple[int, dict[str, type]]:
+def survey(sources: Iterable[Source], root: str | os.PathLike[str] | None = None) -> tuple[int, dict[str, type]]:
     """Count the images that a caller names, and find the types of their further columns; see `iterate_entries`."""
     count, kinds = 0, dict[str, type]()
     for entry in iterate_entries(sources, root, log=False):
@@ -108,11 +112,7 @@ def _index_entries(index: Path, root: Path, log: bool) -> Iterator[Entry]:
     for row in iterate_rows(index):
         yield _read_row(row, root, relative, left_out)
     for name, count in left_out.items() if log else ():
-        print_log(
-            f'{index}: column {show(name)} is left out of {count:,} entries: it holds neither text nor numbers.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        warn(f'{index}: column {show(name)} is left out of {count:,} entries: it holds neither text nor numbers.')
 
 
 def _read_row(row: IndexRow, root: Path, relative: Any, left_out: Counter[str]) -> Entry:
@@ -133,6 +133,8 @@ def _read_row(row: IndexRow, root: Path, relative: Any, left_out: Counter[str]) 
             if not isinstance(value, str | int | float):
                 left_out[key] += 1
                 continue
+            if isinstance(value, bool):
+                value = int(value)
             column = column_name(key)
             if column in columns or column in KNOWN_COLUMNS:
                 raise ValueError(f'two columns are called {column}; keep one of them')

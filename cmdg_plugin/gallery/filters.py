@@ -12,6 +12,8 @@ from cmdg_plugin.gallery.columns import TYPE_NAMES, Value, read_time
 
 _LONGEST = 100_000
 _DEEPEST = 50
+# Databases take no more.
+_MOST_COMPARISONS = 500
 _MOST_VALUES = 10_000
 _LARGEST = 2**63 - 1
 _SYMBOLS: Mapping[type[ast.cmpop], str] = {
@@ -89,6 +91,11 @@ def parse_filter(text: str, columns: Mapping[str, type]) -> Filter:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ValueError(f'The filter {show(text)} cannot be read ({reason}): {_EXPECTED}.') from error
+    parts = list(ast.walk(tree))
+    if sum(isinstance(part, ast.cmpop) for part in parts) > _MOST_COMPARISONS:
+        raise ValueError(f'A filter has at most {_MOST_COMPARISONS:,} comparisons; list values by `in`.')
+    if sum(isinstance(part, ast.Constant) for part in parts) > _MOST_VALUES:
+        raise ValueError(f'A filter holds at most {_MOST_VALUES:,} values.')
     try:
         return _Reader(columns).read(tree, negated=False, depth=0)
     except ValueError as error:
@@ -124,8 +131,6 @@ class _Reader:
         if isinstance(left, ast.Name) and isinstance(operator, (ast.In, ast.NotIn)):
             if not isinstance(right, (ast.Tuple, ast.List, ast.Set)):
                 raise ValueError(f'`in` takes values in brackets such as ("3", "7"), got {show(ast.unparse(right))}')
-            if len(right.elts) > _MOST_VALUES:
-                raise ValueError(f'`in` takes at most {_MOST_VALUES:,} values, got {len(right.elts):,}')
             column = self._column(left)
             values = tuple(self._value(column, value) for value in right.elts)
             return Membership(column, values, negated=isinstance(operator, ast.NotIn) != negated)

@@ -71,7 +71,7 @@ class Form:
             parse_filter(self.where, gallery.columns)
             parts.append(f'({self.where.strip()})')
         if self.cameras.strip():
-            parts.append(f'camera in ({", ".join(map(str, self._cameras()))},)')
+            parts.append(f'camera in {self._cameras()}')
         start, end = self.start.strip(), self.end.strip()
         if start:
             parts.append(f'time >= "{_read_time(start, "earliest")}"')

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,17 +11,23 @@ from typing import Any
 import torch
 from PIL import Image
 
+from cmdg_plugin.datasets.caption_fields import is_writable
 from cmdg_plugin.files.images import read_image
-from cmdg_plugin.files.locking import hold
 from cmdg_plugin.gallery.adding import AddPass
-from cmdg_plugin.gallery.calibrating import calibrate_store
-from cmdg_plugin.gallery.calibration import Threshold, judge
+from cmdg_plugin.gallery.calibration import Threshold, calibrate_store, judge
 from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, merge_kinds
-from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage, list_pictures
-from cmdg_plugin.gallery.engines import complete_options, drop_others, drop_store, open_store
+from cmdg_plugin.gallery.encoding import GalleryModel, QueryImage, list_pictures, load_model
+from cmdg_plugin.gallery.engines import complete_options, drop_others, open_store
 from cmdg_plugin.gallery.entries import Entry, Source, iterate_entries, survey
 from cmdg_plugin.gallery.filters import Filter, parse_filter
-from cmdg_plugin.gallery.manifest import NAME, Manifest, read_manifest
+from cmdg_plugin.gallery.manifest import (
+    NAME,
+    Manifest,
+    changing,
+    check_empty,
+    manifest_state,
+    read_manifest,
+)
 from cmdg_plugin.gallery.reading import has_changed
 from cmdg_plugin.gallery.results import AddReport, GalleryInfo, Match, SearchResult
 from cmdg_plugin.gallery.scoring import Query
@@ -49,7 +56,7 @@ class Gallery:
         self._model = model
         self._device = device
         self._store: GalleryStore = open_store(folder, manifest)
-        self._written = _state(folder)
+        self._written = manifest_state(folder)
 
     @classmethod
     def create(
@@ -74,13 +81,13 @@ class Gallery:
             FileNotFoundError: If there is no such checkpoint.
             ValueError: If it is not a checkpoint, or there is no such engine.
         """
-        place = Path(folder).expanduser()
+        place = Path(os.path.expanduser(folder)).absolute()
         settings = complete_options(engine, options)
-        _check_empty(place)
+        check_empty(place)
         loaded = GalleryModel(model, device)
         place.mkdir(parents=True, exist_ok=True)
-        with _writing(place):
-            _check_empty(place)
+        with changing(place):
+            check_empty(place)
             manifest = Manifest(engine, 1, loaded.checkpoint, loaded.hash, loaded.dimension, loaded.shared, settings)
             open_store(place, manifest, create=True).close()
             manifest.write(place)
@@ -104,7 +111,7 @@ class Gallery:
             FileNotFoundError: If there is no gallery.
             ValueError: If it is damaged, or was written by a newer version.
         """
-        place = Path(folder).expanduser()
+        place = Path(os.path.expanduser(folder)).absolute()
         return cls(place, read_manifest(place), None if model is None else os.fspath(model), device)
 
     # ------------------------------------------------------------------ entries
@@ -134,18 +141,14 @@ class Gallery:
             OSError: If the disk is full; what was added before stays.
         """
         sources = _as_sources(entries)
-        start = None if root is None else Path(root).expanduser()
-        with self._writing():
+        with self._changing():
             model = self._loaded()
-            count, kinds = survey(sources, start)
+            count, kinds = survey(sources, root)
             merged = merge_kinds(self._store.columns(), kinds)
             if merged != self._store.columns():
                 self._store.declare(merged)
             work = AddPass(self._store, model, batch_size=batch_size, num_workers=num_workers)
-            done = work.run(iterate_entries(sources, start))
-            for _ in track(done, 'Adding images', count, 'image') if progress else done:
-                pass
-        return work.report
+            return work.run(iterate_entries(sources, root), 'Adding images', count if progress else None)
 
     def remove(self, where: str | None = None, paths: Iterable[str | os.PathLike[str]] | None = None) -> int:
         """Remove entries; they are gone from the disk when this returns.
@@ -165,9 +168,11 @@ class Gallery:
             raise ValueError('Say which entries to remove, by a condition (where) or by their paths.')
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        listed = None if paths is None else [os.path.abspath(Path(path).expanduser()) for path in paths]
-        with self._writing():
-            return self._store.remove(self._filter(where), listed)
+        listed = None if paths is None else [os.path.abspath(os.path.expanduser(path)) for path in paths]
+        with self._changing():
+            return self._store.remove(
+                self._filter(where), None if listed is None else list(filter(is_writable, listed))
+            )
 
     def reencode(
         self,
@@ -193,11 +198,11 @@ class Gallery:
             InUse: If another process is changing the gallery.
             ValueError: If images cannot be read any more, and `drop_unreadable` is not set; nothing has changed then.
         """
-        with self._writing():
+        with self._changing():
             loaded = GalleryModel(model, self._device)
-            old = self._manifest
-            new = old.with_changes(
-                version=old.version + 1,
+            new = replace(
+                self._manifest,
+                version=self._manifest.version + 1,
                 model=loaded.checkpoint,
                 hash=loaded.hash,
                 dimension=loaded.dimension,
@@ -207,22 +212,21 @@ class Gallery:
             store = open_store(self.folder, new, create=True)
             store.declare(self._store.columns())
             work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
-            done = work.run(stored.entry for stored in self._store.iterate())
-            for _ in track(done, 'Encoding images anew', self._store.count(), 'image') if progress else done:
-                pass
-            store.close()
-            lost = work.report.unreadable
+            entries = (stored.entry for stored in self._store.iterate())
+            report = work.run(entries, 'Encoding images anew', self._store.count() if progress else None)
+            lost = report.unreadable
             if lost and not drop_unreadable:
-                drop_store(self.folder, new)
+                store.drop()
                 raise ValueError(
                     f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The gallery '
                     'is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
                 )
+            store.close()
             new.write(self.folder)
             self._refresh()
-            drop_store(self.folder, old)
+            drop_others(self.folder, new)
             self._model = loaded
-        return work.report
+        return report
 
     def calibrate(
         self,
@@ -231,6 +235,7 @@ class Gallery:
         root: str | os.PathLike[str] | None = None,
         false_positive_rate: float = 0.01,
         unsure_rate: float = 0.1,
+        strangers: bool = False,
         progress: bool = True,
     ) -> dict[str, Threshold]:
         """Learn from labelled images when nobody matches; results have a verdict from then on.
@@ -241,6 +246,7 @@ class Gallery:
             root: Where the paths of an index start; by default the folder that it lies in.
             false_positive_rate: Fraction of queries for absent people that may be called a match.
             unsure_rate: Fraction of them that may be called at least unsure.
+            strangers: Whether none of these people is in the gallery. Otherwise, equal identities are equal people.
             progress: Whether to show a progress bar.
 
         Returns:
@@ -250,15 +256,15 @@ class Gallery:
             InUse: If another process is changing the gallery.
             ValueError: If there are too few labelled images, or the rates are not between 0 and 1.
         """
-        sources, start = _as_sources(entries), None if root is None else Path(root).expanduser()
-        with self._writing():
+        sources = _as_sources(entries)
+        with self._changing():
             model = self._loaded()
-            probes: Iterable[Entry] = iterate_entries(sources, start)
+            probes: Iterable[Entry] = iterate_entries(sources, root)
             if progress:
-                probes = track(probes, 'Calibrating', survey(sources, start)[0], 'image')
-            learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate)
-            thresholds = {kind: threshold.to_dict() for kind, threshold in learned.items()}
-            self._manifest.with_changes(thresholds=thresholds).write(self.folder)
+                probes = track(probes, 'Calibrating', survey(sources, root)[0], 'image')
+            learned = calibrate_store(self._store, model, probes, false_positive_rate, unsure_rate, strangers)
+            thresholds: dict[str, Any] = {kind: threshold.to_dict() for kind, threshold in learned.items()}
+            replace(self._manifest, thresholds=thresholds).write(self.folder)
             self._refresh()
         return learned
 
@@ -288,8 +294,8 @@ class Gallery:
         """
         if image is None and text is None:
             raise ValueError('Say what to search for: an image, a sentence, or both.')
-        if top < 1:
-            raise ValueError(f'top must be at least 1, got {top}.')
+        if not isinstance(top, int) or top < 1:
+            raise ValueError(f'top must be a whole number, at least 1; got {top}.')
         if not 0 <= text_weight <= 1:
             raise ValueError(f'text_weight must be from 0 to 1, got {text_weight}.')
         self._refresh()
@@ -297,12 +303,12 @@ class Gallery:
         model = self._loaded()
         images = None if image is None else model.encode_queries(list_pictures(image))
         sentence = None if text is None else model.encode_sentence(text)
-        found, searched = self._store.search(Query(images, sentence, text_weight), condition, top)
-        matches = tuple(_match(entry, score, rank) for rank, (entry, score) in enumerate(found, start=1))
-        kind = _kind(image is not None, text is not None, text_weight)
-        threshold = self._manifest.thresholds.get(kind)
+        query = Query(images, sentence, text_weight)
+        found, searched = self._store.search(query, condition, top)
+        matches = tuple(Match.of(entry, score, rank) for rank, (entry, score) in enumerate(found, start=1))
+        threshold = self._manifest.thresholds.get(query.kind)
         verdict = None if threshold is None else judge(matches[0].score if matches else None, threshold)
-        return SearchResult(matches, verdict, searched)
+        return SearchResult(matches, verdict, searched, exact=not self._manifest.options.get('approximate'))
 
     @property
     def columns(self) -> dict[str, type]:
@@ -318,9 +324,23 @@ class Gallery:
         Raises:
             ValueError: If it is not in the gallery, or cannot be read.
         """
-        if not isinstance(path, str) or path not in self._store.find([path]):
+        if not isinstance(path, str) or not is_writable(path) or path not in self._store.find([path]):
             raise ValueError(f'The image {path} is not in this gallery.')
         return read_image(path)
+
+    def __call__(self, inputs: QueryImage | Sequence[QueryImage], topk: int = 3) -> list[list[dict[str, Any]]]:
+        """Search by pictures, each a query of its own, in the call shape of mmpretrain's `ImageRetrievalInferencer`.
+
+        Args:
+            inputs: A picture, or several.
+            topk: How many entries to find for each.
+
+        Returns:
+            A list for each picture, of dicts with `match_score` and `sample`: a dict with `img_path` and what else is
+            known of the entry.
+        """
+        answers = (self.search(picture, top=topk) for picture in list_pictures(inputs))
+        return [[_as_sample(match) for match in answer.matches] for answer in answers]
 
     # ------------------------------------------------------------------ the gallery itself
 
@@ -338,6 +358,11 @@ class Gallery:
             calibrated=tuple(manifest.thresholds),
             thresholds=manifest.thresholds,
         )
+
+    def recall(self) -> float | None:
+        """Share of the nearest entries that searches by image find, measured on a sample; None where they are exact."""
+        self._refresh()
+        return self._store.recall()
 
     def verify(self, *, files: bool = False) -> list[str]:
         """Check what is stored.
@@ -373,15 +398,15 @@ class Gallery:
         self.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with _writing(self.folder):
+    def _changing(self) -> Iterator[None]:
+        with changing(self.folder):
             self._refresh()
             drop_others(self.folder, self._manifest)
             yield
 
     def _refresh(self) -> None:
         """Follow what another process has done: a new model, new thresholds."""
-        state = _state(self.folder)
+        state = manifest_state(self.folder)
         if state == self._written:
             return
         old, self._manifest = self._manifest, read_manifest(self.folder)
@@ -398,67 +423,14 @@ class Gallery:
     def _loaded(self) -> GalleryModel:
         """The model, loaded and checked."""
         if not isinstance(self._model, GalleryModel):
-            given = self._model
-            path = self._manifest.model if given is None else given
-            if given is None and not Path(path).is_file():
-                raise FileNotFoundError(
-                    f'The model of the gallery {self.folder} is no longer at {path}; give its checkpoint (model=, '
-                    '--model).'
-                )
-            loaded = GalleryModel(path, self._device)
-            if loaded.hash != self._manifest.hash:
-                raise ValueError(
-                    f'The gallery {self.folder} was encoded by the model {self._manifest.hash[:8]} '
-                    f'({self._manifest.model}), but {path} is the model {loaded.hash[:8]}: their vectors cannot be '
-                    'compared. Give that model, or encode the gallery anew with this one (reencode).'
-                )
-            self._model = loaded
+            self._model = load_model(self.folder, self._manifest, self._model, self._device)
         return self._model
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Context in which no other process changes a gallery."""
-    message = f'Another process is changing the gallery {folder}; wait for it, then run the same command again.'
-    with hold(folder / '.lock', message):
-        yield
-
-
-def _check_empty(folder: Path) -> None:
-    """Refuse a folder that holds something, but for what an interrupted `create` left."""
-    if (folder / NAME).exists():
-        raise FileExistsError(f'There is a gallery in {folder} already: open it, or give another folder.')
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f'{folder} is a file; a gallery is a folder.')
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name != '.lock' and not path.name.startswith(('entries-1.', f'{NAME}.')):
-            raise FileExistsError(f'{folder} is not empty (it holds {path.name}): give a new folder for the gallery.')
-
-
-def _state(folder: Path) -> tuple[int, int, int]:
-    status = (folder / NAME).stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _as_sources(entries: Source | Iterable[Source]) -> list[Source]:
     return [entries] if isinstance(entries, str | os.PathLike) else list(entries)
 
 
-def _kind(has_image: bool, has_text: bool, text_weight: float) -> str:
-    """The kind of a query, as thresholds are kept by it."""
-    if has_image and has_text:
-        return 'image' if text_weight == 0 else 'text' if text_weight == 1 else 'both'
-    return 'image' if has_image else 'text'
-
-
-def _match(entry: Entry, score: float, rank: int) -> Match:
-    return Match(
-        entry.path,
-        score,
-        rank,
-        entry.identity,
-        entry.camera,
-        entry.time,
-        entry.caption,
-        dict(entry.columns),
-    )
+def _as_sample(match: Match) -> dict[str, Any]:
+    known = {**match.columns, 'identity': match.identity, 'camera': match.camera, 'time': match.time}
+    return {'match_score': match.score, 'sample': {**known, 'caption': match.caption, 'img_path': match.path}}

@@ -1,13 +1,15 @@
-"""`gallery.json`: which model encoded a gallery, where its entries are stored, when nobody matches."""
+"""A gallery's folder and its `gallery.json`: which model encoded it, where entries are stored, when nobody matches."""
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cmdg_plugin.datasets.caption_fields import show
+from cmdg_plugin.files.locking import hold
 from cmdg_plugin.files.writing import write_whole
 
 NAME = 'gallery.json'
@@ -42,14 +44,10 @@ class Manifest:
         """Write it whole."""
         write_whole(folder / NAME, json.dumps({'format': FORMAT, **asdict(self)}, indent=2) + '\n')
 
-    def with_changes(self, **changes: Any) -> 'Manifest':
-        """A copy with some fields changed."""
-        return replace(self, **changes)
-
 
 def is_gallery(folder: str | os.PathLike[str]) -> bool:
     """Whether there is a gallery in a folder."""
-    return (Path(folder).expanduser() / NAME).is_file()
+    return (Path(os.path.expanduser(folder)) / NAME).is_file()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -78,6 +76,37 @@ def read_manifest(folder: Path) -> Manifest:
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f'{path} is damaged, or is not that of a gallery ({error}).') from error
     return manifest
+
+
+def manifest_state(folder: Path) -> tuple[int, int, int]:
+    """What tells whether another process has written the manifest anew."""
+    status = (folder / NAME).stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse a folder that holds something, but for what an interrupted `Gallery.create` left.
+
+    Raises:
+        FileExistsError: If it does, or is a file.
+    """
+    if (folder / NAME).exists():
+        raise FileExistsError(f'There is a gallery in {folder} already: open it, or give another folder.')
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f'{folder} is a file; a gallery is a folder.')
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name != '.lock' and not path.name.startswith(('entries-1.', 'columns-1.', f'{NAME}.')):
+            raise FileExistsError(f'{folder} is not empty (it holds {path.name}): give a new folder for the gallery.')
+
+
+def changing(folder: Path) -> AbstractContextManager[None]:
+    """Context in which no other process changes a gallery.
+
+    Raises:
+        InUse: If another process is changing it.
+    """
+    message = f'Another process is changing the gallery {folder}; wait for it, then run the same command again.'
+    return hold(folder / '.lock', message)
 
 
 def _check(manifest: Manifest) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,29 +12,34 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin.files.writing import write_whole
-from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, convert
+from cmdg_plugin.gallery.columns import KIND_NAMES, KINDS, KNOWN_COLUMNS, field_name
 from cmdg_plugin.gallery.entries import Entry
+from cmdg_plugin.gallery.filter_languages import to_milvus
 from cmdg_plugin.gallery.filters import Filter
-from cmdg_plugin.gallery.milvus_filter import field_name, to_milvus
 from cmdg_plugin.gallery.scoring import Query, join_for_products, join_query
-from cmdg_plugin.gallery.store import FileState, StoredEntry
+from cmdg_plugin.gallery.store import FileState, StoredEntry, from_fields, in_parts, to_fields
+from cmdg_plugin.saying import warn
 
 TOKEN_VARIABLE = 'MILVUS_TOKEN'
-_KNOWN = tuple(KNOWN_COLUMNS)
-_FILE = ('size', 'mtime_ns', 'sha256')
-_KINDS: Mapping[str, type] = {'text': str, 'int': int, 'float': float}
-_KIND_NAMES = {kind: name for name, kind in _KINDS.items()}
 _LONGEST_PATH = 8192
 _ROWS = 1000
 _MOST_ANSWERS = 16_384
+LISTS = 1024
+"""Into how many lists an approximate index divides vectors."""
+
+_SAMPLE, _NEAREST = 50, 20
+_WAIT_FOR_INDEX = 600
+_ASKED = 30
+_LEAST_INDEXED = 1024  # rows of a segment for which the server builds an index
 _STRONG = 'Strong'
 
 
 class MilvusStore:
-    """Entries and vectors in a collection of a Milvus server, searched exactly (index FLAT).
+    """Entries and vectors in a collection of a Milvus server, searched exactly or approximately.
 
-    Reads see every change that was made before them, by any client. The token, if the server asks for one, is read from
-    the environment variable MILVUS_TOKEN and stored nowhere.
+    Exactly is index FLAT; approximately is IVF_FLAT, which divides vectors into 1,024 lists and compares the query with
+    those of the nearest lists alone. Reads see every change that was made before them, by any client. The token, if the
+    server asks for one, is read from the environment variable MILVUS_TOKEN and stored nowhere.
 
     Args:
         columns_file: Where the types of further columns are kept, in the gallery's folder.
@@ -41,6 +47,8 @@ class MilvusStore:
         shared: D, the length of their shared part.
         uri: Address of the server.
         collection: Name of the collection.
+        approximate: How many lists an approximate search looks at, up to 1,024; 0 makes searches exact. Whether it is 0
+            is settled when the collection is made.
         create: Whether to make the collection; one of that name is thrown away.
 
     Raises:
@@ -50,13 +58,22 @@ class MilvusStore:
     """
 
     def __init__(
-        self, columns_file: Path, dimension: int, shared: int, *, uri: str, collection: str, create: bool = False
+        self,
+        columns_file: Path,
+        dimension: int,
+        shared: int,
+        *,
+        uri: str,
+        collection: str,
+        approximate: int = 0,
+        create: bool = False,
     ) -> None:
         self.columns_file = columns_file
         self.dimension = dimension
         self.shared = shared
         self.uri = uri
         self.collection = collection
+        self.approximate = approximate
         self._client = connect(uri)
         with _blaming(uri):
             if create:
@@ -69,11 +86,11 @@ class MilvusStore:
 
     def declare(self, columns: Mapping[str, type]) -> None:
         """Make room for further columns, or give them another type."""
-        write_whole(self.columns_file, json.dumps({name: _KIND_NAMES[kind] for name, kind in columns.items()}))
+        write_whole(self.columns_file, json.dumps({name: KIND_NAMES[kind] for name, kind in columns.items()}))
 
     def columns(self) -> dict[str, type]:
         """Further columns and their types."""
-        return {name: _KINDS[kind] for name, kind in json.loads(self.columns_file.read_bytes()).items()}
+        return {name: KINDS[kind] for name, kind in json.loads(self.columns_file.read_bytes()).items()}
 
     def add(self, entries: Sequence[StoredEntry], vectors: np.ndarray) -> None:
         """Add entries, or replace those of the same path, with their retrieval features (N, W + D)."""
@@ -81,40 +98,33 @@ class MilvusStore:
 
     def update(self, entries: Sequence[StoredEntry]) -> None:
         """Change what is known of entries, by path; vectors stay."""
-        for start in range(0, len(entries), _ROWS):
-            part = entries[start : start + _ROWS]
-            with _blaming(self.uri):
-                rows = self._client.get(self.collection, [_number(each.entry.path) for each in part], ['vector'])
+        for part in in_parts(entries, _ROWS):
+            rows = self._query(_among([each.entry.path for each in part]), ['vector'])
             vectors = {row['id']: row['vector'] for row in rows}
             there = [each for each in part if _number(each.entry.path) in vectors]
             self._upsert(there, np.array([vectors[_number(each.entry.path)] for each in there], np.float32))
 
     def find(self, paths: Sequence[str]) -> dict[str, StoredEntry]:
         """Return those of some paths that are there."""
-        found = {}
-        for start in range(0, len(paths), _ROWS):
-            for row in self._query(_among(paths[start : start + _ROWS]), self._fields()):
-                stored = self._read(row)
-                found[stored.entry.path] = stored
-        return found
+        fields, columns = self._fields(), self.columns()
+        rows = (row for part in in_parts(paths, _ROWS) for row in self._query(_among(part), fields))
+        return {row['path']: from_fields(row, columns) for row in rows}
 
     def remove(self, where: Filter | None, paths: Sequence[str] | None) -> int:
         """Remove the entries that fulfill a condition and are among some paths; returns how many.
 
-        No query finds them from then on. The server erases them from its disk when it next compacts, which is asked for
-        here, and collects garbage, which its own settings time (`dataCoord.gc`).
+        No query finds them from then on, and the server has begun to write its files anew without them. It erases the
+        old files, and its log of messages, when its own settings say (`dataCoord.gc`, retention of the message queue).
         """
-        parts = ['id >= 0']
-        if paths is not None:
-            parts = [_among(paths[start : start + _ROWS]) for start in range(0, len(paths), _ROWS)]
+        parts = ['id >= 0'] if paths is None else map(_among, in_parts(paths, _ROWS))
         removed = 0
         with _blaming(self.uri):
             for part in parts:
                 condition = part if where is None else f'({part}) and ({to_milvus(where)})'
                 removed += self._count(condition)
                 self._client.delete(self.collection, filter=condition)
-            self._client.flush(self.collection)
-            self._client.compact(self.collection)
+            if removed:
+                self._compact()
         return removed
 
     def search(self, query: Query, where: Filter | None, top: int) -> tuple[list[tuple[Entry, float]], int]:
@@ -123,17 +133,33 @@ class MilvusStore:
             raise ValueError(f'Milvus answers with at most {_MOST_ANSWERS:,} entries; top is {top:,}.')
         condition = '' if where is None else to_milvus(where)
         with _blaming(self.uri):
-            (hits,) = self._client.search(
-                self.collection,
-                [join_query(query, self.dimension, self.shared)],
-                filter=condition,
-                limit=top,
-                output_fields=self._fields(),
-                search_params={'metric_type': 'IP'},
-                consistency_level=_STRONG,
-            )
+            (hits,) = self._nearest([query], self.approximate, top, condition, self._fields())
             searched = self._count(condition)
-        return [(self._read(hit['entity']).entry, float(hit['distance'])) for hit in hits], searched
+        columns = self.columns()
+        return [(from_fields(hit['entity'], columns).entry, float(hit['distance'])) for hit in hits], searched
+
+    def recall(self) -> float | None:
+        """Share of the nearest entries that searches find, measured on a sample; None where all are compared.
+
+        Entries are the queries, each without itself. A search that looks at all lists is exact once the index is built,
+        which is waited for.
+
+        Raises:
+            TimeoutError: If the index is not built in ten minutes.
+        """
+        if not self.approximate:
+            return None
+        with _blaming(self.uri):
+            self._wait_for_index()
+            # Their numbers are hashes, so that the first ones are drawn at random.
+            rows = self._client.query(self.collection, filter='id >= 0', limit=_SAMPLE, output_fields=['vector'])
+            queries = [Query(np.array(row['vector'][: self.dimension], np.float32), None) for row in rows]
+            found, wanted = (
+                [{hit['id'] for hit in hits} - {row['id']} for row, hits in zip(rows, answer, strict=True)]
+                for answer in (self._nearest(queries, lists, _NEAREST + 1) for lists in (self.approximate, LISTS))
+            )
+        best = sum(map(len, wanted))
+        return sum(len(a & b) for a, b in zip(found, wanted, strict=True)) / best if best else 1.0
 
     def count(self) -> int:
         """Number of entries."""
@@ -142,12 +168,14 @@ class MilvusStore:
 
     def iterate(self) -> Iterator[StoredEntry]:
         """Go through all entries, in no particular order that means anything."""
+        columns = self.columns()
         with _blaming(self.uri):
             pages = self._client.query_iterator(
                 self.collection, batch_size=_ROWS, filter='', output_fields=self._fields(), consistency_level=_STRONG
             )
             while rows := pages.next():
-                yield from map(self._read, rows)
+                for row in rows:
+                    yield from_fields(row, columns)
             pages.close()
 
     def verify(self) -> list[str]:
@@ -174,6 +202,7 @@ class MilvusStore:
         with _blaming(self.uri):
             self._client.drop_collection(self.collection)
         self.columns_file.unlink(missing_ok=True)
+        self.close()
 
     # ------------------------------------------------------------------ the server
 
@@ -189,20 +218,61 @@ class MilvusStore:
         schema.add_field('path', DataType.VARCHAR, max_length=_LONGEST_PATH)
         schema.add_field('vector', DataType.FLOAT_VECTOR, dim=self.dimension + self.shared)
         index = self._client.prepare_index_params()
-        index.add_index('vector', index_type='FLAT', metric_type='IP')
+        kind, settings = ('IVF_FLAT', {'nlist': LISTS}) if self.approximate else ('FLAT', {})
+        index.add_index('vector', index_type=kind, metric_type='IP', params=settings)
         self._client.create_collection(self.collection, schema=schema, index_params=index, consistency_level=_STRONG)
 
     def _upsert(self, entries: Sequence[StoredEntry], joined: np.ndarray) -> None:
         rows = []
         for stored, vector in zip(entries, joined, strict=True):
-            known = {name: getattr(stored.entry, name) for name in _KNOWN}
-            further = {field_name(name): value for name, value in stored.entry.columns.items()}
-            file = {name: getattr(stored.file, name) for name in _FILE}
-            cells = {name: value for name, value in {**known, **further, **file}.items() if value is not None}
+            cells = {name: value for name, value in to_fields(stored).items() if value is not None}
             rows.append({'id': _number(stored.entry.path), 'vector': vector, **cells})
         with _blaming(self.uri):
             for start in range(0, len(rows), _ROWS):
                 self._client.upsert(self.collection, rows[start : start + _ROWS])
+
+    def _nearest(
+        self, queries: Sequence[Query], lists: int, top: int, condition: str = '', fields: Sequence[str] = ()
+    ) -> Any:
+        return self._client.search(
+            self.collection,
+            [join_query(query, self.dimension, self.shared) for query in queries],
+            filter=condition,
+            limit=top,
+            output_fields=list(fields),
+            search_params={'metric_type': 'IP', 'params': {'nprobe': lists} if lists else {}},
+            consistency_level=_STRONG,
+        )
+
+    def _compact(self) -> None:
+        """Have the server write files anew that hold what is removed; it may not see at once that they do."""
+        self._client.flush(self.collection)
+        for _ in range(_ASKED):
+            job = self._client.compact(self.collection)
+            if self._client.get_compaction_plans(job).plans:
+                return
+            time.sleep(1)
+        warn(
+            f'The Milvus server at {self.uri} does not write the files of {self.collection} anew: what was removed '
+            'stays in them until it does.'
+        )
+
+    def _wait_for_index(self) -> None:
+        """Wait until searches use the index on all entries; until then, they use a makeshift one on some."""
+        self._client.flush(self.collection)
+        count, end = self._count(''), time.monotonic() + _WAIT_FOR_INDEX
+        while True:
+            segments = self._client.list_loaded_segments(self.collection)
+            indexed = (
+                segment.num_rows for segment in segments if segment.index_id or segment.num_rows < _LEAST_INDEXED
+            )
+            if sum(indexed) >= count:
+                return
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f'The server has not built the index of {self.collection} in {_WAIT_FOR_INDEX} seconds.'
+                )
+            time.sleep(1)
 
     def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
         with _blaming(self.uri):
@@ -217,13 +287,7 @@ class MilvusStore:
         return int(answer[0]['count(*)'])
 
     def _fields(self) -> list[str]:
-        return [*_FILE, *_KNOWN, *map(field_name, self.columns())]
-
-    def _read(self, row: Mapping[str, Any]) -> StoredEntry:
-        known: dict[str, Any] = {name: row.get(name) for name in _KNOWN}
-        further = {name: (row.get(field_name(name)), kind) for name, kind in self.columns().items()}
-        columns = {name: convert(value, kind) for name, (value, kind) in further.items() if value is not None}
-        return StoredEntry(Entry(**known, columns=columns), FileState(*(row[name] for name in _FILE)))
+        return [*FileState.__slots__, *KNOWN_COLUMNS, *map(field_name, self.columns())]
 
 
 def connect(uri: str) -> Any:

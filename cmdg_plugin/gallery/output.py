@@ -30,7 +30,8 @@ def format_table(result: SearchResult) -> str:
     widths = [max(len(row[place]) for row in cells) for place in range(len(names))]
     lines = ['  '.join(map(str.ljust, row, widths)).rstrip() for row in cells] if rows else ['nothing was found']
     verdict = '' if result.verdict is None else f'; verdict: {result.verdict}'
-    return '\n'.join([*lines, f'searched {result.searched:,} entries{verdict}'])
+    how = '' if result.exact else ' approximately'
+    return '\n'.join([*lines, f'searched {result.searched:,} entries{how}{verdict}'])
 
 
 def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> None:
@@ -52,7 +53,8 @@ def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> 
     further = sorted({name for match in result.matches for name in match.columns})
     with io.StringIO(newline='') as text:
         writer = csv.writer(text)
-        writer.writerow([*_KNOWN, *further])
+        # A column of theirs may be called as one of ours.
+        writer.writerow([*_KNOWN, *(f'column_{name}' if name in _KNOWN else name for name in further)])
         for match in result.matches:
             writer.writerow([getattr(match, name) for name in _KNOWN] + [match.columns.get(name) for name in further])
         write_whole(path, text.getvalue())

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cmdg_plugin.files.images import UnreadableImage, check_regular, decode_image
+from cmdg_plugin.files.images import UnreadableImage, blaming, check_regular, decode_image
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.store import FileState, StoredEntry
 
@@ -54,16 +54,13 @@ class EntryImages(Dataset):
         """Read one of them."""
         entry, known = self.entries[index]
         try:
-            content, state = read_file(entry.path)
+            with blaming(entry.path):
+                content, state = read_file(entry.path)
             if known is not None and known.sha256 == state.sha256:
                 return ReadImage(entry.path, StoredEntry(entry, state))
             pixels = self.prepare(decode_image(content, entry.path))
         except UnreadableImage as error:
             return ReadImage(entry.path, problem=str(error))
-        except FileNotFoundError:
-            return ReadImage(entry.path, problem='There is no such file.')
-        except PermissionError as error:
-            return ReadImage(entry.path, problem=f'It may not be read ({error.strerror}).')
         return ReadImage(entry.path, StoredEntry(entry, state), pixels)
 
 

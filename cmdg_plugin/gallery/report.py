@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cmdg_plugin.files.writing import write_whole
@@ -15,31 +14,25 @@ from cmdg_plugin.visualization.pages import render_page
 _TEMPLATE = Path(__file__).with_name('report.html')
 
 
-@dataclass(frozen=True)
-class SearchQuery:
-    """What was searched for; the arguments of `Gallery.search`.
-
-    Attributes:
-        image: A picture, or several of one person.
-        text: A sentence.
-        where: A condition on columns.
-        text_weight: With image and sentence, the weight of the sentence.
-    """
-
-    image: QueryImage | Sequence[QueryImage] | None = None
-    text: str | None = None
-    where: str | None = None
-    text_weight: float = 0.5
-
-
-def write_report(result: SearchResult, gallery: Gallery, folder: str | os.PathLike[str], query: SearchQuery) -> Path:
+def write_report(
+    result: SearchResult,
+    gallery: Gallery,
+    folder: str | os.PathLike[str],
+    image: QueryImage | Sequence[QueryImage] | None = None,
+    text: str | None = None,
+    where: str | None = None,
+    text_weight: float = 0.5,
+) -> Path:
     """Write a page of ranked matches; pictures are inside it, and all text is escaped.
 
     Args:
         result: What `Gallery.search` found.
         gallery: Where. An image that can no longer be read is said to be so.
         folder: Where to write `index.html`; made if it is missing.
-        query: What was searched for.
+        image: What was searched for: the arguments of `Gallery.search`.
+        text: As there.
+        where: As there.
+        text_weight: As there.
 
     Returns:
         The page.
@@ -48,17 +41,17 @@ def write_report(result: SearchResult, gallery: Gallery, folder: str | os.PathLi
         ValueError: If an image of the query cannot be read.
         OSError: If the page cannot be written.
     """
-    images = [] if query.image is None else list_pictures(query.image)
+    images = [] if image is None else list_pictures(image)
     answer = describe_answer(
         result,
         gallery,
         pictures=[open_query_image(each) for each in images],
-        text=query.text,
-        where=query.where,
-        text_weight=query.text_weight,
+        text=text,
+        where=where,
+        text_weight=text_weight,
     )
     name = gallery.folder.resolve().name
-    page = Path(folder).expanduser() / 'index.html'
+    page = Path(os.path.expanduser(folder)) / 'index.html'
     write_whole(
         page,
         render_page(

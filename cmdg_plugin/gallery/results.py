@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cmdg_plugin.gallery.columns import Value
+from cmdg_plugin.gallery.entries import Entry
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Match:
     caption: str | None
     columns: dict[str, Value]
 
+    @classmethod
+    def of(cls, entry: Entry, score: float, rank: int) -> 'Match':
+        """A match with an entry."""
+        known = (entry.identity, entry.camera, entry.time, entry.caption, dict(entry.columns))
+        return cls(entry.path, score, rank, *known)
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -39,11 +46,13 @@ class SearchResult:
         matches: The nearest entries, nearest first.
         verdict: `match`, `unsure` or `nobody`; None while the gallery is not calibrated for this kind of query.
         searched: How many entries passed the filter.
+        exact: Whether all of these were compared with the query; if not, `Gallery.recall` tells how many are found.
     """
 
     matches: tuple[Match, ...]
     verdict: str | None
     searched: int
+    exact: bool = True
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,12 @@ class Query:
             return float(self.image is not None), float(self.text is not None)
         return 1 - self.text_weight, self.text_weight
 
+    @property
+    def kind(self) -> str:
+        """What decides its scores: `image`, `text`, or `both`."""
+        of_image, of_text = self.weights
+        return 'both' if of_image and of_text else 'image' if of_image else 'text'
+
 
 def shared_scale(vectors: np.ndarray, shared: int) -> np.ndarray:
     """What brings the shared part of each vector, its last D numbers, to length one.

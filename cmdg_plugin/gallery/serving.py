@@ -5,14 +5,19 @@ import ipaddress
 import os
 import stat
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cmdg_plugin.gallery.gallery import Gallery
+from cmdg_plugin.saying import warn
 
 _SHORTEST_PASSWORD = 8
+_MOST_GUESSES = 5
+_REFUSED_FOR = 60
 # What Gradio would otherwise take from the environment of whoever starts the page.
 _SETTINGS = {'GRADIO_ANALYTICS_ENABLED': 'False', 'GRADIO_ALLOWED_PATHS': '', 'GRADIO_SHARE': 'False'}
 # Gradio's own scripts are inline and compile templates; nothing may come from, or go to, another host.
@@ -59,7 +64,7 @@ def serving(
                 _, address, _ = page.launch(
                     server_name=host,
                     server_port=port,
-                    auth=None if users is None else _checker(users),
+                    auth=None if users is None else SignIn(users),
                     app_kwargs={'middleware': _middleware(host)},
                     css=STYLE,
                     theme=make_theme(),
@@ -101,7 +106,7 @@ def read_users(path: str | os.PathLike[str]) -> dict[str, str]:
         FileNotFoundError: If there is no such file.
         ValueError: If others may read it, or a line is not as described.
     """
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.is_file():
         raise FileNotFoundError(f'There is no file of users at {file}.')
     if os.name == 'posix' and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -123,12 +128,33 @@ def read_users(path: str | os.PathLike[str]) -> dict[str, str]:
     return users
 
 
-def _checker(users: Mapping[str, str]) -> Callable[[str, str], bool]:
-    def may_enter(name: str, password: str) -> bool:
-        # Compared for unknown names, too, so that the time taken does not say which names there are.
-        return hmac.compare_digest(users.get(name, '').encode(), password.encode()) and name in users
+class SignIn:
+    """Says who may enter. After five wrong passwords in a row, a name is refused for a minute.
 
-    return may_enter
+    Args:
+        users: Names and their passwords.
+    """
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self.users = users
+        self._wrong = dict.fromkeys(users, 0)
+        self._refused_until = dict.fromkeys(users, 0.0)
+        # Gradio asks from several threads, so that guesses could be made side by side.
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, password: str) -> bool:
+        """Whether a password is that of a name."""
+        with self._lock:
+            now = time.monotonic()
+            # Compared for unknown names, too, so that the time taken does not say which names there are.
+            right = hmac.compare_digest(self.users.get(name, '').encode(), password.encode(errors='replace'))
+            if name not in self.users or now < self._refused_until[name]:
+                return False
+            self._wrong[name] = 0 if right else self._wrong[name] + 1
+            if self._wrong[name] == _MOST_GUESSES:
+                self._wrong[name], self._refused_until[name] = 0, now + _REFUSED_FOR
+                warn(f'{_MOST_GUESSES} wrong passwords for {name}: the name is refused for {_REFUSED_FOR} seconds.')
+            return right
 
 
 def _middleware(host: str) -> list[Any]:

@@ -1,11 +1,12 @@
-"""What stores the entries of a gallery: one protocol, and the engines behind it."""
+"""What stores the entries of a gallery: one protocol, and what the engines behind it share."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, convert, field_name
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filters import Filter
 from cmdg_plugin.gallery.scoring import Query
@@ -37,6 +38,9 @@ class GalleryStore(Protocol):
     def declare(self, columns: Mapping[str, type]) -> None:
         """Make room for further columns, or give them another type (`merge_kinds`)."""
 
+    def columns(self) -> Mapping[str, type]:
+        """Further columns and their types."""
+
     def add(self, entries: Sequence[StoredEntry], vectors: np.ndarray) -> None:
         """Add entries, or replace those of the same path, with their retrieval features (N, W + D)."""
 
@@ -52,14 +56,14 @@ class GalleryStore(Protocol):
     def search(self, query: Query, where: Filter | None, top: int) -> tuple[list[tuple[Entry, float]], int]:
         """Return the entries most similar to a query with their scores, best first, and how many passed the filter."""
 
+    def recall(self) -> float | None:
+        """Share of the nearest entries that searches find, measured on a sample; None where all are compared."""
+
     def count(self) -> int:
         """Number of entries."""
 
     def iterate(self) -> Iterator[StoredEntry]:
-        """Go through all entries in the order in which they came."""
-
-    def columns(self) -> Mapping[str, type]:
-        """Further columns and their types."""
+        """Go through all entries."""
 
     def verify(self) -> list[str]:
         """Say what is wrong with what is stored, a line for each fault."""
@@ -67,5 +71,33 @@ class GalleryStore(Protocol):
     def size(self) -> int:
         """Bytes on this machine's disk."""
 
+    def drop(self) -> None:
+        """Throw all of it away."""
+
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+def to_fields(stored: StoredEntry) -> dict[str, Any]:
+    """What is stored of an entry beside its vector, by field; None where nothing is known."""
+    entry, file = stored.entry, stored.file
+    return {
+        **{name: getattr(entry, name) for name in KNOWN_COLUMNS},
+        **{name: getattr(file, name) for name in FileState.__slots__},
+        **{field_name(name): value for name, value in entry.columns.items()},
+    }
+
+
+def from_fields(fields: Mapping[str, Any], columns: Mapping[str, type]) -> StoredEntry:
+    """Undo `to_fields`, with the gallery's further columns and their types."""
+    known = {name: fields.get(name) for name in KNOWN_COLUMNS}
+    further = ((name, kind, fields.get(field_name(name))) for name, kind in columns.items())
+    cells = {name: convert(value, kind) for name, kind, value in further if value is not None}
+    file = FileState(**{name: fields[name] for name in FileState.__slots__})
+    return StoredEntry(Entry(**known, columns=cells), file)  # type: ignore[arg-type]
+
+
+def in_parts(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    """Cut a list into parts that one request takes."""
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])

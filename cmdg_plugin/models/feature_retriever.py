@@ -22,6 +22,7 @@ class FeatureRetriever(BaseModel):
             passes nothing.
         data_preprocessor: The run's data preprocessor, given to the model unless it has its own.
         init_cfg: MMEngine's initialization config.
+        flip_test: Whether features are averaged over an image and its mirror image, see `CMDGReID`.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class FeatureRetriever(BaseModel):
         stage: str | None = None,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
+        flip_test: bool = False,
     ) -> None:
         settings = {**({} if data_preprocessor is None else {'data_preprocessor': data_preprocessor}), **model}
         inner = MODELS.build(settings)
         super().__init__(inner.data_preprocessor, init_cfg)
         self.model = inner
         self.arguments = {} if stage is None else {'stage': stage}
+        self.flip_test = flip_test
 
     def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = 'tensor') -> Any:
         """Run the model.
@@ -62,7 +65,13 @@ class FeatureRetriever(BaseModel):
         return data_samples
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Return features of length one, (B, D)."""
+        """Return features of length one, (B, D), averaged with the mirror images' if `flip_test` says so."""
+        features = self._extract(inputs)
+        if self.flip_test:
+            features = (features + self._extract(inputs.flip(-1))) / 2
+        return functional.normalize(features, dim=1)
+
+    def _extract(self, inputs: Tensor) -> Tensor:
         features = self.model.extract_feat(inputs, **self.arguments)
         features = features if isinstance(features, torch.Tensor) else features[-1]
         if features.ndim != 2:
@@ -70,4 +79,4 @@ class FeatureRetriever(BaseModel):
                 f'Features to be compared are vectors, (B, D), but {type(self.model).__name__} gives '
                 f"{tuple(features.shape)}; pool them with a neck such as GlobalAveragePooling and stage='neck'."
             )
-        return functional.normalize(features.float(), dim=1)
+        return features.float()

@@ -63,6 +63,7 @@ def test_public_datasets(name: str, run: Run, miniatures: ModuleType, tmp_path: 
     records = [record for record in load_sentences(tmp_path / FILES[name]) if record.role == 'gallery']
     assert f'{name}: {sum(len(record.sentences) for record in records)} sentences ask, {len(records)} gallery' in said
     assert 'scores of the weights that training begins with' in said
+    assert 'overlaps' not in scores  # no checkpoint, nothing that it was trained on
 
     config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
     config.model.backbone.image_size = (48, 24)
@@ -99,9 +100,10 @@ def test_a_leak_is_said_where_the_scores_are(
     own = None if trained is None else Config.fromfile(REPOSITORY / f'configs/cmdg/cmdg_vit-base-p16_{trained}.py')
     weights = checkpoint(tmp_path / 'weights.pth', own)
     options = (*TOY[:2], 'image_size=96x48', f'data_root={tmp_path}', 'num_workers=0')
-    said, _ = run('cmdg_vit-base-p16_cuhk-pedes', weights, options=options)
+    said, scores = run('cmdg_vit-base-p16_cuhk-pedes', weights, options=options)
     assert '\ncuhk-pedes *' in said
     assert f'* cuhk-pedes: {mark}' in said
+    assert scores['overlaps']['cuhk-pedes'].startswith(mark)
 
 
 def test_captions_of_own_images(run: Run, miniatures: ModuleType, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,17 @@ def index(people: Path) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class MilvusPlace:
+    """A running server: its address, and where its files lie."""
+
+    uri: str
+    folder: Path
+
+
 @pytest.fixture(scope='session')
-def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real server, started for the session; skips with a reason where none can start."""
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusPlace]:
+    """A real server, started for the session; skips with a reason where none can start."""
     for package in ('pymilvus', 'milvus'):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f'the package {package} is not installed')
@@ -73,10 +82,13 @@ def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # One server at a time: workers of one test run share the machine's ports.
     with FileLock(tmp_path_factory.getbasetemp().parent / 'milvus.lock'):
         server = MilvusServer()
-        server.set_base_dir(str(tmp_path_factory.mktemp('milvus')))
+        folder = tmp_path_factory.mktemp('milvus')
+        server.set_base_dir(str(folder))
+        # By default it looks for garbage once an hour, and keeps that for three.
+        server.config.extra_configs.update({'dataCoord.gc.interval': 5, 'dataCoord.gc.dropTolerance': 1})
         try:
             server.start()
         except Exception as error:  # whatever a machine has against it
             pytest.skip(f'no Milvus server starts here: {error}')
-        yield f'http://127.0.0.1:{server.listen_port}'
+        yield MilvusPlace(f'http://127.0.0.1:{server.listen_port}', folder)
         server.stop()

@@ -32,7 +32,7 @@ def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_index_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr('cmdg_plugin.gallery.entries.print_log', lambda text, **kwargs: lines.append(text))
+    monkeypatch.setattr('cmdg_plugin.gallery.entries.warn', lines.append)
     row = {
         'path': 'a.jpg',
         'id': 7,
@@ -68,7 +68,6 @@ def test_a_released_caption_file(tmp_path: Path) -> None:
     [
         ({'path': '../a.jpg'}, "record 0, key 'path': .* leaves the root"),
         ({'path': 'a.jpg', 'time': 'noon'}, "record 0, key 'time': expected a time in ISO 8601"),
-        ({'path': 'a.jpg', 'size': True}, "record 0, key 'size': expected text or a number, got True"),
         ({'path': 'a.jpg', 'a b': 1, 'a-b': 2}, "record 0, key 'a-b': two columns are called a_b"),
         ({'path': 'a.jpg', 'class': 1}, "record 0, key 'class': a column called 'class' cannot be named in filters"),
         ({'path': 'a.jpg', 'caption': 5}, "record 0, key 'caption': expected a sentence"),
@@ -84,3 +83,11 @@ def test_what_is_wrong_in_a_row_is_named(row: dict, message: str, tmp_path: Path
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(iterate_entries([tmp_path / 'index.csv']))
+
+
+def test_yes_and_no_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / 'index.json').write_text(
+        json.dumps([{'path': 'a.jpg', 'hidden': True}, {'path': 'b.jpg', 'hidden': 0}])
+    )
+    first, second = iterate_entries([tmp_path / 'index.json'])
+    assert (type(first.columns['hidden']), first.columns, second.columns) == (int, {'hidden': 1}, {'hidden': 0})

@@ -58,6 +58,16 @@ def test_pictures_of_one_person_are_one_query(gallery: Gallery, people: Path, to
     assert found[str(files[0])] == pytest.approx(score, abs=1e-5)
 
 
+def test_the_call_of_mmpretrains_retrieval(gallery: Gallery, people: Path) -> None:
+    files = sorted(people.rglob('*.png'))[:2]
+    answers = gallery([str(files[0]), Image.open(files[1])], topk=2)
+    assert [len(answer) for answer in answers] == [2, 2]
+    for file, answer in zip(files, answers, strict=True):
+        assert answer[0]['match_score'] == pytest.approx(1, abs=1e-5)
+        assert answer[0]['sample']['img_path'] == str(file)
+    assert gallery(files[0])[0][0] == answers[0][0]
+
+
 def test_names_tell_who_and_where(gallery: Gallery, people: Path) -> None:
     result = gallery.search(text='a person', where='identity == "3" and camera == 2 and role == "gallery"')
     (match,) = result.matches
@@ -117,8 +127,23 @@ def test_only_what_is_new_or_has_changed_is_encoded(
     assert 'cannot be read' in reason
     (first, *_) = gallery.search(image=files[1], where=f'path == {json.dumps(str(files[0]))}').matches
     assert first.score == pytest.approx(1, abs=1e-5)
-    report = gallery.add([people / 'missing.png'], progress=False)
-    assert report.unreadable == [(str(people / 'missing.png'), 'There is no such file.')]
+    (people / 'itself.png').symlink_to(people / 'itself.png')
+    wrong = [str(people / name) for name in ('missing.png', 'itself.png', '0000.png/x.png')]
+    report = gallery.add(wrong, progress=False)
+    assert [path for path, _ in report.unreadable] == wrong
+    assert all(path in reason for path, reason in report.unreadable)
+
+
+def test_a_name_that_is_not_text_is_listed(gallery: Gallery, people: Path) -> None:
+    name = os.fsencode(people) + b'/caf\xe9.png'
+    shutil.copy(people / 'query' / '0002_c1_x.png', name)
+    report = gallery.add(people, progress=False)
+    ((path, reason),) = report.unreadable
+    assert (report.unchanged, path) == (12, f'{people}/caf\\udce9.png')
+    assert 'is not UTF-8; rename it' in reason
+    assert gallery.remove(paths=[os.fsdecode(name)]) == 0
+    with pytest.raises(ValueError, match='is not in this gallery'):
+        gallery.read_image(os.fsdecode(name))
 
 
 def test_what_is_removed_is_gone_from_the_disk(gallery: Gallery, people: Path, toy_model: GalleryModel) -> None:
@@ -160,7 +185,9 @@ def test_another_model_is_refused_by_name(
     mixed = Gallery.open(gallery.folder, other_checkpoint, 'cpu')
     with pytest.raises(ValueError, match=r'was encoded by the model .*toy\.pth.*, but .*other\.pth is the model'):
         mixed.search(text='x')
-    with pytest.raises(ValueError, match='cannot be compared'):
+    with pytest.raises(
+        ValueError, match=r'cannot be compared\. .* anew with this one: reencode .*gallery --model .*r\.pth'
+    ):
         mixed.add(people, progress=False)
 
 

@@ -110,6 +110,32 @@ def test_kill_while_removing(repetitions: int, tmp_path: Path) -> None:
     assert hit, 'no child was hit while it worked'
 
 
+@pytest.mark.parametrize('repetitions', REPETITIONS)
+def test_kill_while_reencoding(
+    repetitions: int, tmp_path: Path, toy_checkpoint: Path, toy_model: GalleryModel, other_checkpoint: Path
+) -> None:
+    draw_people(tmp_path / 'people', PEOPLE)
+    folder = tmp_path / 'gallery'
+    Gallery.create(folder, toy_checkpoint, device='cpu').add(tmp_path / 'people', progress=False)
+
+    def reencode() -> None:
+        with open_with(folder, toy_model) as gallery:
+            gallery.reencode(other_checkpoint, progress=False, batch_size=4)
+
+    hit = 0
+    for turn in range(repetitions):
+        hit += kill_during(reencode, (turn + 0.5) / repetitions)
+        with Gallery.open(folder, device='cpu') as gallery:
+            # The old model answers, or the new one: never a half of either.
+            assert gallery.verify() == []
+            assert gallery.search(text='a person').searched == 2 * PEOPLE
+    assert hit, 'no child was hit while it worked'
+    with Gallery.open(folder, device='cpu') as gallery:
+        assert gallery.reencode(other_checkpoint, progress=False).added == 2 * PEOPLE
+        assert gallery.search(text='a person').searched == 2 * PEOPLE
+        assert len(list(folder.glob('entries-*'))) == 1
+
+
 def test_a_full_disk_is_named_and_leaves_the_gallery_whole(tmp_path: Path) -> None:
     """A limit on the size of files stands in for it: what cannot be written raises alike."""
     path = tmp_path / 'entries'
@@ -127,3 +153,22 @@ def test_a_full_disk_is_named_and_leaves_the_gallery_whole(tmp_path: Path) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     store.add(entries[100:], vectors[100:])
     assert (store.count(), store.verify()) == (224, [])
+
+
+def test_adding_to_a_full_disk_ends_with_one_line_and_goes_on_later(
+    tmp_path: Path, toy_checkpoint: Path, toy_model: GalleryModel
+) -> None:
+    draw_people(tmp_path / 'people', PEOPLE)
+    folder = tmp_path / 'gallery'
+    Gallery.create(folder, toy_checkpoint, device='cpu').close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_with(folder, toy_model) as gallery:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / 'entries-1.sqlite').stat().st_size + 50_000, hard))
+        try:
+            with pytest.raises(OSError, match=r'The gallery cannot be written .* run the same command again'):
+                gallery.add(tmp_path / 'people', progress=False, batch_size=8)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        there = gallery.info().entries
+        assert (0 < there < 2 * PEOPLE, there % 8, gallery.verify()) == (True, 0, [])
+        assert gallery.add(tmp_path / 'people', progress=False).added == 2 * PEOPLE - there

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_table(tmp_path: Path) -> None:
     assert lines[1].endswith('A man, in "red". He walks.')
     assert lines[2].split() == ['2', '-0.2500', str(tmp_path / 'b.png')]
     assert lines[3] == 'searched 9 entries; verdict: unsure'
+    assert format_table(SearchResult((), 'nobody', 9, exact=False)).endswith('9 entries approximately; verdict: nobody')
     assert format_table(SearchResult((), None, 0)) == 'nothing was found\nsearched 0 entries'
 
 
@@ -38,6 +40,12 @@ def test_files(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert rows[0]['caption'] == result.matches[0].caption
     assert [(row['rank'], row['identity'], row['floor']) for row in rows] == [('1', '7', '2'), ('2', '', '')]
+    (first, *_) = result.matches
+    strange = replace(first, columns={'score': 'high', 'floor': 2})
+    write_result(replace(result, matches=(strange,)), tmp_path / 's.csv', {})
+    with (tmp_path / 's.csv').open(newline='') as file:
+        (row,) = csv.DictReader(file)
+    assert (row['score'], row['column_score'], row['floor']) == ('0.9', 'high', '2')
     with pytest.raises(ValueError, match=r'written to a \.json or \.csv file, not to .*r\.txt'):
         write_result(result, tmp_path / 'r.txt', {})
 

@@ -16,7 +16,7 @@ import pytest
 from helpers.search_gallery import HOSTILE, PEOPLE, make_gallery
 
 from cmdg_plugin.gallery import Gallery
-from cmdg_plugin.gallery.report import SearchQuery, write_report
+from cmdg_plugin.gallery.report import write_report
 from cmdg_plugin.gallery.serving import serving
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def test_another_name_for_this_machine_is_refused(address: str) -> None:
 
 
 def test_report_opens_from_a_file(browser: 'Browser', gallery: Gallery, tmp_path: Path) -> None:
-    report = write_report(gallery.search(text=HOSTILE), gallery, tmp_path, SearchQuery(text=HOSTILE))
+    report = write_report(gallery.search(text=HOSTILE), gallery, tmp_path, text=HOSTILE)
     with browser.new_context() as context:
         page = context.new_page()
         asked: list[str] = []

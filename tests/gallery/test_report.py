@@ -7,7 +7,7 @@ from helpers.search_gallery import HOSTILE, HOSTILE_NAME, make_gallery
 
 from cmdg_plugin.gallery import Gallery, SearchResult
 from cmdg_plugin.gallery.answers import VERDICTS, describe_answer
-from cmdg_plugin.gallery.report import SearchQuery, write_report
+from cmdg_plugin.gallery.report import write_report
 
 
 class Page(HTMLParser):
@@ -39,9 +39,9 @@ def gallery(folder: Path) -> Gallery:
 
 
 def test_page_of_a_search(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
-    query = SearchQuery(folder / 'images/red.png', 'in red', 'camera < 3', 0.25)
-    result = gallery.search(image=query.image, text=query.text, where=query.where, text_weight=query.text_weight)
-    path = write_report(result, gallery, tmp_path / 'new' / 'report', query)
+    query = dict(image=folder / 'images/red.png', text='in red', where='camera < 3', text_weight=0.25)
+    result = gallery.search(**query)
+    path = write_report(result, gallery, tmp_path / 'new' / 'report', **query)
     assert path == tmp_path / 'new/report/index.html'
     assert [each.name for each in path.parent.iterdir()] == ['index.html']
     page = Page(path.read_text(encoding='utf-8'))
@@ -60,7 +60,7 @@ def test_page_of_a_search(gallery: Gallery, folder: Path, tmp_path: Path) -> Non
 def test_everything_is_escaped_and_inside(gallery: Gallery, tmp_path: Path) -> None:
     where = f'path != "{"<script>" + "x" * 5}" and identity == "4"'
     result = gallery.search(text=HOSTILE, where=where)
-    path = write_report(result, gallery, tmp_path, SearchQuery(text=HOSTILE, where=where))
+    path = write_report(result, gallery, tmp_path, text=HOSTILE, where=where)
     page = Page(path.read_text(encoding='utf-8'))
     assert not {'script', 'b'} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith('on')]
@@ -74,7 +74,7 @@ def test_everything_is_escaped_and_inside(gallery: Gallery, tmp_path: Path) -> N
 
 def test_several_pictures_are_one_query(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
     images = [folder / 'images/red.png', np.zeros((40, 20, 3), np.uint8)]
-    path = write_report(gallery.search(image=images, top=1), gallery, tmp_path, SearchQuery(images))
+    path = write_report(gallery.search(image=images, top=1), gallery, tmp_path, images)
     text = path.read_text(encoding='utf-8')
     assert text.count('of the query') == 2
     assert 'with weight' not in text
@@ -98,6 +98,6 @@ def test_an_image_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     gallery = make_gallery(tmp_path)
     result = gallery.search(text='red', where='camera == 1')
     (tmp_path / 'images/red.png').unlink()
-    page = Page(write_report(result, gallery, tmp_path / 'out', SearchQuery(text='red')).read_text(encoding='utf-8'))
+    page = Page(write_report(result, gallery, tmp_path / 'out', text='red').read_text(encoding='utf-8'))
     assert page.text.count('the image can no longer be read') == 1
     assert page.tags.count('img') == 1

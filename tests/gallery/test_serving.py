@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from helpers.search_gallery import make_gallery
 
-from cmdg_plugin.gallery.serving import is_loopback, read_users, serving
+from cmdg_plugin.gallery import serving as module
+from cmdg_plugin.gallery.serving import SignIn, is_loopback, read_users, serving
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,27 @@ def test_file_that_is_missing_or_that_others_may_read(tmp_path: Path) -> None:
     for mode in (0o640, 0o604):
         with pytest.raises(ValueError, match='Others may read the passwords'):
             read_users(write_users(tmp_path, 'ann:12345678', mode))
+
+
+def test_guessing_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(module.time, 'monotonic', lambda: now)
+    enter = SignIn({'ann': 'long enough', 'bob': 'long, too'})
+    assert enter('ann', 'long enough')
+    for name in ('', 'nobody', 'Ann'):
+        assert not enter(name, 'long enough')
+        assert not enter(name, '')
+    for _ in range(4):
+        assert not enter('ann', 'a guess')
+    assert enter('ann', 'long enough')  # who knows it may mistype it
+    for guess in ('1', '2', '3', '4', '\ud800'):
+        assert not enter('ann', guess)
+    assert not enter('ann', 'long enough')
+    assert enter('bob', 'long, too')
+    now += 59
+    assert not enter('ann', 'long enough')
+    now += 2
+    assert enter('ann', 'long enough')
 
 
 @pytest.mark.parametrize('users', [None, {}])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmdg_plugin.gallery.engines import complete_options, drop_others, drop_store, open_store
+from cmdg_plugin.gallery.engines import complete_options, drop_others, open_store
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filters import parse_filter
 from cmdg_plugin.gallery.manifest import Manifest
@@ -42,7 +42,7 @@ ENTRIES = [
 
 @pytest.fixture(params=['embedded', pytest.param('milvus', marks=pytest.mark.slow)])
 def manifest(request: pytest.FixtureRequest) -> Manifest:
-    options = {'uri': request.getfixturevalue('milvus_uri')} if request.param == 'milvus' else {}
+    options = {'uri': request.getfixturevalue('milvus').uri} if request.param == 'milvus' else {}
     return Manifest(request.param, 1, 'model.pth', 'hash', DIMENSION, SHARED, complete_options(request.param, options))
 
 
@@ -81,6 +81,8 @@ FILTERS: list[tuple[str | None, Callable[[Entry], bool]]] = [
      lambda e: 'shop' in e.columns and (e.columns['floor'] > 5 or e.camera is None)),
     ('caption == "a \\"red\\" coat"', lambda e: e.caption is not None),
     ('path == "/images/\\"7\\" \\\\ it\'s a\\nfile €.jpg"', lambda e: '"7"' in e.path),
+    # As much as a filter may hold.
+    (f'camera in ({", ".join(map(str, range(3, 9_503)))})' + ' or camera == 3' * 499, lambda e: e.camera in (3, 4)),
     ('path != "x" and path is not None', lambda e: True),
 ]  # fmt: skip
 
@@ -145,8 +147,7 @@ def test_two_versions_beside_one_another(store: GalleryStore, manifest: Manifest
     drop_others(tmp_path, manifest)
     with pytest.raises(FileNotFoundError):
         open_store(tmp_path, newer)
-    store.close()
-    drop_store(tmp_path, manifest)
+    store.drop()
     with pytest.raises(FileNotFoundError):
         open_store(tmp_path, manifest)
 
@@ -158,5 +159,7 @@ def test_settings_of_engines() -> None:
         complete_options('embedded', {'uri': 'x'})
     with pytest.raises(ValueError, match='memory of the engine embedded is like'):
         complete_options('embedded', {'memory': 'much'})
+    with pytest.raises(ValueError, match='a number of lists up to 1,024; got 2000'):
+        complete_options('milvus', {'approximate': 2000})
     names = {complete_options('milvus', {})['collection'] for _ in range(2)}
     assert len(names) == 2

@@ -45,6 +45,19 @@ def test_stage_reaches_the_model() -> None:
     assert torch.allclose(features, expected)
 
 
+def test_features_are_averaged_with_the_mirror_images() -> None:
+    class LeftHalf(StrangersModel):
+        def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck') -> tuple:
+            return (inputs[..., :2].mean(2).flatten(1),)
+
+    MODELS.register_module(module=LeftHalf, force=True)
+    inputs = torch.rand(2, 3, 4, 4)
+    features = FeatureRetriever({'type': 'LeftHalf'}, flip_test=True)(inputs)
+    columns = inputs.mean(2)
+    expected = nn.functional.normalize((columns[..., :2] + columns[..., [3, 2]]).flatten(1), dim=1)
+    assert torch.allclose(features, expected)
+
+
 def test_losses_and_data_preprocessor_are_the_models_own() -> None:
     model = FeatureRetriever({'type': 'StrangersModel'}, data_preprocessor={'type': 'cmdg_plugin.ReIDDataPreprocessor'})
     assert type(model.data_preprocessor).__name__ == 'ReIDDataPreprocessor'

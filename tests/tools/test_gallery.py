@@ -94,6 +94,10 @@ def test_mistakes_are_one_line(
     assert run('add', gallery, images, '--model', checkpoint, '--device', 'cpu') == 0
     assert run('add', gallery) == 2
     assert run('add', gallery, images, '--engine', 'milvus') == 2
+    assert run('add', gallery, images, '--approximate', 64) == 2
+    capsys.readouterr()
+    assert run('add', gallery, images / 'typo.png') == 3
+    assert f'{images / "typo.png"} cannot be read (FileNotFoundError: No such file' in capsys.readouterr().out
     for arguments, message in (
         (('search', gallery), 'Say what to search for'),
         (('search', gallery, '--text', ''), 'this one is empty'),
@@ -101,6 +105,8 @@ def test_mistakes_are_one_line(
         (('search', gallery, '--text', 'x', '--out', 'r.txt'), 'Results are written to'),
         (('search', gallery, '--image', tmp_path / 'no.png'), 'There is no image at'),
         (('search', images, '--text', 'x'), 'is not a gallery'),
+        (('add', gallery, images / 'typo'), 'There is no folder at'),
+        (('add', tmp_path / 'new', images, '--model', checkpoint, '--approximate', 64), "has no setting 'approximate'"),
         (('remove', gallery), 'Say which entries to remove'),
         (('calibrate', gallery, images), 'takes at least 100 queries'),
         (('info', tmp_path / 'nothing'), 'is not a gallery'),

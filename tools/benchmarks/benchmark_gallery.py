@@ -1,13 +1,14 @@
 """Engines for galleries side by side: recall against exact, latency, adding, removing, size, memory, kill -9.
 
+    python tools/benchmarks/benchmark_gallery.py --million    # the whole table of docs/gallery.md
     python tools/benchmarks/benchmark_gallery.py [--vectors 100000] [--engines embedded faiss+sqlite lancedb ...]
-    python tools/benchmarks/benchmark_gallery.py --vectors 1000000 --engines embedded
     python tools/benchmarks/benchmark_gallery.py --engines milvus --uri http://127.0.0.1:19530
 
-`embedded` and `milvus` are the engines of this project; the others need `pip install faiss-cpu lancedb duckdb
-milvus-lite`, and are left out where they are not installed. Each engine runs in a process of its own, and its peak of
-memory is counted on top of what that takes. Vectors cluster by person; every tenth is of the camera that is
-searched alone, and another tenth is removed.
+`embedded`, `milvus` and `milvus-approximate` are engines of this project; the others need `pip install faiss-cpu
+lancedb duckdb milvus-lite`, and are left out where they are not installed. Without `--uri`, a Milvus server is
+started (`pip install 'cmdg_plugin[gallery-milvus]' milvus`), whose peak of memory is the one reported. Each engine runs
+in a process of its own, and its peak of memory is counted on top of what that takes. Vectors cluster by person; every
+tenth is of the camera that is searched alone, and another tenth is removed.
 """
 
 import argparse
@@ -19,6 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +33,25 @@ from measuring import MEBIBYTE, report, resident
 TOP, CAMERAS, BATCH, SEARCHED, REMOVED = 20, 10, 5_000, 3, 4
 PER_PERSON = 20
 NEEDED = {
-    'milvus': 'pymilvus',
+    'milvus': 'milvus',
+    'milvus-approximate': 'milvus',
     'faiss+sqlite': 'faiss',
     'lancedb': 'lancedb',
     'duckdb': 'duckdb',
     'milvus-lite': 'milvus_lite',
 }
-COLUMNS = (
-    *('recall', 'recall_filtered', 'add_s', 'search_ms', 'filtered_ms', 'reopen_s', 'remove_s', 'gone', 'mib'),
-    'peak_mib',
-)
+COLUMNS = {
+    'recall': 'recall',
+    'recall_filtered': 'with a condition',
+    'search_ms': 'search, ms',
+    'filtered_ms': 'with a condition, ms',
+    'add_s': 'adding, s',
+    'remove_s': 'removing a tenth, s',
+    'gone': 'gone from the files',
+    'reopen_s': 'opening and a search, s',
+    'mib': 'disk, MiB',
+    'peak_mib': 'memory, MiB',
+}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -47,8 +60,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--vectors', type=int, default=100_000)
     parser.add_argument('--dimensions', type=int, default=1280)
     parser.add_argument('--queries', type=int, default=20)
-    everywhere = [name for name in CANDIDATES if name != 'milvus']
-    parser.add_argument('--engines', nargs='+', choices=CANDIDATES, default=everywhere)
+    parser.add_argument('--engines', nargs='+', choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument('--million', action='store_true', help='then measure `embedded` with 1,000,000 vectors, too')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--memory', type=int, default=2 << 30, help='bytes of vectors that `embedded` keeps in memory')
     parser.add_argument('--uri', help='address of a Milvus server')
@@ -100,7 +113,7 @@ def _keep_best(best: list[np.ndarray], scores: np.ndarray, numbers: np.ndarray) 
 def open_engine(name: str, folder: Path, arguments: argparse.Namespace) -> Any:
     """Open one, or make it."""
     options: dict[str, Any] = {'memory': arguments.memory} if name == 'embedded' else {}
-    if name == 'milvus':
+    if name in ('milvus', 'milvus-approximate'):
         options['uri'] = arguments.uri
     return CANDIDATES[name](folder, arguments.dimensions, **options)
 
@@ -129,7 +142,8 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         folder = Path(place)
         engine = open_engine(name, folder, arguments)
         found['add_s'] = fill(engine, arguments)
-        found['mib'] = sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()) / MEBIBYTE
+        found['mib'] = _mebibytes(folder)
+        engine.settle()
         for what, camera, wanted in (('search', None, every), ('filtered', SEARCHED, filtered)):
             engine.search(queries[0], camera, TOP)
             seconds, hits = [], 0
@@ -203,20 +217,72 @@ def main() -> None:
     if arguments.measure:
         report(json.dumps(measure(arguments.measure, arguments)))
         return
-    report(f'{arguments.vectors:,} vectors of {arguments.dimensions} numbers, {arguments.threads} threads, top {TOP}')
     os.environ.update({name: str(arguments.threads) for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
+    if arguments.kills:
+        for name in arguments.engines:
+            if _is_there(name, arguments):
+                report(f'{name:<14} {survive(name, arguments)}')
+        return
+    report(f'vectors of {arguments.dimensions} numbers, {arguments.threads} threads, the {TOP} nearest\n')
+    report(f'| engine | vectors | {" | ".join(COLUMNS.values())} |')
+    report(f'|---|---:|{"---:|" * len(COLUMNS)}')
     for name in arguments.engines:
-        if name in NEEDED and importlib.util.find_spec(NEEDED[name]) is None:
-            report(f'{name:<14} left out: {NEEDED[name]} is not installed')
-            continue
-        if arguments.kills:
-            report(f'{name:<14} {survive(name, arguments)}')
-            continue
-        command = [sys.executable, __file__, *sys.argv[1:], '--measure', name]
+        if _is_there(name, arguments):
+            _report_engine(name, arguments, [])
+    if arguments.million:
+        _report_engine('embedded', arguments, ['--vectors', '1000000', '--queries', '5'])
+
+
+def _is_there(name: str, arguments: argparse.Namespace) -> bool:
+    needed = 'pymilvus' if NEEDED.get(name) == 'milvus' and arguments.uri else NEEDED.get(name)
+    there = needed is None or importlib.util.find_spec(needed) is not None
+    if not there:
+        report(f'{name} is left out: {needed} is not installed')
+    return there
+
+
+def _report_engine(name: str, arguments: argparse.Namespace, more: list[str]) -> None:
+    """Measure an engine in a process of its own, and write its row."""
+    command = [sys.executable, __file__, *sys.argv[1:], *more, '--measure', name]
+    with ExitStack() as stack:
+        server = None
+        if NEEDED.get(name) == 'milvus' and arguments.uri is None:
+            server = stack.enter_context(_serving())
+            command += ['--uri', server.uri]
         process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(process.stdout.splitlines()[-1])
-        shown = (f'{column} {_show(found[column])}' for column in COLUMNS)
-        report(f'{name:<14} {"  ".join(shown)}')
+        if server is not None:
+            found |= {'mib': _mebibytes(server.folder), 'peak_mib': resident('VmHWM', server.process) / MEBIBYTE}
+    vectors = int(more[1]) if more else arguments.vectors
+    report(f'| {name} | {vectors:,} | {" | ".join(_show(found[column]) for column in COLUMNS)} |')
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Milvus server: its address, the folder of its data, its process."""
+
+    uri: str
+    folder: Path
+    process: int
+
+
+@contextmanager
+def _serving() -> Iterator[Server]:
+    """Context in which a Milvus server runs."""
+    from milvus import MilvusServer
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        server = MilvusServer()
+        server.set_base_dir(place)
+        server.start()
+        try:
+            yield Server(f'http://127.0.0.1:{server.listen_port}', Path(place) / 'data', server.server_proc.pid)
+        finally:
+            server.stop()
+
+
+def _mebibytes(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()) / MEBIBYTE
 
 
 def _show(value: Any) -> str:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +34,16 @@ class Candidate(Protocol):
 
     def count(self) -> int:
         """Number of images."""
+
+    def settle(self) -> None:
+        """Wait for what is done after adding."""
+
+
+class Nothing:
+    """For databases that are done when adding returns."""
+
+    def settle(self) -> None:
+        """See `Candidate`."""
 
 
 class Ours:
@@ -66,8 +77,12 @@ class Ours:
         """See `Candidate`."""
         return self.store.count()
 
+    def settle(self) -> None:
+        """See `Candidate`."""
+        self.store.recall()
 
-class FaissAndSQLite:
+
+class FaissAndSQLite(Nothing):
     """FAISS's flat index in memory, rows and vectors in SQLite; filters become lists of numbers."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
@@ -112,7 +127,7 @@ class FaissAndSQLite:
         return int(self.index.ntotal)
 
 
-class Lance:
+class Lance(Nothing):
     """LanceDB without an index."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
@@ -146,7 +161,7 @@ class Lance:
         return int(self.table.count_rows())
 
 
-class DuckDB:
+class DuckDB(Nothing):
     """DuckDB's arrays, with their inner product in SQL."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
@@ -189,7 +204,7 @@ class DuckDB:
         return int(self.database.execute('SELECT COUNT(*) FROM images').fetchall()[0][0])
 
 
-class MilvusLite:
+class MilvusLite(Nothing):
     """Milvus Lite with the index FLAT."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
@@ -234,15 +249,16 @@ def _embedded(folder: Path, dimension: int, memory: int = 2 << 30) -> Candidate:
     return Ours(SQLiteStore(path, dimension, SHARED, memory=memory, create=not path.exists()))
 
 
-def _milvus(folder: Path, dimension: int, uri: str) -> Candidate:
+def _milvus(folder: Path, dimension: int, uri: str, approximate: int = 0) -> Candidate:
     columns = folder / 'columns.json'
-    store = MilvusStore(columns, dimension, SHARED, uri=uri, collection='cmdg_benchmark', create=not columns.exists())
-    return Ours(store)
+    options: dict[str, Any] = dict(uri=uri, collection='cmdg_benchmark', approximate=approximate)
+    return Ours(MilvusStore(columns, dimension, SHARED, **options, create=not columns.exists()))
 
 
 CANDIDATES: Mapping[str, Callable[..., Any]] = {
     'embedded': _embedded,
     'milvus': _milvus,
+    'milvus-approximate': partial(_milvus, approximate=64),
     'faiss+sqlite': FaissAndSQLite,
     'lancedb': Lance,
     'duckdb': DuckDB,

@@ -54,9 +54,9 @@ def peak_memory(function: Callable[[], Any], *, on_gpu: bool = False) -> tuple[f
     return (resident('VmHWM') - before) / MEBIBYTE, result
 
 
-def resident(name: str) -> int:
-    """Resident memory of this process in bytes (Linux): `VmRSS` now, `VmHWM` at most so far."""
-    return 1024 * int(Path('/proc/self/status').read_text(encoding='ascii').split(f'{name}:')[1].split()[0])
+def resident(name: str, process: int | str = 'self') -> int:
+    """Resident memory of a process in bytes (Linux): `VmRSS` now, `VmHWM` at most so far."""
+    return 1024 * int(Path(f'/proc/{process}/status').read_text(encoding='ascii').split(f'{name}:')[1].split()[0])
 
 
 def _synchronize() -> None:

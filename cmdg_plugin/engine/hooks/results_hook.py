@@ -31,7 +31,8 @@ class ResultsHook(Hook):
     test: the table, and pictures if `show_dir` is given. What of these cannot be written is an error in the log and
     leaves the others, and the training, as they are.
 
-    A target that holds images of a dataset on which the model was trained is marked in the tables, with the names.
+    A target that holds images of a dataset on which the model was trained is marked in the tables, with the names, and
+    is among the `overlaps` of `results.json`.
 
     Args:
         show_dir: Folder for pictures after a test; set by `tools/test.py --show-dir`.
@@ -72,14 +73,10 @@ class ResultsHook(Hook):
         folder = Path(runner.work_dir)
         if self._last:
             before = runner.message_hub.get_info(_BEFORE)
-            _try(
-                runner,
-                'results.json',
-                lambda: dump_whole({'before': before, 'after': self._last}, folder / 'results.json'),
-            )
-            _try(
-                runner, 'results.md', lambda: _write_table(runner, before, self._last, folder, self._marks(self._last))
-            )
+            marks = self.overlaps(self._last)
+            numbers = {'before': before, 'after': self._last, **({'overlaps': marks} if marks else {})}
+            _try(runner, 'results.json', lambda: dump_whole(numbers, folder / 'results.json'))
+            _try(runner, 'results.md', lambda: _write_table(runner, before, self._last, folder, marks))
             _try(
                 runner,
                 'pictures of ranked queries',
@@ -91,7 +88,7 @@ class ResultsHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Show the table, and draw pictures if a folder is given."""
         if metrics:
-            runner.logger.info(f'Scores (percent)\n{format_score_table(metrics, marks=self._marks(metrics))}')
+            runner.logger.info(f'Scores (percent)\n{format_score_table(metrics, marks=self.overlaps(metrics))}')
         if self.show_dir is not None:
             _draw_ranked(runner, runner.test_evaluator.metrics, Path(self.show_dir))
 
@@ -100,7 +97,8 @@ class ResultsHook(Hook):
         self._trained_on |= found or set()
         self._knows_training &= found is not None
 
-    def _marks(self, metrics: Mapping[str, float]) -> dict[str, str]:
+    def overlaps(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        """What must be said of targets that hold images which the model was trained on, by target."""
         targets = list(dict.fromkeys(key.rpartition('/')[0] for key in metrics))
         return mark_overlaps(targets, self._trained_on, self._knows_training)
 
