@@ -23,7 +23,6 @@ class ImageEncoder(nn.Module):
     Args:
         model: From `init_model`.
         expects: What comes in, a key of `INPUTS`.
-        half: Whether the tower's weights are in half precision. Normalization and the last LayerNorms are not.
 
     Raises:
         ValueError: If it is not a `CMDGReID` with the plugin's data preprocessor.
@@ -32,7 +31,7 @@ class ImageEncoder(nn.Module):
     offset: Tensor
     scale: Tensor
 
-    def __init__(self, model: Any, expects: str = '0..1', half: bool = False) -> None:
+    def __init__(self, model: Any, expects: str = '0..1') -> None:
         super().__init__()
         if not isinstance(model, CMDGReID) or not isinstance(model.data_preprocessor, ReIDDataPreprocessor):
             parts = (type(part).__name__ for part in (model, getattr(model, 'data_preprocessor', None)))
@@ -40,7 +39,6 @@ class ImageEncoder(nn.Module):
                 f'Only a CMDGReID with a ReIDDataPreprocessor can be exported, not a {" with a ".join(parts)}.'
             )
         self.model = model
-        self.dtype = _set_precision(model, half)
         mean, std = INPUTS[expects]
         self.register_buffer('offset', torch.tensor(mean).view(3, 1, 1))
         self.register_buffer('scale', torch.tensor(std).view(3, 1, 1))
@@ -48,7 +46,7 @@ class ImageEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Encode RGB images (B, 3, H, W); returns features (B, W + D) of length one."""
         normalized = self.model.data_preprocessor.normalize_rgb(images * self.scale + self.offset)
-        return self.model.extract_features(normalized.to(self.dtype))
+        return self.model.extract_features(normalized)
 
 
 class TextEncoder(nn.Module):
@@ -56,20 +54,12 @@ class TextEncoder(nn.Module):
 
     Args:
         model: From `init_model`.
-        half: Whether the tower's weights are in half precision.
     """
 
-    def __init__(self, model: CMDGReID, half: bool = False) -> None:
+    def __init__(self, model: CMDGReID) -> None:
         super().__init__()
-        _set_precision(model, half)
         self.backbone = model.backbone
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Encode token ids (B, context length); returns features (B, D) of length one."""
         return functional.normalize(self.backbone.encode_text(tokens).float(), dim=1)
-
-
-def _set_precision(model: CMDGReID, half: bool) -> torch.dtype:
-    # `clip` alone: the LayerNorms of the features, and the features, stay in single precision.
-    model.backbone.clip.to(torch.float16 if half else torch.float32)
-    return torch.float16 if half else torch.float32

@@ -2,9 +2,8 @@
 
 import json
 import logging
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ from torch import Tensor, nn
 from cmdg_plugin.exporting.metadata import as_text
 from cmdg_plugin.extras import import_extra
 from cmdg_plugin.files.writing import open_whole_bytes, write_whole
+
+FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch-export': '.pt2'}
+"""What can be written, and the ending of its file."""
 
 OLDEST_OPSET = 18
 _ONNX_LIMIT = 2**31 - 2**24
@@ -48,54 +50,57 @@ class Graph:
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
-    """Write an ONNX file, weights and metadata inside.
+    """Write an ONNX file in single precision, weights and metadata inside.
 
     Raises:
         ImportError: If a package is missing.
         ValueError: If torch cannot export the graph, or its weights exceed what a file may hold.
     """
-    size = sum(parameter.nbytes for parameter in graph.module.parameters())
+    for package in ('onnx', 'onnxscript'):
+        import_extra(package, 'export')
+    with _exporting(graph):
+        program = torch.onnx.export(
+            graph.module,
+            (graph.example,),
+            dynamo=True,
+            dynamic_shapes=graph.dynamic_shapes,
+            input_names=[graph.input_name],
+            output_names=['features'],
+            opset_version=graph.opset,
+            verbose=False,
+        )
+    assert program is not None  # only without dynamo it is
+    size = sum(value.const_value.nbytes for value in program.model.graph.initializers.values() if value.const_value)
     if size > _ONNX_LIMIT:
         raise ValueError(
-            f'{graph.what} takes {size / 2**30:.1f} GiB, and an ONNX file holds at most 2: use --fp16, or write an '
-            'OpenVINO (.xml) or torch (.pt2) file.'
+            f'{graph.what} takes {size / 2**30:.1f} GiB, and an ONNX file holds at most 2: write a torch (.pt2) file.'
         )
-    program = _to_onnx(graph)
     program.model.metadata_props.update(as_text(graph.metadata))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / 'model.onnx'
-        program.save(file, external_data=False)
-        write_whole(path, file.read_bytes())
+    program.save(path, external_data=False)
 
 
-def write_openvino(graph: Graph, path: Path) -> None:
-    """Write OpenVINO's two files, `x.xml` with the graph and `x.bin` with the weights; by way of ONNX.
+def onnx_to_openvino(source: Path, path: Path, metadata: Mapping[str, Any], *, half: bool = False) -> None:
+    """Write OpenVINO's two files, `x.xml` with the graph and `x.bin` with the weights.
+
+    Args:
+        source: An ONNX file.
+        path: The `.xml` file.
+        metadata: What it says of itself.
+        half: Whether weights are stored in half precision.
 
     Raises:
-        ImportError: If a package is missing.
-        ValueError: If torch cannot export the graph.
+        ImportError: If OpenVINO is missing.
     """
-    import_extra('openvino', 'export')
-    program = _to_onnx(graph)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / 'model.onnx'
-        program.save(file)
-        onnx_to_openvino(file, path, graph.metadata)
-
-
-def onnx_to_openvino(source: Path, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write OpenVINO's two files from an ONNX file."""
     openvino = import_extra('openvino', 'export')
     # Not `convert_model`, which reports each use to its makers.
     model = openvino.Core().read_model(source)
     for name, value in as_text(metadata).items():
         model.set_rt_info(value, ['cmdg_plugin', name])
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / 'model.xml'
-        openvino.save_model(model, file, compress_to_fp16=False)
-        # Weights first: with the graph the model is complete.
-        write_whole(path.with_suffix('.bin'), file.with_suffix('.bin').read_bytes())
-        write_whole(path, file.read_bytes())
+    file = source.with_name('openvino.xml')
+    openvino.save_model(model, file, compress_to_fp16=half)
+    # Weights first: with the graph the model is complete.
+    write_whole(path.with_suffix('.bin'), file.with_suffix('.bin').read_bytes())
+    write_whole(path, file.read_bytes())
 
 
 def write_torch_export(graph: Graph, path: Path) -> None:
@@ -110,30 +115,6 @@ def write_torch_export(graph: Graph, path: Path) -> None:
         torch.export.save(program, file, extra_files={'metadata.json': json.dumps(graph.metadata)})
 
 
-FORMATS: dict[str, tuple[str, Callable[[Graph, Path], None]]] = {
-    'onnx': ('.onnx', write_onnx),
-    'openvino': ('.xml', write_openvino),
-    'torch-export': ('.pt2', write_torch_export),
-}
-"""What can be written: the ending of the file, and what writes it."""
-
-
-def _to_onnx(graph: Graph) -> Any:
-    for package in ('onnx', 'onnxscript'):
-        import_extra(package, 'export')
-    with _exporting(graph):
-        return torch.onnx.export(
-            graph.module,
-            (graph.example,),
-            dynamo=True,
-            dynamic_shapes=graph.dynamic_shapes,
-            input_names=[graph.input_name],
-            output_names=['features'],
-            opset_version=graph.opset,
-            verbose=False,
-        )
-
-
 @contextmanager
 def _exporting(graph: Graph) -> Iterator[None]:
     """Context in which torch exports: quietly, and what it raises says which model it cannot export."""
@@ -144,7 +125,7 @@ def _exporting(graph: Graph) -> Iterator[None]:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
-    except Exception as error:  # torch has dozens of kinds, by torch version and step
+    except Exception as error:  # torch has dozens of kinds, by version and step
         reason = ' '.join(str(error).split())[:300]
         raise ValueError(f'torch {torch.__version__} cannot export {graph.what}: {reason}') from error
     finally:

@@ -14,14 +14,15 @@ from cmdg_plugin.files.writing import write_whole
 _SCHEMA = 1
 
 
-def describe_images(model: Any, expects: str, precision: str) -> dict[str, Any]:
+def describe_images(model: Any, pixels: tuple[tuple[float, ...], ...], expects: str, precision: str) -> dict[str, Any]:
     """Describe a graph that encodes images.
 
     `schema_version`, `model_name`, `preprocess`, `img_size` and `model_kwargs` are what BoxMOT looks for.
 
     Args:
         model: The model, at the size that is exported.
-        expects: What pixels come in, a key of `encoders.INPUTS`.
+        pixels: RGB means and deviations that are taken out of pixels before they come in.
+        expects: What that is called, a key of `encoders.INPUTS`.
         precision: `fp32`, `fp16` or `int8`.
     """
     backbone = model.backbone
@@ -35,6 +36,8 @@ def describe_images(model: Any, expects: str, precision: str) -> dict[str, Any]:
         'model_kwargs': {'img_size': size},
         'input': 'images: float32 (N, 3, height, width), RGB',
         'expected_input': expects,
+        'input_mean': pixels[0],
+        'input_std': pixels[1],
         'any_scale_and_shift': normalization == 'instance',
         'output': f'features: float32 (N, {backbone.out_channels}) of length one',
         **_describe(model, precision),
@@ -47,12 +50,11 @@ def describe_images(model: Any, expects: str, precision: str) -> dict[str, Any]:
     }
 
 
-def describe_texts(model: Any, precision: str, tokenizer: str) -> dict[str, Any]:
+def describe_texts(model: Any, tokenizer: str) -> dict[str, Any]:
     """Describe a graph that encodes sentences.
 
     Args:
         model: The model.
-        precision: `fp32` or `fp16`.
         tokenizer: Name of the tokenizer's file beside it.
     """
     backbone = model.backbone
@@ -62,7 +64,7 @@ def describe_texts(model: Any, precision: str, tokenizer: str) -> dict[str, Any]
         'output': f'features: float32 (N, {backbone.embed_dim}) of length one',
         'compare_with': f'the last {backbone.embed_dim} numbers of image features, brought to length one',
         'tokenizer': tokenizer,
-        **_describe(model, precision),
+        **_describe(model, 'fp32'),
     }
 
 

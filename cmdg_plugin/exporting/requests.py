@@ -5,20 +5,28 @@ from pathlib import Path
 from cmdg_plugin.exporting.formats import FORMATS, OLDEST_OPSET
 
 
-def check_request(out: Path, file_format: str | None = None, opset: int = OLDEST_OPSET) -> None:
+def check_request(
+    out: Path,
+    file_format: str | None = None,
+    opset: int = OLDEST_OPSET,
+    precision: str = 'fp32',
+    calibration: Path | None = None,
+) -> None:
     """Refuse a file that cannot be written.
 
     Args:
         out: The file.
         file_format: A key of `FORMATS`; None takes what the file's ending says.
         opset: Version of ONNX's operators.
+        precision: `fp32`, `fp16` or `int8`.
+        calibration: Folder of images, which `int8` needs.
 
     Raises:
-        FileNotFoundError: If its folder is missing.
-        ValueError: If its ending is not that of the format, or the operators are too old.
+        FileNotFoundError: If a folder is missing.
+        ValueError: If the ending is not that of the format, the operators are too old, or precision and format, or
+            precision and calibration, do not go together.
     """
-    endings = {name: ending for name, (ending, _) in FORMATS.items()}
-    expected = list(endings.values()) if file_format is None else [endings[file_format]]
+    expected = list(FORMATS.values()) if file_format is None else [FORMATS[file_format]]
     if out.suffix not in expected:
         raise ValueError(f'{out} should end in {" or ".join(expected)}{f" for {file_format}" if file_format else ""}.')
     if not out.parent.is_dir():
@@ -28,3 +36,9 @@ def check_request(out: Path, file_format: str | None = None, opset: int = OLDEST
             f"torch's exporter writes ONNX operators of version {OLDEST_OPSET} and newer, not {opset}: leave --opset "
             'out.'
         )
+    if precision != 'fp32' and out.suffix == FORMATS['torch-export']:
+        raise ValueError(f'--{precision} goes with .onnx and .xml files, not with {out.name}.')
+    if (precision == 'int8') != (calibration is not None):
+        raise ValueError('--int8 and --calibration FOLDER, with images like those to come, go together.')
+    if calibration is not None and not calibration.is_dir():
+        raise FileNotFoundError(f'There is no folder of images at {calibration}.')

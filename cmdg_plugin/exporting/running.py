@@ -80,8 +80,7 @@ def _read_openvino(path: Path, threads: int | None) -> ExportedFile:
     core = openvino.Core()
     model = core.read_model(path)
     compiled = core.compile_model(model, 'CPU', options)
-    info = model.get_rt_info(['cmdg_plugin']).aslist() if model.has_rt_info(['cmdg_plugin']) else []
-    metadata = {name: model.get_rt_info(['cmdg_plugin', name]).astype(str) for name in info}
+    metadata = model.get_rt_info(['cmdg_plugin']).value if model.has_rt_info(['cmdg_plugin']) else {}
     shape = tuple(side.get_length() for side in list(model.input(0).partial_shape)[1:])
     return ExportedFile(lambda batch: compiled(batch)[0].copy(), shape, metadata)
 
