@@ -33,7 +33,8 @@ def halve_weights(source: Path, target: Path) -> None:
     for weight in model.graph.initializer:
         if weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < _FEW:
             continue
-        halves = onnx.numpy_helper.to_array(weight).astype(np.float16)
+        with np.errstate(over='ignore'):
+            halves = onnx.numpy_helper.to_array(weight).astype(np.float16)
         if not np.isfinite(halves).all():
             raise ValueError(f'The weight {weight.name} exceeds what half precision can hold (65,504): leave it out.')
         casts.append(onnx.helper.make_node('Cast', [f'{weight.name}_half'], [weight.name], to=weight.data_type))

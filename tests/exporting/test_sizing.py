@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def test_sizes_that_cannot_be(toy: Any) -> None:
 
 
 def test_pipeline_that_does_not_end_in_that_size(toy: Any) -> None:
-    config = toy._config.copy()
+    config = copy.deepcopy(toy._config)
     pipeline = config.test_dataloader.dataset.pipeline
-    pipeline.insert(2, dict(type='mmpretrain.CenterCrop', crop_size=(64, 32)))
+    pipeline.insert(2, dict(type='mmpretrain.CenterCrop', crop_size=(32, 64)))
     with pytest.raises(ValueError, match='makes images of 64x32 pixels'):
         set_pipeline_size(config, (96, 48))

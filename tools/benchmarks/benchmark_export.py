@@ -3,8 +3,8 @@
     python tools/benchmarks/benchmark_export.py --threads 2
     python tools/benchmarks/benchmark_export.py --threads 2 --model ViT-B-16 --image-size 256x128 --batches 1 8 64
 
-Random weights: they take as long as trained ones. All compute in float32 (OpenVINO is told so) with as many threads, take
-turns, and must give the same features before anything is timed.
+Random weights: they take as long as trained ones. All compute in float32 (OpenVINO is told so) with as many threads,
+take turns, and must give the same features before anything is timed.
 """
 
 import argparse
