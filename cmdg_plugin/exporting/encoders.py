@@ -39,14 +39,14 @@ class ImageEncoder(nn.Module):
                 f'Only a CMDGReID with a ReIDDataPreprocessor can be exported, not a {" with a ".join(parts)}.'
             )
         self.model = model
+        self.preprocessor = model.data_preprocessor
         mean, std = INPUTS[expects]
         self.register_buffer('offset', torch.tensor(mean).view(3, 1, 1))
         self.register_buffer('scale', torch.tensor(std).view(3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode RGB images (B, 3, H, W); returns features (B, W + D) of length one."""
-        normalized = self.model.data_preprocessor.normalize_rgb(images * self.scale + self.offset)
-        return self.model.extract_features(normalized)
+        return self.model.extract_features(self.preprocessor.normalize_rgb(images * self.scale + self.offset))
 
 
 class TextEncoder(nn.Module):

@@ -70,7 +70,8 @@ def write_onnx(graph: Graph, path: Path) -> None:
             verbose=False,
         )
         assert program is not None  # only without dynamo it is
-        if isinstance(program.model.graph.inputs[0].shape[0], int):
+        shape = program.model.graph.inputs[0].shape
+        if shape is None or isinstance(shape[0], int):
             raise ValueError('it takes the size of the batch for a constant.')
     size = sum(value.const_value.nbytes for value in program.model.graph.initializers.values() if value.const_value)
     if size > _ONNX_LIMIT:

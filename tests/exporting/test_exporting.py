@@ -93,7 +93,6 @@ def test_sizes_and_precisions(toy_checkpoint: Path, toy: Any, jpegs: list[Path])
         ('half.onnx', {'precision': 'fp16'}, 0.9999),
         ('half.xml', {'precision': 'fp16'}, 0.9999),
         ('eight.onnx', {'precision': 'int8', 'calibration': jpegs[0].parent}, 0.9),
-        ('eight.xml', {'precision': 'int8', 'calibration': jpegs[0].parent}, 0.9),
     ):
         path = toy_checkpoint.with_name(name)
         export_images(toy_checkpoint, path, **options)

@@ -43,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_checkpoint(arguments: argparse.Namespace, path: Path) -> torch.nn.Module:
+def write_checkpoint(arguments: argparse.Namespace, path: Path) -> ImageEncoder:
     """Write a checkpoint with random weights; returns what is exported of it."""
     torch.manual_seed(0)
     config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
