@@ -71,5 +71,7 @@ def use_exported(config: Config, path: Path) -> None:
     set_pipeline_size(config, exported.image_size)
     mean, std = INPUTS[exported.metadata['expected_input']]
     to_rgb = (config.model.get('data_preprocessor') or {}).get('to_rgb', True)
-    preprocessor = dict(type='ReIDDataPreprocessor', normalization='fixed', mean=mean, std=std, to_rgb=to_rgb)
+    preprocessor = dict(
+        type='cmdg_plugin.ReIDDataPreprocessor', normalization='fixed', mean=mean, std=std, to_rgb=to_rgb
+    )
     config.model = dict(type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor)

