@@ -46,8 +46,8 @@ def test_a_file_sees_rgb_as_it_expects(expects: str, seen: list[float], tmp_path
     bgr = torch.tensor([10, 20, 30], dtype=torch.uint8).view(3, 1, 1).expand(2, 3, 8, 4)
     samples = [BaseDataElement(), BaseDataElement()]
     prepared = model.data_preprocessor({'inputs': bgr, 'data_samples': samples})
-    model(**prepared, mode='predict')
-    assert np.allclose([sample.feature.numpy() for sample in samples], [seen, seen], atol=1e-5)
+    predicted = model(**prepared, mode='predict')
+    assert np.allclose([sample.feature.numpy() for sample in predicted], [seen, seen], atol=1e-5)
     assert np.allclose(model(prepared['inputs']), [seen, seen], atol=1e-5)
     with pytest.raises(ValueError, match="'tensor' or 'predict', not 'loss'"):
         model(prepared['inputs'], mode='loss')
