@@ -2,11 +2,12 @@
 
 python tools/test.py configs/cmdg/cmdg_toy-vit_islands.py work_dirs/cmdg_toy-vit_islands/epoch_38.pth
 
-Without a checkpoint: the weights that training begins with.
+Without a checkpoint: the weights that training begins with. A file of tools/export.py is scored in the same way.
 """
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ def parse_args() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint on unseen domains.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; default: the weights that training begins with')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint, or a file of tools/export.py; default: the first weights',
+    )
     parser.add_argument('--out', help='file for the results: .pkl for predictions, .json or .yaml also for metrics')
     parser.add_argument(
         '--out-item', choices=['metrics', 'pred'], help='write metrics or the features of all images; default: pred'
@@ -50,19 +55,23 @@ def main() -> None:
     from cmdg_plugin.engine.launching import join_processes
     from cmdg_plugin.engine.quiet_runner import build_runner
     from cmdg_plugin.evaluation.whole_results import WholeResults
+    from cmdg_plugin.exporting import is_exported, use_exported
     from cmdg_plugin.files.writing import dump_whole
     from cmdg_plugin.saying import warn
 
     with OneLineErrors(sys.argv[0], args.debug) as errors:
         errors.config = config = load_config(args)
-        if args.checkpoint is not None:
+        if args.checkpoint is not None and not is_exported(args.checkpoint):
             check_checkpoint(args.checkpoint)
         check_data(config, 'test_dataloader')
+        if args.checkpoint is not None and is_exported(args.checkpoint):
+            use_exported(config, Path(args.checkpoint))
+            args.checkpoint = None
         join_processes(args.launcher)
         lay_over(config, args)
         check_arguments(config.to_dict())
         runner = build_runner(config)
-        if config.load_from is None:
+        if config.load_from is None and config.model.type != 'cmdg_plugin.ExportedModel':
             warn('No checkpoint was given: these are scores of the weights that training begins with.')
         if args.out and args.out_item in ('pred', None):
             runner.test_evaluator.metrics.append(WholeResults(args.out))

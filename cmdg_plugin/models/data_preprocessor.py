@@ -96,20 +96,21 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
             images = self._to_rgb(_stack(data['inputs']))
             if training and self.augmentation is not None:
                 images = self.augmentation(images, image_positions(data['data_samples']))
-            data['inputs'] = self._scale(images)
+            data['inputs'] = self.normalize_rgb(images.float())
         return data
 
     def normalize(self, images: Tensor) -> Tensor:
         """Normalize (B, 3, H, W) uint8 images; returns floats in RGB order."""
-        return self._scale(self._to_rgb(images))
+        return self.normalize_rgb(self._to_rgb(images).float())
 
     def _to_rgb(self, images: Tensor) -> Tensor:
         return images.flip(1) if self.to_rgb else images
 
-    def _scale(self, images: Tensor) -> Tensor:
+    def normalize_rgb(self, images: Tensor) -> Tensor:
+        """Normalize (B, 3, H, W) floats on the scale 0-255 that are in RGB order."""
         if self.normalization == 'fixed':
-            return (images.float() - self.mean) / self.std
-        return functional.instance_norm(images.float() / 255, eps=self.eps)
+            return (images - self.mean) / self.std
+        return functional.instance_norm(images / 255, eps=self.eps)
 
 
 def image_positions(data_samples: Sequence[Any]) -> list[int]:

@@ -68,7 +68,7 @@ def encode_embeddings(clip: nn.Module, embeddings: Tensor, ends: Tensor) -> Tens
     hidden = embeddings.to(dtype) + text.positional_embedding[:length].to(dtype)
     mask = text.attn_mask[:length, :length] if is_causal(clip) else None
     hidden = text.transformer(hidden, attn_mask=mask)
-    feature = text.ln_final(hidden[torch.arange(len(hidden), device=hidden.device), ends])
+    feature = text.ln_final(hidden[torch.arange(hidden.shape[0], device=hidden.device), ends])
     if text.text_projection is None:
         return feature
     if isinstance(text.text_projection, nn.Linear):

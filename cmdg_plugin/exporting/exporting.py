@@ -1,0 +1,176 @@
+"""From a checkpoint to files that run without this package."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cmdg_plugin.apis import init_model
+from cmdg_plugin.exporting.compressing import calibration_batches, halve_weights, quantize
+from cmdg_plugin.exporting.encoders import INPUTS, ImageEncoder, TextEncoder
+from cmdg_plugin.exporting.formats import OLDEST_OPSET, Graph, onnx_to_openvino, write_onnx, write_torch_export
+from cmdg_plugin.exporting.metadata import describe_images, describe_texts, write_sidecar
+from cmdg_plugin.exporting.requests import check_request
+from cmdg_plugin.exporting.running import open_exported
+from cmdg_plugin.exporting.sizing import at_size
+from cmdg_plugin.exporting.tokenizing import tokenizer_json
+from cmdg_plugin.files.writing import write_whole
+
+_BATCHES = (1, 3)
+_LARGEST_DIFFERENCE, _LEAST_SIMILARITY = 1e-4, 0.99
+_EXAMPLE = 'text_example.py'
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How the features of an exported file compare with the model's own, on random inputs.
+
+    Attributes:
+        difference: Largest absolute difference of two numbers.
+        similarity: Least cosine similarity of two features.
+    """
+
+    difference: float
+    similarity: float
+
+
+def export_images(
+    checkpoint: Path,
+    out: Path,
+    *,
+    image_size: Sequence[int] | None = None,
+    precision: str = 'fp32',
+    calibration: Path | None = None,
+    expects: str = '0..1',
+    opset: int = OLDEST_OPSET,
+) -> ExportReport:
+    """Write a file that turns images into retrieval features, and compare it with the model.
+
+    Args:
+        checkpoint: A checkpoint that carries its config.
+        out: File to write; its ending says which format (see `FORMATS`).
+        image_size: Height and width of the images in pixels; those of the checkpoint if None.
+        precision: `fp32`, `fp16` (of the weights that are stored), or `int8` (of products).
+        calibration: Folder of images for `int8`, from which the ranges of activations are learned.
+        expects: What pixels come in, a key of `encoders.INPUTS`.
+        opset: Version of ONNX's operators.
+
+    Returns:
+        How the file's features compare with the model's.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint.
+        ImportError: If a package of the extra `export` is missing.
+        ValueError: If the checkpoint carries no config, cannot be exported, cannot take that size, or the file does not
+            do what the model does.
+    """
+    check_request(out, opset=opset, precision=precision, calibration=calibration)
+    encoder = ImageEncoder(init_model(None, checkpoint, 'cpu'), expects)  # refuses other models
+    if image_size is not None:
+        encoder = ImageEncoder(at_size(encoder.model, image_size), expects)
+    model = encoder.model
+    metadata = {'checkpoint': checkpoint.name, **describe_images(model, INPUTS[expects], expects, precision)}
+    graph = Graph(encoder, torch.rand(2, 3, *model.backbone.image_size), 'images', _name_of(model), metadata, opset)
+    if out.suffix == '.pt2':
+        write_torch_export(graph, out)
+    else:
+        batches = None if calibration is None else calibration_batches(calibration, model._config, INPUTS[expects])
+        with tempfile.TemporaryDirectory() as folder:
+            file = _compress(graph, Path(folder), precision if out.suffix == '.onnx' else precision[:3], batches)
+            if out.suffix == '.onnx':
+                write_whole(out, file.read_bytes())
+            else:
+                onnx_to_openvino(file, out, metadata, half=precision == 'fp16')
+    rng = np.random.default_rng(0)
+    images = rng.random((max(_BATCHES), 3, *model.backbone.image_size), dtype=np.float32)
+    report = _compare(encoder, out, images)
+    _check(report, out, precision)
+    write_sidecar(out, metadata)
+    return report
+
+
+def export_texts(checkpoint: Path, out: Path, *, opset: int = OLDEST_OPSET) -> ExportReport:
+    """Write an ONNX file that turns token ids into features of sentences; tokenizer and example come along.
+
+    Beside `x.onnx` are written `x.tokenizer.json` and `x.example.py`.
+
+    Args:
+        checkpoint: A checkpoint that carries its config.
+        out: File to write, `.onnx`.
+        opset: Version of ONNX's operators.
+
+    Returns:
+        How the file's features compare with the model's.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint, or its tokenizer cannot be had.
+        ImportError: If a package of the extra `export` is missing.
+        ValueError: As `export_images`, or if its tokenizer has no form as a `tokenizer.json`.
+    """
+    check_request(out, 'onnx', opset)
+    model = ImageEncoder(init_model(None, checkpoint, 'cpu')).model
+    backbone = model.backbone
+    tokenizer = out.with_suffix('.tokenizer.json')
+    words = tokenizer_json(backbone.text_tokenizer)
+    metadata = {'checkpoint': checkpoint.name, **describe_texts(model, tokenizer.name)}
+    encoder = TextEncoder(model)
+    sentences = ['a person', 'a woman in a red coat', 'a man with a backpack'][: max(_BATCHES)]
+    tokens = backbone.tokenizer(sentences, backbone.context_length)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'texts.onnx'
+        write_onnx(Graph(encoder, tokens, 'tokens', f'the text tower of {_name_of(model)}', metadata, opset), file)
+        write_whole(out, file.read_bytes())
+    report = _compare(encoder, out, tokens.numpy())
+    _check(report, out, 'fp32')
+    write_whole(tokenizer, words)
+    write_whole(out.with_suffix('.example.py'), Path(__file__).with_name(_EXAMPLE).read_bytes())
+    write_sidecar(out, metadata)
+    return report
+
+
+def _compress(graph: Graph, folder: Path, precision: str, batches: Any) -> Path:
+    """Write a graph as an ONNX file of some precision; OpenVINO halves weights itself."""
+    plain, small = folder / 'plain.onnx', folder / 'small.onnx'
+    write_onnx(graph, plain)
+    if precision == 'fp16':
+        halve_weights(plain, small)
+    elif batches is not None:
+        quantize(plain, small, batches)
+    return small if small.exists() else plain
+
+
+@torch.no_grad()
+def _compare(module: nn.Module, path: Path, rows: np.ndarray) -> ExportReport:
+    """Compare a file's features with those of the module it was made of, at two sizes of batches."""
+    exported = open_exported(path)
+    differences, similarities = [], []
+    for size in _BATCHES:
+        ours, theirs = module(torch.from_numpy(rows[:size])).numpy(), exported.run(rows[:size])
+        differences.append(float(np.abs(ours - theirs).max()))
+        similarities.append(float((ours * theirs).sum(axis=1).min()))
+    return ExportReport(max(differences), min(similarities))
+
+
+def _check(report: ExportReport, path: Path, precision: str) -> None:
+    """Refuse a file whose features are not the model's; eight bits are judged by scores."""
+    exact = precision == 'fp32'
+    if precision == 'int8' or (
+        report.difference <= _LARGEST_DIFFERENCE if exact else report.similarity >= _LEAST_SIMILARITY
+    ):
+        return
+    path.unlink()
+    raise ValueError(
+        f'The file does not do what the model does: its features differ by up to {report.difference:.1e} (similarity '
+        f'{report.similarity:.4f}). {path} is removed; another version of torch or onnxruntime may write a right one.'
+    )
+
+
+def _name_of(model: Any) -> str:
+    backbone = model.backbone
+    parts = ' with part attention' if hasattr(backbone.clip.visual, 'part_tokens') else ''
+    return f'{backbone.model_name!r} ({type(backbone.image_tower).__name__}{parts})'

@@ -1,0 +1,46 @@
+"""What is asked of an export, looked at before anything is loaded."""
+
+from pathlib import Path
+
+from cmdg_plugin.exporting.formats import FORMATS, OLDEST_OPSET
+
+
+def check_request(
+    out: Path,
+    file_format: str | None = None,
+    opset: int = OLDEST_OPSET,
+    precision: str = 'fp32',
+    calibration: Path | None = None,
+) -> None:
+    """Refuse a file that cannot be written.
+
+    Args:
+        out: The file.
+        file_format: A key of `FORMATS`; None takes what the file's ending says.
+        opset: Version of ONNX's operators.
+        precision: `fp32`, `fp16` or `int8`.
+        calibration: Folder of images, which `int8` needs.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ValueError: If the ending is not that of the format, the operators are too old, or precision and format, or
+            precision and calibration, do not go together.
+    """
+    expected = list(FORMATS.values()) if file_format is None else [FORMATS[file_format]]
+    if out.suffix not in expected:
+        raise ValueError(f'{out} should end in {" or ".join(expected)}{f" for {file_format}" if file_format else ""}.')
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f'There is no folder {out.parent} to write {out.name} into: make it first.')
+    if opset < OLDEST_OPSET:
+        raise ValueError(
+            f"torch's exporter writes ONNX operators of version {OLDEST_OPSET} and newer, not {opset}: leave --opset "
+            'out.'
+        )
+    if precision == 'fp16' and out.suffix == FORMATS['torch-export']:
+        raise ValueError(f'--fp16 goes with .onnx and .xml files, not with {out.name}.')
+    if precision == 'int8' and out.suffix != FORMATS['onnx']:
+        raise ValueError(f'--int8 writes .onnx files, which onnxruntime runs, not {out.name}.')
+    if (precision == 'int8') != (calibration is not None):
+        raise ValueError('--int8 and --calibration FOLDER, with images like those to come, go together.')
+    if calibration is not None and not calibration.is_dir():
+        raise FileNotFoundError(f'There is no folder of images at {calibration}.')
