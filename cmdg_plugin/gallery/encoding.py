@@ -1,20 +1,18 @@
 """A model as a gallery uses it: its hash, and vectors of images and sentences."""
 
-import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.apis import ImagePreparation, encode_text, extract_features, init_model
+from cmdg_plugin.apis.model_hash import hash_model
 from cmdg_plugin.files.images import read_image, to_rgb
 
 QueryImage: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -49,7 +47,7 @@ class GalleryModel:
                 'sentences (CMDGReID).'
             )
         self.prepare = ImagePreparation(self._model._config)
-        self.hash = _hash(self._model)
+        self.hash = hash_model(self._model)
         self.shared = int(self._model.backbone.embed_dim)
         self.dimension = int(self.encode_queries([Image.new('RGB', (64, 128))]).shape[-1])
 
@@ -121,26 +119,3 @@ def open_query_image(image: QueryImage) -> Image.Image:
 
 def _unit(vector: Tensor) -> np.ndarray:
     return functional.normalize(vector.float(), dim=0).cpu().numpy()
-
-
-def _hash(model: Any) -> str:
-    """Hash what features depend on."""
-    config = model._config
-    settings = {
-        'preprocessor': config.model.get('data_preprocessor'),
-        'pipeline': config.test_dataloader.dataset.pipeline,
-    }
-    state = hashlib.sha256(json.dumps(settings, sort_keys=True, default=_plain).encode())
-    for name, tensor in _weights(model):
-        values = tensor.detach().cpu().contiguous()
-        state.update(f'{name} {values.dtype} {tuple(values.shape)}\n'.encode())
-        state.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return state.hexdigest()
-
-
-def _weights(model: Any) -> Iterator[tuple[str, Tensor]]:
-    yield from sorted(model.backbone.state_dict().items())
-
-
-def _plain(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, Config | ConfigDict) else str(value)

@@ -75,9 +75,13 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         """Normalize (B, 3, H, W) uint8 images; returns floats in RGB order."""
         if self.to_rgb:
             images = images.flip(1)
+        return self.normalize_rgb(images.float())
+
+    def normalize_rgb(self, images: Tensor) -> Tensor:
+        """Normalize (B, 3, H, W) floats on the scale 0-255 that are in RGB order."""
         if self.normalization == 'fixed':
-            return (images.float() - self.mean) / self.std
-        return functional.instance_norm(images.float() / 255, eps=self.eps)
+            return (images - self.mean) / self.std
+        return functional.instance_norm(images / 255, eps=self.eps)
 
 
 def _stack(images: Tensor | Sequence[Tensor]) -> Tensor:

@@ -1,10 +1,8 @@
 """What a captioning backend is: something that answers one question about one image."""
 
-import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from mmengine.registry import Registry
 
@@ -82,18 +80,3 @@ class CaptionBackend(ABC):
     async def close(self) -> None:
         """Let go of connections and workers."""
         return
-
-
-def import_extra(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency.
-
-    Raises:
-        ImportError: In one line that says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = module.partition('.')[0]
-        raise ImportError(
-            f'{name} is needed here and missing ({error}): pip install "cmdg_plugin[{extra}]".'
-        ) from error

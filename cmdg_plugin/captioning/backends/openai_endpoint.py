@@ -12,10 +12,10 @@ from cmdg_plugin.captioning.backends.base import (
     CaptionBackend,
     CaptionRequest,
     RequestFailed,
-    import_extra,
 )
 from cmdg_plugin.captioning.backends.endpoint import Endpoint, EndpointTrouble, Fault
 from cmdg_plugin.captioning.images import MIN_SIDE, encode_view
+from cmdg_plugin.extras import import_extra
 from cmdg_plugin.saying import warn
 
 

@@ -14,9 +14,9 @@ from cmdg_plugin.captioning.backends.base import (
     CaptionBackend,
     CaptionRequest,
     RequestFailed,
-    import_extra,
 )
 from cmdg_plugin.captioning.images import MIN_SIDE, load_view
+from cmdg_plugin.extras import import_extra
 
 _DTYPES = ('auto', 'bfloat16', 'float16', 'float32')
 _Waiting = tuple[CaptionRequest, Any, 'asyncio.Future[CaptionAnswer]']

@@ -68,7 +68,7 @@ class PartTokens(nn.Module):
         """
         parts = visual.class_embedding + visual.positional_embedding[0] + self.offsets
         parts = visual.ln_pre(parts.to(tokens.dtype))
-        return torch.cat([tokens, parts.expand(len(tokens), -1, -1)], dim=1)
+        return torch.cat([tokens, parts.expand(tokens.shape[0], -1, -1)], dim=1)
 
 
 class SplitAttention(nn.MultiheadAttention):

@@ -1,0 +1,151 @@
+"""Writing a module as ONNX, as OpenVINO's files, or as torch's exported program."""
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cmdg_plugin.exporting.metadata import as_text
+from cmdg_plugin.extras import import_extra
+from cmdg_plugin.files.writing import open_whole_bytes, write_whole
+
+OLDEST_OPSET = 18
+_ONNX_LIMIT = 2**31 - 2**24
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A module to be exported, and how its file calls what goes in and comes out.
+
+    Attributes:
+        module: Takes one tensor, gives one.
+        example: An input, of at least two rows: torch takes a batch of one for a constant.
+        input_name: Name of the input, also that of the argument of `forward`.
+        what: What the message calls it if it cannot be exported.
+        metadata: What the file says of itself.
+        opset: Version of ONNX's operators.
+    """
+
+    module: nn.Module
+    example: Tensor
+    input_name: str
+    what: str
+    metadata: Mapping[str, Any]
+    opset: int = OLDEST_OPSET
+
+    @property
+    def dynamic_shapes(self) -> dict[str, Any]:
+        """Which dimensions stay open: that of the batch."""
+        return {self.input_name: {0: torch.export.Dim('batch')}}
+
+
+def write_onnx(graph: Graph, path: Path) -> None:
+    """Write an ONNX file, weights and metadata inside.
+
+    Raises:
+        ImportError: If a package is missing.
+        ValueError: If torch cannot export the graph, or its weights exceed what a file may hold.
+    """
+    size = sum(parameter.nbytes for parameter in graph.module.parameters())
+    if size > _ONNX_LIMIT:
+        raise ValueError(
+            f'{graph.what} takes {size / 2**30:.1f} GiB, and an ONNX file holds at most 2: use --fp16, or write an '
+            'OpenVINO (.xml) or torch (.pt2) file.'
+        )
+    program = _to_onnx(graph)
+    program.model.metadata_props.update(as_text(graph.metadata))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'model.onnx'
+        program.save(file, external_data=False)
+        write_whole(path, file.read_bytes())
+
+
+def write_openvino(graph: Graph, path: Path) -> None:
+    """Write OpenVINO's two files, `x.xml` with the graph and `x.bin` with the weights; by way of ONNX.
+
+    Raises:
+        ImportError: If a package is missing.
+        ValueError: If torch cannot export the graph.
+    """
+    import_extra('openvino', 'export')
+    program = _to_onnx(graph)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'model.onnx'
+        program.save(file)
+        onnx_to_openvino(file, path, graph.metadata)
+
+
+def onnx_to_openvino(source: Path, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write OpenVINO's two files from an ONNX file."""
+    openvino = import_extra('openvino', 'export')
+    # Not `convert_model`, which reports each use to its makers.
+    model = openvino.Core().read_model(source)
+    for name, value in as_text(metadata).items():
+        model.set_rt_info(value, ['cmdg_plugin', name])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'model.xml'
+        openvino.save_model(model, file, compress_to_fp16=False)
+        # Weights first: with the graph the model is complete.
+        write_whole(path.with_suffix('.bin'), file.with_suffix('.bin').read_bytes())
+        write_whole(path, file.read_bytes())
+
+
+def write_torch_export(graph: Graph, path: Path) -> None:
+    """Write a `torch.export` program, which `torch.export.load` reads.
+
+    Raises:
+        ValueError: If torch cannot export the graph.
+    """
+    with _exporting(graph):
+        program = torch.export.export(graph.module, (graph.example,), dynamic_shapes=graph.dynamic_shapes)
+    with open_whole_bytes(path) as file:
+        torch.export.save(program, file, extra_files={'metadata.json': json.dumps(graph.metadata)})
+
+
+FORMATS: dict[str, tuple[str, Callable[[Graph, Path], None]]] = {
+    'onnx': ('.onnx', write_onnx),
+    'openvino': ('.xml', write_openvino),
+    'torch-export': ('.pt2', write_torch_export),
+}
+"""What can be written: the ending of the file, and what writes it."""
+
+
+def _to_onnx(graph: Graph) -> Any:
+    for package in ('onnx', 'onnxscript'):
+        import_extra(package, 'export')
+    with _exporting(graph):
+        return torch.onnx.export(
+            graph.module,
+            (graph.example,),
+            dynamo=True,
+            dynamic_shapes=graph.dynamic_shapes,
+            input_names=[graph.input_name],
+            output_names=['features'],
+            opset_version=graph.opset,
+            verbose=False,
+        )
+
+
+@contextmanager
+def _exporting(graph: Graph) -> Iterator[None]:
+    """Context in which torch exports: quietly, and what it raises says which model it cannot export."""
+    chatter = logging.getLogger('onnxscript')
+    level = chatter.level
+    try:
+        chatter.setLevel(logging.ERROR)
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    except Exception as error:  # torch has dozens of kinds, by torch version and step
+        reason = ' '.join(str(error).split())[:300]
+        raise ValueError(f'torch {torch.__version__} cannot export {graph.what}: {reason}') from error
+    finally:
+        chatter.setLevel(level)
