@@ -30,8 +30,8 @@ _CLIPS = (0, 1)
 _IN_VIEW = 0.2
 _LEAST_DETECTED = 0.25
 
-# Boxes keep one shape while legs open and close, as those of pedestrian datasets do: their width is 0.41 of their height
-# (Dollar et al., Pedestrian Detection: An Evaluation of the State of the Art, 2012).
+# Boxes keep one shape while legs open and close, as those of pedestrian datasets do: 0.41 times as wide as high (Dollar
+# et al., Pedestrian Detection: An Evaluation of the State of the Art, 2012).
 _ASPECT = 0.41
 _MARGIN = 0.03
 

@@ -5,9 +5,10 @@
 
 Every tracker gets the same detections of the same clips (`tools/draw_clip.py`), and goes by motion alone, by its own
 appearance model where its weights come with the package, by the exported model, and by perfect features. The model is
-used at the tracker's own threshold of appearance, and at one chosen on clips of the training domains: where as many pairs
-of different people pass as pairs of one person fail. Scores are those of Roboflow's `trackers`, which follow TrackEval.
-Differences are clip by clip against the tracker's first row, with 95% intervals (Student's t). Clips are drawn once.
+used at the tracker's own threshold of appearance, and at one chosen on clips of the training domains: where as many
+pairs of different people pass as pairs of one person fail. Scores are those of Roboflow's `trackers`, which follow
+TrackEval. Differences are clip by clip against the tracker's first row, with 95% intervals (Student's t). Clips are
+drawn once.
 """
 
 import argparse
