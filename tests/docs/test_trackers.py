@@ -142,6 +142,7 @@ def test_the_pages_lines_track(page: SimpleNamespace) -> None:
 
 def test_the_benchmark_makes_its_table(page: SimpleNamespace, folder: Path) -> None:
     options = ['--seeds', '2', '--frames', '12', '--domains', 'alpine', '--clips', str(folder / 'clips')]
+    options += ['--out', str(folder / 'scores.json')]
     command = [sys.executable, 'tools/benchmarks/benchmark_trackers.py', str(folder / 'work_dirs/toy.onnx'), *options]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -149,3 +150,7 @@ def test_the_benchmark_makes_its_table(page: SimpleNamespace, folder: Path) -> N
     assert len(rows) == 12
     assert 'threshold from training domains: cosine distance 0.' in done.stdout
     assert re.search(r'\| motion alone \| \d+\.\d \|', done.stdout)
+    kept = (folder / 'scores.json').read_text()
+    again = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert again.stdout == done.stdout
+    assert (folder / 'scores.json').read_text() == kept

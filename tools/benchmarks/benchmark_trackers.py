@@ -8,12 +8,14 @@ appearance model where its weights come with the package, by the exported model,
 used at the tracker's own threshold of appearance, and at one chosen on clips of the training domains: where as many
 pairs of different people pass as pairs of one person fail. Scores are those of Roboflow's `trackers`, which follow
 TrackEval. Differences are clip by clip against the tracker's first row, with 95% intervals (Student's t). Clips are
-drawn once.
+drawn once, and clips whose scores are in --out already are not tracked again.
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import logging
 import sys
@@ -26,6 +28,7 @@ from measuring import report
 from scipy.stats import t as student
 from tracker_consumers import CONSUMERS, boxmot_features, read_clip
 
+from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS, write_clip
 
 OURS, CHOSEN = 'this model', 'this model, threshold from training domains'
@@ -43,7 +46,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, default=8, help='clips of each domain (default: 8)')
     parser.add_argument('--frames', type=int, default=120, help='of each clip (default: 120)')
     parser.add_argument('--clips', type=Path, default=Path('data/clips'), help='folder of the clips')
-    parser.add_argument('--out', type=Path, help='file for the scores of every clip, JSON')
+    parser.add_argument('--trackers', nargs='+', choices=CONSUMERS, default=list(CONSUMERS), help='default: all')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/trackers.json'), help='scores of every clip, JSON')
     return parser.parse_args()
 
 
@@ -59,19 +63,26 @@ def main() -> None:
         sys.exit(f'No model at {args.model}: write one with tools/export.py.')
     logging.disable(logging.INFO)
     threshold = choose_threshold(args.model, [_clip(args, name, seed=0) for name in SOURCE_DOMAINS])
-    report(f'threshold from training domains: cosine distance {threshold:.3f}')
-    report(', '.join(f'{name} {importlib.metadata.version(name)}' for name in PACKAGES))
-    scores: dict[str, list[dict[str, float]]] = {}
-    folders = [_clip(args, domain, seed) for domain in args.domains for seed in range(args.seeds)]
-    for folder in folders:
-        for row, result in track_all(folder, str(args.model), threshold):
-            scores.setdefault(row, []).append(result)
-    if args.out:
-        args.out.write_text(json.dumps({'clips': [folder.name for folder in folders], 'scores': scores}, indent=1))
+    versions = ', '.join(f'{name} {importlib.metadata.version(name)}' for name in PACKAGES)
+    report(f'threshold from training domains: cosine distance {threshold:.3f}\n{versions}')
+    settings = {'model': hashlib.sha256(args.model.read_bytes()).hexdigest(), 'versions': versions}
+    scores = read_scores(args.out, settings)
+    for seed, domain in itertools.product(range(args.seeds), args.domains):
+        folder = _clip(args, domain, seed)
+        found = scores.setdefault(folder.name, {})
+        for name in args.trackers:
+            if not any(row.startswith(name) for row in found):
+                found.update(track_all(name, folder, str(args.model), threshold))
+                write_whole(args.out, json.dumps({**settings, 'scores': scores}, indent=1))
     for domain in args.domains:
-        here = [folder.name.startswith(f'{domain}-') for folder in folders]
-        report(f'\n### {domain}, {sum(here)} clips\n')
-        report(format_table({row: [s for s, h in zip(found, here, strict=True) if h] for row, found in scores.items()}))
+        clips = [scores[_clip(args, domain, seed).name] for seed in range(args.seeds)]
+        report(f'\n### {domain}, {len(clips)} clips\n\n{format_table(clips, args.trackers)}')
+
+
+def read_scores(path: Path, settings: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
+    """Read scores by clip and row that an earlier call has written for the same model and packages."""
+    known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    return known['scores'] if {name: known.get(name) for name in settings} == settings else {}
 
 
 def choose_threshold(model: Path, folders: Iterable[Path]) -> float:
@@ -99,17 +110,13 @@ def choose_threshold(model: Path, folders: Iterable[Path]) -> float:
     return float(candidates[np.abs(too_far - let_in).argmin()])
 
 
-def track_all(folder: Path, model: str, threshold: float) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield the scores of every tracker with everything that it can go by, on one clip."""
+def track_all(name: str, folder: Path, model: str, threshold: float) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield the scores of a tracker with everything that it can go by, on one clip."""
     clip = list(read_clip(folder))
-    for name, (_, track, (base, perfect)) in CONSUMERS.items():
-        for what, by, limit in (
-            (base, base, None),
-            (OURS, model, None),
-            (CHOSEN, model, threshold),
-            (perfect, perfect, None),
-        ):
-            yield f'{name} | {what}', score(folder, track(clip, by, limit))
+    track, (base, perfect) = CONSUMERS[name]
+    ways = ((base, base, None), (OURS, model, None), (CHOSEN, model, threshold), (perfect, perfect, None))
+    for what, by, limit in ways:
+        yield f'{name} | {what}', score(folder, track(clip, by, limit))
 
 
 def score(folder: Path, tracks: Iterable[np.ndarray]) -> dict[str, float]:
@@ -137,20 +144,20 @@ def score(folder: Path, tracks: Iterable[np.ndarray]) -> dict[str, float]:
     }
 
 
-def format_table(scores: dict[str, list[dict[str, float]]]) -> str:
+def format_table(clips: list[dict[str, dict[str, float]]], trackers: Iterable[str]) -> str:
     """Lay out means over clips, and differences against each tracker's first row with their 95% intervals."""
     lines = [
         f'| tracker | goes by | {" | ".join(f"{name} | against first row" for name in SCORES)} |',
         f'|---|---|{"---:|---:|" * len(SCORES)}',
     ]
-    first: dict[str, list[dict[str, float]]] = {}
-    for row, found in scores.items():
-        base = first.setdefault(row.partition(' | ')[0], found)
-        cells = []
-        for name in SCORES:
-            values, bases = (np.array([result[name] for result in results]) for results in (found, base))
-            cells += [f'{values.mean():.1f}', '' if found is base else _interval(values - bases)]
-        lines.append(f'| {row} | {" | ".join(cells)} |')
+    for tracker in trackers:
+        rows = [row for row in clips[0] if row.startswith(tracker)]
+        for row in rows:
+            cells = []
+            for name in SCORES:
+                values, bases = (np.array([clip[of][name] for clip in clips]) for of in (row, rows[0]))
+                cells += [f'{values.mean():.1f}', '' if row == rows[0] else _interval(values - bases)]
+            lines.append(f'| {row} | {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 

@@ -159,9 +159,9 @@ def track_with_deep_sort(clip: list[Frame], by: str, threshold: float | None) ->
         yield np.array(rows, dtype=float).reshape(-1, 5)
 
 
-CONSUMERS: dict[str, tuple[str, Callable[..., Iterator[np.ndarray]], tuple[str, ...]]] = {
-    'Ultralytics BoT-SORT': ('ultralytics', track_with_ultralytics, (MOTION, PERFECT)),
-    'BoxMOT BotSort': ('boxmot', track_with_boxmot, (MOTION, PERFECT)),
-    'deep-sort-realtime': ('deep_sort_realtime', track_with_deep_sort, (DEFAULT, PERFECT)),
+CONSUMERS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], tuple[str, str]]] = {
+    'Ultralytics BoT-SORT': (track_with_ultralytics, (MOTION, PERFECT)),
+    'BoxMOT BotSort': (track_with_boxmot, (MOTION, PERFECT)),
+    'deep-sort-realtime': (track_with_deep_sort, (DEFAULT, PERFECT)),
 }
-"""Trackers by name: the module it takes, how it tracks, and what it is compared with."""
+"""Trackers by name: how each tracks, what it is compared with, and what it could do at best."""
