@@ -103,6 +103,7 @@ def describe_model(published: Path, scores: Mapping[str, float] | None = None) -
             'experiment': meta.get('experiment_name'),
             'seed': meta.get('seed'),
             'epoch': meta.get('epoch'),
+            'interpolation': meta.get('interpolation'),
             'batch': {'images': data.get('batch_size'), **_plain(_part(data, 'sampler'))},
             'optimizer': _plain(_part(_part(config, 'optim_wrapper'), 'optimizer')),
             'stages': [
