@@ -1,6 +1,7 @@
 """Islands: a small ReID benchmark of six domains, drawn by code and made on first use."""
 
 from .building import GENERATOR_VERSION, build_islands
+from .clips import write_clip
 from .describing import describe
 from .domains import LARGE_TARGET_DOMAINS, SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain, sample_domain
 from .people import Person, sample_person, vary_person
@@ -23,4 +24,5 @@ __all__ = [
     'sample_domain',
     'sample_person',
     'vary_person',
+    'write_clip',
 ]

@@ -133,7 +133,21 @@ PRETRAINING_PLACES: tuple[str, ...] = ('studio', 'street', 'collage', 'dunes')
 
 
 @lru_cache(maxsize=64)
-def _paint(place: str, seed: int) -> Image.Image:
+def panorama(place: str, seed: int) -> Image.Image:
+    """Paint a place, five sheets wide and one high.
+
+    Args:
+        place: Name of the place.
+        seed: Which of all places of that name: a camera looks at the same one all day.
+
+    Returns:
+        The place, RGB; not to be drawn on, since others get the same one.
+
+    Raises:
+        ValueError: If there is no such place.
+    """
+    if place not in _PAINTERS:
+        raise ValueError(f'No place is called {place!r}; there are {", ".join(_PAINTERS)}.')
     rng = np.random.default_rng(seed)
     image = Image.new('RGB', (_WIDE, _HIGH))
     _PAINTERS[place](ImageDraw.Draw(image), rng)
@@ -147,7 +161,7 @@ def backdrop(place: str, seed: int, rng: np.random.Generator) -> Image.Image:
 
     Args:
         place: Name of the place.
-        seed: Which of all places of that name: a camera looks at the same one all day.
+        seed: Which of all places of that name.
         rng: Where in the place somebody stands.
 
     Returns:
@@ -156,10 +170,9 @@ def backdrop(place: str, seed: int, rng: np.random.Generator) -> Image.Image:
     Raises:
         ValueError: If there is no such place.
     """
-    if place not in _PAINTERS:
-        raise ValueError(f'No place is called {place!r}; there are {", ".join(_PAINTERS)}.')
+    painted = panorama(place, seed)
     left = int(rng.integers(_WIDE - SHEET_SIZE[0]))
-    return _paint(place, seed).crop((left, 0, left + SHEET_SIZE[0], _HIGH))
+    return painted.crop((left, 0, left + SHEET_SIZE[0], _HIGH))
 
 
 OBSTACLES: tuple[str, ...] = ('pole', 'bench', 'plant', 'suitcase', 'railing')

@@ -1,6 +1,6 @@
 """Cameras: how the same person looks elsewhere, by light, color cast, blur, noise and resolution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -47,7 +47,7 @@ class Camera:
 
 
 def develop(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> Image.Image:
-    """Turn a clean picture into what a camera writes.
+    """Turn a clean picture into what a camera writes at some moment.
 
     Args:
         picture: The scene, RGB, of any size.
@@ -57,30 +57,51 @@ def develop(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> I
     Returns:
         RGB picture of `camera.size`.
     """
+    return expose(picture, at_a_moment(camera, rng), rng)
+
+
+def at_a_moment(camera: Camera, rng: np.random.Generator) -> Camera:
+    """Return the camera under one moment's light and focus."""
+    # In the order in which the benchmark's pictures have always drawn them.
+    blur = camera.blur * rng.uniform(0.6, 1.5) if camera.blur > 0 else camera.blur
+    light = camera.light * rng.uniform(0.5, 1.5)
+    r, g, b = (np.array(camera.gains) * rng.uniform(0.94, 1.06, size=3)).tolist()
+    mixing = camera.mixing * rng.uniform(0.8, 1.2)
+    exposure = camera.exposure * rng.uniform(0.85, 1.15)
+    return replace(camera, blur=blur, light=light, gains=(r, g, b), mixing=mixing, exposure=exposure)
+
+
+def expose(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> Image.Image:
+    """Turn a clean picture into what a camera writes under the light that it has.
+
+    Args:
+        picture: The scene, RGB, of any size.
+        camera: The camera.
+        rng: The sensor's noise.
+
+    Returns:
+        RGB picture of `camera.size`.
+    """
     small = picture.resize(camera.size, Image.Resampling.BOX)
     if camera.blur > 0:
-        small = small.filter(ImageFilter.GaussianBlur(camera.blur * rng.uniform(0.6, 1.5)))
+        small = small.filter(ImageFilter.GaussianBlur(camera.blur))
     pixels = np.asarray(small, dtype=np.float32) / 255
-    pixels = pixels * _side_light(camera, rng)
-    pixels = _tone(_cast(pixels, camera, rng), camera, rng)
+    pixels = _tone(_cast(pixels * _side_light(camera), camera), camera)
     pixels = pixels * 255 + rng.normal(0, camera.noise, size=pixels.shape)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def _side_light(camera: Camera, rng: np.random.Generator) -> np.ndarray:
+def _side_light(camera: Camera) -> np.ndarray:
     """Light falling off from one side to the other, (1, width, 1)."""
-    strength = camera.light * rng.uniform(0.5, 1.5)
-    return (1 + strength * np.linspace(-0.5, 0.5, camera.size[0]))[None, :, None]
+    return (1 + camera.light * np.linspace(-0.5, 0.5, camera.size[0]))[None, :, None]
 
 
-def _cast(pixels: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    gains = np.array(camera.gains) * rng.uniform(0.94, 1.06, size=3)
-    mixing = camera.mixing * rng.uniform(0.8, 1.2)
-    pixels = (1 - mixing) * pixels + mixing * np.roll(pixels, 1, axis=2)
+def _cast(pixels: np.ndarray, camera: Camera) -> np.ndarray:
+    pixels = (1 - camera.mixing) * pixels + camera.mixing * np.roll(pixels, 1, axis=2)
     gray = pixels.mean(axis=2, keepdims=True)
-    return (gray + camera.saturation * (pixels - gray)) * gains
+    return (gray + camera.saturation * (pixels - gray)) * np.array(camera.gains)
 
 
-def _tone(pixels: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    lit = (pixels * camera.exposure * rng.uniform(0.85, 1.15)).clip(0, 1) ** camera.gamma
+def _tone(pixels: np.ndarray, camera: Camera) -> np.ndarray:
+    lit = (pixels * camera.exposure).clip(0, 1) ** camera.gamma
     return (1 - camera.haze) * lit + camera.haze

@@ -8,6 +8,8 @@ from .people import COLORS, SKIN_TONES, Person
 from .poses import Pose
 
 _BUILD = {'slim': 0.86, 'average': 1.0, 'stocky': 1.2}
+STATURE: dict[str, float] = {'short': 0.9, 'average': 0.95, 'tall': 1.0}
+"""Height against that of tall people."""
 
 
 def draw_person(sheet: Sheet, person: Person, pose: Pose, frame: Frame, counts: bool = True) -> None:
@@ -24,6 +26,12 @@ def draw_person(sheet: Sheet, person: Person, pose: Pose, frame: Frame, counts: 
     figure.draw()
     if counts and person.upper_pattern in ('stripes', 'checks') and person.upper not in ('jacket', 'coat'):
         sheet.weave(Part.UPPER, _weaving(person.upper_pattern, sheet, frame), COLORS[person.accent_color])
+
+
+def draw_shadow(sheet: Sheet, frame: Frame) -> None:
+    """Draw what a person's feet shade, before the person."""
+    x, y = frame.project((0, 98.5))
+    sheet.ellipse((x, y), (frame.height * 0.14, frame.height * 0.02), (44, 44, 48), Part.SCENE)
 
 
 def _weaving(pattern: str, sheet: Sheet, frame: Frame) -> np.ndarray:

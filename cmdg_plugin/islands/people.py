@@ -1,6 +1,6 @@
 """Who lives on the islands: what a person is made of, and how crowds with look-alikes are sampled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -70,6 +70,11 @@ class Person:
     bag_color: str
     scarf_color: str
     shades: tuple[float, float, float]
+
+    @property
+    def look(self) -> tuple[str, ...]:
+        """All named attributes; no two people of a domain share them."""
+        return tuple(getattr(self, field.name) for field in fields(self) if field.name != 'shades')
 
     @property
     def long_sleeves(self) -> bool:
@@ -174,7 +179,9 @@ def vary_person(person: Person, rng: np.random.Generator, changes: int) -> Perso
     return replace(person, **values)
 
 
-def sample_crowd(count: int, prototypes: Sequence[Person], rng: np.random.Generator) -> list[Person]:
+def sample_crowd(
+    count: int, prototypes: Sequence[Person], rng: np.random.Generator, others: Iterable[Person] = ()
+) -> list[Person]:
     """Sample the people of one domain, with look-alikes among themselves and in other domains.
 
     Half of them resemble a prototype (prototypes are shared by all domains: that is what bridges between the islands
@@ -184,12 +191,13 @@ def sample_crowd(count: int, prototypes: Sequence[Person], rng: np.random.Genera
         count: Number of people.
         prototypes: People that other domains' crowds resemble, too.
         rng: Source of all chance.
+        others: People whom nobody may equal.
 
     Returns:
         `count` people, no two of them equal in all named attributes.
     """
     crowd: list[Person] = []
-    seen: set[tuple[str, ...]] = set()
+    seen = {other.look for other in others}
     while len(crowd) < count:
         chance = rng.random()
         if chance < 0.5 and prototypes:
@@ -198,8 +206,7 @@ def sample_crowd(count: int, prototypes: Sequence[Person], rng: np.random.Genera
             person = vary_person(crowd[int(rng.integers(len(crowd)))], rng, int(rng.integers(3, 6)))
         else:
             person = sample_person(rng)
-        look = tuple(getattr(person, field.name) for field in fields(Person) if field.name != 'shades')
-        if look not in seen:
-            seen.add(look)
+        if person.look not in seen:
+            seen.add(person.look)
             crowd.append(person)
     return crowd

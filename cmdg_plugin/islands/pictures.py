@@ -9,11 +9,9 @@ from .backdrops import OBSTACLES, backdrop, draw_obstacle
 from .cameras import Camera, develop
 from .domains import Domain
 from .drawing import SHEET_SIZE, Frame, Part, Sheet
-from .figure import draw_person
+from .figure import STATURE, draw_person, draw_shadow
 from .people import Person, sample_person
 from .poses import FACINGS, Pose
-
-_STATURE = {'short': 0.9, 'average': 0.95, 'tall': 1.0}
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ def draw(person: Person, domain: Domain, camera: int, rng: np.random.Generator, 
     if rng.random() < 0.3:
         _bystander(sheet, lens, rng, behind=True)
     pose = _pose(lens, rng)
-    frame = _frame(lens, rng, _STATURE[person.stature])
-    _shadow(sheet, frame)
+    frame = _frame(lens, rng, STATURE[person.stature])
+    draw_shadow(sheet, frame)
     draw_person(sheet, person, pose, frame)
     if rng.random() < lens.crowding:
         if rng.random() < 0.35:
@@ -116,11 +114,6 @@ def _bystander(sheet: Sheet, lens: Camera, rng: np.random.Generator, behind: boo
     shift = rng.uniform(0.2, 0.45) if behind else rng.uniform(0.4, 0.52)
     top = frame.top - (0.25 * SHEET_SIZE[1] if behind else 0)
     draw_person(sheet, other, pose, Frame(SHEET_SIZE[0] * (0.5 + side * shift), top, frame.height, frame.tilt), False)
-
-
-def _shadow(sheet: Sheet, frame: Frame) -> None:
-    x, y = frame.project((0, 98.5))
-    sheet.ellipse((x, y), (frame.height * 0.14, frame.height * 0.02), (44, 44, 48), Part.SCENE)
 
 
 def _detector_box(rng: np.random.Generator) -> tuple[int, int, int, int]:

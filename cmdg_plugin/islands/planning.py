@@ -15,7 +15,9 @@ FOLDERS: tuple[str, ...] = (TRAIN, QUERY, GALLERY)
 JUNK, DISTRACTOR = -1, 0
 """Market-1501's labels of boxes that are to be ignored, and of people (or no people) that nobody looks for."""
 
-_NUM_PROTOTYPES = 30
+NUM_PROTOTYPES = 30
+"""Looks that people of all domains resemble."""
+
 _LARGEST_IDENTITY = 1500
 
 
@@ -77,7 +79,7 @@ SIZES: dict[str, Size] = {
 _PROTOTYPES = 6
 """Seeds the looks that all domains share."""
 
-_NUMBERS = {'harbor': 0, 'market': 1, 'campus': 2, 'station': 3, 'metro': 4, 'alpine': 5, 'arcade': 7}
+DOMAIN_NUMBERS = {'harbor': 0, 'market': 1, 'campus': 2, 'station': 3, 'metro': 4, 'alpine': 5, 'arcade': 7}
 """Seeds a domain's people and pictures."""
 
 
@@ -127,7 +129,7 @@ def plan_domain(name: str, seed: int, size: str = 'small') -> list[Shot]:
     """
     domain = get_domain(name)
     census = find_size(size).sources if name in SOURCE_DOMAINS else find_size(size).targets
-    index = _NUMBERS[name]
+    index = DOMAIN_NUMBERS[name]
     rng = np.random.default_rng([seed, index])
     shots = [
         Shot(f'{folder}/{_file_name(identity, camera, number, rng)}', identity, camera, person, (seed, index, number))
@@ -141,7 +143,7 @@ def _moments(
 ) -> Iterator[tuple[str, int, int, Person | None]]:
     """Yield folder, identity, camera and person of every picture, ordered by identity."""
     shared = np.random.default_rng([seed, _PROTOTYPES])
-    prototypes = [sample_person(shared) for _ in range(_NUM_PROTOTYPES)]
+    prototypes = [sample_person(shared) for _ in range(NUM_PROTOTYPES)]
     crowd = sample_crowd(census.train + census.test, prototypes, rng)
     labels = rng.choice(np.arange(1, _LARGEST_IDENTITY + 1), size=len(crowd), replace=False).tolist()
     num_cameras = len(domain.cameras)

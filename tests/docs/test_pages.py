@@ -53,6 +53,8 @@ def test_command_is_understood(page: str, line: str, monkeypatch: pytest.MonkeyP
         module.parse_args()
     elif words[0] == 'bash':
         assert (REPOSITORY / words[1]).exists()
+    elif words[:3] == ['pip', 'install', '-r']:
+        assert (REPOSITORY / words[3]).exists()
     elif words[:2] == ['pip', 'install']:
         extras = ConfigParser()
         extras.read(REPOSITORY / 'setup.cfg')
