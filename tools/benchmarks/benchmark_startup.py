@@ -61,10 +61,17 @@ def write_domain(root: Path, name: str, records: int) -> None:
 
 
 def build_config(data: Path) -> Any:
-    """Compose the toy run over the generated domains, without validation."""
+    """Compose the toy run over the generated domains, without validation and workers."""
+    config = compose(data, REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
+    config.train_dataloader.num_workers = 0
+    return config
+
+
+def compose(data: Path, path: Path) -> Any:
+    """Read a config and lay the generated domains over its sources, without validation."""
     from cmdg_plugin.cli.command_line import read_config
 
-    config = read_config(str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'))
+    config = read_config(str(path))
     config.train_dataloader.dataset.sources = [
         {
             'type': 'CaptionFileSource',
@@ -76,7 +83,6 @@ def build_config(data: Path) -> Any:
     ]
     config.val_cfg = config.val_dataloader = config.val_evaluator = None
     config.test_cfg = config.test_dataloader = config.test_evaluator = None
-    config.train_dataloader.num_workers = 0
     config.launcher = 'none'
     config.work_dir = str(data / 'work')
     return config
