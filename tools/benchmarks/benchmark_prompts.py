@@ -42,6 +42,7 @@ class NamelessImages(Dataset):
 
     def __init__(self, images: int, identities: int) -> None:
         self.identities = np.arange(images) % identities
+        self.domains = np.zeros(images, dtype=np.int64)
 
     def __len__(self) -> int:
         """Number of images."""
