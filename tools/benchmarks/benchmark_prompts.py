@@ -56,6 +56,7 @@ class Comparison(Hook):
     """Hands random features to the model, times the loop's steps, and the bare work in between."""
 
     priority = 'LOWEST'
+    stage = 'prompt'
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
