@@ -80,7 +80,7 @@ def main() -> None:
         )
         for way, settings in WAYS.items()
     }
-    others = []
+    others: list[subprocess.Popen] = []
     try:
         for process in processes.values():
             ask(process)
