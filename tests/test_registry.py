@@ -7,23 +7,25 @@ SCRIPT = """
 import mmpretrain
 from mmengine.registry import FUNCTIONS, DefaultScope, Registry
 from mmpretrain.registry import (DATA_SAMPLERS, DATASETS, HOOKS, LOG_PROCESSORS, LOOPS, METRICS, MODELS,
-                                 OPTIM_WRAPPERS, PARAM_SCHEDULERS, TRANSFORMS)
+                                 OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS, TRANSFORMS)
 DefaultScope.get_instance('test', scope_name='mmpretrain')
 expected = {
     MODELS: '''CMDGReID TextAwareCLIP IdentityPrompt ReIDHead CaptionMemoryBank ReIDDataPreprocessor PartNeighborLoss
         DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss PromptContrastiveLoss
         PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms FeatureRetriever TextNeighborSearch
         NeighborDiagnostics WarmupStage PromptStage BridgingStage MultiPositiveCaptionLoss
-        IdentityMemoryLoss''',
+        IdentityMemoryLoss L2SPLoss''',
     TRANSFORMS: 'AugMix LoadImageFromFile',
     DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
     DATA_SAMPLERS: 'IdentitySampler HardIdentitySampler GraphIdentitySampler',
     LOOPS: 'StagedTrainLoop',
-    HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook',
+    HOOKS: '''PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook
+        WeightAveragingHook''',
     METRICS: 'ReIDMetric',
     LOG_PROCESSORS: 'StageLogProcessor',
     PARAM_SCHEDULERS: 'WarmupCosineLR',
     OPTIM_WRAPPERS: 'CPUBFloat16OptimWrapper',
+    OPTIM_WRAPPER_CONSTRUCTORS: 'LayerDecayConstructor',
     FUNCTIONS: 'seed_worker collate_sample_indices',
 }
 for registry, names in expected.items():
@@ -36,7 +38,7 @@ ready = [
     dict(type='BatchHardTripletLoss', margin=0.3), dict(type='CaptionContrastiveLoss'),
     dict(type='PromptContrastiveLoss'), dict(type='PromptClassificationLoss'), dict(type='ReIDDataPreprocessor'),
     dict(type='DomainAdversarialLoss'), dict(type='MultiPositiveCaptionLoss'),
-    dict(type='IdentityMemoryLoss'), dict(type='PromptGuidanceLoss'),
+    dict(type='IdentityMemoryLoss'), dict(type='L2SPLoss'), dict(type='PromptGuidanceLoss'),
     dict(type='IdentityPrompt', num_identities=3, text_width=8),
     dict(type='ReIDHead', num_identities=3, width=8, embed_dim=4),
     dict(type='CaptionMemoryBank', num_samples=5, num_parts=3, dim=4),
