@@ -18,6 +18,7 @@ from typing import Any
 from cmdg_plugin.ablation.planning import Run
 from cmdg_plugin.checkpoints.finding import find_checkpoint, list_checkpoints
 from cmdg_plugin.files.writing import write_whole
+from cmdg_plugin.threads import count_cores
 
 _TAIL_LINES = 15
 _SECONDS_TO_END = 15
@@ -51,7 +52,7 @@ class Trainings(AbstractContextManager):
     def __init__(self, train_tool: Path, jobs: int = 1, keep_checkpoints: bool = False) -> None:
         if jobs < 1:
             raise ValueError(f'--jobs must be at least 1, got {jobs}.')
-        threads = str(max(1, _count_cores() // jobs))
+        threads = str(max(1, count_cores() // jobs))
         self.train_tool = train_tool
         self.keep_checkpoints = keep_checkpoints
         self._environment = {'OMP_NUM_THREADS': threads, 'MKL_NUM_THREADS': threads, **os.environ}
@@ -178,7 +179,3 @@ def _resume(run: Run) -> list[str]:
     if run.beginning is not None:
         return ['--resume', str(find_checkpoint(run.beginning.folder))]
     return []
-
-
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1

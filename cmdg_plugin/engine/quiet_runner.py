@@ -8,6 +8,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from cmdg_plugin.engine.log_filters import show_less_on_console
+from cmdg_plugin.threads import limit_threads
 
 
 class QuietRunner(Runner):
@@ -22,5 +23,6 @@ class QuietRunner(Runner):
 
 
 def build_runner(config: Config) -> Runner:
-    """Build the runner that a config names, or the quiet one."""
+    """Build the runner that a config names, or the quiet one, to compute on the cores that the process may use."""
+    limit_threads()
     return RUNNERS.build(config) if 'runner_type' in config else QuietRunner.from_cfg(config)

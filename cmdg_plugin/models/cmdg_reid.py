@@ -358,10 +358,16 @@ class CMDGReID(BaseModel, CachesTensors):
         return self.losses[stage.name]({name: value for name, value in fields.items() if value is not None})
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the losses, and stop (or note the batch as bad) if one is not finite; see the base class."""
+        """Sum the losses, and stop (or note the batch as bad) if one is not finite; see the base class.
+
+        Returns:
+            The sum, and all numbers for the log, on the CPU.
+        """
         total, log = super().parse_losses(losses)
-        self.guard.check(total, losses, self.stage)
-        return total, log
+        # All at once: each number that the check or the log asks for by itself makes the step wait for the device.
+        numbers = torch.stack([value.detach().to(total.device) for value in log.values()]).cpu()
+        self.guard.check(numbers[0], losses, self.stage)
+        return total, dict(zip(log, numbers, strict=True))
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Train on a batch, unless it is bad and `on_nonfinite` is `skip`: then nothing is updated."""

@@ -1,15 +1,18 @@
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cmdg_plugin.checkpoints.publishing import strip_checkpoint
 from cmdg_plugin.models import CMDGReID
+from cmdg_plugin.models.stages import prompt as prompt_stage
 from cmdg_plugin.registry import MODELS
 
 IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
@@ -522,6 +525,45 @@ def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config) -> 
     model.prepare_stage(Given())
     assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_caption', 'loss_alignment'}
     assert not model.memory.filled.any()
+
+
+class Reads(TorchDispatchMode):
+    """Counts numbers that are read one by one, for each of which a step waits for a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        self.count += func.overloadpacket.__name__ == '_local_scalar_dense'
+        return func(*args, **(kwargs or {}))
+
+
+def test_all_losses_are_read_at_once_for_check_and_log(model: CMDGReID) -> None:
+    model.start_stage('warmup', IMAGE_SIDE)
+    losses = losses_of(model, [0, 1, 3, 4, 6, 7])
+    with Reads() as reads:
+        total, log = model.parse_losses(losses)
+    assert reads.count == 1
+    assert total.requires_grad
+    assert list(log) == ['loss', *losses]
+    assert all(value.device.type == 'cpu' and not value.requires_grad for value in log.values())
+    assert [value.item() for value in log.values()] == [total.item(), *(value.item() for value in losses.values())]
+
+
+def test_encoding_each_identity_once_or_every_time_is_the_same(
+    model: CMDGReID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.start_stage('prompt', ['prompts'])
+    model.prepare_stage(Given())
+    results = []
+    for _ in range(2):
+        model.zero_grad()
+        loss = model(image_index=torch.tensor([0, 1, 3, 4, 12]), mode='loss')['loss_prompt']
+        loss.backward()
+        results.append((loss.detach(), model.prompts.context.grad.clone()))
+        monkeypatch.setattr(prompt_stage, '_each_once', lambda labels: (labels, torch.arange(len(labels))))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

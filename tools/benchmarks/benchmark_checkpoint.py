@@ -30,6 +30,8 @@ from cmdg_plugin.regions import PARTS
 class Saving(Hook):
     """Hands random features to the bridging stage and saves the run after its first step."""
 
+    stage = 'bridging'
+
     def before_stage(self, runner: Runner, stage: Any) -> None:
         """Hand over what DomainBridgingHook encodes."""
         model, images = runner.model, len(runner.train_loop.dataset)

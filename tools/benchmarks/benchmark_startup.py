@@ -61,10 +61,17 @@ def write_domain(root: Path, name: str, records: int) -> None:
 
 
 def build_config(data: Path) -> Any:
-    """Compose the toy run over the generated domains, without validation."""
-    from mmengine.config import Config
+    """Compose the toy run over the generated domains, without validation and workers."""
+    config = compose(data, REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
+    config.train_dataloader.num_workers = 0
+    return config
 
-    config = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
+
+def compose(data: Path, path: Path) -> Any:
+    """Read a config and lay the generated domains over its sources, without validation."""
+    from cmdg_plugin.cli.command_line import read_config
+
+    config = read_config(str(path))
     config.train_dataloader.dataset.sources = [
         {
             'type': 'CaptionFileSource',
@@ -76,7 +83,7 @@ def build_config(data: Path) -> Any:
     ]
     config.val_cfg = config.val_dataloader = config.val_evaluator = None
     config.test_cfg = config.test_dataloader = config.test_evaluator = None
-    config.train_dataloader.num_workers = 0
+    config.launcher = 'none'
     config.work_dir = str(data / 'work')
     return config
 
@@ -91,6 +98,10 @@ def run_to_first_step(data: Path, started: float) -> None:
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
+    from cmdg_plugin.cli.input_checks import check_data
+    from cmdg_plugin.cli.known_arguments import check_arguments
+    from cmdg_plugin.engine.quiet_runner import build_runner
+
     class Milestones(Hook):
         def before_train(self, runner: Runner) -> None:
             reach('data indexed, stages checked')
@@ -102,10 +113,13 @@ def run_to_first_step(data: Path, started: float) -> None:
             reach('first step')
             raise Enough
 
-    reach('Python, torch, mmengine imported')
-    runner = Runner.from_cfg(build_config(data))
+    reach('torch, mmengine and plugin imported')
+    config = build_config(data)
+    check_data(config, 'train_dataloader')
+    check_arguments(config.to_dict())
+    runner = build_runner(config)
     runner.register_hook(Milestones())
-    reach('plugin imported, model built')
+    reach('config checked, model built')
     with contextlib.suppress(Enough):
         runner.train()
     report(f'{"":<36}{"wall":>10}{"CPU":>10}{"peak":>12}')

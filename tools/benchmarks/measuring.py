@@ -24,18 +24,22 @@ def device_name(threads: int, *, on_gpu: bool) -> str:
 
 
 def in_turns(
-    functions: Mapping[str, Callable[[], Any]], rounds: int, *, warm_up: bool = True
+    functions: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    warm_up: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of every round, the functions taking turns so that a busy machine disturbs all of them alike."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(0 if warm_up else 1, rounds + 1):
         for name, function in functions.items():
             _synchronize()
-            start = time.perf_counter()
+            start = clock()
             function()
             _synchronize()
             if turn > 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 

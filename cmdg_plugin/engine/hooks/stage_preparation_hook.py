@@ -79,7 +79,12 @@ class StagePreparationHook(Hook):
         pipeline: Transforms without randomness for passes over the training images.
         batch_size: Images encoded at a time.
         num_workers: Workers of such a pass.
+
+    Attributes:
+        prepared_by: What does the passes.
     """
+
+    prepared_by: type[RunPreparation] = RunPreparation
 
     def __init__(self, stage: str, pipeline: list[dict], batch_size: int = 128, num_workers: int = 2) -> None:
         self.stage = stage
@@ -88,7 +93,7 @@ class StagePreparationHook(Hook):
     def before_stage(self, runner: Runner, stage: Stage) -> None:
         """Prepare the stage, if it is this hook's."""
         if stage.name == self.stage:
-            self.preparation = RunPreparation(runner, self.options)
+            self.preparation = self.prepared_by(runner, self.options)
             plain_model(runner.model).prepare_stage(self.preparation)
 
     def before_train_epoch(self, runner: Runner) -> None:

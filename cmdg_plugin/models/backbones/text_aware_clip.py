@@ -1,6 +1,6 @@
 """The text-aware CLIP backbone: region features of images, features of captions and of learned prompts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -64,6 +64,8 @@ class TextAwareCLIP(BaseModule):
         grad_checkpointing: Recompute activations in the backward pass to save memory.
         compile: Whether to run the blocks of the image tower through `torch.compile`; a dict holds its options, such as
             `dict(mode='max-autotune-no-cudagraphs')`. Checkpoints stay the same.
+        compile_text: The same for the text tower, which the prompt stage runs at a size so small that launching its
+            operations takes most of the time: on a GPU, `dict(mode='reduce-overhead')` replays them as CUDA graphs.
         part_attention: Whether the parts are tokens of their own beside the class token, which attend to their stripe
             (see `part_attention.py`), in place of stripe means. The global feature is the same either way.
         tokenizer: Folder with the files of a tokenizer from Hugging Face, for models that have such a one (SigLIP), in
@@ -85,6 +87,7 @@ class TextAwareCLIP(BaseModule):
         quick_gelu: bool | None = None,
         grad_checkpointing: bool = False,
         compile: bool | dict[str, Any] = False,
+        compile_text: bool | dict[str, Any] = False,
         part_attention: bool = False,
         tokenizer: str | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -116,10 +119,8 @@ class TextAwareCLIP(BaseModule):
         self.set_trainable(True)
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
-        if compile is not False:
-            for block in self.image_tower.blocks:
-                # Block by block: they share one compilation, and neither names of weights nor copies change.
-                block.compile(**(compile if isinstance(compile, dict) else {}))
+        _compile_blocks(self.image_tower.blocks, compile)
+        _compile_blocks(text_module(self.clip).transformer.resblocks, compile_text)
 
     def set_trainable(self, trainable: bool) -> None:
         """Let gradients into all that this backbone trains, or into nothing.
@@ -297,6 +298,13 @@ class TextAwareCLIP(BaseModule):
             for chunks in zip(*(one.split(chunk_size) for one in contexts), strict=True)
         ]
         return torch.cat(features)
+
+
+def _compile_blocks(blocks: Iterable[nn.Module], options: bool | dict[str, Any]) -> None:
+    if options is not False:
+        for block in blocks:
+            # Block by block: they share one compilation, and neither names of weights nor copies change.
+            block.compile(**(options if isinstance(options, dict) else {}))
 
 
 def _check_options(

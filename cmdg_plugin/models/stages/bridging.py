@@ -75,8 +75,10 @@ class BridgingStage(TrainingStage):
                 f'backbone.text_finetune_layers is {model.backbone.text_finetune_layers}, but this stage trains '
                 "nothing of the text tower: add 'text' to the stage's `trainable`."
             )
+        if not model.losses[self.name].reads_bank_captions:
+            return
         captions = getattr(dataset, 'captions', None)
-        if captions is None or not model.losses[self.name].reads_bank_captions:
+        if captions is None:
             return
         bare = sum(not any(sentences[: len(PARTS)]) for sentences in captions)
         if bare:

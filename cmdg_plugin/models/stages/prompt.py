@@ -64,8 +64,7 @@ class PromptStage(TrainingStage):
         image_index: Tensor = batch['image_index']
         features = needed(model.image_features, 'features of the training images', 'PromptLearningHook')
         identities, domains, _ = model.images
-        # An identity that stands several times in the batch is encoded once.
-        own, places = torch.unique(identities[image_index], return_inverse=True)
+        own, places = _each_once(identities[image_index])
         texts = [each[places] for each in encode_prompts(model, own) if each is not None]
         (everyone,), texts = gather_batch(image_index), list(gather_batch(*texts))
         first_row = None if model.kept_rows is None else model.kept_rows.start
@@ -76,6 +75,18 @@ class PromptStage(TrainingStage):
             lookup_rows(features[:, _GLOBAL], everyone, first_row),
             *texts,
         )
+
+
+def _each_once(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Identities to encode, and the place of each label among them.
+
+    One that stands several times in the batch is encoded once. Not on a GPU, where counting them would let the step
+    wait for the device, and batches of one size can be replayed as CUDA graphs.
+    """
+    if labels.is_cuda:
+        return labels, torch.arange(len(labels), device=labels.device)
+    own, places = torch.unique(labels, return_inverse=True)
+    return own, places
 
 
 def encode_prompts(model: 'CMDGReID', identities: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -320,6 +320,21 @@ def test_compiled_blocks_compute_and_save_the_same(
     assert not torch.allclose(twin.encode_image(images).shared_regions, again)
 
 
+def test_a_compiled_text_tower_gives_the_same_prompts_and_gradients(backbone: TextAwareCLIP) -> None:
+    torch.compiler.reset()
+    compiled = TextAwareCLIP('cmdg-test-tiny', compile_text={'backend': 'aot_eager'})
+    assert list(compiled.state_dict()) == list(backbone.state_dict())
+    compiled.load_state_dict(backbone.state_dict())
+    results = []
+    for model in (backbone.train(), compiled.train()):
+        torch.manual_seed(0)
+        context = torch.randn(3, 4, model.text_width, requires_grad=True)
+        features = model.encode_prompts(context)
+        features.square().sum().backward()
+        results.append((features.detach(), context.grad))
+    torch.testing.assert_close(results[1], results[0])
+
+
 def test_options_reach_the_compiler(images: torch.Tensor) -> None:
     torch.compiler.reset()
     compiled = TextAwareCLIP('cmdg-test-tiny', compile={'backend': 'aot_eager', 'fullgraph': True})

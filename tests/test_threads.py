@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cmdg_plugin import threads
+
+
+def policy_in_a_tool(**environment: str) -> str:
+    """What a fresh process has once the command lines are imported."""
+    code = 'import os, cmdg_plugin.cli; print(os.environ.get("OMP_WAIT_POLICY"))'
+    plain = {name: value for name, value in os.environ.items() if name != 'OMP_WAIT_POLICY'}
+    return subprocess.run(
+        [sys.executable, '-c', code], env={**plain, **environment}, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_threads_of_tools_sleep_unless_the_user_says_otherwise() -> None:
+    assert policy_in_a_tool() == 'PASSIVE'
+    assert policy_in_a_tool(OMP_WAIT_POLICY='ACTIVE') == 'ACTIVE'
+
+
+def test_after_torch_it_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+    threads.let_threads_sleep()
+    assert 'OMP_WAIT_POLICY' not in os.environ
+
+
+@pytest.mark.parametrize(
+    ('text', 'cores'), [('150000 100000', 2), ('50000 100000', 1), ('1600000 100000', 4), ('max 100000', 4), ('', 4)]
+)
+def test_quota_of_a_container_limits_the_cores(
+    text: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: {0, 1, 2, 3})
+    (tmp_path / 'cpu.max').write_text(text)
+    assert threads.count_cores(tmp_path / 'cpu.max') == cores
+    assert threads.count_cores(tmp_path / 'missing') == 4
+
+
+@pytest.mark.parametrize(('given', 'computed_on'), [(None, 2), ('3', 3)])
+def test_threads_are_limited_unless_the_user_chose(
+    given: str | None, computed_on: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, 'count_cores', lambda: 2)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    if given:
+        monkeypatch.setenv('OMP_NUM_THREADS', given)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        threads.limit_threads()
+        assert torch.get_num_threads() == computed_on
+    finally:
+        torch.set_num_threads(before)
