@@ -190,6 +190,7 @@ def wait_for(port: int, server: Popen, log: Path) -> str:
     raise AssertionError(f'the server did not start: {log.read_text()[-2000:]}')
 
 
+@pytest.mark.slow
 def test_a_real_server_captions_real_images(
     transformers_server: tuple[str, Path],
     tmp_path: Path,
