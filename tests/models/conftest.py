@@ -4,11 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.stage_batches import (
-    DOMAIN_TEMPLATE,
-    DOMAINS,
-    IDENTITIES,
-)
+from helpers.stage_batches import DOMAIN_TEMPLATE, DOMAINS, IDENTITIES
 from mmengine.config import Config
 from torch import Tensor
 

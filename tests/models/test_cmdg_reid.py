@@ -2,15 +2,7 @@ import copy
 
 import pytest
 import torch
-from helpers.stage_batches import (
-    IDENTITIES,
-    IMAGE_SIDE,
-    TEXT_SIDE,
-    Given,
-    batch,
-    losses_of,
-    prepare_bridging,
-)
+from helpers.stage_batches import IDENTITIES, IMAGE_SIDE, TEXT_SIDE, Given, batch, losses_of, prepare_bridging
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample

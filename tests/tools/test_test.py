@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.tools import run_here
 from mmengine.runner import save_checkpoint
 
 from cmdg_plugin.apis import init_model
@@ -13,7 +14,7 @@ from cmdg_plugin.apis import init_model
 REPOSITORY = Path(__file__).parents[2]
 
 
-TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
+TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
 
 
 def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -45,19 +46,19 @@ def test_open_set_on_islands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('README.md',), 'test.py: README.md is not a checkpoint that torch has written.'),
+        ((__file__,), 'test_test.py is not a checkpoint that torch has written.'),
         (('x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
     ],
 )
 def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str) -> None:
-    result = run('test.py', TOY, *arguments)
+    result = run_here('test.py', TOY, *arguments)
     assert result.returncode != 0
     assert message in result.stderr
     assert 'Traceback' not in result.stderr
 
 
 def test_help_is_quick_and_free_of_mims_flag() -> None:
-    result = run('test.py', '-h')
+    result = run_here('test.py', '-h')
     assert result.returncode == 0
     assert '--cfg-options' in result.stdout
     assert '--gpus' not in result.stdout

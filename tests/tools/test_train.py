@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tools import run_here
 
 REPOSITORY = Path(__file__).parents[2]
-TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
-P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
+TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
+P1 = REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -76,15 +77,15 @@ def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str) -> None:
         (('train.py', TOY, '--launcher', 'slurm'), 'train.py: --launcher slurm joins processes that srun started'),
     ],
 )
-def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str) -> None:
-    result = run(*arguments)
+def test_wrong_input_is_named_without_a_traceback(arguments: tuple[object, ...], message: str) -> None:
+    result = run_here(*arguments)
     assert result.returncode != 0
     assert message in result.stderr
     assert 'Traceback' not in result.stderr
 
 
 def test_help_is_quick_and_free_of_mims_flag() -> None:
-    result = run('train.py', '-h')
+    result = run_here('train.py', '-h')
     assert result.returncode == 0
     assert '--cfg-options' in result.stdout
     assert '--gpus' not in result.stdout

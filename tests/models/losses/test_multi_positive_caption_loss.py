@@ -4,11 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cmdg_plugin.models.losses import (
-    MultiPositiveCaptionLoss,
-    caption_contrastive_loss,
-    multi_positive_caption_loss,
-)
+from cmdg_plugin.models.losses import MultiPositiveCaptionLoss, caption_contrastive_loss, multi_positive_caption_loss
 
 
 def oracle(image: Tensor, text: Tensor, labels: list[int], temperature: float) -> float:

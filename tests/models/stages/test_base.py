@@ -1,12 +1,6 @@
 import pytest
 import torch
-from helpers.stage_batches import (
-    IMAGE_SIDE,
-    Given,
-    batch,
-    losses_of,
-    prepare_bridging,
-)
+from helpers.stage_batches import IMAGE_SIDE, Given, batch, losses_of, prepare_bridging
 from mmengine.config import Config
 
 from cmdg_plugin.models import CMDGReID

@@ -2,12 +2,7 @@ import copy
 
 import pytest
 import torch
-from helpers.stage_batches import (
-    IDENTITIES,
-    IMAGE_SIDE,
-    Given,
-    batch,
-)
+from helpers.stage_batches import IDENTITIES, IMAGE_SIDE, Given, batch
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
