@@ -1,4 +1,4 @@
-"""Tests mirror the code: `a/b.py` of the package has `tests/a/test_b.py`, and `tools/b.py` has `tests/tools/test_b.py`."""
+"""Tests mirror the code: `a/b.py` of the package has `tests/a/test_b.py`, a tool `b.py` has `tests/tools/test_b.py`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The tool on the tiny domains; that the same seed gives the same scores: tests/toolboxes/test_torchreid_training.py."""
+"""The tool on the tiny domains; that a seed repeats its scores: tests/toolboxes/test_torchreid_training.py."""
 
 import json
 import sys
