@@ -23,13 +23,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict]:
-    """Eight people to train on and four to find, of one domain; returns their folder and Islands' own captions."""
-    census = Census(train=8, test=4, images=(6, 6), distractors=0, junk=0)
+    """Sixteen people to train on and four to find, of one domain; returns their folder and Islands' own captions."""
+    census = Census(train=16, test=4, images=(6, 6), distractors=0, junk=0)
     monkeypatch.setitem(SIZES, 'small', replace(SIZES['small'], sources=census))
     islands = build_islands(tmp_path / 'islands', domains=('harbor',))
     records = json.loads((islands / 'harbor.json').read_text())
     folder, own = tmp_path / 'cameras', {}
-    for split, people in (('bounding_box_train', 8), ('query', 4), ('bounding_box_test', 4)):
+    for split, people in (('bounding_box_train', 16), ('query', 4), ('bounding_box_test', 4)):
         chosen = [record for record in records if record['file_path'].startswith(split) and record['id'] > 0]
         kept = sorted({record['id'] for record in chosen})[:people]
         for person in kept:
