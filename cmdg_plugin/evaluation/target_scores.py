@@ -44,7 +44,9 @@ def effective_cameras(target: EvaluationTarget) -> np.ndarray:
     return np.asarray(target.cameras) if target.has_cameras else np.arange(len(target.identities))
 
 
-def labels_of_sides(target: EvaluationTarget, query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, ...]:
+def labels_of_sides(
+    target: EvaluationTarget, query: np.ndarray, gallery: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Identities of queries and gallery images, then cameras of both, as the ranking functions take them."""
     identities, cameras = np.asarray(target.identities), effective_cameras(target)
     return identities[query], identities[gallery], cameras[query], cameras[gallery]

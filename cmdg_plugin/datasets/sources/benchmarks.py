@@ -1,15 +1,16 @@
 """The nine public datasets of CMDG's protocols, and three for text search."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cmdg_plugin.datasets.sources.benchmark import Benchmark, RoleCount
 from cmdg_plugin.datasets.sources.layouts import LAYOUTS, TEXT_LAYOUTS
 
-_Roles = dict[str, tuple[int | None, int | None]]
+_Roles = Mapping[str, tuple[int | None, int | None]]
 
 
-def _benchmark(name: str, caption_file: str, counts: _Roles | dict[str, _Roles], **facts: Any) -> Benchmark:
+def _benchmark(name: str, caption_file: str, counts: _Roles | Mapping[str, _Roles], **facts: Any) -> Benchmark:
     """Describe a dataset; counts are identities and images by role, of each version where versions differ."""
     versions: Any = counts if isinstance(next(iter(counts.values())), dict) else {'': counts}
     expected = {
