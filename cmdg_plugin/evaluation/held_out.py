@@ -146,8 +146,8 @@ def _rates(
     options: dict[str, Any],
 ) -> dict[str, float]:
     sides = split.query, split.gallery
-    rows = (take_rows(features, side) for side in sides)
-    own, others = best_scores(*rows, *labels_of_sides(target, *sides), **options)
+    query, gallery = (take_rows(features, side) for side in sides)
+    own, others = best_scores(query, gallery, *labels_of_sides(target, *sides), **options)
     return {
         name: identification_rate(own[split.mated], others[split.mated], learn_threshold(others[split.absent], rate))
         for name, rate in rates.items()
