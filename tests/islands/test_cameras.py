@@ -27,6 +27,8 @@ def test_haze_and_darkness() -> None:
     assert (develop_color((90, 10, 200), haze=1.0) == 255).all()
     assert (develop_color((90, 10, 200), exposure=0.0) == 0).all()
     assert (develop_color((90, 10, 200), exposure=0.0, haze=0.5) == 127).all()
+    # Half of a white, and half of a gray between 79 and 122.
+    assert 165 < develop_color((100, 100, 100), haze=0.5).mean() < 190
 
 
 def test_color_cast() -> None:
