@@ -32,12 +32,12 @@ LOOPS = _child('loop', root.LOOPS, 'engine')
 PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS, 'engine')
 LOG_PROCESSORS = _child('log processor', root.LOG_PROCESSORS, 'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', root.OPTIM_WRAPPERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
 
 # Kinds that the plugin adds nothing to: without them here, MMEngine warns at each look-up from our scope.
 RUNNERS = _child('runner', root.RUNNERS)
 MODEL_WRAPPERS = _child('model wrapper', root.MODEL_WRAPPERS)
 OPTIMIZERS = _child('optimizer', root.OPTIMIZERS)
-OPTIM_WRAPPER_CONSTRUCTORS = _child('optimizer wrapper constructor', root.OPTIM_WRAPPER_CONSTRUCTORS)
 WEIGHT_INITIALIZERS = _child('weight initializer', root.WEIGHT_INITIALIZERS)
 EVALUATORS = _child('evaluator', root.EVALUATOR)
 VISUALIZERS = _child('visualizer', root.VISUALIZERS)

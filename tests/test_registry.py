@@ -15,6 +15,7 @@ def check() -> None:
         LOOPS,
         METRICS,
         MODELS,
+        OPTIM_WRAPPER_CONSTRUCTORS,
         OPTIM_WRAPPERS,
         PARAM_SCHEDULERS,
         TRANSFORMS,
@@ -28,17 +29,21 @@ def check() -> None:
             WarmupStage PromptStage BridgingStage
             PartNeighborLoss DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss
             PromptContrastiveLoss PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms
-            TextNeighborSearch NeighborDiagnostics MultiPositiveCaptionLoss IdentityMemoryLoss
+            TextNeighborSearch NeighborDiagnostics MultiPositiveCaptionLoss IdentityMemoryLoss L2SPLoss
         """,
         TRANSFORMS: 'AugMix LoadImageFromFile',
         DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
         DATA_SAMPLERS: 'IdentitySampler HardIdentitySampler GraphIdentitySampler',
         LOOPS: 'StagedTrainLoop',
-        HOOKS: 'PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook',
+        HOOKS: """
+            PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook
+            WeightAveragingHook
+        """,
         METRICS: 'ReIDMetric',
         LOG_PROCESSORS: 'StageLogProcessor',
         PARAM_SCHEDULERS: 'WarmupCosineLR',
         OPTIM_WRAPPERS: 'CPUBFloat16OptimWrapper',
+        OPTIM_WRAPPER_CONSTRUCTORS: 'LayerDecayConstructor',
         FUNCTIONS: 'seed_worker collate_sample_indices',
     }
     for registry, names in expected.items():
@@ -58,6 +63,7 @@ def check() -> None:
         dict(type='DomainAdversarialLoss'),
         dict(type='MultiPositiveCaptionLoss'),
         dict(type='IdentityMemoryLoss'),
+        dict(type='L2SPLoss'),
         dict(type='PromptGuidanceLoss'),
         dict(type='IdentityPrompt', num_identities=3, text_width=8),
         dict(type='ReIDHead', num_identities=3, width=8, embed_dim=4),

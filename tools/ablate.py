@@ -2,7 +2,8 @@
 
     python tools/ablate.py configs/cmdg/cmdg_toy-vit_islands.py --grid configs/ablations/example.py --seeds 5 --jobs 2
 
-Run again, it goes on where it was stopped. docs/ablation.md says what a grid file holds.
+With `--held-out all`, settings are chosen on sources that are left out of training, and never on targets. Run again, it
+goes on where it was stopped. docs/ablation.md says what a grid file holds.
 """
 
 import argparse
@@ -19,17 +20,28 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    from cmdg_plugin.cli.command_line import add_config_options
+    from cmdg_plugin.cli.command_line import add_amp, add_config_options
 
     parser = argparse.ArgumentParser(description='Train variations of a config over seeds and compare them.')
     parser.add_argument('config', help='config file of the rows that name none')
     parser.add_argument('--grid', required=True, help='file with the variations (Python, YAML or JSON)')
     parser.add_argument('--seeds', type=int, default=5, help='number of seeds, from 0 (default: 5)')
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time (default: 1)')
-    parser.add_argument('--work-dir', help='folder of all runs and the table; default: work_dirs/ablation_GRID_NAME')
+    parser.add_argument(
+        '--held-out',
+        nargs='+',
+        metavar='SOURCE',
+        help='choose settings without a look at the targets: train without each of these sources in turn (`all`: every '
+        'one) and score on its people',
+    )
+    parser.add_argument(
+        '--work-dir',
+        help='folder of all runs and the table; default: work_dirs/ablation_GRID_NAME, with _held-out added for those',
+    )
     parser.add_argument('--metric', nargs='+', default=['average/R1'], help='scores to compare (default: average/R1)')
     parser.add_argument('--reference', help='row that the others are compared with (default: the first)')
     parser.add_argument('--keep-checkpoints', action='store_true', help='keep the checkpoints of finished runs')
+    add_amp(parser)
     add_config_options(parser)
     return parser.parse_args()
 
@@ -39,7 +51,8 @@ def main() -> int:
     args = parse_args()
     from cmdg_plugin.files.locking import InUse, hold
 
-    work_dir = Path(args.work_dir or f'work_dirs/ablation_{Path(args.grid).stem}')
+    held_out = '_held-out' if args.held_out else ''
+    work_dir = Path(args.work_dir or f'work_dirs/ablation_{Path(args.grid).stem}{held_out}')
     work_dir.mkdir(parents=True, exist_ok=True)
     # A scheduler's request to end ends the trainings in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -57,9 +70,14 @@ def main() -> int:
 
 def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     """Train what is missing, bring the table up to date after each run, and name what failed."""
-    from cmdg_plugin.ablation import Trainings, check_unchanged, plan_runs, read_grid
+    from cmdg_plugin.ablation import Trainings, check_unchanged, list_sources, plan_runs, read_grid
+    from cmdg_plugin.cli.command_line import train_in_mixed_precision
 
-    runs = plan_runs(args.config, read_grid(args.grid), args.seeds, work_dir, args.cfg_options or {})
+    train_in_mixed_precision(args)
+    options, held_out = args.cfg_options or {}, args.held_out or ()
+    if held_out == ['all']:
+        held_out = list_sources(args.config, options)
+    runs = plan_runs(args.config, read_grid(args.grid), args.seeds, work_dir, options, held_out)
     check_unchanged(runs)
     if args.reference not in (None, *(run.name for run in runs)):
         raise ValueError(f'--reference: {args.grid} has no row {args.reference!r}.')
@@ -68,7 +86,8 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     failures: dict[str, list[str]] = {}
     with Trainings(Path(__file__).with_name('train.py'), args.jobs, args.keep_checkpoints) as trainings:
         for number, outcome in enumerate(trainings.run(todo), start=1):
-            name = f'{outcome.run.name}, seed {outcome.run.seed}'
+            without = f', without {outcome.run.held_out}' if outcome.run.held_out else ''
+            name = f'{outcome.run.name}, seed {outcome.run.seed}{without}'
             print(f'[{number}/{len(todo)}] {name}: {"failed" if outcome.failure else "done"}', flush=True)
             if outcome.failure is None:
                 report(runs, args, work_dir)

@@ -13,7 +13,6 @@ version's 1,000 unseen captions first (image to text R@1).
 
 import argparse
 import json
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from pretraining.learner import Learner, Recipe
 from pretraining.scores import score_islands, score_pairs
 from safetensors.torch import save
 
-from cmdg_plugin.engine.mixed_precision import cpu_bfloat16
 from cmdg_plugin.files.writing import open_whole_bytes, write_whole
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS
 from cmdg_plugin.progress import track
@@ -55,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--unseen', type=int, default=1_000, help='number of pictures to score on')
     parser.add_argument('--steps', type=int, default=8_000, help='number of batches')
     parser.add_argument('--batch-size', type=int, default=128)
-    parser.add_argument('--lr', type=float, default=2e-3, help='highest learning rate')
+    parser.add_argument('--lr', type=float, default=1e-3, help='highest learning rate')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--threads', type=int, default=2, help='CPU threads, and processes that draw')
     parser.add_argument('--save-every', type=int, default=100, help='batches between two states on disk')
@@ -120,9 +118,8 @@ def main() -> None:
     tokens = tokenizer([text for captions in pairs.captions for text in captions]).view(args.images, 4, -1)
     images = torch.from_numpy(pairs.images).permute(0, 3, 1, 2).contiguous()
     recipe = Recipe(args.steps, args.batch_size, args.lr, seed=args.seed)
-    learner = Learner(model, images, tokens, recipe)
-    with cpu_bfloat16() if args.amp else nullcontext():
-        train(learner, {**asdict(recipe), 'images': args.images}, args.work_dir / 'state.pth', args.save_every)
+    learner = Learner(model, images, tokens, recipe, bfloat16=args.amp)
+    train(learner, {**asdict(recipe), 'images': args.images}, args.work_dir / 'state.pth', args.save_every)
     weights = args.out / f'{NAME}.safetensors'
     write_whole(weights, save({name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}))
     for name in (VOCABULARY, f'{NAME}.json'):

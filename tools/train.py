@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the runner from the config and train."""
     args = parse_args()
-    from cmdg_plugin.cli.command_line import load_config
+    from cmdg_plugin.cli.command_line import load_config, train_in_mixed_precision
     from cmdg_plugin.cli.input_checks import check_checkpoint, check_data, hold_work_dir
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
@@ -44,6 +44,7 @@ def main() -> None:
     from cmdg_plugin.engine.quiet_runner import build_runner
 
     with OneLineErrors(sys.argv[0], args.debug, resumable=True) as errors:
+        train_in_mixed_precision(args)
         errors.config = config = load_config(args)
         join_processes(args.launcher)
         with hold_work_dir(config):
@@ -63,11 +64,6 @@ def lay_over(config: 'Config', args: argparse.Namespace) -> None:
         raise ValueError(f'{args.config} trains nothing: it has no train_cfg. Evaluate with it: tools/test.py.')
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
-    if args.amp:
-        if config.get('optim_wrapper') is None:
-            raise ValueError('--amp changes optim_wrapper.type, and the config has no optim_wrapper.')
-        config.optim_wrapper.type = 'AmpOptimWrapper'
-        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume is not None:
         config.load_from = find_checkpoint(config.work_dir) if args.resume == 'auto' else args.resume
         config.resume = config.load_from is not None

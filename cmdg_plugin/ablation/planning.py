@@ -32,6 +32,7 @@ class Run:
         config: Its whole config.
         folder: Where it writes.
         beginning: The run whose last checkpoint it goes on from; None if it starts by itself.
+        held_out: The source that it is scored on instead of the targets; None if it is scored on those.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Run:
     config: Config
     folder: Path
     beginning: 'Run | None' = None
+    held_out: str | None = None
 
     @property
     def config_file(self) -> Path:
@@ -56,7 +58,14 @@ class Run:
         return read_scores(self.results_file)
 
 
-def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapping[str, Any]) -> list[Run]:
+def plan_runs(
+    config: str,
+    grid: Grid,
+    seeds: int,
+    work_dir: Path,
+    options: Mapping[str, Any],
+    held_out: Sequence[str] = (),
+) -> list[Run]:
     """Plan the trainings of a grid.
 
     Args:
@@ -65,30 +74,48 @@ def plan_runs(config: str, grid: Grid, seeds: int, work_dir: Path, options: Mapp
         seeds: Number of seeds, from 0.
         work_dir: Folder of all runs.
         options: Config options for all rows, below their own.
+        held_out: Sources to choose settings on: each row is trained once without each of them, and scored on its people
+            (see `HeldOutSource`). None of them: trained on all, scored on the targets.
 
     Returns:
-        One run per seed and row, all rows of the first seed first.
+        One run per seed, held-out source and row, all rows of the first seed first.
 
     Raises:
         FileNotFoundError: If a config is missing.
-        ValueError: If there is no seed, or a row has an option without a place in its config; names the row.
+        ValueError: If there is no seed, a row has an option without a place in its config, or its config cannot hold a
+            source out; names the row.
     """
     if seeds < 1:
         raise ValueError(f'--seeds must be at least 1, got {seeds}.')
+    planned = {}
     with without_repeated_lines(MMLogger.get_current_instance()):
-        configs = {row.name: _configure(row, config, options) for row in grid.rows}
-    beginnings = _shared_beginnings(configs, grid)
+        for source in held_out or (None,):
+            configs = {row.name: _configure(row, config, options, source) for row in grid.rows}
+            planned[source] = configs, _shared_beginnings(configs, grid)
     runs = []
     for seed in range(seeds):
-        shared = {
-            digest: Run(digest, seed, _seeded(cut, seed), work_dir / '_shared' / digest / f'seed{seed}')
-            for digest, cut in dict(beginnings.values()).items()
-        }
-        for row in grid.rows:
-            beginning = shared[beginnings[row.name][0]] if row.name in beginnings else None
-            folder = work_dir / row.folder / f'seed{seed}'
-            runs.append(Run(row.name, seed, _seeded(configs[row.name], seed), folder, beginning))
+        for source, (configs, beginnings) in planned.items():
+            shared = {
+                digest: Run(digest, seed, _seeded(cut, seed), work_dir / '_shared' / digest / f'seed{seed}')
+                for digest, cut in dict(beginnings.values()).items()
+            }
+            for row in grid.rows:
+                beginning = shared[beginnings[row.name][0]] if row.name in beginnings else None
+                folder = work_dir / row.folder / f'without_{source}' if source else work_dir / row.folder
+                own = _seeded(configs[row.name], seed)
+                runs.append(Run(row.name, seed, own, folder / f'seed{seed}', beginning, source))
     return runs
+
+
+def list_sources(config: str, options: Mapping[str, Any]) -> list[str]:
+    """Name the sources that a config trains on, each of which can be held out.
+
+    Raises:
+        FileNotFoundError: If the config is missing.
+        ValueError: If it cannot hold a source out.
+    """
+    dataset = read_config(config, {**options, 'held_out': ''}).train_dataloader.dataset
+    return [source.get('domain') or source.name for source in dataset.sources]
 
 
 def check_unchanged(runs: Sequence[Run]) -> None:
@@ -119,14 +146,27 @@ def _describe_changes(run: Run) -> str:
     return '; '.join(shown)
 
 
-def _configure(row: Row, config: str, options: Mapping[str, Any]) -> Config:
+def _configure(row: Row, config: str, options: Mapping[str, Any], held_out: str | None) -> Config:
     path, options = row.config or config, {**options, **row.options}
+    if held_out is not None:
+        options['held_out'] = held_out
     try:
-        return read_config(path, options)
+        configured = read_config(path, options)
+        if held_out is not None:
+            _check_scored_on(held_out, configured)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'row {row.name!r}: {error}') from error
     except ValueError as error:
         raise ValueError(f'row {row.name!r}: {error}') from error
+    return configured
+
+
+def _check_scored_on(held_out: str, config: Config) -> None:
+    """Refuse a config that would look at a target, so that nobody chooses by one."""
+    targets = config.val_dataloader.dataset.targets
+    if [target.type for target in targets] != ['HeldOutSource']:
+        names = ', '.join(target.get('domain') or target.get('name') or target.type for target in targets)
+        raise ValueError(f'with {held_out} held out, it is to be scored on that source alone, not on {names}.')
 
 
 def _seeded(config: Config, seed: int) -> Config:

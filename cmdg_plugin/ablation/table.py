@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from cmdg_plugin.ablation.planning import Run
 from cmdg_plugin.ablation.running import read_seconds
@@ -24,7 +25,7 @@ class Line:
     Args:
         row: The row's name.
         metric: The metric's name.
-        scores: Score by seed.
+        scores: Score by seed; the mean over the held-out sources where there are any.
         mean: Their mean.
         difference: How much higher they are than the reference's, seed by seed; None for the reference.
         seconds: Mean time of a run, with its share of what was trained for several rows; NaN where not noted.
@@ -57,9 +58,7 @@ def collect_lines(runs: Sequence[Run], metrics: Sequence[str], reference: str | 
         rows.setdefault(run.name, []).append(run)
     lines = []
     for metric in metrics:
-        scores = {
-            name: {r.seed: s for r in members if (s := _score(r, metric)) is not None} for name, members in rows.items()
-        }
+        scores = {name: _scores_by_seed(members, metric) for name, members in rows.items()}
         first = next(iter(scores)) if reference is None else reference
         for name, members in rows.items():
             seconds = [time for run in members if run.seed in scores[name] and (time := _seconds(run)) is not None]
@@ -142,6 +141,15 @@ def _cell(estimate: Estimate, sign: str = '') -> str:
 def _number(value: float, sign: str) -> str:
     # Adding 0 takes the sign off what is rounded to it.
     return f'{round(value, 1) + 0.0:{sign}.1f}'
+
+
+def _scores_by_seed(runs: Sequence[Run], metric: str) -> dict[int, float]:
+    """The score of each seed whose runs have all finished, as the mean over its held-out sources."""
+    found: dict[int, list[float | None]] = {}
+    for run in runs:
+        found.setdefault(run.seed, []).append(_score(run, metric))
+    known = {seed: [score for score in scores if score is not None] for seed, scores in found.items()}
+    return {seed: fmean(scores) for seed, scores in known.items() if len(scores) == len(found[seed])}
 
 
 def _score(run: Run, metric: str) -> float | None:

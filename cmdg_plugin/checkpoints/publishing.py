@@ -12,7 +12,7 @@ from cmdg_plugin.checkpoints.reading import check_finite, read_checkpoint
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.models.identity_parts import TRAINING_PARTS
 
-_META_KEPT = ('cfg', 'quick_gelu', 'dataset_meta', 'epoch', 'seed', 'mmengine_version')
+_META_KEPT = ('cfg', 'quick_gelu', 'dataset_meta', 'epoch', 'seed', 'mmengine_version', 'interpolation')
 
 
 def strip_checkpoint(checkpoint: Mapping[str, Any], half: bool = False) -> dict[str, Any]:

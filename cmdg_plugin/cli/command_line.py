@@ -32,12 +32,17 @@ class _OptionAction(argparse.Action):
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that every tool on a config takes."""
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and pictures; default: work_dirs/CONFIG_NAME')
-    parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
+    add_amp(parser)
     add_config_options(parser)
     parser.add_argument('--debug', action='store_true', help='show where in the code an error arose')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     # torch.distributed.launch passes it; torchrun sets the environment variable instead.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_amp(parser: argparse.ArgumentParser) -> None:
+    """Add `--amp` alone, for tools that train but are not run themselves."""
+    parser.add_argument('--amp', action='store_true', help='compute in mixed precision')
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +54,12 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         help='settings laid over the config, as key=value; nested keys as a.b.0.c=value, lists as key="[a,b]"; where a '
         'string stands the value is that text, and key:=VALUE is a Python literal anywhere',
     )
+
+
+def train_in_mixed_precision(args: argparse.Namespace) -> None:
+    """Lay `--amp` under the options of a command line, which may say more about it."""
+    if args.amp:
+        args.cfg_options = {'optim_wrapper.type': 'AmpOptimWrapper', **(args.cfg_options or {})}
 
 
 def read_config(path: str, options: Mapping[str, Any] | None = None) -> Config:

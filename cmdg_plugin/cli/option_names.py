@@ -54,9 +54,11 @@ def find_place(name: str, config: Mapping[str, Any]) -> Place:
 
 def _check_addition(option: str, node: Any, place: list[str], part: str, config: Mapping[str, Any]) -> Any:
     """Refuse a key that does not belong beside its neighbors; returns its annotation."""
-    if not isinstance(node, Mapping) or not place or suggest(part, node, cutoff=0.8):
+    if not isinstance(node, Mapping) or not place:
         raise ValueError(_no_place(option, node, '.'.join(place), part))
     known = list_arguments(place, node, config.get('default_scope'))
+    if part not in (known or ()) and suggest(part, node, cutoff=0.8):
+        raise ValueError(_no_place(option, node, '.'.join(place), part))
     if known is None and not {'type', 'name'} & set(node):
         raise ValueError(_no_place(option, node, '.'.join(place), part))
     if known is not None and part not in known:

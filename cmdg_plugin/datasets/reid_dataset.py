@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, Compose
 
+from cmdg_plugin.datasets.altered_captions import repeat_global, swap_captions
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.image_files import locate
@@ -41,6 +42,9 @@ class CaptionedReIDDataset(BaseDataset):
             sentences). The counts are logged.
         on_corrupt: What an image that cannot be read means: `'error'`, or `'skip'` (take another image of the same
             identity and log it once).
+        swapped_captions: Share of the images that get the captions of somebody else, in [0, 1], drawn from seed 0: for
+            studies of what captions are worth.
+        one_caption: Whether the sentence about the whole person also stands for its thirds, for the same.
         lazy_init: Index the sources only when first asked.
 
     Attributes:
@@ -62,10 +66,14 @@ class CaptionedReIDDataset(BaseDataset):
         split: str | int = 'released',
         on_missing: str = 'error',
         on_corrupt: str = 'error',
+        swapped_captions: float = 0.0,
+        one_caption: bool = False,
         lazy_init: bool = False,
     ) -> None:
         _check_choice('on_missing', on_missing, ('error', 'skip', 'empty'))
         _check_choice('on_corrupt', on_corrupt, ('error', 'skip'))
+        if not 0 <= swapped_captions <= 1:
+            raise ValueError(f'swapped_captions is a share of the images, in [0, 1], got {swapped_captions}.')
         if split == 'all':
             raise ValueError("split='all' is for evaluation: the splits train and test on different identities.")
         self.sources = sources
@@ -73,6 +81,8 @@ class CaptionedReIDDataset(BaseDataset):
         self.split = split
         self.on_missing = on_missing
         self.on_corrupt = on_corrupt
+        self.swapped_captions = swapped_captions
+        self.one_caption = one_caption
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
@@ -134,6 +144,7 @@ class CaptionedReIDDataset(BaseDataset):
         self.source_numbers = [(record.identity, record.camera) for _, record in chosen]
         # Workers are processes: only shared memory lets the main one count what they met.
         self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
+        captions = self._alter([to_region_order(record.captions or _EMPTY_CAPTIONS) for _, record in chosen])
         paths = [indices[domain].absolute(record) for domain, record in chosen]
         _check_unique(paths, self.domains, [index.name for index in indices])
         self._metainfo.update(
@@ -148,10 +159,10 @@ class CaptionedReIDDataset(BaseDataset):
                 'camera': int(camera),
                 'domain': domain,
                 'image_index': position,
-                'captions': to_region_order(record.captions or _EMPTY_CAPTIONS),
+                'captions': sentences,
             }
-            for position, (path, identity, camera, (domain, record)) in enumerate(
-                zip(paths, self.identities, self.cameras, chosen, strict=True)
+            for position, (path, identity, camera, (domain, _), sentences) in enumerate(
+                zip(paths, self.identities, self.cameras, chosen, captions, strict=True)
             )
         ]
 
@@ -192,6 +203,14 @@ class CaptionedReIDDataset(BaseDataset):
         if skip and len(bare) == len(records):
             raise ValueError(f'{found}: nothing of it is left. Give it captions, or take it out of the sources.')
         return [record for record in records if record.captions is not None] if skip else records
+
+    def _alter(self, captions: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        if self.one_caption:
+            captions = [repeat_global(sentences) for sentences in captions]
+        if self.swapped_captions:
+            captions = swap_captions(captions, self.identities, self.swapped_captions)
+            warn(f'{self.swapped_captions:.0%} of the images have the captions of somebody else (swapped_captions).')
+        return captions
 
     def _same_person(self, idx: int) -> Iterable[int]:
         yield idx

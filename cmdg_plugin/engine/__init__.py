@@ -2,6 +2,7 @@
 
 from cmdg_plugin.engine.atomic_backend import AtomicLocalBackend
 from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, ResultsHook, StagePreparationHook
+from cmdg_plugin.engine.layer_decay import LayerDecayConstructor
 from cmdg_plugin.engine.mixed_precision import CPUBFloat16OptimWrapper
 from cmdg_plugin.engine.schedules import WarmupCosineLR
 from cmdg_plugin.engine.stage_logging import StageLogProcessor
@@ -11,6 +12,7 @@ __all__ = [
     'AtomicLocalBackend',
     'CPUBFloat16OptimWrapper',
     'DomainBridgingHook',
+    'LayerDecayConstructor',
     'PromptLearningHook',
     'ResultsHook',
     'StageLogProcessor',

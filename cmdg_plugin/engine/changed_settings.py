@@ -83,7 +83,7 @@ def _effect(key: str, stage: int, checkpoint: str) -> str:
         over = int(place[2]) < stage
         return 'that stage is over, so it changes nothing' if over else 'it counts when that stage begins'
     # Until the stage ends, the saved state of the optimizer or of a schedule decides over these.
-    if {'optimizer', 'param_scheduler', 'paramwise_cfg', 'auto_scale_lr'} & set(place):
+    if {'optimizer', 'constructor', 'param_scheduler', 'paramwise_cfg', 'auto_scale_lr'} & set(place):
         return _AT_NEXT_STAGE.format(checkpoint=checkpoint)
     if place[-1] == 'batch_size' and 'train_dataloader' in place:
         return 'from here on epochs have another number of steps, at unchanged learning rates'

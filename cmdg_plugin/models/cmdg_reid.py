@@ -144,6 +144,7 @@ class CMDGReID(BaseModel, CachesTensors):
             setattr(self, part, build_part(config))
         for terms in self.losses.values():
             terms.bind_data(sizes)
+            terms.bind_backbone(self.backbone)
         self._never_trained = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
 
     @property

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from cmdg_plugin.ablation import Grid, Row, Run, check_unchanged, plan_runs
+from cmdg_plugin.ablation import Grid, Row, Run, check_unchanged, list_sources, plan_runs
 
 REPOSITORY = Path(__file__).parents[2]
 TOY = str(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
@@ -36,6 +36,45 @@ def test_every_row_with_every_seed() -> None:
         assert run.config.randomness.seed == run.seed
         assert (run.config.log_level, run.config.optim_wrapper.optimizer.lr) == ('ERROR', 1.0)
         assert run.beginning is None
+
+
+def test_every_row_is_trained_without_each_held_out_source() -> None:
+    rows, sources = (Row('all'), Row('without part', {PART: 0})), list_sources(TOY, {})
+    assert sources == ['harbor', 'market', 'campus', 'station']
+    runs = plan_runs(TOY, Grid(rows, 'prompt'), 2, Path('work'), {'islands': 'large'}, sources[2:])
+    assert [(run.name, run.seed, run.held_out, str(run.folder)) for run in runs] == [
+        (row.name, seed, source, f'work/{row.folder}/without_{source}/seed{seed}')
+        for seed in (0, 1)
+        for source in ('campus', 'station')
+        for row in rows
+    ]
+    for run in runs:
+        trained = [source.domain for source in run.config.train_dataloader.dataset.sources]
+        assert sorted([*trained, run.held_out]) == sorted(sources)
+        (target,) = run.config.val_dataloader.dataset.targets
+        assert (target.type, target.source.domain, target.source.size) == ('HeldOutSource', run.held_out, 'large')
+    # Rows share what they begin with, but sources and seeds do not.
+    beginnings = [run.beginning.folder for run in runs]
+    assert beginnings[::2] == beginnings[1::2]
+    assert len(set(beginnings)) == 4
+
+
+def test_a_held_out_source_in_the_environment_hides_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('CMDG_HELD_OUT', 'harbor')
+    assert list_sources(TOY, {}) == ['harbor', 'market', 'campus', 'station']
+
+
+def test_a_config_that_would_look_at_a_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='held_out: the config has no held_out'):
+        list_sources(str(REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_p1.py'), {})
+    path = tmp_path / 'looks.py'
+    path.write_text(f"""_base_ = {TOY!r}
+others = [dict(type='IslandsSource', domain='metro')]
+val_dataloader = dict(dataset=dict(targets=_base_.val_dataloader.dataset.targets + others))
+""")
+    message = "row 'x': with station held out, it is to be scored on that source alone, not on HeldOutSource, metro"
+    with pytest.raises(ValueError, match=message):
+        plan_runs(TOY, Grid((Row('all'), Row('x', config=str(path)))), 1, Path('work'), {}, ['station'])
 
 
 def test_a_rows_own_option_comes_last() -> None:

@@ -1,22 +1,21 @@
-import csv
+"""What an ablation writes down; tests/ablation/test_table.py and test_plot.py look into it."""
+
+import json
 from pathlib import Path
 
 from mmengine.config import Config
-from PIL import Image
 
-from cmdg_plugin.ablation import Run
-from cmdg_plugin.ablation.report import write_report
+from cmdg_plugin.ablation import Run, write_report
 
 
-def test_a_table_a_file_of_numbers_and_a_picture(tmp_path: Path) -> None:
-    runs = [Run(name, 0, Config(), tmp_path / name) for name in ('base', 'not done')]
-    runs[0].folder.mkdir()
-    runs[0].results_file.write_text('{"before": null, "after": {"average/R1": 12.5}}')
+def test_a_study_on_held_out_sources_says_so(tmp_path: Path) -> None:
+    runs = [Run('base', 0, Config(), tmp_path / source / 'seed0', held_out=source) for source in ('harbor', 'station')]
+    for run in runs:
+        run.folder.mkdir(parents=True)
+        run.results_file.write_text(json.dumps({'before': None, 'after': {'average/R1': 10.0}}))
     text = write_report(runs, ['average/R1'], tmp_path)
-    assert '| base | 12.5 |' in text
-    assert '| not done | - |' in text
+    assert text.startswith('Study on held-out sources (harbor, station): ')
     assert (tmp_path / 'ablation.md').read_text() == f'{text}\n'
-    with (tmp_path / 'ablation.csv').open(newline='') as file:
-        assert [row[0] for row in csv.reader(file)][1:] == ['base', 'not done']
-    with Image.open(tmp_path / 'ablation.png') as image:
-        assert image.format == 'PNG'
+    on_targets = [Run('base', 0, Config(), run.folder) for run in runs]
+    assert write_report(on_targets, ['average/R1'], tmp_path).startswith('|  | average/R1 |')
+    assert {file.suffix for file in tmp_path.glob('ablation.*')} == {'.md', '.csv', '.png'}

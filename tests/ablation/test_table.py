@@ -72,6 +72,23 @@ def test_each_metric_has_its_table(runs: list[Run]) -> None:
     assert '| base | -20.0 [-44.8, 4.8] |' in second
 
 
+def test_a_seeds_score_is_the_mean_over_held_out_sources(tmp_path: Path) -> None:
+    found = {('base', 'a'): [10, 20], ('base', 'b'): [30, 50], ('row', 'a'): [12, 20], ('row', 'b'): [34]}
+    runs = []
+    for (name, source), scores in found.items():
+        for seed in range(2):
+            run = Run(name, seed, Config(), tmp_path / name / source / str(seed), held_out=source)
+            run.folder.mkdir(parents=True)
+            if seed < len(scores):
+                run.results_file.write_text(json.dumps({'before': None, 'after': {'average/R1': scores[seed]}}))
+            runs.append(run)
+    base, row = collect_lines(runs, ['average/R1'])
+    assert base.scores == {0: 20.0, 1: 35.0}
+    # A source of the second seed has not been scored yet.
+    assert row.scores == {0: 23.0}
+    assert (row.difference.mean, row.difference.count) == (3.0, 1)
+
+
 def test_csv_is_unrounded(runs: list[Run], tmp_path: Path) -> None:
     write_csv(collect_lines(runs, ['average/R1']), tmp_path / 'out.csv')
     base, more, fails, once = csv.DictReader((tmp_path / 'out.csv').read_text().splitlines())

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from cmdg_plugin.cli.command_line import add_shared_arguments, load_config, read_config
+from cmdg_plugin.cli.command_line import (
+    add_shared_arguments,
+    load_config,
+    read_config,
+    train_in_mixed_precision,
+)
 from cmdg_plugin.cli.option_values import OptionText
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,6 +35,19 @@ def test_work_dir_comes_from_the_arguments_or_the_configs_name() -> None:
 def test_options_reach_single_stages() -> None:
     config = load_config(parse('--cfg-options', 'train_cfg.stages.0.epochs=1'))
     assert config.train_cfg.stages[0].epochs == 1
+
+
+def test_mixed_precision_lies_under_the_options() -> None:
+    for arguments, expected in (
+        ((), ('OptimWrapper', None)),
+        (('--amp',), ('AmpOptimWrapper', None)),
+        (('--amp', '--cfg-options', 'optim_wrapper.dtype=bfloat16'), ('AmpOptimWrapper', 'bfloat16')),
+        (('--amp', '--cfg-options', 'optim_wrapper.type=OptimWrapper'), ('OptimWrapper', None)),
+    ):
+        args = parse(*arguments)
+        train_in_mixed_precision(args)
+        wrapper = load_config(args).optim_wrapper
+        assert (wrapper.type, wrapper.get('dtype')) == expected
 
 
 def test_options_reach_entries_of_lists_by_name() -> None:

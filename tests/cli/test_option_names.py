@@ -44,6 +44,13 @@ def test_entries_that_are_not_there(option: str, message: str) -> None:
         find_place(option, CONFIG)
 
 
+def test_an_argument_may_resemble_a_neighbor() -> None:
+    config = {'optim_wrapper': {'type': 'AmpOptimWrapper'}, 'default_scope': 'cmdg_plugin'}
+    assert find_place('optim_wrapper.dtype', config).path == ['optim_wrapper', 'dtype']
+    with pytest.raises(ValueError, match=r'optim_wrapper has no dtypes \(did you mean type\?\)'):
+        find_place('optim_wrapper.dtypes', config)
+
+
 @pytest.mark.parametrize(
     'option', ['losses.last.part.weight', 'hooks.EMAHook.momentum', 'sizes.1', 'loader.batch_size', 'text', 'new']
 )

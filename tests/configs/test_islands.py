@@ -33,9 +33,19 @@ def test_a_held_out_source_takes_the_place_of_all_targets(size: str) -> None:
     assert (target.type, target.source.domain, target.source.size) == ('HeldOutSource', 'campus', size)
 
 
+def test_fewer_sources() -> None:
+    for options, sources in (({}, SOURCES[:2]), ({'held_out': 'market'}, ['harbor', 'campus'])):
+        config = read_config(TOY, {'num_sources': '2', **options})
+        assert [source.domain for source in config.train_dataloader.dataset.sources] == sources
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [({'islands': 'huge'}, 'small or large, got huge'), ({'held_out': 'metro'}, 'harbor, .*station, got metro')],
+    [
+        ({'islands': 'huge'}, 'small or large, got huge'),
+        ({'held_out': 'metro'}, 'harbor, .*station, got metro'),
+        ({'num_sources': '5'}, 'from 1 to 4, got 5'),
+    ],
 )
 def test_unknown_names_are_errors(options: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -57,6 +57,17 @@ def test_samples_are_named_fields(two_sources: list[dict], tmp_path: Path) -> No
     assert [dataset[position]['image_index'] for position in range(11)] == list(range(11))
 
 
+def test_captions_can_be_made_worse(two_sources: list[dict]) -> None:
+    plain = CaptionedReIDDataset(two_sources[:1])
+    worse = CaptionedReIDDataset(two_sources[:1], swapped_captions=1.0, one_caption=True)
+    whole = [sentences[3] for sentences in plain.captions]
+    for position, sentences in enumerate(worse.captions):
+        assert sentences == (sentences[3],) * 4
+        assert plain.identities[whole.index(sentences[3])] != plain.identities[position]
+    with pytest.raises(ValueError, match=r'swapped_captions is a share of the images, in \[0, 1\], got 1\.5'):
+        CaptionedReIDDataset(two_sources, swapped_captions=1.5)
+
+
 def test_subsets(two_sources: list[dict]) -> None:
     assert len(CaptionedReIDDataset(two_sources, subsets=['train', 'query'])) == 11 + 4 + 3
     every = CaptionedReIDDataset(two_sources, subsets='all')

@@ -35,6 +35,13 @@ def test_a_run_that_is_the_same_says_nothing() -> None:
             'weights alone with load_from=epoch_3.pth and without --resume.',
         ),
         (
+            'optim_wrapper.constructor',
+            'LayerDecayConstructor',
+            "optim_wrapper.constructor was not set and is 'LayerDecayConstructor': the current stage goes on with the "
+            'optimizer and the schedule in the checkpoint, so it counts from the next stage on; to have it at once, '
+            'start from the weights alone with load_from=epoch_3.pth and without --resume.',
+        ),
+        (
             'train_dataloader.batch_size',
             32,
             'train_dataloader.batch_size was 64 and is 32: from here on epochs have another number of steps, at '

@@ -87,6 +87,36 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
     assert changed.stderr.count('\n') == 1
 
 
+def test_settings_are_chosen_on_held_out_sources(stub: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    tool, config, gate = stub
+    gate.touch()
+    with config.open('a') as file:
+        file.write("""
+held_out = __import__('os').environ.get('CMDG_HELD_OUT')
+sources = {name: dict(type='OwnSource', name=name, path=name) for name in ('shop', 'office')}
+targets = [dict(type='HeldOutSource', source=sources.pop(held_out))] if held_out else []
+stub['score'] += 4 * len(held_out or '')
+train_dataloader = dict(dataset=dict(sources=list(sources.values())))
+val_dataloader = dict(dataset=dict(targets=targets))
+del held_out, sources, targets
+""")
+    grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'lower': {'stub.epochs': 3}})
+    arguments = (config, '--grid', grid, '--work-dir', tmp_path / 'study', '--seeds', 2)
+    result = run(tool, *arguments, '--held-out', 'all')
+    assert result.returncode == 0, result.stderr
+    assert '[8/8] lower, seed 1, without office: done' in result.stdout
+    text = (tmp_path / 'study/ablation.md').read_text()
+    assert text.startswith('Study on held-out sources (shop, office): ')
+    # 10 + seed + 4 x the letters of the source: 26 and 34, 27 and 35.
+    assert '| base | 30.5 [24.1, 36.9] |  | 2 |' in text
+    alone = run(tool, *arguments, '--held-out', 'office')
+    assert '4 runs, 4 of them done before' in alone.stdout
+    assert '| base | 34.5 [28.1, 40.9] |  | 2 |' in alone.stdout
+    wrong = run(tool, *arguments, '--held-out', 'street')
+    assert (wrong.returncode, wrong.stderr.count('\n')) == (1, 1)
+    assert "row 'base': " in wrong.stderr
+
+
 def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path], tmp_path: Path) -> None:
     tool, config, gate = stub
     gate.touch()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 import cmdg_plugin.registry  # noqa: F401  (lets torch read the checkpoints)
 
@@ -84,6 +85,24 @@ def test_two_processes_train_as_one_on_batches_of_look_alikes(config_file: Path,
         train(config_file, tmp_path / 'one', *options, processes=1),
         train(config_file, tmp_path / 'two', *options, processes=2),
     )
+
+
+@pytest.mark.slow
+def test_two_processes_average_as_one(config_file: Path, tmp_path: Path) -> None:
+    config = Config.fromfile(config_file, import_custom_modules=False)
+    config.custom_hooks.append({'type': 'WeightAveragingHook', 'stage': 'bridging'})
+    config_file.write_text(config.pretty_text)
+    one = train(config_file, tmp_path / 'one', processes=1)
+    two = train(config_file, tmp_path / 'two', processes=2)
+    check_same(one, two)
+    for name, weight in one[0]['plain_weights'].items():
+        torch.testing.assert_close(
+            two[0]['plain_weights'][name], weight, rtol=1e-3, atol=1e-5, msg=f'{name}: {{}}'.format
+        )
+    moved = [
+        name for name, weight in one[0]['plain_weights'].items() if not torch.equal(weight, one[0]['state_dict'][name])
+    ]
+    assert {'backbone.clip.visual.proj', 'head.neck_width.running_mean'} < set(moved)
 
 
 @pytest.mark.parametrize('script', SHELL)

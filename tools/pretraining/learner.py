@@ -1,5 +1,6 @@
 """How the toy CLIP learns from pictures and captions: towers, objective, and the state of a training."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cmdg_plugin.engine.mixed_precision import cpu_bfloat16
 from cmdg_plugin.models.backbones.region_pooling import pool_stripes
 from cmdg_plugin.models.backbones.text_tower import encode_embeddings, end_positions, text_module
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 
 _NUM_LENGTHS = 4
 """Texts are encoded in this many groups of similar length."""
+
+_LOWEST_SHARE = 1e-4
+"""Tokens of fewer texts are not asked for."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Recipe:
 
     steps: int
     batch_size: int = 128
-    lr: float = 2e-3
+    lr: float = 1e-3
     weight_decay: float = 0.1
     parts: float = 0.5
     words: float = 0.5
@@ -92,12 +97,13 @@ def token_rarity(tokens: Tensor, vocab_size: int) -> Tensor:
         vocab_size: V.
 
     Returns:
-        -log of the share of texts with the token, (V,); 0 for tokens that never occur.
+        -log of the share of texts with the token, (V,); 0 for tokens that hardly any text has, or every one.
     """
     counts = torch.zeros(vocab_size)
     for chunk in tokens.split(4096):
         counts += torch.zeros(len(chunk), vocab_size).scatter_(1, chunk, 1.0).sum(dim=0)
-    return torch.where(counts > 0, -(counts / len(tokens)).clamp_min(1e-6).log(), torch.zeros(()))
+    shares = counts / len(tokens)
+    return torch.where(shares > _LOWEST_SHARE, -shares.log(), torch.zeros(()))
 
 
 def shift_images(images: Tensor, furthest: int, rng: np.random.Generator) -> Tensor:
@@ -121,13 +127,18 @@ class Learner:
         images: RGB, uint8, (N, 3, H, W).
         tokens: Token ids of the four captions of each picture, (N, 4, L).
         recipe: Settings.
+        bfloat16: Whether to compute in it; the weights themselves stay in full precision.
     """
 
-    def __init__(self, model: open_clip.CLIP, images: Tensor, tokens: Tensor, recipe: Recipe) -> None:
+    def __init__(
+        self, model: open_clip.CLIP, images: Tensor, tokens: Tensor, recipe: Recipe, bfloat16: bool = False
+    ) -> None:
         self.model, self.images, self.tokens, self.recipe = model, images, tokens, recipe
-        vocab_size = text_module(model).token_embedding.num_embeddings
-        self.words = nn.Linear(model.visual.output_dim, vocab_size)
-        self.rarity = token_rarity(tokens.flatten(0, 1), vocab_size)
+        self.precision = cpu_bfloat16 if bfloat16 else nullcontext
+        self.rarity = token_rarity(tokens.flatten(0, 1), text_module(model).token_embedding.num_embeddings)
+        # No others: Adam moves the weights of tokens that are never asked for as fast as all, always the same way.
+        self.asked = self.rarity.nonzero()[:, 0]
+        self.words = nn.Linear(model.visual.output_dim, len(self.asked))
         self.normalize = ReIDDataPreprocessor(to_rgb=False).normalize
         self.parameters = [*model.parameters(), *self.words.parameters()]
         decayed = [weight for weight in self.parameters if weight.ndim > 1]
@@ -159,18 +170,9 @@ class Learner:
 
     def advance(self) -> dict[str, float]:
         """Learn from one batch; returns its losses by name."""
-        recipe, rows = self.recipe, self.batch()
-        rng = np.random.default_rng([recipe.seed, 1, self.step])
-        third = int(rng.integers(3))
-        whole, stripes = encode_image(self.model, self.normalize(shift_images(self.images[rows], recipe.shift, rng)))
-        seen = torch.stack([whole, *stripes], dim=1)
-        wanted = word_targets(self.tokens[rows].flatten(0, 1), self.rarity)
-        losses = {
-            'global': contrast(self.model, whole, encode_text(self.model, self.tokens[rows, 0])),
-            'part': recipe.parts
-            * contrast(self.model, stripes[third], encode_text(self.model, self.tokens[rows, third + 1])),
-            'words': recipe.words * functional.cross_entropy(self.words(seen.flatten(0, 1)), wanted),
-        }
+        # Left after every step: until then, a context keeps the weights that it once converted.
+        with self.precision():
+            losses = self.losses()
         self.optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -180,3 +182,19 @@ class Learner:
             self.model.logit_scale.clamp_(0, np.log(100))
         self.step += 1
         return {name: loss.item() for name, loss in losses.items()}
+
+    def losses(self) -> dict[str, Tensor]:
+        """Weighted losses of the current batch by name."""
+        recipe, rows = self.recipe, self.batch()
+        rng = np.random.default_rng([recipe.seed, 1, self.step])
+        third = int(rng.integers(3))
+        whole, stripes = encode_image(self.model, self.normalize(shift_images(self.images[rows], recipe.shift, rng)))
+        # Of length one: the longer a feature could grow, the further off a single wrong token.
+        seen = functional.normalize(torch.stack([whole, *stripes], dim=1), dim=-1)
+        wanted = word_targets(self.tokens[rows].flatten(0, 1), self.rarity)[:, self.asked]
+        return {
+            'global': contrast(self.model, whole, encode_text(self.model, self.tokens[rows, 0])),
+            'part': recipe.parts
+            * contrast(self.model, stripes[third], encode_text(self.model, self.tokens[rows, third + 1])),
+            'words': recipe.words * functional.cross_entropy(self.words(seen.flatten(0, 1)), wanted),
+        }

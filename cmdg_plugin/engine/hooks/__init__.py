@@ -7,6 +7,7 @@ from cmdg_plugin.engine.hooks.sentence_query_hook import SentenceQueryHook
 from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.hooks.term_gradient_hook import MeasuredTerms, TermGradientHook
+from cmdg_plugin.engine.hooks.weight_averaging_hook import WeightAveragingHook
 
 __all__ = [
     'DomainBridgingHook',
@@ -17,4 +18,5 @@ __all__ = [
     'StagePreparationHook',
     'StageResumeHook',
     'TermGradientHook',
+    'WeightAveragingHook',
 ]

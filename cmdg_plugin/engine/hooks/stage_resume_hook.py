@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from cmdg_plugin.checkpoints.bank_shards import keep_shard
 from cmdg_plugin.checkpoints.reading import check_finite
 from cmdg_plugin.engine.encoding import plain_model
+from cmdg_plugin.engine.hooks.weight_averaging_hook import put_plain_back
 
 
 class StageResumeHook(Hook):
@@ -37,8 +38,10 @@ class StageResumeHook(Hook):
         checkpoint.update(plain_model(runner.model).stage_state())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Build the optimizer that the checkpoint's state belongs to, and hand the stages what they kept."""
+        """Build the optimizer that the checkpoint's state belongs to, and hand on what was kept beside the weights."""
         runner.train_loop.prepare_to_load(checkpoint)
+        if runner._resume:
+            put_plain_back(checkpoint)
         plain_model(runner.model).load_stage_state(checkpoint)
 
     def after_train_epoch(self, runner: Runner) -> None:

@@ -94,7 +94,7 @@ class TextAwareCLIP(BaseModule):
         family = find_family(config['vision_cfg'])
         _check_options(model_name, family, grad_checkpointing, part_attention, bool(quick_gelu))
         size = None if image_size is None else to_size(image_size)
-        self.model_name = model_name
+        self.model_name, self.pretrained = model_name, pretrained
         self.grid_size = token_grid(config, size)
         weights = None if pretrained is None else read_pretrained(model_name, pretrained)
         self.quick_gelu = choose_activation(model_name, config, weights, quick_gelu)
@@ -136,6 +136,20 @@ class TextAwareCLIP(BaseModule):
         """Go through the parameters of the image tower and of the norms of its features."""
         for module in (self.clip.visual, self.norm_width, self.norm_shared):
             yield from module.parameters()
+
+    def pretrained_names(self) -> list[str]:
+        """Names of the image tower's weights and statistics that pretraining has set, which part tokens are not.
+
+        Raises:
+            ValueError: If the backbone was built without pretrained weights.
+        """
+        if self.pretrained is None:
+            raise ValueError('There are no pretrained weights: model.backbone.pretrained is None, not a tag or a file.')
+        return [
+            name
+            for name in self.state_dict()
+            if name.startswith('clip.visual.') and not name.startswith('clip.visual.part_tokens.')
+        ]
 
     def text_parameters(self) -> Iterator[nn.Parameter]:
         """Go through the parameters of the text tower, its projection included."""

@@ -13,6 +13,7 @@ from cmdg_plugin.models.losses.domain_adversarial_loss import (
     reverse_gradient,
 )
 from cmdg_plugin.models.losses.identity_memory_loss import IdentityMemoryLoss, blend_hardest, identity_memory_loss
+from cmdg_plugin.models.losses.l2_sp_loss import L2SPLoss, l2_sp_loss
 from cmdg_plugin.models.losses.multi_positive_caption_loss import (
     MultiPositiveCaptionLoss,
     multi_positive_caption_loss,
@@ -33,6 +34,7 @@ __all__ = [
     'DistributionAlignmentLoss',
     'DomainAdversarialLoss',
     'IdentityMemoryLoss',
+    'L2SPLoss',
     'LossTerm',
     'LossTerms',
     'MultiPositiveCaptionLoss',
@@ -52,6 +54,7 @@ __all__ = [
     'domain_adversarial_loss',
     'find_text_neighbors',
     'identity_memory_loss',
+    'l2_sp_loss',
     'measure_terms',
     'multi_positive_caption_loss',
     'part_neighbor_loss',

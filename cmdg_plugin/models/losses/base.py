@@ -1,11 +1,14 @@
 """What a loss term is: a module with a few members that its stage's list asks for."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from cmdg_plugin.models.training_images import DataSizes
+
+if TYPE_CHECKING:
+    from cmdg_plugin.models.backbones import TextAwareCLIP
 
 
 class LossTerm(nn.Module):
@@ -41,6 +44,13 @@ class LossTerm(nn.Module):
             sizes: How large data and features are.
         """
 
+    def bind_backbone(self, backbone: 'TextAwareCLIP') -> None:
+        """Take note of the backbone as it was built; called beside `bind_data`, with its first weights.
+
+        Args:
+            backbone: The backbone. Its parameters stay where they are: keep them in a list, or they are saved twice.
+        """
+
     def check_data(self, sizes: DataSizes) -> None:
         """Refuse training data that this term can do nothing with, before any epoch is trained.
 
@@ -66,5 +76,5 @@ class LossTerm(nn.Module):
         raise NotImplementedError(f'{type(self).__name__} has no forward.')
 
 
-BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'check_data', 'begin', 'start_epoch')
+BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'bind_backbone', 'check_data', 'begin', 'start_epoch')
 """Members by which a module shows that it should derive from the base."""

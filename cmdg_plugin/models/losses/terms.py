@@ -1,7 +1,7 @@
 """The list of loss terms of a stage, as a config writes it."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,9 @@ from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.losses.term_config import Term, read_terms
 from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.registry import MODELS
+
+if TYPE_CHECKING:
+    from cmdg_plugin.models.backbones import TextAwareCLIP
 
 
 @MODELS.register_module()
@@ -63,6 +66,12 @@ class LossTerms(nn.Module):
         """Let the terms make the parameters that the training data sizes."""
         for _, module in self._own_terms():
             module.bind_data(sizes)
+
+    def bind_backbone(self, backbone: 'TextAwareCLIP') -> None:
+        """Let the terms that are computed take note of the backbone; see `LossTerm.bind_backbone`."""
+        for term, module in self._own_terms():
+            if term.runs:
+                module.bind_backbone(backbone)
 
     def check_data(self, sizes: DataSizes) -> None:
         """Let the terms that are computed refuse training data.

@@ -37,7 +37,7 @@ class BridgingFields(ImageFields):
     """
 
     parts: Tensor
-    prompt_features: Tensor
+    prompt_features: Tensor | None = None
     domain_prompt_features: Tensor | None = None
     caption_regions: Tensor | None = None
     caption_global: Tensor | None = None
@@ -95,17 +95,10 @@ class BridgingStage(TrainingStage):
         needs_bank, resumed = self._needs_bank(model), preparation.resumed
         if resumed and needs_bank:
             self._restore_bank(model, preparation)
-        if not any(isinstance(model.stages[name], PromptStage) for name in preparation.stages_done):
-            warn(
-                'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run '
-                "the stage 'prompt', or start from its checkpoint with load_from."
-            )
         if self._needs_captions(model):
             self._keep_captions(model, preparation.caption_features(model.kept_rows), resumed)
-        everyone = torch.arange(model.prompts.num_identities, device=model.prompts.context.device)
-        with torch.no_grad():
-            saved = self._saved_prompts if resumed else None
-            self.prompt_features, self.domain_prompt_features = saved or encode_prompts(model, everyone)
+        if self._needs_prompts(model):
+            self._keep_prompts(model, preparation)
         if needs_bank and not resumed:
             if model.image_features is None:
                 model.image_features = preparation.image_features(model.kept_rows)
@@ -130,6 +123,17 @@ class BridgingStage(TrainingStage):
         # A copy: a view would keep the part features alive, too.
         self.caption_global = captions[:, _GLOBAL].to(model.memory.text.dtype, copy=True)
 
+    def _keep_prompts(self, model: 'CMDGReID', preparation: Preparation) -> None:
+        if not any(isinstance(model.stages[name], PromptStage) for name in preparation.stages_done):
+            warn(
+                'No prompt stage came before: the identity prompts are random, and so is what L_prompt teaches. Run '
+                "the stage 'prompt', or start from its checkpoint with load_from."
+            )
+        everyone = torch.arange(model.prompts.num_identities, device=model.prompts.context.device)
+        with torch.no_grad():
+            saved = self._saved_prompts if preparation.resumed else None
+            self.prompt_features, self.domain_prompt_features = saved or encode_prompts(model, everyone)
+
     def _fill_bank(self, model: 'CMDGReID') -> None:
         images = needed(model.image_features, 'image features of the memory bank', 'DomainBridgingHook')
         rows = torch.arange(model.memory.held.start, model.memory.held.stop, device=images.device)
@@ -139,12 +143,18 @@ class BridgingStage(TrainingStage):
         return 'bank' in model.losses[self.name].reads
 
     def _needs_captions(self, model: 'CMDGReID') -> bool:
+        losses = model.losses[self.name]
         # The bank keeps those of the parts.
-        return not model.losses[self.name].reads.isdisjoint(('bank', 'caption_regions', 'caption_global'))
+        return losses.reads_bank_captions or not losses.reads.isdisjoint(('caption_regions', 'caption_global'))
+
+    def _needs_prompts(self, model: 'CMDGReID') -> bool:
+        return not model.losses[self.name].reads.isdisjoint(('prompt_features', 'domain_prompt_features'))
 
     def compute(self, model: 'CMDGReID', batch: Mapping[str, Any]) -> BridgingFields:
         """Encode and classify a batch of images, and blend it into the bank; see the base class."""
-        prompts = needed(self.prompt_features, 'features of the identity prompts', 'DomainBridgingHook')
+        prompts = self.prompt_features
+        if self._needs_prompts(model):
+            prompts = needed(prompts, 'features of the identity prompts', 'DomainBridgingHook')
         image = compute_image_fields(model, batch['inputs'], batch['data_samples'])
         fields = BridgingFields(
             **vars(image),

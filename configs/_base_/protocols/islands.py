@@ -1,7 +1,8 @@
 """Islands: train on four drawn domains, evaluate on two unseen ones; made on first use (about 20 s).
 
 To choose settings without a look at the targets: CMDG_HELD_OUT=station trains on the other three sources and evaluates
-on all people of that one. For studies: CMDG_ISLANDS=large looks for five times as many people, in three unseen domains.
+on all people of that one. For studies: CMDG_ISLANDS=large looks for five times as many people, in three unseen domains;
+CMDG_NUM_SOURCES=2 trains on the first two of the sources that are left.
 """
 
 # From the environment, in one expression: MMEngine lets a config import nothing.
@@ -22,6 +23,10 @@ if held_out not in ('nothing', *islands):
     raise ValueError(f'CMDG_HELD_OUT must be one of {", ".join(islands)}, got {held_out}')
 if held_out != 'nothing':
     targets = [dict(type='HeldOutSource', source=islands.pop(held_out))]
+sources = list(islands.values())
+num_sources = __import__('os').environ.get('CMDG_NUM_SOURCES') or str(len(sources))
+if num_sources not in [str(number) for number in range(1, len(sources) + 1)]:
+    raise ValueError(f'CMDG_NUM_SOURCES must be from 1 to {len(sources)}, got {num_sources}')
 image_size = (48, 96)  # width, height
 
 plain_pipeline = [
@@ -47,7 +52,7 @@ train_dataloader = dict(
     persistent_workers=False,
     dataset=dict(
         type='CaptionedReIDDataset',
-        sources=list(islands.values()),
+        sources=sources[: int(num_sources)],
         pipeline=train_pipeline,
     ),
     sampler=dict(type='IdentitySampler', num_instances=4),
@@ -76,4 +81,4 @@ custom_hooks = [
     # Idle, unless the warm-up's sampler compares identities or a loss term keeps them.
     dict(type='StagePreparationHook', stage='warmup', pipeline=plain_pipeline, batch_size=128, num_workers=1),
 ]
-del folder, held_out, islands, targets, size
+del folder, held_out, islands, num_sources, size, sources, targets

@@ -1,10 +1,18 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from helpers.banks import make_bank
+from helpers.ranks import run_on_ranks
 from torch import Tensor
 
-from cmdg_plugin.models.losses import MultiPositiveCaptionLoss, caption_contrastive_loss, multi_positive_caption_loss
+from cmdg_plugin.models.losses import (
+    LossTerms,
+    MultiPositiveCaptionLoss,
+    caption_contrastive_loss,
+    multi_positive_caption_loss,
+)
 
 
 def oracle(image: Tensor, text: Tensor, labels: list[int], temperature: float) -> float:
@@ -70,3 +78,93 @@ def test_half_precision_under_autocast_is_computed_in_float32() -> None:
 def test_bad_input_is_named(labels: Tensor, temperature: float, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         multi_positive_caption_loss(torch.ones(4, 2, 3), torch.ones(4, 2, 3), labels, temperature=temperature)
+
+
+BATCH, LABELS, BANK_LABELS = [4, 0, 7], [1, 0, 2], [0, 0, 1, 1, 1, 2, 2, 2]
+# Of image 0: a row that is in the batch, one of its own identity, one that is in neither; of image 1: none that counts.
+NEIGHBORS = [[0, 3, 5], [1, -1, -1], [2, 1, -1]]
+
+
+def look_alike_oracle(image: Tensor, text: Tensor, bank_text: Tensor, neighbors: Tensor, ratio: float) -> float:
+    """Three parts and the global region: loops over images; what has no look-alikes is as without them."""
+
+    def cosine(a: Tensor, b: Tensor) -> float:
+        return float(a @ b / a.norm() / b.norm())
+
+    total = 0.0
+    for region in range(4):
+        for i, query in enumerate(image[region]):
+            rows = neighbors[region, i].tolist() if region < 3 else []
+            rows = [row for row in rows if row >= 0 and BANK_LABELS[row] != LABELS[i]]
+            batch = [cosine(query, t) / 0.5 for t, row in zip(text[region], BATCH, strict=True) if row not in rows]
+            others = [cosine(query, bank_text[row, region]) / 0.5 for row in rows]
+            log_sum = math.log(sum(math.exp(score) for score in batch + others))
+            mass = ratio if rows else 0.0
+            total -= (1 - mass) * (cosine(query, text[region, i]) / 0.5 - log_sum)
+            total -= mass * sum(score - log_sum for score in others) / max(len(others), 1)
+        for j, caption in enumerate(text[region]):
+            scores = [cosine(caption, each) / 0.5 for each in image[region]]
+            total += math.log(sum(math.exp(score) for score in scores)) - scores[j]
+    return total / (2 * 4 * 3)
+
+
+def look_alike_problem() -> tuple[Tensor, Tensor, Tensor]:
+    bank_text = torch.randn(8, 3, 4, dtype=torch.float64)
+    text = torch.cat([bank_text[BATCH].transpose(0, 1), torch.randn(1, 3, 4, dtype=torch.float64)])
+    return torch.randn(4, 3, 4, dtype=torch.float64), text, bank_text
+
+
+@pytest.mark.parametrize('by_part', [True, False])
+def test_captions_of_look_alikes_match_loops(by_part: bool) -> None:
+    image, text, bank_text = look_alike_problem()
+    image.requires_grad_()
+    bank = make_bank(text=bank_text, labels=torch.tensor(BANK_LABELS))
+    neighbors = torch.tensor(NEIGHBORS)
+    whole = torch.stack([neighbors, neighbors.roll(1, dims=1), neighbors]) if by_part else neighbors.expand(3, -1, -1)
+    loss = MultiPositiveCaptionLoss(0.5, look_alike_ratio=0.3)
+    arguments = (image, text, torch.tensor(LABELS), whole if by_part else neighbors, bank, torch.tensor(BATCH))
+    value = loss(*arguments)
+    assert value.item() == pytest.approx(look_alike_oracle(image.detach(), text, bank_text, whole, 0.3), rel=1e-12)
+    assert torch.autograd.gradcheck(lambda each: loss(each, *arguments[1:]), image)
+
+
+def test_without_look_alikes_or_mass_it_is_the_plain_loss() -> None:
+    image, text, bank_text = look_alike_problem()
+    bank = make_bank(text=bank_text, labels=torch.tensor(BANK_LABELS))
+    labels, index = torch.tensor(LABELS), torch.tensor(BATCH)
+    plain = multi_positive_caption_loss(image, text, labels)
+    own_only = torch.tensor([[3, 2], [1, -1], [5, 6]])
+    for ratio, neighbors in ((0.3, own_only), (0.3, None), (0.0, torch.tensor(NEIGHBORS))):
+        loss = MultiPositiveCaptionLoss(look_alike_ratio=ratio)(image, text, labels, neighbors, bank, index)
+        torch.testing.assert_close(loss, plain, rtol=1e-12, atol=0)
+
+
+def test_look_alikes_take_their_inputs() -> None:
+    with pytest.raises(ValueError, match='look_alike_ratio must lie between 0 and 1'):
+        MultiPositiveCaptionLoss(look_alike_ratio=2)
+    with pytest.raises(ValueError, match=r'look_alike_ratio=0\.3 does nothing without neighbors'):
+        LossTerms([{'type': 'MultiPositiveCaptionLoss', 'name': 'caption', 'look_alike_ratio': 0.3}])
+    image, text, _ = look_alike_problem()
+    with pytest.raises(ValueError, match='neighbors come with bank and image_index'):
+        MultiPositiveCaptionLoss(look_alike_ratio=0.3)(image, text, torch.tensor(LABELS), torch.tensor(NEIGHBORS))
+
+
+def _on_ranks(rank: int, ranks: int, folder: Path) -> None:
+    from helpers.banks import make_bank
+
+    from cmdg_plugin.models.losses.multi_positive_caption_loss import find_look_alikes
+    from cmdg_plugin.models.memory import own_rows
+
+    torch.manual_seed(0)
+    text, labels = torch.randn(8, 3, 4), torch.tensor(BANK_LABELS)
+    rows = own_rows(8)
+    given = (torch.tensor(NEIGHBORS), torch.tensor(LABELS), torch.tensor(BATCH))
+    whole = find_look_alikes(given[0], make_bank(text=text, labels=labels), *given[1:])
+    part = make_bank(text=text[rows], first_row=rows.start)
+    object.__setattr__(part, 'labels', labels)
+    for one, other in zip(find_look_alikes(given[0], part, *given[1:]), whole, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_ranks_find_the_captions_in_each_others_rows(tmp_path: Path) -> None:
+    run_on_ranks(_on_ranks, tmp_path)

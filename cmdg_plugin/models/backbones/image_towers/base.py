@@ -6,6 +6,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from cmdg_plugin.nested import has_prefix
+
 Config = dict[str, Any]
 Size = tuple[int, int]
 
@@ -45,6 +47,9 @@ class ImageTower(ABC):
     num_extra_positions: int
     """How many position embeddings stand before those of the grid."""
 
+    after_blocks: ClassVar[tuple[str, ...]]
+    """Beginnings of the names below `visual` of what comes after the blocks."""
+
     width: int
 
     def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
@@ -76,6 +81,15 @@ class ImageTower(ABC):
     @abstractmethod
     def blocks(self) -> Sequence[nn.Module]:
         """Modules that run one after another, each compiled by itself."""
+
+    def depths(self) -> dict[str, int]:
+        """Depth of each parameter by its name below `visual`: 0 before the blocks, 1 to n in them, n + 1 after them."""
+        in_blocks = {id(each): depth for depth, block in enumerate(self.blocks, start=1) for each in block.parameters()}
+        last = len(self.blocks) + 1
+        return {
+            name: in_blocks.get(id(each), last if any(has_prefix(name, end) for end in self.after_blocks) else 0)
+            for name, each in self.visual.named_parameters()
+        }
 
     @abstractmethod
     def encode(self, images: Tensor) -> RegionTokens:

@@ -25,6 +25,7 @@ class ModifiedResNet(ImageTower):
     saves_memory = False
     positions = 'attnpool.positional_embedding'
     num_extra_positions = 1
+    after_blocks = ('attnpool',)
 
     def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
         super().__init__(visual, grid, embed_dim)

@@ -18,6 +18,7 @@ class OpenClipViT(ImageTower):
     takes_part_tokens = True
     positions = 'positional_embedding'
     num_extra_positions = 1
+    after_blocks = ('ln_post', 'proj')
 
     def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
         super().__init__(visual, grid, embed_dim)

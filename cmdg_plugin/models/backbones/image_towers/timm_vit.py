@@ -31,6 +31,7 @@ class TimmViT(ImageTower):
     """
 
     positions = 'trunk.pos_embed'
+    after_blocks = ('trunk.norm', 'trunk.fc_norm', 'trunk.attn_pool', 'trunk.head', 'head')
 
     def __init__(self, visual: Any, grid: Size, embed_dim: int) -> None:
         super().__init__(visual, grid, embed_dim)

@@ -109,3 +109,24 @@ def test_sizes_that_do_not_fit_are_refused(name: str, size: tuple[int, int]) -> 
         TextAwareCLIP(name, image_size=size)
     with pytest.raises(ValueError, match='at least 3 rows, but it has 2'):
         TextAwareCLIP(name, image_size=(64, 64) if 'resnet' in name else (16, 48))
+
+
+@pytest.mark.parametrize(
+    ('name', 'depths'),
+    [
+        ('cmdg-small-vit', {'conv1.weight': 0, 'transformer.resblocks.0.ln_1.bias': 1, 'ln_post.bias': 4, 'proj': 4}),
+        (
+            'cmdg-small-resnet',
+            {'bn3.bias': 0, 'layer1.0.bn1.bias': 1, 'layer3.1.bn1.bias': 4, 'attnpool.c_proj.bias': 6},
+        ),
+        (
+            'cmdg-small-eva',
+            {'trunk.cls_token': 0, 'trunk.blocks.2.norm1.bias': 3, 'trunk.norm.bias': 4, 'trunk.head.weight': 4},
+        ),
+        ('cmdg-small-siglip', {'trunk.pos_embed': 0, 'trunk.blocks.0.norm1.bias': 1, 'trunk.attn_pool.latent': 4}),
+    ],
+)
+def test_depths_count_from_what_comes_before_the_blocks(name: str, depths: dict[str, int]) -> None:
+    found = build(name).image_tower.depths()
+    assert {each: found.get(each) for each in depths} == depths
+    assert set(found.values()) == set(range(max(depths.values()) + 1))

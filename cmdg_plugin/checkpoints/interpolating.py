@@ -1,0 +1,94 @@
+"""A trained image tower between its pretrained weights and its fine-tuned ones (WiSE-FT)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cmdg_plugin.models.cmdg_reid import build_part
+
+_PREFIX = 'backbone.'
+# All else is of the training run, which cannot be gone on with other weights.
+_KEPT = ('meta', 'state_dict')
+
+
+def interpolate_weights(
+    pretrained: Mapping[str, Tensor], finetuned: Mapping[str, Tensor], alpha: float
+) -> dict[str, Tensor]:
+    """Mix weights: `(1 - alpha) * pretrained + alpha * finetuned` for those that have a pretrained value.
+
+    The others, and what is no floating-point number, stay fine-tuned. With `alpha` 0 and 1 the result is one of the two
+    bit by bit. Running statistics of batch norms are mixed, too.
+
+    Source: Wortsman et al., Robust Fine-Tuning of Zero-Shot Models (WiSE-FT).
+
+    Args:
+        pretrained: Tensors by name.
+        finetuned: Tensors by name.
+        alpha: Share of the fine-tuned weights, in [0, 1].
+
+    Returns:
+        A tensor for each of `finetuned`, in its type.
+
+    Raises:
+        ValueError: If alpha is out of range, or a pretrained tensor has no fine-tuned one of its shape.
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f'alpha must lie between 0 (pretrained) and 1 (fine-tuned), got {alpha}.')
+    for name, first in pretrained.items():
+        shape = tuple(finetuned[name].shape) if name in finetuned else 'not there'
+        if shape != tuple(first.shape):
+            raise ValueError(
+                f'{name} is {tuple(first.shape)} in the pretrained weights and {shape} in the checkpoint: give the '
+                'pretrained weights and the image size of its training.'
+            )
+    mixed = dict(finetuned)
+    for name, first in pretrained.items():
+        if first.is_floating_point():
+            last = finetuned[name]
+            wide = torch.promote_types(last.dtype, torch.float32)
+            mixed[name] = torch.lerp(first.to(wide), last.to(first.device, wide), alpha).to(last.dtype)
+    return mixed
+
+
+def pretrained_image_weights(backbone: Mapping[str, Any], quick_gelu: bool | None = None) -> dict[str, Tensor]:
+    """Read the weights that training began with, by their names in a checkpoint: those of the image tower.
+
+    Args:
+        backbone: Config of the backbone, with its `pretrained`.
+        quick_gelu: Activation that the training ran with, where that is known.
+
+    Raises:
+        FileNotFoundError: If the pretrained weights are not there.
+        ValueError: If the config names none, or they do not fit.
+    """
+    # What speeds training up is of no use here.
+    settings = {key: value for key, value in backbone.items() if key != 'compile'}
+    if isinstance(quick_gelu, bool):
+        settings['quick_gelu'] = quick_gelu
+    built = build_part(settings)
+    names, state = built.pretrained_names(), built.state_dict()
+    return {f'{_PREFIX}{name}': state[name] for name in names}
+
+
+def interpolate_checkpoint(
+    checkpoint: Mapping[str, Any], pretrained: Mapping[str, Tensor], alpha: float
+) -> dict[str, Any]:
+    """Mix a checkpoint's image tower with the pretrained one; norms, heads and texts stay as they are.
+
+    Args:
+        checkpoint: A checkpoint of a training run, or a published one.
+        pretrained: From `pretrained_image_weights`.
+        alpha: Share of the fine-tuned weights, in [0, 1].
+
+    Returns:
+        A checkpoint for testing, inference, publishing and `load_from`; `meta.interpolation` says what it is. A run
+        cannot be resumed from it.
+
+    Raises:
+        ValueError: As `interpolate_weights` does.
+    """
+    kept = {key: value for key, value in checkpoint.items() if key in _KEPT}
+    meta = {**kept.get('meta', {}), 'interpolation': {'alpha': alpha}}
+    return {**kept, 'meta': meta, 'state_dict': interpolate_weights(pretrained, kept['state_dict'], alpha)}

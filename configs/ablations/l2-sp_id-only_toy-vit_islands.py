@@ -1,0 +1,11 @@
+"""The identity-only baseline with its image tower pulled to the pretrained weights, in place of to zero.
+
+python tools/train.py configs/ablations/l2-sp_id-only_toy-vit_islands.py
+"""
+
+_base_ = ['../baselines/id-only_toy-vit_islands.py']
+
+pull = dict(type='L2SPLoss', name='l2_sp', weight=0.01)
+model = dict(losses=dict(warmup=[*_base_.model.losses.warmup, pull]))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone.clip.visual': dict(decay_mult=0.0)}))
+del pull
