@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: a tiny captioned dataset on disk, a tiny CLIP, and a config that trains on both."""
 
+import gc
 import importlib
 import json
 import os
@@ -24,6 +25,12 @@ TINY_CLIP = {
     'vision_cfg': {'image_size': [24, 16], 'layers': 2, 'width': 32, 'head_width': 16, 'patch_size': 8},
     'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 16, 'heads': 2, 'layers': 2},
 }
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of garbage collections: MMEngine asks for one with every dataset it builds."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

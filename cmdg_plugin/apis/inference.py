@@ -121,8 +121,8 @@ def extract_features(
     listed: Any = as_image_list(images)
     loader: DataLoader = DataLoader(listed, batch_size=batch_size, num_workers=num_workers, collate_fn=prepare.batch)
     batches = track(loader, 'Extracting features') if progress else loader
-    encode = _encode_retrieval if space == 'retrieval' else _encode_shared
-    return torch.cat([encode(model, batch).cpu() for batch in batches])
+    encode = model.extract_features if space == 'retrieval' else model.extract_shared_features
+    return torch.cat([encode(model.data_preprocessor({'inputs': batch})['inputs']).cpu() for batch in batches])
 
 
 @torch.no_grad()
@@ -199,11 +199,3 @@ def _without_first_weights(settings: Config, checkpoint: str | os.PathLike[str])
     settings = copy.deepcopy(settings)
     settings.model.backbone.update(pretrained=None, quick_gelu=quick_gelu)
     return settings
-
-
-def _encode_retrieval(model: Any, batch: Tensor) -> Tensor:
-    return model.extract_features(model.data_preprocessor({'inputs': batch})['inputs'])
-
-
-def _encode_shared(model: Any, batch: Tensor) -> Tensor:
-    return model.extract_shared_features(model.data_preprocessor({'inputs': batch})['inputs'])

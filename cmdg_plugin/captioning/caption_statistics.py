@@ -3,9 +3,8 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from cmdg_plugin.captioning.cleaning import clean_caption
 from cmdg_plugin.captioning.language import split_words
@@ -45,20 +44,20 @@ class RegionStatistics:
         fixes: What `clean_caption` would change.
     """
 
-    sentences: int = 0
-    mean_tokens: float = 0.0
-    longest_tokens: int = 0
-    over_limit: int = 0
-    token_histogram: list[tuple[int, int]] = field(default_factory=list)
-    unique: float = 0.0
-    distinct_pairs: float = 0.0
-    common_opening: float = 0.0
-    near_duplicates: float = 0.0
-    words: list[tuple[str, int]] = field(default_factory=list)
-    phrases: list[tuple[str, int]] = field(default_factory=list)
-    openings: list[tuple[str, int]] = field(default_factory=list)
-    problems: dict[str, int] = field(default_factory=dict)
-    fixes: dict[str, int] = field(default_factory=dict)
+    sentences: int
+    mean_tokens: float
+    longest_tokens: int
+    over_limit: int
+    token_histogram: list[tuple[int, int]]
+    unique: float
+    distinct_pairs: float
+    common_opening: float
+    near_duplicates: float
+    words: list[tuple[str, int]]
+    phrases: list[tuple[str, int]]
+    openings: list[tuple[str, int]]
+    problems: dict[str, int]
+    fixes: dict[str, int]
 
 
 @dataclass
@@ -74,10 +73,6 @@ class CaptionStatistics:
     images: int
     identities: int
     regions: dict[str, RegionStatistics]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The statistics as JSON values."""
-        return asdict(self)
 
 
 def describe_captions(records: Sequence[CaptionRecord], length: ClipLength, *, top: int = 15) -> CaptionStatistics:

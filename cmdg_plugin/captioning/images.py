@@ -1,12 +1,10 @@
 """What the model sees: a whole image or one of its thirds, checked to be readable before anything is asked."""
 
-import base64
-import io
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from cmdg_plugin.files.images import UnreadableImage, read_image
+from cmdg_plugin.files.images import UnreadableImage, data_url, jpeg_url, read_image
 from cmdg_plugin.regions import PARTS
 
 MIN_SIDE = 28
@@ -51,7 +49,7 @@ def encode_view(path: Path, third: str | None, max_side: int, min_side: int = 1)
     image = read_image(path)
     kind = _SENT_AS_IS.get(image.format or '')
     if third is None and kind and max(image.size) <= max_side and min(image.size) >= min_side:
-        return _data_url(kind, path.read_bytes())
+        return data_url(kind, path.read_bytes())
     image = _cut(image, third)
     if min(image.size) < min_side:
         image = _enlarge(image, min(min_side, max_side * min(image.size) / max(image.size)))
@@ -59,13 +57,6 @@ def encode_view(path: Path, third: str | None, max_side: int, min_side: int = 1)
     if min(image.size) < min_side:
         image = ImageOps.pad(image, (max(image.width, min_side), max(image.height, min_side)))
     return jpeg_url(image, quality=95)
-
-
-def jpeg_url(image: Image.Image, quality: int) -> str:
-    """Encode an image as a data URL of a JPEG; quality from 0 to 95."""
-    buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', quality=quality)
-    return _data_url('image/jpeg', buffer.getvalue())
 
 
 def _cut(image: Image.Image, third: str | None) -> Image.Image:
@@ -83,7 +74,3 @@ def _enlarge(image: Image.Image, min_side: float) -> Image.Image:
     if factor <= 1:
         return image
     return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
-
-
-def _data_url(kind: str, content: bytes) -> str:
-    return f'data:{kind};base64,{base64.b64encode(content).decode()}'

@@ -66,7 +66,7 @@ class FileReport:
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values, without pictures."""
         coverage = asdict(self.coverage) if self.coverage else None
-        return {'file': self.name, 'coverage': coverage, **self.statistics.as_dict()}
+        return {'file': self.name, 'coverage': coverage, **asdict(self.statistics)}
 
 
 def report_on_file(

@@ -10,7 +10,7 @@ from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarge
 from cmdg_plugin.evaluation.inputs import check_positive
 from cmdg_plugin.evaluation.matches import GalleryIndex
 from cmdg_plugin.evaluation.open_set import best_scores, identification_rate, learn_threshold, needed_queries
-from cmdg_plugin.evaluation.target_scores import RELEASED, effective_cameras, split_rows, take_rows
+from cmdg_plugin.evaluation.target_scores import RELEASED, labels_of_sides, split_rows, take_rows
 from cmdg_plugin.saying import say, warn
 
 OPEN_SET_SCORES: dict[str, float] = {'TPIR1': 0.01, 'TPIR10': 0.1}
@@ -70,7 +70,7 @@ def hold_out(target: EvaluationTarget, split: EvaluationSplit, settings: Holding
         ValueError: If fewer than two query identities are in the gallery, or nobody who stays can be found.
     """
     query, gallery = split_rows(target, split)
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    identities = np.asarray(target.identities)
     shared = np.intersect1d(identities[query], identities[gallery])
     if len(shared) < 2:
         raise ValueError(
@@ -81,9 +81,7 @@ def hold_out(target: EvaluationTarget, split: EvaluationSplit, settings: Holding
     gone = np.random.default_rng(settings.seed).permutation(shared)[:number]
     gallery = gallery[~np.isin(identities[gallery], gone)]
     absent = ~np.isin(identities[query], identities[gallery])
-    index = GalleryIndex(
-        identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
-    )
+    index = GalleryIndex(*labels_of_sides(target, query, gallery), (len(query), len(gallery)))
     if not index.num_valid_queries:
         raise ValueError(
             f'Target {target.name!r}: with {number} of {len(shared)} identities held out, no query has a match from '
@@ -147,14 +145,9 @@ def _rates(
     rates: dict[str, float],
     options: dict[str, Any],
 ) -> dict[str, float]:
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
     sides = split.query, split.gallery
-    own, others = best_scores(
-        *(take_rows(features, rows) for rows in sides),
-        *(identities[rows] for rows in sides),
-        *(cameras[rows] for rows in sides),
-        **options,
-    )
+    query, gallery = (take_rows(features, side) for side in sides)
+    own, others = best_scores(query, gallery, *labels_of_sides(target, *sides), **options)
     return {
         name: identification_rate(own[split.mated], others[split.mated], learn_threshold(others[split.absent], rate))
         for name, rate in rates.items()

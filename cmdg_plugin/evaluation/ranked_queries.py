@@ -1,7 +1,6 @@
 """What some queries of a target found, for pictures."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -77,15 +76,15 @@ def rank_some_queries(
     ranked = []
     for place, (row, order) in enumerate(zip(rows, distance.argsort(dim=1, stable=True).numpy(), strict=True)):
         columns, _, ignored = (array[0] for array in index.candidates(row, row + 1))
-        asked = _what_asks(target, query[row])
+        path, captions = _what_asks(target, query[row])
         nearest = order[~np.isin(order, columns[ignored])][:top]
         images = gallery[nearest]
         lengths = np.linalg.norm(np.vstack([asking[place], found[nearest]]), axis=1)
         ranked.append(
             RankedQuery(
                 target=target.name,
-                query_path=asked.path,
-                captions=asked.captions,
+                query_path=path,
+                captions=captions,
                 gallery_paths=tuple(target.paths[image] for image in images),
                 matches=tuple((identities[images] == identities[query[row]]).tolist()),
                 distances=tuple(np.linalg.norm(found[nearest] - asking[place], axis=1).tolist()),
@@ -97,15 +96,11 @@ def rank_some_queries(
     return ranked
 
 
-class _Asking(NamedTuple):
-    path: str
-    captions: tuple[str, ...] | None
-
-
-def _what_asks(target: EvaluationTarget, row: int) -> _Asking:
+def _what_asks(target: EvaluationTarget, row: int) -> tuple[str, tuple[str, ...] | None]:
+    """File of a query image and its captions, or no file and the sentence that asks."""
     if row < len(target.paths):
-        return _Asking(target.paths[row], target.captions[row])
-    return _Asking('', (target.sentences[row - len(target.paths)],) * len(REGIONS))
+        return target.paths[row], target.captions[row]
+    return '', (target.sentences[row - len(target.paths)],) * len(REGIONS)
 
 
 def _choose(

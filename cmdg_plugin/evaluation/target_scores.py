@@ -44,13 +44,18 @@ def effective_cameras(target: EvaluationTarget) -> np.ndarray:
     return np.asarray(target.cameras) if target.has_cameras else np.arange(len(target.identities))
 
 
+def labels_of_sides(
+    target: EvaluationTarget, query: np.ndarray, gallery: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Identities of queries and gallery images, then cameras of both, as the ranking functions take them."""
+    identities, cameras = np.asarray(target.identities), effective_cameras(target)
+    return identities[query], identities[gallery], cameras[query], cameras[gallery]
+
+
 def index_split(target: EvaluationTarget, split: EvaluationSplit) -> GalleryIndex:
     """Find which gallery images of a split may match which query, junk left out."""
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
     query, gallery = split_rows(target, split)
-    return GalleryIndex(
-        identities[query], identities[gallery], cameras[query], cameras[gallery], (len(query), len(gallery))
-    )
+    return GalleryIndex(*labels_of_sides(target, query, gallery), (len(query), len(gallery)))
 
 
 def take_rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -135,19 +140,10 @@ def _rank(
     split: EvaluationSplit,
     **options: Any,
 ) -> RetrievalResult:
-    identities, cameras = np.asarray(target.identities), effective_cameras(target)
-    query, gallery = split_rows(target, split)
+    sides = split_rows(target, split)
+    rows = (take_rows(features, side) for side in sides)
     try:
-        return ranking(
-            take_rows(features, query),
-            take_rows(features, gallery),
-            identities[query],
-            identities[gallery],
-            cameras[query],
-            cameras[gallery],
-            max_rank=max(RANKS),
-            **options,
-        )
+        return ranking(*rows, *labels_of_sides(target, *sides), max_rank=max(RANKS), **options)
     except ValueError as error:
         raise ValueError(f'Target {target.name!r}: {error}') from error
 

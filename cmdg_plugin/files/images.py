@@ -1,5 +1,6 @@
 """Reading images: one list of suffixes, one way from any file to 8-bit RGB."""
 
+import base64
 import errno
 import io
 import os
@@ -139,6 +140,18 @@ def blaming(name: str | os.PathLike[str], *more: type[Exception]) -> Iterator[No
         if isinstance(error, OSError) and error.errno in _MACHINE_AT_FAULT:
             raise
         raise UnreadableImage(f'The image {os.fspath(name)} cannot be read ({_reason(error)}).') from error
+
+
+def jpeg_url(image: Image.Image, quality: int) -> str:
+    """Encode an image as a data URL of a JPEG; quality from 0 to 95."""
+    buffer = io.BytesIO()
+    image.save(buffer, 'JPEG', quality=quality)
+    return data_url('image/jpeg', buffer.getvalue())
+
+
+def data_url(kind: str, content: bytes) -> str:
+    """Write a file into its own address."""
+    return f'data:{kind};base64,{base64.b64encode(content).decode()}'
 
 
 def _reason(error: Exception) -> str:

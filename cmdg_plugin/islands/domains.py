@@ -1,6 +1,7 @@
 """The islands themselves: four source domains, unseen targets, and any number of other styles for pretraining."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,94 +21,76 @@ class Domain:
     cameras: tuple[Camera, ...]
 
 
-def _harbor() -> Domain:
-    base = Camera('quay', gains=(0.86, 0.98, 1.16), light=0.4, size=(56, 112), noise=2.5, tilt=0.08)
-    return Domain(
-        'harbor',
+_CAMERAS: dict[str, tuple[Camera, tuple[dict[str, Any], ...]]] = {
+    'harbor': (
+        Camera('quay', gains=(0.86, 0.98, 1.16), light=0.4, size=(56, 112), noise=2.5, tilt=0.08),
         (
-            replace(base, facings=_MOSTLY_FRONT),
-            replace(base, gains=(0.98, 1.0, 1.04), exposure=0.8, light=-0.5, facings=_MOSTLY_BACK),
-            replace(base, gains=(0.8, 0.96, 1.2), haze=0.15, blur=0.6, facings=_MOSTLY_SIDE),
+            dict(facings=_MOSTLY_FRONT),
+            dict(gains=(0.98, 1.0, 1.04), exposure=0.8, light=-0.5, facings=_MOSTLY_BACK),
+            dict(gains=(0.8, 0.96, 1.2), haze=0.15, blur=0.6, facings=_MOSTLY_SIDE),
         ),
-    )
-
-
-def _market() -> Domain:
-    base = Camera('stalls', gains=(1.16, 1.0, 0.8), saturation=1.15, noise=3, crowding=0.5, size=(48, 96), tilt=0.0)
-    return Domain(
-        'market',
+    ),
+    'market': (
+        Camera('stalls', gains=(1.16, 1.0, 0.8), saturation=1.15, noise=3, crowding=0.5, size=(48, 96), tilt=0.0),
         (
-            replace(base, facings=_MOSTLY_FRONT),
-            replace(base, gains=(1.08, 1.02, 0.9), exposure=0.7, gamma=1.15, blur=0.6, facings=_MOSTLY_SIDE),
+            dict(facings=_MOSTLY_FRONT),
+            dict(gains=(1.08, 1.02, 0.9), exposure=0.7, gamma=1.15, blur=0.6, facings=_MOSTLY_SIDE),
         ),
-    )
-
-
-def _campus() -> Domain:
-    base = Camera('lawn', tilt=0.4, light=0.5, size=(64, 128), noise=2, crowding=0.25)
-    return Domain(
-        'campus',
+    ),
+    'campus': (
+        Camera('lawn', tilt=0.4, light=0.5, size=(64, 128), noise=2, crowding=0.25),
         (
-            replace(base, facings=_MOSTLY_FRONT),
-            replace(base, gains=(0.95, 1.04, 0.92), exposure=1.15, facings=_MOSTLY_BACK),
-            replace(base, exposure=0.75, gamma=0.9, light=-0.6, tilt=0.3, facings=_MOSTLY_SIDE),
-            replace(base, gains=(1.06, 0.98, 0.94), haze=0.1, size=(48, 96), tilt=0.5),
+            dict(facings=_MOSTLY_FRONT),
+            dict(gains=(0.95, 1.04, 0.92), exposure=1.15, facings=_MOSTLY_BACK),
+            dict(exposure=0.75, gamma=0.9, light=-0.6, tilt=0.3, facings=_MOSTLY_SIDE),
+            dict(gains=(1.06, 0.98, 0.94), haze=0.1, size=(48, 96), tilt=0.5),
         ),
-    )
-
-
-def _station() -> Domain:
-    base = Camera('hall', gains=(0.92, 1.1, 0.94), saturation=0.8, noise=7, blur=0.5, size=(44, 88), tilt=0.25)
-    return Domain(
-        'station',
+    ),
+    'station': (
+        Camera('hall', gains=(0.92, 1.1, 0.94), saturation=0.8, noise=7, blur=0.5, size=(44, 88), tilt=0.25),
         (
-            replace(base, facings=_MOSTLY_BACK),
-            replace(base, gains=(1.0, 1.04, 0.9), mixing=0.1, exposure=0.8, noise=9, facings=_MOSTLY_FRONT),
-            replace(base, gains=(0.9, 1.0, 1.1), haze=0.12, quality=70),
+            dict(facings=_MOSTLY_BACK),
+            dict(gains=(1.0, 1.04, 0.9), mixing=0.1, exposure=0.8, noise=9, facings=_MOSTLY_FRONT),
+            dict(gains=(0.9, 1.0, 1.1), haze=0.12, quality=70),
         ),
-    )
-
-
-def _metro() -> Domain:
-    base = Camera('tunnel', tilt=0.55, gains=(1.2, 1.0, 0.62), mixing=0.12, exposure=0.75, noise=8, blur=0.7)
-    base = replace(base, saturation=0.8, size=(40, 80), quality=72, light=0.6, crowding=0.45)
-    return Domain(
-        'metro',
+    ),
+    'metro': (
+        Camera(
+            'tunnel', tilt=0.55, gains=(1.2, 1.0, 0.62), mixing=0.12, exposure=0.75, noise=8, blur=0.7, saturation=0.8,
+            size=(40, 80), quality=72, light=0.6, crowding=0.45,
+        ),
         (
-            replace(base, facings=_MOSTLY_FRONT),
-            replace(base, gains=(0.9, 1.05, 0.9), mixing=0.0, exposure=0.7, facings=_MOSTLY_BACK),
-            replace(base, exposure=0.62, gamma=0.85, light=-0.7, blur=0.9, facings=_MOSTLY_SIDE),
+            dict(facings=_MOSTLY_FRONT),
+            dict(gains=(0.9, 1.05, 0.9), mixing=0.0, exposure=0.7, facings=_MOSTLY_BACK),
+            dict(exposure=0.62, gamma=0.85, light=-0.7, blur=0.9, facings=_MOSTLY_SIDE),
         ),
-    )
-
-
-def _alpine() -> Domain:
-    base = Camera('slope', tilt=0.15, gains=(0.94, 1.0, 1.14), exposure=1.15, haze=0.2, saturation=0.75, noise=4)
-    base = replace(base, size=(32, 64), blur=0.4, quality=75, crowding=0.35)
-    return Domain(
-        'alpine',
+    ),
+    'alpine': (
+        Camera(
+            'slope', tilt=0.15, gains=(0.94, 1.0, 1.14), exposure=1.15, haze=0.2, saturation=0.75, noise=4,
+            size=(32, 64), blur=0.4, quality=75, crowding=0.35,
+        ),
         (
-            replace(base, facings=_MOSTLY_BACK),
-            replace(base, gains=(1.08, 0.96, 0.98), mixing=0.15, exposure=1.0, haze=0.1, facings=_MOSTLY_FRONT),
+            dict(facings=_MOSTLY_BACK),
+            dict(gains=(1.08, 0.96, 0.98), mixing=0.15, exposure=1.0, haze=0.1, facings=_MOSTLY_FRONT),
         ),
-    )
-
-
-def _arcade() -> Domain:
-    base = Camera('arcade', tilt=0.3, gains=(1.14, 0.86, 1.1), mixing=0.18, exposure=0.8, gamma=0.8, noise=6, blur=0.5)
-    base = replace(base, saturation=1.25, size=(44, 88), quality=74, light=-0.7, crowding=0.45)
-    return Domain(
-        'arcade',
+    ),
+    'arcade': (
+        Camera(
+            'arcade', tilt=0.3, gains=(1.14, 0.86, 1.1), mixing=0.18, exposure=0.8, gamma=0.8, noise=6, blur=0.5,
+            saturation=1.25, size=(44, 88), quality=74, light=-0.7, crowding=0.45,
+        ),
         (
-            replace(base, facings=_MOSTLY_BACK),
-            replace(base, gains=(0.8, 1.02, 1.2), mixing=0.08, exposure=0.65, facings=_MOSTLY_FRONT),
-            replace(base, gains=(1.2, 1.04, 0.7), light=0.7, blur=0.8, facings=_MOSTLY_SIDE),
+            dict(facings=_MOSTLY_BACK),
+            dict(gains=(0.8, 1.02, 1.2), mixing=0.08, exposure=0.65, facings=_MOSTLY_FRONT),
+            dict(gains=(1.2, 1.04, 0.7), light=0.7, blur=0.8, facings=_MOSTLY_SIDE),
         ),
-    )
-
+    ),
+}  # fmt: skip
+"""By domain, what its cameras have in common, and how each differs from that."""
 
 _DOMAINS: dict[str, Domain] = {
-    domain.name: domain for domain in (_harbor(), _market(), _campus(), _station(), _metro(), _alpine(), _arcade())
+    name: Domain(name, tuple(replace(common, **own) for own in cameras)) for name, (common, cameras) in _CAMERAS.items()
 }
 SOURCE_DOMAINS: tuple[str, ...] = ('harbor', 'market', 'campus', 'station')
 """Domains to train on (and, with their held-out people, to choose hyperparameters on)."""

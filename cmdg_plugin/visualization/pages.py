@@ -1,12 +1,12 @@
 """HTML pages that hold all they show: whatever is filled in is escaped, and pictures are inside."""
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
+
+from cmdg_plugin.files.images import jpeg_url
 
 
 def render_page(template: Path, **values: Any) -> str:
@@ -36,6 +36,4 @@ def picture_url(image: Image.Image, size: tuple[int, int]) -> str:
     """
     small = image.copy()
     small.thumbnail(size)
-    buffer = io.BytesIO()
-    small.save(buffer, 'JPEG', quality=85)
-    return f'data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}'
+    return jpeg_url(small, quality=85)

@@ -10,7 +10,7 @@ from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.files.images import read_image
 from cmdg_plugin.files.writing import open_whole_bytes
 from cmdg_plugin.regions import REGIONS
-from cmdg_plugin.visualization.canvas import FAINT, INK, MAT, PAPER, fit_image
+from cmdg_plugin.visualization.canvas import FAINT, INK, PAPER, paste_fitted
 from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 
 _MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
@@ -159,9 +159,4 @@ def _draw_cell(
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
     for text, edge, anchor in zip(texts, (left + _FRAME + 3, right - _FRAME - 3), ('lm', 'rm'), strict=True):
         canvas.text((edge, top + _TAB // 2), text, PAPER, ImageFont.load_default(14), anchor=anchor)
-    canvas.rectangle((left + _FRAME, top + _TAB, right - _FRAME - 1, bottom - _FRAME - 1), fill=MAT)
-    image = fit_image(read_image(path), cell_size)
-    picture.paste(
-        image,
-        (left + _FRAME + (cell_size[0] - image.width) // 2, top + _TAB + (cell_size[1] - image.height) // 2),
-    )
+    paste_fitted(picture, read_image(path), (left + _FRAME, top + _TAB), cell_size)

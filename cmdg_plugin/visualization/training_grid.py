@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from cmdg_plugin.regions import REGIONS
-from cmdg_plugin.visualization.canvas import FAINT, INK, MAT, PAPER, fit_image
+from cmdg_plugin.visualization.canvas import FAINT, INK, PAPER, paste_fitted
 from cmdg_plugin.visualization.text import Font, wrap_characters, wrap_words
 from cmdg_plugin.visualization.training_pictures import TrainingPicture
 
@@ -64,9 +64,7 @@ def _draw_card(
 ) -> None:
     canvas = ImageDraw.Draw(grid)
     left, top = corner
-    canvas.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), fill=MAT)
-    image = fit_image(Image.fromarray(picture.image), size)
-    grid.paste(image, (left + (size[0] - image.width) // 2, top + (size[1] - image.height) // 2))
+    paste_fitted(grid, Image.fromarray(picture.image), corner, size)
     for text, color, font in lines:
         canvas.text((left + size[0] + _GAP, top), text, color, font)
         top += _line_height(font)

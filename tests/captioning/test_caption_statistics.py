@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_numbers_by_hand() -> None:
     # The two red hats are one person's.
     assert region.near_duplicates == 0.0
     assert statistics.regions['global'].near_duplicates == 1.0
-    assert statistics.as_dict()['regions']['upper']['over_limit'] == 0
+    assert asdict(statistics)['regions']['upper']['over_limit'] == 0
 
 
 def test_over_limit() -> None:

@@ -224,37 +224,6 @@ def test_endless_answers_do_not_take_long(length: ClipLength, answer: str) -> No
 
 
 @pytest.mark.parametrize(
-    ('answer', 'problem'),
-    [
-        ('Describe the person in the image.', 'refused'),
-        ('In one sentence describe the upper third of the image.', 'refused'),
-        ('What is the person wearing?', 'refused'),
-        ('Nothing can be seen in this part of the image.', 'refused'),
-        ('None visible in the image.', 'refused'),
-        ('There is nothing visible in the lower third.', 'refused'),
-        ('The lower third is not visible.', 'refused'),
-        ('The upper part of the image is blurred, so no details are visible.', 'refused'),
-        ('Insufficient information to describe the person.', 'refused'),
-        ('The description is not available at this time.', 'refused'),
-        ('Error: the request for this image timed out', 'refused'),
-        ('Rate limit reached for requests per min.', 'refused'),
-        ('Your request was rejected as a result of our safety system.', 'refused'),
-        ('Okay, the user wants a caption. The man wears a red coat.', 'suspicious'),
-        ('Let me think step by step. The man is wearing a red coat.', 'suspicious'),
-        ("As a helpful assistant, here's the caption: A man in a red coat.", 'suspicious'),
-        ('Thought: I look. Answer: A man in a red coat walks.', 'markup'),
-        ('Caption 1: A man in a red coat. Caption 2: A woman in a blue dress.', 'markup'),
-        ('1. A man in a red coat. 2. A woman in a blue dress.', 'markup'),
-        ('A man in a red coat. Confidence: 0.95', 'markup'),
-        ('=SUM(A1:A9) red coat on a man.', 'markup'),
-        ('A man in a red coat %3Cscript%3E', 'markup'),
-    ],
-)
-def test_what_comes_in_place_of_a_caption(length: ClipLength, answer: str, problem: str) -> None:
-    assert clean_caption(answer, length).problem == problem
-
-
-@pytest.mark.parametrize(
     ('answer', 'caption'),
     [
         ('A man in a red coat.<br>He wears jeans.', 'A man in a red coat. He wears jeans.'),

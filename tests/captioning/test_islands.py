@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,16 @@ from mmengine.runner import Runner
 
 from cmdg_plugin.datasets import load_captions
 from cmdg_plugin.islands import build_islands
+from cmdg_plugin.islands.planning import SIZES, Census
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> tuple[Path, dict]:
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict]:
     """Sixteen people to train on and four to find, of one domain; returns their folder and Islands' own captions."""
+    census = Census(train=16, test=4, images=(6, 6), distractors=0, junk=0)
+    monkeypatch.setitem(SIZES, 'small', replace(SIZES['small'], sources=census))
     islands = build_islands(tmp_path / 'islands', domains=('harbor',))
     records = json.loads((islands / 'harbor.json').read_text())
     folder, own = tmp_path / 'cameras', {}

@@ -3,8 +3,6 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
-
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> & \'quoted\' {{ 7 * 7 }} </style>'
 
 
@@ -64,34 +62,3 @@ def test_numbers_and_coverage(
     page = Page((tmp_path / 'r.html').read_text())
     assert '3 of 4' in page.text
     assert paths[3] in page.text
-
-
-def test_released_files_side_by_side(tmp_path: Path, report_tool: Callable[..., int]) -> None:
-    record = {'id': 2, 'camid': 0, 'captions': ['The man is wearing a suit.'] * 4}
-    split = {'train': [{**record, 'file_path': '/a.png'}], 'query': [], 'gallery': [{**record, 'file_path': '/b.png'}]}
-    (tmp_path / 'prid.json').write_text(json.dumps([split]))
-    ours = write_captions(tmp_path / 'ours.json', ['a.png'])
-    assert report_tool(tmp_path / 'prid.json', ours, '--out', tmp_path / 'r.html') == 0
-    numbers = json.loads((tmp_path / 'r.json').read_text())
-    assert [(each['file'], each['images']) for each in numbers] == [('prid.json', 2), ('ours.json', 1)]
-    text = Page((tmp_path / 'r.html').read_text()).text
-    assert 'prid.json' in text
-    assert 'ours.json' in text
-
-
-@pytest.mark.parametrize(
-    'arguments',
-    [
-        ('missing.json',),
-        ('c.json', '--images', 'nowhere'),
-        ('c.json', '--out', 'r.txt'),
-        ('c.json', '--images', '.', '.'),
-    ],
-)
-def test_wrong_arguments(
-    tmp_path: Path, report_tool: Callable[..., int], arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_captions(tmp_path / 'c.json', ['a.png'])
-    assert report_tool(*arguments) == 1
-    assert not list(tmp_path.glob('r.*'))

@@ -79,8 +79,7 @@ def config(tiny_config: Config, tmp_path: Path) -> Config:
     return Config(config.to_dict(), format_python_code=False)
 
 
-@pytest.mark.parametrize('cameras', [True, False])
-@pytest.mark.parametrize('form', ['folder', 'csv', 'json'])
+@pytest.mark.parametrize(('form', 'cameras'), [('folder', True), ('csv', False), ('json', True)])
 def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras: bool) -> None:
     config.train_dataloader.dataset.sources = [write_site(tmp_path, name, form, cameras=cameras) for name in 'ab']
     # Targets need no captions.

@@ -109,7 +109,8 @@ def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden: dic
     assert recorder.rates['bridging'] == pytest.approx(golden['lr_bridging_expected'][:2], rel=1e-9)
 
 
-@pytest.mark.parametrize('epoch', range(1, 7))
+# Inside and at the end of the warm-up, inside and at the end of the prompt stage, inside the bridging.
+@pytest.mark.parametrize('epoch', [1, 2, 4, 5, 6])
 def test_resume_from_any_epoch_gives_the_same_bits(
     kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]], epoch: int
 ) -> None:

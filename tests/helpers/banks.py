@@ -29,3 +29,11 @@ def make_bank(
         domains=torch.zeros(rows, dtype=torch.long) if domains is None else domains,
         first_row=first_row,
     )
+
+
+def problem(
+    entries: int = 70, batch: int = 6, dim: int = 8, parts: int = 3, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Parts (P, B, D) of a batch, a bank (N, P, D) and the batch's positions in it, drawn at random."""
+    bank = torch.randn(entries, parts, dim, dtype=dtype)
+    return torch.randn(parts, batch, dim, dtype=dtype, requires_grad=True), bank, torch.randperm(entries)[:batch]

@@ -1,15 +1,26 @@
 import json
+import multiprocessing
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS, build_islands
+from cmdg_plugin.islands import build_islands
 from cmdg_plugin.islands.building import MANIFEST
-from cmdg_plugin.islands.planning import plan_domain
+from cmdg_plugin.islands.planning import SIZES, Census, plan_domain
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_people() -> Iterator[None]:
+    """The small benchmark, made smaller: what is written and read again is the same, drawn in a second."""
+    census = Census(train=3, test=4, images=(4, 5), distractors=2, junk=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SIZES, 'small', replace(SIZES['small'], sources=census, targets=census))
+        yield
 
 
 @pytest.fixture(scope='module')
@@ -40,12 +51,12 @@ def test_pictures_and_captions_are_what_was_planned(root: Path) -> None:
 
 def test_torchreid_reads_every_domain_as_market1501(root: Path, tmp_path: Path) -> None:
     market = pytest.importorskip('torchreid.reid.data.datasets.image.market1501')
-    for name, train, query in (('harbor', 48, 40), ('alpine', 16, 120)):
+    for name in ('harbor', 'alpine'):
         home = tmp_path / name / 'market1501' / 'Market-1501-v15.09.15'
         shutil.copytree(root / name, home)
         dataset = market.Market1501(root=str(tmp_path / name), verbose=False)
-        assert dataset.num_train_pids == train
-        assert len(dataset.query) == query
+        assert dataset.num_train_pids == 3
+        assert len(dataset.query) == 2 * 4
         junk = sum(shot.identity == -1 for shot in plan_domain(name, 0))
         total = len(plan_domain(name, 0))
         assert len(dataset.train) + len(dataset.query) + len(dataset.gallery) == total - junk
@@ -70,10 +81,14 @@ def test_what_is_missing_is_made_again_and_the_same(root: Path, tmp_path: Path) 
 
 
 def test_two_processes_at_once_make_one_benchmark(root: Path, tmp_path: Path) -> None:
-    code = 'import sys; from cmdg_plugin import islands; islands.build_islands(sys.argv[1], domains=["harbor"])'
-    command = [sys.executable, '-c', code, str(tmp_path / 'both')]
-    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(120) for process in processes] == [0, 0]
+    forks = multiprocessing.get_context('fork')
+    arguments = {'args': (tmp_path / 'both',), 'kwargs': {'domains': ('harbor',)}}
+    processes = [forks.Process(target=build_islands, **arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
     made, wanted = _contents(tmp_path / 'both'), _contents(root)
     assert made == {path: wanted[path] for path in wanted if 'alpine' not in path}
 
@@ -103,9 +118,3 @@ def test_wrong_names_and_seeds_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='-1'):
         build_islands(tmp_path, seed=-1)
     assert not any(tmp_path.iterdir())
-
-
-def test_four_sources_and_two_targets() -> None:
-    assert len(SOURCE_DOMAINS) == 4
-    assert len(TARGET_DOMAINS) == 2
-    assert not set(SOURCE_DOMAINS) & set(TARGET_DOMAINS)

@@ -22,22 +22,10 @@ def test_every_camera_takes_pictures_of_its_size_from_the_seed(name: str) -> Non
         assert first.visible.sum() == pytest.approx(1)
 
 
-def test_domains_differ_in_what_cameras_do_to_the_same_moment() -> None:
-    """Same person, pose and framing before a plain wall's camera and before the two targets'."""
-    person = sample_person(np.random.default_rng(0))
-    means = []
-    for name in ('harbor', *TARGET_DOMAINS):
-        picture = draw(person, get_domain(name), 1, np.random.default_rng(1))
-        means.append(np.asarray(picture.image, dtype=float).mean(axis=(0, 1)))
-    harbor, metro, alpine = means
-    assert metro.mean() < harbor.mean() < alpine.mean()
-    assert metro[0] > 1.3 * metro[2], 'the metro is lit by yellow lamps'
-
-
 def test_parts_are_where_bodies_have_them() -> None:
     plain = Domain('plain', (Camera('studio', crowding=0.0),))
     rng = np.random.default_rng(0)
-    visible = np.mean([draw(sample_person(rng), plain, 1, rng).visible for _ in range(60)], axis=0)
+    visible = np.mean([draw(sample_person(rng), plain, 1, rng).visible for _ in range(30)], axis=0)
     upper, middle, lower = range(3)
     assert visible[Part.FACE, upper] > 0.004 > visible[Part.FACE, middle]
     assert visible[Part.SHOES, lower] > 0.005 > visible[Part.SHOES, middle]
@@ -51,7 +39,7 @@ def test_obstacles_hide_what_is_behind_them() -> None:
 
     def body(domain: Domain) -> float:
         rng = np.random.default_rng(0)
-        pictures = [draw(sample_person(rng), domain, 1, np.random.default_rng(seed)) for seed in range(60)]
+        pictures = [draw(sample_person(rng), domain, 1, np.random.default_rng(seed)) for seed in range(30)]
         return float(np.mean([picture.visible[1:].sum() for picture in pictures]))
 
     assert body(crowded) < 0.95 * body(free)
@@ -80,8 +68,3 @@ def test_nobody_is_in_a_picture_of_nobody() -> None:
 def test_a_camera_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ValueError, match='cameras 1 to 2, not 3'):
         draw(sample_person(np.random.default_rng(0)), get_domain('alpine'), 3, np.random.default_rng(0))
-
-
-def test_an_unknown_domain_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no domain 'moon'"):
-        get_domain('moon')

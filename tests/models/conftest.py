@@ -1,9 +1,15 @@
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.stage_batches import DOMAIN_TEMPLATE, DOMAINS, IDENTITIES
+from mmengine.config import Config
 from torch import Tensor
+
+from cmdg_plugin.models import CMDGReID
+from cmdg_plugin.registry import MODELS
 
 
 @pytest.fixture(scope='session')
@@ -16,3 +22,34 @@ def golden() -> dict[str, Tensor]:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def model(tiny_config: Config) -> CMDGReID:
+    torch.manual_seed(0)
+    built = MODELS.build(copy.deepcopy(tiny_config.model))
+    built.bind_identities(IDENTITIES)
+    return built
+
+
+@pytest.fixture
+def text_model(tiny_config: Config) -> CMDGReID:
+    tiny_config.model.backbone.text_finetune_layers = 1
+    torch.manual_seed(0)
+    built = MODELS.build(copy.deepcopy(tiny_config.model))
+    built.bind_identities(IDENTITIES)
+    return built
+
+
+ADVERSARIAL = {'type': 'DomainAdversarialLoss', 'name': 'domain'}
+
+
+@pytest.fixture
+def domain_model(tiny_config: Config) -> CMDGReID:
+    tiny_config.model.prompts.domain_template = DOMAIN_TEMPLATE
+    term = {**ADVERSARIAL, 'inputs': {'features': 'prompt_texts', 'domains': 'domains'}}
+    tiny_config.model.losses.prompt.append(term)
+    torch.manual_seed(0)
+    built = MODELS.build(copy.deepcopy(tiny_config.model))
+    built.bind_identities(IDENTITIES, DOMAINS)
+    return built

@@ -1,10 +1,9 @@
 import copy
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.stage_batches import IDENTITIES, IMAGE_SIDE, TEXT_SIDE, Given, batch, losses_of, prepare_bridging
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
@@ -14,54 +13,6 @@ from cmdg_plugin.checkpoints.publishing import strip_checkpoint
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.models.stages import prompt as prompt_stage
 from cmdg_plugin.registry import MODELS
-
-IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
-FULL = Path(__file__).parents[2] / 'configs/_base_/models/cmdg_full_shared.py'
-IMAGE_SIDE = ['image', 'head']
-
-
-@pytest.fixture
-def model(tiny_config: Config) -> CMDGReID:
-    torch.manual_seed(0)
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES)
-    return built
-
-
-def batch(rows: list[int]) -> dict:
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (len(rows), 3, 24, 16), dtype=torch.uint8, generator=generator)
-    samples = []
-    for row in rows:
-        sample = DataSample().set_gt_label(IDENTITIES[row])
-        sample.set_field(row, 'image_index')
-        samples.append(sample)
-    return {'inputs': images, 'data_samples': samples}
-
-
-def losses_of(model: CMDGReID, rows: list[int]) -> dict[str, torch.Tensor]:
-    return model(**model.data_preprocessor(batch(rows)), mode='loss')
-
-
-@dataclass
-class Given:
-    """A preparation whose features are random, or given."""
-
-    resumed: bool = False
-    stages_done: tuple[str, ...] = ('prompt',)
-    images: torch.Tensor | None = None
-    generator: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(2))
-
-    def image_features(self, rows: slice | None) -> torch.Tensor:
-        return torch.randn(len(IDENTITIES), 4, 16, generator=self.generator) if self.images is None else self.images
-
-    def caption_features(self, rows: slice | None) -> torch.Tensor:
-        return torch.randn(len(IDENTITIES), 4, 16, generator=self.generator)
-
-
-def prepare_bridging(model: CMDGReID) -> None:
-    model.start_stage('bridging', IMAGE_SIDE)
-    model.prepare_stage(Given())
 
 
 def test_stages_train_what_they_name_and_never_what_is_always_frozen(model: CMDGReID) -> None:
@@ -99,58 +50,6 @@ def test_each_stage_reports_its_own_terms(model: CMDGReID) -> None:
         'loss_prompt',
         'loss_alignment',
     }
-
-
-def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID) -> None:
-    """The released sum 2.5 (1.5 sid + tri) + 1.5 cap + 0.8 prompt + 0.8 part + mmd, with every term by its function."""
-    from cmdg_plugin.models import losses as fn
-
-    rows = [0, 1, 3, 4, 6, 7]
-    prepare_bridging(model)
-    bank = copy.deepcopy(model.memory)
-    total, _ = model.parse_losses(losses_of(model, rows))
-
-    features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
-    regions, labels, index = features.shared_regions, torch.tensor(IDENTITIES)[rows], torch.tensor(rows)
-    captions = torch.cat(
-        [model.memory.text[index], model.stages['bridging'].caption_global[index][:, None]], dim=1
-    ).transpose(0, 1)
-    bank.update(index, regions[:3], captions[:3])
-    part, neighbors = fn.part_neighbor_loss(regions[:3], bank.image, index, num_neighbors=10, scale=0.02)
-    logits = model.head.classifier_width(model.head.neck_width(features.width_regions[3]))
-    neighbor_labels = torch.tensor(IDENTITIES)[neighbors].transpose(0, 1).flatten(1)
-    expected = (
-        2.5
-        * (
-            1.5 * fn.soft_identity_loss(logits, labels, neighbor_labels)
-            + fn.batch_hard_triplet_loss(regions[3], labels)
-        )
-        + 1.5 * fn.caption_contrastive_loss(regions, captions)
-        + 0.8 * torch.nn.functional.cross_entropy(regions[3] @ model.stages['bridging'].prompt_features.T, labels)
-        + 0.8 * part
-        + fn.distribution_alignment_loss(regions[3], captions[3])
-    )
-    assert total.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert torch.allclose(model.memory.image, bank.image)
-
-
-def test_prompt_loss_reaches_only_the_prompts_of_the_batch(model: CMDGReID) -> None:
-    model.start_stage('prompt', ['prompts'])
-    model.prepare_stage(Given())
-    losses = model(image_index=torch.tensor([0, 3, 4]), mode='loss')
-    losses['loss_prompt'].backward()
-    touched = model.prompts.context.grad.flatten(1).abs().sum(1) > 0
-    assert touched.tolist() == [True, True, False, False, False]
-
-
-@pytest.mark.parametrize(
-    ('stage', 'trainable', 'hook'),
-    [('prompt', ['prompts'], 'PromptLearningHook'), ('bridging', IMAGE_SIDE, 'DomainBridgingHook')],
-)
-def test_a_stage_whose_hook_did_not_run_says_so(model: CMDGReID, stage: str, trainable: list[str], hook: str) -> None:
-    model.start_stage(stage, trainable)
-    with pytest.raises(RuntimeError, match=f'add {hook} to custom_hooks'):
-        model(image_index=torch.tensor([0]), mode='loss') if stage == 'prompt' else losses_of(model, [0, 1, 3])
 
 
 def test_retrieval_feature_joins_both_widths_and_has_length_one(model: CMDGReID) -> None:
@@ -233,18 +132,6 @@ def test_a_nan_loss_of_finite_features_leaves_bank_and_statistics_alone(tiny_con
     assert [name for name, value in before.items() if not torch.equal(after[name], value)] == []
 
 
-@pytest.fixture
-def text_model(tiny_config: Config) -> CMDGReID:
-    tiny_config.model.backbone.text_finetune_layers = 1
-    torch.manual_seed(0)
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES)
-    return built
-
-
-TEXT_SIDE = ['backbone.clip.transformer', 'backbone.clip.ln_final', 'backbone.clip.text_projection']
-
-
 def test_the_words_of_trainable_name_what_dotted_names_do(text_model: CMDGReID) -> None:
     dotted = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head', *TEXT_SIDE]
     trained = []
@@ -253,70 +140,6 @@ def test_the_words_of_trainable_name_what_dotted_names_do(text_model: CMDGReID) 
         trained.append({name for name, value in text_model.named_parameters() if value.requires_grad})
     assert trained[0] == trained[1]
     assert 'backbone.clip.text_projection' in trained[0]
-
-
-def captioned_batch(rows: list[int]) -> dict:
-    made = batch(rows)
-    for row, sample in zip(rows, made['data_samples'], strict=True):
-        sample.set_field([f'part {region} of person {IDENTITIES[row]}' for region in 'ABCD'], 'captions')
-    return made
-
-
-def start_text_bridging(model: CMDGReID, trainable: list[str], resumed: bool = False) -> None:
-    model.start_stage('bridging', trainable)
-    model.prepare_stage(Given(resumed))
-
-
-def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model: CMDGReID) -> None:
-    rows = [0, 1, 3, 4, 6, 7]
-    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
-    before = text_model.memory.text.clone()
-    data = captioned_batch(rows)
-    losses = text_model(**text_model.data_preprocessor(data), mode='loss')
-    losses['loss_caption'].backward()
-    blocks = text_model.backbone.clip.transformer.resblocks
-    assert blocks[-1].mlp.c_fc.weight.grad.abs().sum() > 0
-    assert blocks[0].mlp.c_fc.weight.grad is None
-    # The bank follows the tower: an old entry and the new features, by the bank's momentum.
-    by_hand, _ = text_model.encode_sentences(data['data_samples'][2].captions[:3])
-    expected = 0.7 * before[3] + 0.3 * by_hand.detach()
-    torch.testing.assert_close(text_model.memory.text[3], expected, rtol=1e-4, atol=1e-5)
-    assert torch.equal(text_model.memory.text[2], before[2])
-
-
-def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGReID) -> None:
-    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
-    text_model(**text_model.data_preprocessor(captioned_batch([0, 1, 3, 4])), mode='loss')
-    state = {name: value.clone() for name, value in text_model.state_dict().items()}
-    assert 'memory.text' in state
-    text_model.load_stage_state({})
-    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE], resumed=True)
-    assert torch.equal(text_model.memory.text, state['memory.text'])
-
-
-def test_a_batch_of_broken_captions_leaves_the_bank_alone(text_model: CMDGReID) -> None:
-    text_model.guard.policy = 'skip'
-    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
-    before = text_model.memory.text.clone()
-    wrapper = OptimWrapper(torch.optim.SGD([p for p in text_model.parameters() if p.requires_grad], lr=0.1))
-    projection = text_model.backbone.clip.text_projection
-    good = projection.detach().clone()
-    with torch.no_grad():
-        projection.fill_(float('nan'))
-    text_model.train_step(captioned_batch([0, 1, 3, 4]), wrapper)
-    assert text_model.guard.num_skipped == 1
-    assert torch.equal(text_model.memory.text, before)
-    with torch.no_grad():
-        projection.copy_(good)
-
-
-def test_text_layers_that_no_stage_trains_are_refused(text_model: CMDGReID) -> None:
-    text_model.start_stage('warmup', IMAGE_SIDE)
-    with pytest.raises(ValueError, match='text_finetune_layers is 1, but this stage trains nothing of the text tower'):
-        text_model.check_stage('bridging', IMAGE_SIDE)
-    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
-    with pytest.raises(ValueError, match="add 'captions' to PackInputs' algorithm_keys"):
-        losses_of(text_model, [0, 1, 3, 4])
 
 
 def test_features_are_forgotten_once_a_stage_has_changed_the_tower(model: CMDGReID) -> None:
@@ -338,34 +161,6 @@ def test_losses_of_an_unknown_stage_are_refused(tiny_config: Config) -> None:
         MODELS.build(tiny_config.model)
 
 
-def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config) -> None:
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
-    model.start_stage('warmup', IMAGE_SIDE)
-    model.start_epoch(3)
-    fields = model.stages['warmup'].compute(model, model.data_preprocessor(batch([1, 7, 14])))
-    assert fields.domains.tolist() == [0, 1, 1]
-    assert fields.image_index.tolist() == [1, 7, 14]
-    assert fields.epoch == 3
-    model.start_stage('prompt', ['prompts'])
-    model.prepare_stage(Given())
-    fields = model.stages['prompt'].compute(model, {'image_index': torch.tensor([9, 0])})
-    assert fields.domains.tolist() == [1, 0]
-
-
-@pytest.mark.parametrize('stage', ['warmup', 'prompt', 'bridging'])
-def test_stages_give_the_fields_that_they_promise(model: CMDGReID, stage: str) -> None:
-    model.start_stage(stage, ['prompts'] if stage == 'prompt' else IMAGE_SIDE)
-    data = model.data_preprocessor(batch([0, 1, 3, 4]))
-    if stage == 'bridging':
-        prepare_bridging(model)
-    if stage == 'prompt':
-        model.prepare_stage(Given())
-        data = {'image_index': torch.tensor([9, 0])}
-    fields = vars(model.stages[stage].compute(model, data))
-    assert set(model.stages[stage].provides(model)) == {name for name, value in fields.items() if value is not None}
-
-
 def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_config: Config) -> None:
     for changes, message in (
         (dict(inputs={'bank': 'bnak'}), "'part' reads the field 'bnak', but there are only: labels"),
@@ -379,110 +174,6 @@ def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_
         model.check_stage('warmup', IMAGE_SIDE)
         with pytest.raises(ValueError, match=message):
             model.check_stage('bridging', IMAGE_SIDE)
-
-
-def test_samples_without_position_are_refused(model: CMDGReID) -> None:
-    model.start_stage('warmup', IMAGE_SIDE)
-    wrong = batch([0, 1])
-    wrong['data_samples'][1] = DataSample().set_gt_label(0)
-    with pytest.raises(ValueError, match="add 'image_index'"):
-        model(**model.data_preprocessor(wrong), mode='loss')
-
-
-def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny_config: Config) -> None:
-    config = copy.deepcopy(tiny_config.model)
-    config.losses.bridging = Config.fromfile(FULL).model.losses.bridging
-    for term in config.losses.bridging:
-        if 'num_neighbors' in term:
-            term['num_neighbors'] = 3
-    single = MODELS.build(copy.deepcopy(config))
-    single.bind_identities(IDENTITIES)
-    single.check_stage('warmup', IMAGE_SIDE)
-    with pytest.raises(ValueError, match='train on two or more sources'):
-        single.check_stage('bridging', IMAGE_SIDE)
-    model = MODELS.build(config)
-    model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
-    prepare_bridging(model)
-    before = losses_of(model, [0, 7, 14])
-    assert not any(name.startswith('neighbors/text') for name in before)
-    model.start_epoch(1)
-    after = losses_of(model, [0, 7, 14])
-    assert float(after['neighbors/text_same_identity']) == 0
-    assert float(after['neighbors/text_cross_domain']) == 1
-    _, log = model.parse_losses(after)
-    total = sum(value.detach() for name, value in after.items() if name.startswith('loss_'))
-    assert float(log['loss'].detach()) == pytest.approx(float(total))
-
-
-DOMAINS = [0] * 6 + [1] * 9
-
-
-def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config) -> None:
-    """Recipe `full` as its config wires it, against a loop over the captions in the bank."""
-    from cmdg_plugin.models import losses as fn
-
-    tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
-    for term in tiny_config.model.losses.bridging:
-        if 'num_neighbors' in term:
-            term['num_neighbors'] = 3
-    torch.manual_seed(0)
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES, DOMAINS)
-    prepare_bridging(model)
-    model.start_epoch(1)
-    rows, labels = [0, 7, 14], torch.tensor(IDENTITIES)
-    losses = losses_of(model, rows)
-    text, index = model.memory.text, torch.tensor(rows)
-    nearest = []
-    for row in rows:
-        others = [n for n in range(len(DOMAINS)) if DOMAINS[n] != DOMAINS[row]]
-        nearest.append(sorted(others, key=lambda n: -torch.cosine_similarity(text[row], text[n], dim=-1).mean())[:3])
-    found = torch.tensor(nearest)
-    features = model.backbone.encode_image(model.data_preprocessor(batch(rows))['inputs'])
-    part, neighbors = fn.part_neighbor_loss(
-        features.shared_regions[:3], model.memory.image, index, num_neighbors=3, text_neighbors=found, text_weight=0.5
-    )
-    visual = labels[neighbors].transpose(0, 1).flatten(1)
-    logits = model.head.classifier_width(model.head.neck_width(features.width_regions[3]))
-    identity = fn.soft_identity_loss(logits, labels[index], visual, text_labels=labels[found], text_ratio=0.2)
-    torch.testing.assert_close(losses['loss_part'], 0.8 * part)
-    torch.testing.assert_close(losses['loss_soft_identity'], 3.75 * identity)
-    shares = fn.describe_neighbors(
-        neighbors, labels[index], torch.tensor(DOMAINS)[index], labels, torch.tensor(DOMAINS), found
-    )
-    for name, share in shares.items():
-        torch.testing.assert_close(losses[f'neighbors/{name}'], share)
-
-
-DOMAIN_TEMPLATE = 'A photo of a {} person from {} dataset.'
-ADVERSARIAL = {'type': 'DomainAdversarialLoss', 'name': 'domain'}
-
-
-@pytest.fixture
-def domain_model(tiny_config: Config) -> CMDGReID:
-    tiny_config.model.prompts.domain_template = DOMAIN_TEMPLATE
-    term = {**ADVERSARIAL, 'inputs': {'features': 'prompt_texts', 'domains': 'domains'}}
-    tiny_config.model.losses.prompt.append(term)
-    torch.manual_seed(0)
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES, DOMAINS)
-    return built
-
-
-def test_prompts_are_encoded_with_the_domain_of_their_identity(domain_model: CMDGReID) -> None:
-    domain_model.start_stage('prompt', ['prompts', 'losses.prompt'])
-    domain_model.prepare_stage(Given())
-    fields = domain_model.stages['prompt'].compute(domain_model, {'image_index': torch.tensor([14, 0, 7])})
-    prompts, encode = domain_model.prompts, domain_model.backbone.encode_prompts
-    people, places = prompts.context[[4, 0, 2]], prompts.domain_context[[1, 0, 1]]
-    torch.testing.assert_close(fields.prompt_texts, encode(people))
-    torch.testing.assert_close(fields.domain_prompt_texts, encode((people, places), DOMAIN_TEMPLATE))
-    domain_model.start_stage('bridging', IMAGE_SIDE)
-    domain_model.prepare_stage(Given())
-    everyone = encode((prompts.context, prompts.domain_context[[0, 0, 1, 1, 1]]), DOMAIN_TEMPLATE)
-    data = domain_model.data_preprocessor(batch([0, 1, 3]))
-    fields = domain_model.stages['bridging'].compute(domain_model, data)
-    torch.testing.assert_close(fields.domain_prompt_features, everyone)
 
 
 def test_a_terms_parameters_are_sized_by_the_data_and_trained_by_name(domain_model: CMDGReID) -> None:
@@ -502,29 +193,6 @@ def test_features_leave_the_parameters_of_terms_aside(domain_model: CMDGReID, ti
         missing, unexpected = plain.load_state_dict(state, strict=False)
         assert not missing
         assert not unexpected
-
-
-def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config) -> None:
-    kept = [term for term in tiny_config.model.losses.bridging if term.name in ('triplet', 'prompt')]
-    tiny_config.model.losses.bridging = kept
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES)
-    model.start_stage('bridging', IMAGE_SIDE)
-    model.prepare_stage(Given())
-    assert model.stages['bridging'].caption_global is None
-    assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_triplet', 'loss_prompt'}
-    assert model.memory is None
-
-
-def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config) -> None:
-    kept = [term for term in tiny_config.model.losses.bridging if term.name in ('caption', 'alignment')]
-    tiny_config.model.losses.bridging = kept
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES)
-    model.start_stage('bridging', IMAGE_SIDE)
-    model.prepare_stage(Given())
-    assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_caption', 'loss_alignment'}
-    assert not model.memory.filled.any()
 
 
 class Reads(TorchDispatchMode):
@@ -594,18 +262,6 @@ def test_every_stage_in_half_precision_stays_near_full_precision(
     assert near_grads.keys() == exact_grads.keys()
     flat, flat_near = (torch.cat([grads[n].flatten() for n in exact_grads]) for grads in (exact_grads, near_grads))
     assert (flat_near - flat).norm() < 0.1 * flat.norm()
-
-
-def test_a_bridging_step_runs_the_image_tower_once_and_no_text_tower(model: CMDGReID) -> None:
-    prepare_bridging(model)
-    passes = {'image': 0, 'text': 0}
-    towers = {'image': model.backbone.clip.visual.transformer, 'text': model.backbone.clip.transformer}
-    for name, tower in towers.items():
-        tower.resblocks[0].register_forward_hook(lambda *_, n=name: passes.update({n: passes[n] + 1}))
-    losses_of(model, [0, 1, 3, 4, 6, 7])
-    assert passes == {'image': 1, 'text': 0}
-    model.encode_sentences(['a person'])
-    assert passes == {'image': 1, 'text': 1}
 
 
 @pytest.mark.parametrize('start', ['images', 'captions', 'prompts'])

@@ -1,17 +1,10 @@
 """torchreid's engine against our own metric, on the same checkpoint."""
 
-import copy
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
-import torchreid.reid as torchreid
-from mmengine.config import Config
 from PIL import Image
 
 from cmdg_plugin.apis import extract_features
@@ -19,7 +12,6 @@ from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.evaluation.target_scores import score_target
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
 from cmdg_plugin.models import CMDGReID
-from cmdg_plugin.registry import MODELS
 from cmdg_plugin.toolboxes import evaluate_with_torchreid, register_source
 
 REPOSITORY = Path(__file__).parents[2]
@@ -105,32 +97,6 @@ def test_pictures(tiny_model: CMDGReID, tiny_data: Path, tmp_path: Path, capsys:
     evaluate_with_torchreid(tiny_model, ['pictures'], str(tiny_data), show_dir=str(tmp_path))
     drawn = sorted(path.name for path in (tmp_path / 'visrank_pictures').iterdir())
     assert drawn == sorted(f'{path.stem}.jpg' for path in (tiny_data / 'target/query').iterdir())
-
-
-def test_tool_under_the_other_layout(
-    tiny_config: Config, tiny_clip_file: Path, tiny_data: Path, tmp_path: Path
-) -> None:
-    """The names that torchreid's repository has: its package of PyPI, renamed in a folder."""
-    checkout = tmp_path / 'checkout' / 'torchreid'
-    shutil.copytree(Path(torchreid.__file__).parent, checkout, ignore=shutil.ignore_patterns('__pycache__'))
-    for path in checkout.rglob('*.py'):
-        path.write_text(path.read_text(encoding='utf-8').replace('torchreid.reid', 'torchreid'), encoding='utf-8')
-    (tmp_path / 'checkout/my_clip.py').write_text(
-        f'import open_clip\nopen_clip.add_model_config({str(tiny_clip_file)!r})\n'
-        f'from cmdg_plugin.toolboxes import register_source\nregister_source("yard", {LIKE_TARGET!r})\n'
-    )
-    tiny_config.custom_imports = {'imports': ['my_clip']}
-    checkpoint = tmp_path / 'a.pth'
-    weights = MODELS.build(copy.deepcopy(tiny_config.model)).state_dict()
-    torch.save({'meta': {'cfg': tiny_config.pretty_text}, 'state_dict': weights}, checkpoint)
-    command = [sys.executable, str(REPOSITORY / 'tools/eval_torchreid.py'), str(checkpoint), '--device', 'cpu']
-    command += ['--trust', '--flip', '--data-root', str(tiny_data), '--targets', 'yard']
-    command += ['--out', str(tmp_path / 'scores.json')]
-    places = f'{tmp_path / "checkout"}:{REPOSITORY}'
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': places, 'PATH': ''})
-    assert run.returncode == 0, run.stderr[-2000:]
-    assert 'yard' in run.stderr + run.stdout
-    assert (tmp_path / 'scores.json').is_file()
 
 
 def test_unknown_target(tiny_model: CMDGReID, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

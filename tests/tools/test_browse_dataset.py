@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from helpers.tools import run_here
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,9 +27,10 @@ def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path) -> None:
 
 
 def test_data_that_cannot_be_taken_are_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, 'tools/browse_dataset.py', 'configs/cmdg/cmdg_toy-vit_own-data.py']
-    command += ['--out', str(tmp_path / 'grid.png'), '--cfg-options', f'data_root={tmp_path}']
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    config = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py'
+    result = run_here(
+        'browse_dataset.py', config, '--out', tmp_path / 'grid.png', '--cfg-options', f'data_root={tmp_path}'
+    )
     assert result.returncode == 1
     assert 'Traceback' not in result.stderr
     assert result.stderr.splitlines()[-1].startswith(f'browse_dataset.py: shop: nothing at {tmp_path}')

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.tools import run_here
 
 from cmdg_plugin.files.locking import hold
 
@@ -70,8 +71,11 @@ def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, t
         (('optim_wrapper.optimizer.type=Adma',), "optimizer.type='Adma': there is no such optimizer (did you mean"),
     ],
 )
-def test_typos_in_options(config_file: Path, tmp_path: Path, changes: tuple[str, ...], message: str) -> None:
-    result = train(config_file, '--work-dir', tmp_path / 'out', '--cfg-options', *changes)
+def test_typos_in_options(
+    config_file: Path, tmp_path: Path, changes: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run_here('train.py', config_file, '--work-dir', tmp_path / 'out', '--cfg-options', *changes)
     assert result.returncode == 1
     assert result.stderr.startswith('train.py: ')
     assert message in result.stderr

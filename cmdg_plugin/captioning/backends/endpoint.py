@@ -117,7 +117,14 @@ class Endpoint:
 
     async def _send(self, request: CaptionRequest, image_url: str) -> Any:
         openai = self._openai
-        body = self._body(request, image_url)
+        content = [{'type': 'image_url', 'image_url': {'url': image_url}}, {'type': 'text', 'text': request.question}]
+        body = {
+            'model': self._model,
+            'messages': [{'role': 'system', 'content': request.system}, {'role': 'user', 'content': content}],
+            'temperature': request.temperature,
+            'seed': request.seed,
+            'max_tokens': request.max_tokens,
+        }
         try:
             # The client's plain request: its typed one walks through every message and takes three times as long.
             return await next(self._turn).post('/chat/completions', cast_to=self._response_type, body=body)
@@ -131,15 +138,6 @@ class Endpoint:
             raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'{error}{cause}')) from None
         except (openai.OpenAIError, ValueError) as error:
             raise EndpointTrouble(Fault.UNCLEAR, self._clean(f'broken answer: {error}')) from None
-
-    def _body(self, request: CaptionRequest, image_url: str) -> dict[str, Any]:
-        return {
-            'model': self._model,
-            'messages': _messages(request, image_url),
-            'temperature': request.temperature,
-            'seed': request.seed,
-            'max_tokens': request.max_tokens,
-        }
 
     def _judge(self, status: int, said: str, retry_after: str = '') -> Exception:
         """What a status code says."""
@@ -227,14 +225,6 @@ def _with_path(url: str) -> str:
     if parts.scheme not in ('http', 'https') or not parts.hostname:
         raise ValueError(f'expected an endpoint like http://127.0.0.1:8000/v1, got {shown_url(url)!r}.')
     return urlunsplit(parts._replace(path='/v1')) if parts.path in ('', '/') else url
-
-
-def _messages(request: CaptionRequest, image_url: str) -> list[dict[str, Any]]:
-    content = [
-        {'type': 'image_url', 'image_url': {'url': image_url}},
-        {'type': 'text', 'text': request.question},
-    ]
-    return [{'role': 'system', 'content': request.system}, {'role': 'user', 'content': content}]
 
 
 def _secrets(url: str, api_key: str) -> tuple[str, ...]:

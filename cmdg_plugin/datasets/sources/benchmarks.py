@@ -1,85 +1,76 @@
 """The nine public datasets of CMDG's protocols, and three for text search."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cmdg_plugin.datasets.sources.benchmark import Benchmark, RoleCount
 from cmdg_plugin.datasets.sources.layouts import LAYOUTS, TEXT_LAYOUTS
 
-
-def _counts(**roles: tuple[int | None, int | None]) -> dict[str, RoleCount]:
-    return {role: RoleCount(*pair) for role, pair in roles.items()}
+_Roles = Mapping[str, tuple[int | None, int | None]]
 
 
-def _all_versions(counts: dict[str, RoleCount]) -> dict[str, dict[str, RoleCount]]:
-    return {'': counts}
-
-
-def _text_benchmark(name: str, caption_file: str, counts: dict[str, RoleCount], **facts: Any) -> Benchmark:
-    return Benchmark(
-        name, TEXT_LAYOUTS[name], caption_file, _all_versions(counts), cameras=None, joins=(), text_search=True, **facts
-    )
+def _benchmark(name: str, caption_file: str, counts: _Roles | Mapping[str, _Roles], **facts: Any) -> Benchmark:
+    """Describe a dataset; counts are identities and images by role, of each version where versions differ."""
+    versions: Any = counts if isinstance(next(iter(counts.values())), dict) else {'': counts}
+    expected = {
+        version: {role: RoleCount(*pair) for role, pair in roles.items()} for version, roles in versions.items()
+    }
+    layouts = LAYOUTS.get(name) or TEXT_LAYOUTS[name]
+    return Benchmark(name, layouts, caption_file, expected, **{'cameras': None, 'joins': (), **facts})
 
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
-        Benchmark(
+        _benchmark(
             'market1501',
-            LAYOUTS['market1501'],
             'market1501.json',
-            _all_versions(_counts(train=(751, 12_936), query=(750, 3_368), gallery=(None, 15_913))),
+            dict(train=(751, 12_936), query=(750, 3_368), gallery=(None, 15_913)),
             cameras=6,
             joins=(re.compile(r'(?P<a>bounding_box_train|bounding_box_test|query)/(?P<b>[^/]+)$'),),
             person=re.compile(r'/(-?\d+)_c\d'),
             distractors=frozenset({0}),
         ),
-        Benchmark(
+        _benchmark(
             'msmt17',
-            LAYOUTS['msmt17'],
             'msmt17.json',
-            _all_versions(
-                _counts(train=(1_041, 30_248), val=(None, 2_373), query=(3_060, 11_659), gallery=(3_060, 82_161))
-            ),
+            dict(train=(1_041, 30_248), val=(None, 2_373), query=(3_060, 11_659), gallery=(3_060, 82_161)),
             cameras=15,
             joins=(re.compile(r'(?P<a>train|test|mask_train_v2|mask_test_v2)/(?P<b>\d+/[^/]+)$'),),
         ),
-        Benchmark(
+        _benchmark(
             'cuhk03',
-            LAYOUTS['cuhk03'],
             'cuhk03.json',
             {
-                'labeled': _counts(train=(767, 7_368), query=(700, 1_400), gallery=(700, 5_328)),
-                'detected': _counts(train=(767, 7_365), query=(700, 1_400), gallery=(700, 5_332)),
+                'labeled': dict(train=(767, 7_368), query=(700, 1_400), gallery=(700, 5_328)),
+                'detected': dict(train=(767, 7_365), query=(700, 1_400), gallery=(700, 5_332)),
             },
             cameras=10,
             joins=(re.compile(r'(?P<a>images_labeled|images_detected)/(?P<b>[^/]+)$'),),
         ),
-        Benchmark(
+        _benchmark(
             'cuhk02',
-            LAYOUTS['cuhk02'],
             'cuhk02.json',
-            _all_versions(_counts(train=(1_577, 6_308), query=(239, 478), gallery=(239, 478))),
+            dict(train=(1_577, 6_308), query=(239, 478), gallery=(239, 478)),
             cameras=10,
             joins=(re.compile(r'(?P<a>P\d)/(?P<b>cam\d)/(?P<c>[^/]+)$'),),
             person=re.compile(r'/(\d+)_[^/]*$'),
             # To be safe: its first pair of cameras has as many identities, 971, as CUHK01, which CUHK-PEDES holds.
             holds=('cuhk01',),
         ),
-        Benchmark(
+        _benchmark(
             'cuhksysu',
-            LAYOUTS['cuhksysu'],
             'cuhksysu.json',
-            _all_versions(_counts(train=(11_934, 34_574))),
+            dict(train=(11_934, 34_574)),
             cameras=1,
             joins=(re.compile(r'cropped_images/(?P<a>[^/]+)$'),),
             person=re.compile(r'/p(\d+)_'),
         ),
-        Benchmark(
+        _benchmark(
             'prid',
-            LAYOUTS['prid'],
             'prid.json',
-            _all_versions(_counts(train=(100, 200), query=(100, 100), gallery=(649, 649))),
+            dict(train=(100, 200), query=(100, 100), gallery=(649, 649)),
             cameras=2,
             joins=(re.compile(r'(?P<a>cam_[ab])/(?P<b>[^/]+)$'),),
             person=re.compile(r'/person_(\d+)'),
@@ -87,22 +78,20 @@ BENCHMARKS: dict[str, Benchmark] = {
             ten_splits='two cameras',
             one_numbering=True,
         ),
-        Benchmark(
+        _benchmark(
             'grid',
-            LAYOUTS['grid'],
             'grid.json',
-            _all_versions(_counts(train=(125, 250), query=(125, 125), gallery=(None, 900))),
+            dict(train=(125, 250), query=(125, 125), gallery=(None, 900)),
             cameras=8,
             joins=(re.compile(r'(?P<a>probe|gallery)/(?P<b>[^/]+)$'),),
             person=re.compile(r'/(\d+)_[^/]*$'),
             distractors=frozenset({0}),
             ten_splits='shipped',
         ),
-        Benchmark(
+        _benchmark(
             'viper',
-            LAYOUTS['viper'],
             'viper.json',
-            _all_versions(_counts(train=(316, 632), query=(316, 316), gallery=(316, 316))),
+            dict(train=(316, 632), query=(316, 316), gallery=(316, 316)),
             cameras=2,
             # The release renamed VIPeR's images: p336_c2_d180.png is 336_180.bmp of the second camera.
             joins=(
@@ -113,12 +102,10 @@ BENCHMARKS: dict[str, Benchmark] = {
             ten_splits='two cameras',
             one_numbering=True,
         ),
-        Benchmark(
+        _benchmark(
             'ilids',
-            LAYOUTS['ilids'],
             'ilds.json',
-            _all_versions(_counts(train=(59, None), query=(60, 60), gallery=(60, 60))),
-            cameras=None,
+            dict(train=(59, None), query=(60, 60), gallery=(60, 60)),
             joins=(re.compile(r'(?P<a>[^/]+)$'),),
             person=re.compile(r'/(\d{4})\d{3}[^/]*$'),
             ten_splits='any two images',
@@ -130,23 +117,26 @@ BENCHMARKS: dict[str, Benchmark] = {
 TEXT_BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
-        _text_benchmark(
+        _benchmark(
             'cuhk-pedes',
             'reid_raw.json',
-            _counts(train=(11_003, 34_054), val=(1_000, 3_078), gallery=(1_000, 3_074)),
+            dict(train=(11_003, 34_054), val=(1_000, 3_078), gallery=(1_000, 3_074)),
+            text_search=True,
             holds=('cuhk03', 'market1501', 'cuhksysu', 'viper', 'cuhk01'),
         ),
-        _text_benchmark(
+        _benchmark(
             'icfg-pedes',
             'ICFG-PEDES.json',
-            _counts(train=(3_102, 34_674), gallery=(1_000, 19_848)),
+            dict(train=(3_102, 34_674), gallery=(1_000, 19_848)),
+            text_search=True,
             holds=('msmt17',),
             other_caption_file='ICFG_PEDES.json',
         ),
-        _text_benchmark(
+        _benchmark(
             'rstpreid',
             'data_captions.json',
-            _counts(train=(3_701, 18_505), val=(200, 1_000), gallery=(200, 1_000)),
+            dict(train=(3_701, 18_505), val=(200, 1_000), gallery=(200, 1_000)),
+            text_search=True,
             holds=('msmt17',),
         ),
     )

@@ -1,5 +1,6 @@
 """What follows a training: written whole, of the whole run, and never the end of it."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cmdg_plugin.visualization import read_training_log
 
 
 def train(config: Config, work_dir: Path, name: str) -> Runner:
-    config = Config(config.to_dict())
+    config = copy.deepcopy(config)
     config.work_dir, config.experiment_name = str(work_dir), f'{work_dir.parent.name}_{name}'
     config.visualizer.name = config.experiment_name
     config.default_hooks.logger = {'type': 'LoggerHook', 'interval': 1}

@@ -1,4 +1,4 @@
-"""The two main tools, as a user runs them."""
+"""The training tool, as a user runs it, and the test tool on what it leaves."""
 
 import json
 import subprocess
@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.runner import save_checkpoint
-
-from cmdg_plugin.apis import init_model
+from helpers.tools import run_here
 
 REPOSITORY = Path(__file__).parents[2]
-TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
-P1 = 'configs/cmdg/cmdg_vit-base-p16_p1.py'
+TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
+P1 = REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -52,27 +50,6 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     assert len(list(pictures.rglob('*.png'))) == 2
 
 
-@pytest.mark.slow
-def test_open_set_on_islands(tmp_path: Path) -> None:
-    model = init_model(REPOSITORY / TOY, device='cpu')
-    checkpoint, out = tmp_path / 'toy.pth', tmp_path / 'scores.json'
-    save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, str(checkpoint))
-    arguments = (TOY, checkpoint, '--work-dir', tmp_path / 'work', '--out', out, '--out-item', 'metrics')
-    options = ('--cfg-options', f'data_root={tmp_path / "data"}')
-    scores = {}
-    for name, more in (('plain', ()), ('open', ('test_evaluator.open_set.share=0.9',))):
-        tested = run('test.py', *arguments, *options, *more)
-        assert tested.returncode == 0, tested.stderr[-2000:]
-        scores[name] = json.loads(out.read_text())
-    assert {name for name in scores['open'] if 'TPIR' in name} == {
-        f'{target}/{score}' for target in ('metro', 'alpine', 'average') for score in ('TPIR1', 'TPIR10')
-    }
-    assert all(0 <= value <= 100 for name, value in scores['open'].items() if 'TPIR' in name)
-    assert {name: value for name, value in scores['open'].items() if 'TPIR' not in name} == scores['plain']
-    table = (tested.stdout + tested.stderr).partition('Scores (percent)')[2]
-    assert table.split()[6:8] == ['TPIR1', 'TPIR10']
-
-
 def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path) -> None:
     options = ('--no-validate', '--auto-scale-lr', '--cfg-options', 'train_cfg.stages.1.epochs=1')
     result = run('train.py', config_file, '--work-dir', tmp_path / 'plain', *options)
@@ -98,20 +75,17 @@ def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str) -> None:
         (('train.py', TOY, '--resume', 'nothing.pth'), 'train.py: No checkpoint at nothing.pth.'),
         (('train.py', P1, '--cfg-options', 'data_root=/nowhere'), 'market1501 was not found below /nowhere'),
         (('train.py', TOY, '--launcher', 'slurm'), 'train.py: --launcher slurm joins processes that srun started'),
-        (('test.py', TOY, 'README.md'), 'test.py: README.md is not a checkpoint that torch has written.'),
-        (('test.py', TOY, 'x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
     ],
 )
-def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str) -> None:
-    result = run(*arguments)
+def test_wrong_input_is_named_without_a_traceback(arguments: tuple[object, ...], message: str) -> None:
+    result = run_here(*arguments)
     assert result.returncode != 0
     assert message in result.stderr
     assert 'Traceback' not in result.stderr
 
 
-@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
-def test_help_is_quick_and_free_of_mims_flag(tool: str) -> None:
-    result = run(tool, '-h')
+def test_help_is_quick_and_free_of_mims_flag() -> None:
+    result = run_here('train.py', '-h')
     assert result.returncode == 0
     assert '--cfg-options' in result.stdout
     assert '--gpus' not in result.stdout
