@@ -5,10 +5,8 @@
 It is trained contrastively on drawn people who are in none of the benchmark's domains, in styles that are none of its
 domains' (`pretraining.elsewhere`); a picture is paired with its own captions, identities play no part. Pictures and the
 state of the training are kept in `--work-dir`: the same command goes on after an interruption, and only scores what is
-complete. A million samples, at about 190 a second on a core that multiplies bfloat16 and 80 without `--amp`.
-
-The weights that ship are older: 48,000 samples of narrower styles, by this tool's first version. They find 3.5% of this
-version's 1,000 unseen captions first (image to text R@1).
+complete. The weights that ship are this command's, with `--threads 1`: 640,000 samples, 58 minutes on a core that
+multiplies bfloat16; without `--amp` about twice that. What they know: docs/benchmarks.md.
 """
 
 import argparse
@@ -51,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--images', type=int, default=96_000, help='number of pictures to draw')
     parser.add_argument('--unseen', type=int, default=1_000, help='number of pictures to score on')
-    parser.add_argument('--steps', type=int, default=8_000, help='number of batches')
+    parser.add_argument('--steps', type=int, default=5_000, help='number of batches')
     parser.add_argument('--batch-size', type=int, default=128)
     parser.add_argument('--lr', type=float, default=1e-3, help='highest learning rate')
     parser.add_argument('--seed', type=int, default=0)
