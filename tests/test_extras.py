@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -6,7 +7,9 @@ from cmdg_plugin.extras import import_extra
 
 
 def test_what_is_there_and_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert import_extra('json', 'export').loads('1') == 1
+    assert import_extra('json', 'export') is json
     monkeypatch.setitem(sys.modules, 'onnx', None)
-    with pytest.raises(ImportError, match=r'onnx is needed here .*: pip install "cmdg_plugin\[export\]"\.$'):
-        import_extra('onnx', 'export')
+    for module, name in (('onnx', 'onnx'), ('no_such_package.inner', 'no_such_package')):
+        message = rf'^{name} is needed here and missing \(.*\): pip install "cmdg_plugin\[export\]"\.$'
+        with pytest.raises(ImportError, match=message):
+            import_extra(module, 'export')

@@ -49,18 +49,18 @@ def main() -> None:
 
     with OneLineErrors(sys.argv[0]):
         model = init_model(args.config, args.checkpoint, args.device, trust=args.trust)
-    model.flip_test = model.flip_test or args.flip
-    scores = evaluate_with_torchreid(
-        model,
-        args.targets,
-        args.data_root,
-        batch_size=args.batch_size,
-        num_workers=args.workers,
-        show_dir=args.show_dir,
-    )
-    say(f'Scores by torchreid (percent)\n{format_score_table(scores)}')
-    if args.out is not None:
-        dump_whole(scores, args.out)
+        model.flip_test = model.flip_test or args.flip
+        scores = evaluate_with_torchreid(
+            model,
+            args.targets,
+            args.data_root,
+            batch_size=args.batch_size,
+            num_workers=args.workers,
+            show_dir=args.show_dir,
+        )
+        say(f'Scores by torchreid (percent)\n{format_score_table(scores)}')
+        if args.out is not None:
+            dump_whole(scores, args.out)
 
 
 if __name__ == '__main__':

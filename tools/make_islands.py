@@ -7,6 +7,7 @@ The configs make it on first use; this tool is for looking at it, or for making 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from cmdg_plugin.saying import say
@@ -26,9 +27,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Make the benchmark and say where each part of it lies."""
     args = parse_args()
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.islands import SOURCE_DOMAINS, build_islands, find_size
 
-    root = build_islands(args.root, seed=args.seed, size=args.size)
+    with OneLineErrors(sys.argv[0]):
+        root = build_islands(args.root, seed=args.seed, size=args.size)
     for kind, names in (('source', SOURCE_DOMAINS), ('target', find_size(args.size).target_domains)):
         for name in names:
             say(f'{kind} {name}: images {root / name}, captions {root / f"{name}.json"}')

@@ -11,6 +11,7 @@ multiplies bfloat16; without `--amp` about twice that. What they know: docs/benc
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from pretraining.learner import Learner, Recipe
 from pretraining.scores import score_islands, score_pairs
 from safetensors.torch import save
 
+from cmdg_plugin.cli.one_line_errors import OneLineErrors
 from cmdg_plugin.files.writing import open_whole_bytes, write_whole
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS
 from cmdg_plugin.progress import track
@@ -100,14 +102,24 @@ def train(learner: Learner, settings: dict[str, object], state: Path, save_every
 
 
 def main() -> None:
-    """Draw, learn the vocabulary, train, write the weights in half precision, and score them."""
+    """Pretrain, and say what cannot be done in one line."""
     args = parse_args()
+    with OneLineErrors(sys.argv[0]):
+        pretrain(args)
+
+
+def pretrain(args: argparse.Namespace) -> None:
+    """Draw, learn the vocabulary, train, write the weights in half precision, and score them.
+
+    Raises:
+        ValueError: If the seed is that of the pictures to score on, or the state that of another training.
+    """
+    if args.seed == UNSEEN_SEED:
+        raise ValueError(f'--seed {args.seed} is that of the pictures to score on; take another one.')
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     args.work_dir.mkdir(parents=True, exist_ok=True)
-    if args.seed == UNSEEN_SEED:
-        raise ValueError(f'--seed {args.seed} is that of the pictures to score on; take another one.')
     pairs, unseen = (
         Elsewhere(count, IMAGE_SIZE, seed, args.work_dir).load(args.threads)
         for count, seed in ((args.images, args.seed), (args.unseen, UNSEEN_SEED))

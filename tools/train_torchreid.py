@@ -7,6 +7,7 @@ Needs torchreid: pip install 'cmdg_plugin[torchreid]'.
 """
 
 import argparse
+import sys
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,6 +31,7 @@ def main() -> None:
     """Train, test and show the row."""
     args = parse_args()
 
+    from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.evaluation import format_score_table
     from cmdg_plugin.files.writing import dump_whole
     from cmdg_plugin.saying import say
@@ -44,10 +46,11 @@ def main() -> None:
         learning_rate=args.lr,
         seed=args.seed,
     )
-    scores = train_with_torchreid(recipe, args.sources, args.targets, args.data_root, args.work_dir)
-    say(f'{args.model}, scores by torchreid (percent)\n{format_score_table(scores)}')
-    if args.out is not None:
-        dump_whole(scores, args.out)
+    with OneLineErrors(sys.argv[0]):
+        scores = train_with_torchreid(recipe, args.sources, args.targets, args.data_root, args.work_dir)
+        say(f'{args.model}, scores by torchreid (percent)\n{format_score_table(scores)}')
+        if args.out is not None:
+            dump_whole(scores, args.out)
 
 
 if __name__ == '__main__':

@@ -20,10 +20,11 @@ INTERRUPTED = 130
 _UNREGISTERED = re.compile(r'(\S+) is not in the (\S+?)::(.+?) registry')
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'(\w+)\.__init__\(\) missing \d+ required .*argument')
-# Where a `raise` speaks to the user. What other libraries raise, or an operation of ours, is a fault of the program.
-_SPOKEN_BY = ('cmdg_plugin', 'mmengine', 'mmpretrain')
+# Where a `raise` speaks to the user, beside the tool itself. What other libraries raise, or an operation of ours, is a
+# fault of the program.
+_SPOKEN_BY = ('cmdg_plugin', 'mmengine', 'mmpretrain', 'torchreid')
 # torch names the setting that it refuses in its own classes for users, such as a negative rate or number of workers.
-_REFUSED_BY = ('torch/optim/', 'torch/utils/data/')
+_REFUSED_BY = ('torch.optim.', 'torch.utils.data.')
 _SPOKEN = (ValueError, TypeError, LookupError, OSError, RuntimeError, ImportError)
 
 
@@ -128,15 +129,18 @@ def _raised_in(error: BaseException, module: str) -> bool:
 
 
 def _is_spoken(error: BaseException) -> bool:
-    """Whether a line that begins with `raise`, in a package that speaks to its users, raised an error."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Whether a line that begins with `raise`, in a package that speaks to its users or in a tool, raised an error."""
+    frames = list(traceback.walk_tb(error.__traceback__))
     if not frames:
         return False
-    last = frames[-1]
-    file = Path(last.filename).as_posix()
-    by = any(f'/{package}/' in file for package in _SPOKEN_BY)
-    by = by or (type(error) is ValueError and any(f'/{folder}' in file for folder in _REFUSED_BY))
-    return by and linecache.getline(last.filename, last.lineno or 0).strip().startswith('raise')
+    first, (last, line) = frames[0][0], frames[-1]
+    # By its name, not its path: a clone of this repository may hold all packages.
+    module = last.f_globals.get('__name__', '')
+    by = module.partition('.')[0] in _SPOKEN_BY
+    by = by or (type(error) is ValueError and module.startswith(_REFUSED_BY))
+    # The first frame is the tool's that called; tools import one another.
+    tools, file = Path(first.f_code.co_filename).parent, last.f_code.co_filename
+    return (by or Path(file).parent == tools) and linecache.getline(file, line).strip().startswith('raise')
 
 
 def _write_traceback(error: BaseException) -> str | None:

@@ -184,7 +184,9 @@ class StageTimer(Hook):
         plain_model(runner.model).start_epoch(now.epochs - 1)
         for hook in runner.hooks:
             if isinstance(hook, StagePreparationHook) and hook.stage == now.name:
-                now.preparation, now.each_epoch = hook.preparation.once, sum(hook.preparation.each_epoch)
+                passes = hook.preparation
+                assert isinstance(passes, SampledPreparation)  # before_run put it there
+                now.preparation, now.each_epoch = passes.once, sum(passes.each_epoch)
         self._left_off = time.perf_counter()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:

@@ -38,6 +38,7 @@ def describe_images(model: Any, pixels: tuple[tuple[float, ...], ...], expects: 
         'expected_input': expects,
         'input_mean': pixels[0],
         'input_std': pixels[1],
+        # But for the eps of the norm, which dark images feel: docs/export.md.
         'any_scale_and_shift': normalization == 'instance',
         'output': f'features: float32 (N, {backbone.out_channels}) of length one',
         **_describe(model, precision),

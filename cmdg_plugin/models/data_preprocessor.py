@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.registry import MODELS
@@ -55,7 +55,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         self.normalization = normalization
         self.to_rgb = to_rgb
         self.eps = eps
-        self.augmentation: nn.Module | None = None
+        self.augmentation: Any = None
         if augmentation is not None:
             self.set_augmentation(augmentation)
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)

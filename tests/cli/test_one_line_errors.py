@@ -1,5 +1,6 @@
 """Which errors of a run end in one line, and which keep their traceback."""
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,32 @@ def test_faults_of_the_program_keep_their_traceback(work: Any) -> None:
     assert explain(error, {}) is None
     with pytest.raises(type(error)), OneLineErrors('train.py'):
         raise error
+
+
+@pytest.mark.parametrize(
+    ('place', 'spoken'),
+    [
+        ('tools/tool.py', True),
+        ('tools/other.py', True),
+        ('cmdg_plugin/.venv/library.py', False),  # a clone of this repository, with packages inside
+        ('tools/inner/library.py', False),
+    ],
+)
+def test_what_a_tool_says_itself_is_one_line(place: str, spoken: bool, tmp_path: Path) -> None:
+    tool, file = tmp_path / 'tools/tool.py', tmp_path / place
+    for path in (tool, file):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("raise ValueError('--out takes a picture.')\n")
+    call = f'runpy.run_path({str(file)!r})' if file != tool else "raise ValueError('--out takes a picture.')"
+    tool.write_text(
+        'import runpy\nfrom cmdg_plugin.cli.one_line_errors import OneLineErrors\n'
+        f"with OneLineErrors('tool.py'):\n    {call}\n"
+    )
+    expected = (
+        (SystemExit, r'^tool\.py: --out takes a picture\.$') if spoken else (ValueError, '^--out takes a picture')
+    )
+    with pytest.raises(expected[0], match=expected[1]):
+        runpy.run_path(str(tool))
 
 
 def test_nothing_is_hidden_from_who_asks() -> None:

@@ -289,7 +289,7 @@ def test_several_processes_make_it_once(sources: list, file: Path, tmp_path: Pat
             yield from decode(*arguments)
 
         own_bar()
-        image_cache.decode_images = noting
+        pytest.MonkeyPatch().setattr(image_cache, 'decode_images', noting)
         check_same(samples(cached(sources, file)), samples(CaptionedReIDDataset(sources, PLAIN)))
 
     processes = [multiprocessing.get_context('fork').Process(target=work, args=(number,)) for number in range(4)]

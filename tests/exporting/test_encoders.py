@@ -47,6 +47,20 @@ def test_declared_input_is_exact(toy: Any, jpegs: list[Path]) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(('brightness', 'difference', 'similarity'), [(0.5, 1e-3, 0.9999), (0.1, 2e-2, 0.995)])
+def test_dark_images_feel_the_scale_unless_it_is_declared(
+    brightness: float, difference: float, similarity: float, toy: Any, jpegs: list[Path]
+) -> None:
+    """As docs/export.md says; `any_scale_and_shift` holds up to the eps of the norm."""
+    dark = (255 * brightness * rgb(toy, jpegs)).floor() / 255
+    ours, given = ImageEncoder(toy)(dark), normalized(dark, IMAGENET)
+    undeclared = ImageEncoder(toy)(given)
+    assert 1e-4 < (undeclared - ours).abs().max() < difference
+    assert (undeclared * ours).sum(dim=1).min() > similarity
+    assert torch.allclose(ImageEncoder(toy, 'imagenet')(given), ours, atol=1e-5)
+
+
+@torch.no_grad()
 def test_mean_and_deviation_of_a_recipe_are_inside(toy: Any, jpegs: list[Path]) -> None:
     fixed = copy.deepcopy(toy)
     fixed.data_preprocessor = ReIDDataPreprocessor(normalization='fixed')

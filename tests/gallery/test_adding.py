@@ -12,20 +12,17 @@ def test_each_image_is_counted_as_what_was_done(tmp_path: Path, people: Path, to
     store = SQLiteStore(tmp_path / 'a.sqlite', toy_model.dimension, toy_model.shared, create=True)
     paths = sorted(map(str, people.rglob('*.png')))[:4]
 
-    def add(*entries: Entry) -> tuple[list[str], tuple[int, int, int], int]:
-        one = AddPass(store, toy_model, batch_size=3)
-        done = list(one.run(entries))
-        report = one.report
-        return done, (report.added, report.replaced, report.unchanged), len(report.unreadable)
+    def add(*entries: Entry) -> tuple[tuple[int, int, int], list[str]]:
+        report = AddPass(store, toy_model, batch_size=3).run(entries, 'Adding', None)
+        return (report.added, report.replaced, report.unchanged), [path for path, _ in report.unreadable]
 
     entries = [Entry(path, identity='1') for path in paths]
-    assert add(*entries) == (paths, (4, 0, 0), 0)
-    assert add(*entries) == (paths, (0, 0, 4), 0)
+    assert add(*entries) == ((4, 0, 0), [])
+    assert add(*entries) == ((0, 0, 4), [])
     # Another identity, another image, and one that is gone.
     Path(paths[1]).write_bytes(Path(paths[2]).read_bytes())
     Path(paths[3]).unlink()
-    done, counts, unreadable = add(Entry(paths[0], identity='2'), *entries[1:])
-    assert (sorted(done), counts, unreadable) == (paths, (0, 2, 1), 1)
+    assert add(Entry(paths[0], identity='2'), *entries[1:]) == ((0, 2, 1), [paths[3]])
     assert {path: stored.entry.identity for path, stored in store.find(paths).items()} == {
         **dict.fromkeys(paths, '1'),
         paths[0]: '2',

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,6 @@ from cmdg_plugin.islands.clips import CLIP_SIZE, Sighting, _detect, _draw_frame,
 from cmdg_plugin.islands.people import sample_person
 from cmdg_plugin.islands.planning import plan_domain
 from cmdg_plugin.islands.walking import Walker
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -137,14 +133,3 @@ def test_what_cannot_be_drawn(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             write_clip(tmp_path / 'clip', domain, **options)
     assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']
-
-
-def test_the_tool(tmp_path: Path) -> None:
-    command = [sys.executable, 'tools/draw_clip.py', str(tmp_path / 'clip'), '--domain', 'alpine']
-    done = subprocess.run([*command, '--frames', '2', '--people', '1'], cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / 'clip/img1/000002.jpg').is_file()
-    again = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert again.returncode == 1
-    assert 'is not empty' in again.stderr
-    assert 'Traceback' not in again.stderr

@@ -28,6 +28,9 @@ def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path) -> None:
 
 def test_data_that_cannot_be_taken_are_one_line(tmp_path: Path) -> None:
     config = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py'
+    result = run_here('browse_dataset.py', config, '--out', 'grid.txt')
+    assert result.returncode == 1
+    assert result.stderr == 'browse_dataset.py: --out takes a picture, such as grid.png, got grid.txt.\n'
     result = run_here(
         'browse_dataset.py', config, '--out', tmp_path / 'grid.png', '--cfg-options', f'data_root={tmp_path}'
     )

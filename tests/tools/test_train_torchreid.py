@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import train_torchreid
+from helpers.tools import run_here
 
 from cmdg_plugin.toolboxes import register_source
 
@@ -24,3 +25,11 @@ def test_a_row_and_its_scores(
     assert set(scores) == {'tool_target/mAP', 'tool_target/R1', 'average/mAP', 'average/R1'}
     assert 'osnet_x0_25, scores by torchreid (percent)' in log.text
     assert f'{scores["average/R1"]:.1f}' in log.text
+
+
+def test_a_dataset_that_nobody_knows_is_one_line(tmp_path: Path) -> None:
+    ended = run_here('train_torchreid.py', '--sources', 'nothing', '--targets', 'nothing', '--work-dir', tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith('train_torchreid.py: ')
+    assert 'nothing' in ended.stderr
+    assert 'Traceback' not in ended.stderr

@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +164,14 @@ def time_options(pipeline: Compose, collate: Step, samples: Sequence[dict], fold
         cache = ImageCache(ImageCacheSettings(str(folder / resolution), resolution), pipeline, paths)
         pipelines[f'cache ({resolution}), augmented in the worker'] = cache.serve(pipeline)
         pipelines[f'cache ({resolution}), not augmented'] = cache.serve(Compose(stay))
-    works = {
-        name: lambda transforms=transforms: collate([transforms(dict(sample)) for sample in samples])
-        for name, transforms in pipelines.items()
+
+    def batch_of(transforms: Step) -> dict:
+        return collate([transforms(dict(sample)) for sample in samples])
+
+    works: dict[str, Callable[[], object]] = {
+        name: partial(batch_of, transforms) for name, transforms in pipelines.items()
     }
-    batch = works['files, not augmented']()['inputs'].flip(1)
+    batch = batch_of(pipelines['files, not augmented'])['inputs'].flip(1)
     augmentation = BatchAugmentation(steps)
     augmentation.start_epoch(0, 0)
     positions = [sample['image_index'] for sample in samples]

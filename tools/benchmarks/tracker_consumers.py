@@ -33,14 +33,21 @@ class Frame:
 
 
 def read_clip(folder: Path) -> Iterator[Frame]:
-    """Yield the frames of a clip that `tools/draw_clip.py` drew."""
+    """Yield the frames of a clip that `tools/draw_clip.py` drew.
+
+    Raises:
+        ValueError: If a frame cannot be read.
+    """
     rows = np.loadtxt(folder / 'det/det.txt', delimiter=',', ndmin=2)
     identities = np.loadtxt(folder / 'det/identities.txt', dtype=int, ndmin=1)
     for number, path in enumerate(sorted((folder / 'img1').glob('*.jpg')), start=1):
         chosen = rows[:, 0] == number
         boxes = rows[chosen, 2:7].copy()
         boxes[:, 2:4] += boxes[:, :2]
-        yield Frame(cv2.imread(str(path)), boxes, identities[chosen])
+        image = cv2.imread(str(path))
+        if image is None:
+            raise ValueError(f'{path} cannot be read: draw the clip again.')
+        yield Frame(image, boxes, identities[chosen])
 
 
 class Features:
@@ -146,10 +153,11 @@ def track_with_deep_sort(clip: list[Frame], by: str, threshold: float | None) ->
     tracker = DeepSort(**settings, **own)
     for frame in clip:
         boxes = [([x, y, right - x, bottom - y], score, 0) for x, y, right, bottom, score in frame.boxes.tolist()]
+        features: Any = None
         if by == PERFECT:
             features = perfect_features(frame, (frame.boxes[:, :2] + frame.boxes[:, 2:4]) / 2)
-        else:
-            features = None if by == DEFAULT else boxmot_features(by)(frame.boxes[:, :4], frame.image)
+        elif by != DEFAULT:
+            features = boxmot_features(by)(frame.boxes[:, :4], frame.image)
         tracks = tracker.update_tracks(boxes, embeds=features, frame=frame.image)
         rows = [
             (*track.to_ltrb(orig=True), int(track.track_id))
