@@ -30,7 +30,7 @@ def test_a_run_that_is_the_same_says_nothing() -> None:
         (
             'optim_wrapper.optimizer.lr',
             3e-4,
-            'optim_wrapper.optimizer.lr was 0.0006 and is 0.0003: the current stage goes on with the optimizer and the '
+            'optim_wrapper.optimizer.lr was 6e-05 and is 0.0003: the current stage goes on with the optimizer and the '
             'schedule in the checkpoint, so it counts from the next stage on; to have it at once, start from the '
             'weights alone with load_from=epoch_3.pth and without --resume.',
         ),

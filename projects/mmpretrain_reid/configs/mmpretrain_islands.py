@@ -46,7 +46,7 @@ test_evaluator = val_evaluator
 train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=10)
 val_cfg = dict()
 test_cfg = dict()
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=6e-4, weight_decay=1e-4))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=6e-5, weight_decay=1e-4))
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=10), checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1)
 )
