@@ -29,7 +29,7 @@ def check() -> None:
             WarmupStage PromptStage BridgingStage
             PartNeighborLoss DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss
             PromptContrastiveLoss PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms
-            TextNeighborSearch NeighborDiagnostics MultiPositiveCaptionLoss IdentityMemoryLoss L2SPLoss
+            TextNeighborSearch NeighborDiagnostics BatchAugmentation MultiPositiveCaptionLoss IdentityMemoryLoss L2SPLoss
         """,
         TRANSFORMS: 'AugMix LoadImageFromFile',
         DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',

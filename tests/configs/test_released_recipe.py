@@ -138,7 +138,7 @@ CONSTANTS = {
     'model.memory': {'type': 'CaptionMemoryBank', 'momentum': 0.3},
     'optim_wrapper': {
         'type': 'AmpOptimWrapper',
-        'optimizer': {'type': 'Adam', 'lr': 5e-6, 'weight_decay': 1e-4},
+        'optimizer': {'type': 'Adam', 'lr': 5e-6, 'weight_decay': 1e-4, 'fused': True},
         'paramwise_cfg': {'custom_keys': {'classifier': {'lr_mult': 1.2}}},
     },
     'train_dataloader.batch_size': 64,

@@ -2,7 +2,7 @@
 
 With fewer source domains: add `--cfg-options num_sources=2` and another `--work-dir`, and name the sources to hold out.
 
-python tools/ablate.py configs/cmdg/cmdg-strong_toy-vit_islands.py --grid configs/ablations/islands_captions.py \\
+python tools/ablate.py configs/cmdg/cmdg-strong_toy-vit_islands.py --grid configs/ablations/islands_regimes.py \\
     --held-out all
 """
 
