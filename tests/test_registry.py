@@ -29,7 +29,8 @@ def check() -> None:
             WarmupStage PromptStage BridgingStage
             PartNeighborLoss DistributionAlignmentLoss SoftIdentityLoss BatchHardTripletLoss CaptionContrastiveLoss
             PromptContrastiveLoss PromptClassificationLoss DomainAdversarialLoss PromptGuidanceLoss LossTerms
-            TextNeighborSearch NeighborDiagnostics BatchAugmentation MultiPositiveCaptionLoss IdentityMemoryLoss L2SPLoss
+            TextNeighborSearch NeighborDiagnostics BatchAugmentation MultiPositiveCaptionLoss IdentityMemoryLoss
+            L2SPLoss
         """,
         TRANSFORMS: 'AugMix LoadImageFromFile',
         DATASETS: 'CaptionedReIDDataset ReIDEvaluationSet SampleIndices TextSearchSet',
