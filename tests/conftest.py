@@ -4,6 +4,7 @@ import gc
 import importlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,9 +18,12 @@ import pytest
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from PIL import Image
+from tqdm import tqdm
 
 REPOSITORY = Path(__file__).parents[1]
 COLORS = ('red', 'green', 'blue', 'black', 'white', 'yellow')
+# tqdm's own lock is shared with forked processes; one that a test kills while it draws a bar would keep it for good.
+tqdm.set_lock(threading.RLock())
 TINY_CLIP = {
     'embed_dim': 16,
     'vision_cfg': {'image_size': [24, 16], 'layers': 2, 'width': 32, 'head_width': 16, 'patch_size': 8},
