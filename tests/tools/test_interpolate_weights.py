@@ -43,6 +43,7 @@ def held_out(config_file: Path, tiny_clip: str, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_alpha_is_chosen_on_the_held_out_source(held_out: Path, config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'trained'
     trained = run('train.py', held_out, '--work-dir', work)
