@@ -11,6 +11,9 @@ from cmdg_plugin.engine.changed_settings import compare_settings
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.saying import warn
 
+_WAYS = ('fused', 'foreach')
+"""Settings of torch's optimizers that change how a step is computed, and nothing else but its rounding."""
+
 
 def describe_position(stages: Sequence[Stage], epochs_done: int) -> dict[str, Any]:
     """Say where in a staged run an epoch count lies, in plain types for a checkpoint's meta data.
@@ -105,6 +108,21 @@ def check_optimizer(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> No
             f'{sum(sizes[1])} in {len(own)}: resume with the `trainable`, the paramwise settings and the model of that '
             'run, or start from the weights alone with load_from and without --resume.'
         )
+
+
+def compute_as_now(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> None:
+    """Let an optimizer's state follow this run in how a step is computed, fused or not.
+
+    Torch's `load_state_dict` would take that from the state: the optimizer would then not be the one that mixed
+    precision takes it for, and its first step fail.
+
+    Args:
+        saved: The state, which is changed.
+        optim_wrapper: The optimizer that it is for.
+    """
+    here = optim_wrapper.optimizer.defaults
+    for group in saved['param_groups']:
+        group.update({name: here[name] for name in _WAYS if name in here})
 
 
 def _check_stages(saved: Mapping[str, Any], here: Mapping[str, Any]) -> None:

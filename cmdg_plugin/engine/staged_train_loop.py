@@ -17,7 +17,13 @@ from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
-from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position, say_changes
+from cmdg_plugin.engine.resuming import (
+    check_optimizer,
+    check_resume,
+    compute_as_now,
+    describe_position,
+    say_changes,
+)
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
@@ -48,6 +54,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             batch at a time, rather than in the loader's workers, an image at a time.
 
     Attributes:
+        loaders: Dataloader of each stage, by its name.
         resumed_run: Name of the run whose checkpoint was loaded, as that says.
 
     Raises:
@@ -71,11 +78,11 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         if device_augmentation:
             _augment_on_device(runner, self.dataset)
         _give_data_to_model(runner, self.dataset)
-        self._loaders = {stage.name: self._build_loader(runner, dataloader, stage) for stage in self.stages}
+        self.loaders = {stage.name: self._build_loader(runner, dataloader, stage) for stage in self.stages}
         super().__init__(
-            runner, self._loaders[self.stages[0].name], self.stages[-1].end, val_interval=val_interval or 10**9
+            runner, self.loaders[self.stages[0].name], self.stages[-1].end, val_interval=val_interval or 10**9
         )
-        self._max_iters = sum(stage.epochs * len(self._loaders[stage.name]) for stage in self.stages)
+        self._max_iters = sum(stage.epochs * len(self.loaders[stage.name]) for stage in self.stages)
         self.val_before_training = val_before_training
         # Kept because the runner replaces its own settings by the built objects, which it does after this.
         self._optim_wrapper_cfg = fit_precision_to_device(runner.cfg.optim_wrapper.to_dict())
@@ -135,6 +142,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             self._prepare(next(stage for stage in self.stages if stage.name == saved_in))
             if resumes:
                 check_optimizer(checkpoint['optimizer'], self.runner.optim_wrapper)
+                compute_as_now(checkpoint['optimizer'], self.runner.optim_wrapper)
 
     # ------------------------------------------------------------------ running
 
@@ -189,7 +197,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         # The runner refuses to scale the rates while schedules of the previous stage are in place.
         runner.param_schedulers = None
         runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
-        self.dataloader = self._loaders[stage.name]
+        self.dataloader = self.loaders[stage.name]
         schedules = [{'end': stage.epochs, **s} if s.get('by_epoch', True) else s for s in stage.param_scheduler]
         runner.param_schedulers = runner.build_param_scheduler(schedules)
         self._prepared = stage
@@ -214,7 +222,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             self._build_optimizer(stage)
 
     def _check_preparation(self, stage: Stage, model: Any) -> None:
-        sampler: Any = self._loaders[stage.name].sampler
+        sampler: Any = self.loaders[stage.name].sampler
         hard = isinstance(sampler, HardIdentitySampler)
         if hard and sampler.text is not None:
             self._check_source(sampler.text, type(sampler).__name__, stage, model)

@@ -1,8 +1,10 @@
+import copy
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from cmdg_plugin.engine.resuming import check_optimizer, check_resume, describe_position
+from cmdg_plugin.engine.resuming import check_optimizer, check_resume, compute_as_now, describe_position
 from cmdg_plugin.engine.stages import parse_stages
 
 KNOWN = ('warmup', 'prompt', 'bridging')
@@ -68,3 +70,22 @@ def test_the_state_of_another_optimizer_is_refused() -> None:
         check_optimizer(adam.state_dict(), OptimWrapper(torch.optim.SGD(weights, lr=0.1)))
     with pytest.raises(ValueError, match="optimizer trains 3 parameters in 1 groups, this run's 2 in 1"):
         check_optimizer(adam.state_dict(), OptimWrapper(torch.optim.Adam(weights[:2])))
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_a_resumed_optimizer_computes_as_this_run_says(fused: bool) -> None:
+    """Also in mixed precision, where a scaler believes what the optimizer was built as."""
+    before, now = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    old = OptimWrapper(torch.optim.Adam([before], lr=0.1, fused=not fused))
+    old.update_params(before.square().sum())
+    now.data.copy_(before.data)
+    new = OptimWrapper(torch.optim.Adam([now], lr=0.1, fused=fused))
+    state = copy.deepcopy(old.state_dict())
+    compute_as_now(state, new)
+    new.load_state_dict(state)
+    assert new.optimizer.param_groups[0]['fused'] is fused
+    old.update_params(before.square().sum())
+    scaler = torch.amp.GradScaler('cpu')
+    scaler.scale(now.square().sum()).backward()
+    scaler.step(new.optimizer)
+    torch.testing.assert_close(now, before)
