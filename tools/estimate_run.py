@@ -42,12 +42,13 @@ def main() -> None:
         lay_over(config, args)
         check_data(config, 'train_dataloader')
         check_arguments(config.to_dict())
-        from cmdg_plugin.engine.estimating import estimate_stages, format_estimates, peak_memory
+        from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory
+        from cmdg_plugin.engine.estimating import estimate_stages
 
-        kept = (config.get('default_hooks') or {}).get('checkpoint', {}).get('max_keep_ckpts', 2)
+        saving = (config.get('default_hooks') or {}).get('checkpoint')
         estimates = estimate_stages(config, args.steps)
         if is_first_process(args.launcher):
-            sys.stdout.write(f'{format_estimates(estimates, kept)}\n{peak_memory()}\n')
+            sys.stdout.write(f'{format_estimates(estimates, saving)}\n{peak_memory()}\n')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,5 @@
 """What a run will take on this machine, from a few steps of each of its stages."""
 
-import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,15 +15,17 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.data import DataLoader
 
-from cmdg_plugin.engine.encoding import encode_captions, encode_images, encode_rows, plain_model
-from cmdg_plugin.engine.hooks.stage_preparation_hook import RunPreparation, StagePreparationHook
+from cmdg_plugin.engine.encoding import plain_model
+from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
 from cmdg_plugin.engine.quiet_runner import build_runner
+from cmdg_plugin.engine.sampled_preparation import SampledPreparation
 from cmdg_plugin.engine.staged_train_loop import StagedTrainLoop
 from cmdg_plugin.nested import walk
 
 _WARM_UP = 2
 _PROFILED = 2
-_LOSSES = 'losses and bank'
+LOSSES = 'losses and bank'
+"""A share of a step, by the name that tables give it."""
 
 
 @dataclass
@@ -98,52 +99,6 @@ class FirstBatches:
         return getattr(self.loader, name)
 
 
-@dataclass(frozen=True)
-class SampledPreparation(RunPreparation):
-    """Encodes one batch where a run encodes everything, and repeats it, so that memory is that of the run."""
-
-    once: dict[str, float] = field(default_factory=dict)
-    each_epoch: list[float] = field(default_factory=list)
-
-    def image_features(self, rows: slice | None) -> Tensor:
-        """Features of the training images, those of one batch again and again."""
-        dataset = self.runner.train_loop.dataset
-        total = len(range(len(dataset))[rows or slice(None)])
-        few = min(total, self.options.batch_size)
-        start = time.perf_counter()
-        features = encode_images(plain_model(self.runner.model), dataset, self.options, slice(0, few))
-        self.once['images'] = (time.perf_counter() - start) * _share(total, few, rows)
-        return _repeat(features, total)
-
-    def caption_features(self, rows: slice | None) -> Tensor:
-        """Features of the captions, those of one batch of images again and again."""
-        captions = self.runner.train_loop.dataset.captions[rows or slice(None)]
-        few = min(len(captions), self.options.batch_size)
-        different, sampled = (len({text for row in each for text in row}) for each in (captions, captions[:few]))
-        start = time.perf_counter()
-        features = encode_captions(plain_model(self.runner.model), captions[:few], kept_rows=slice(0, few))
-        self.once['captions'] = (time.perf_counter() - start) * _share(different, sampled, rows)
-        return _repeat(features, len(captions))
-
-    def retrieval_features(self, positions: Any) -> Tensor:
-        """Features of some training images, those of one batch again and again."""
-        few = min(len(positions), self.options.batch_size)
-        model, dataset = plain_model(self.runner.model), self.runner.train_loop.dataset
-        start = time.perf_counter()
-        features = encode_rows(model, model.encode_retrieval, dataset, self.options, positions[:few])
-        self.each_epoch.append((time.perf_counter() - start) * len(positions) / few)
-        return _repeat(features, len(positions))
-
-
-def _share(total: int, few: int, rows: slice | None) -> float:
-    """How many times the work of a few a rank has to do; without rows of its own it shares all of them."""
-    return total / few / (get_world_size() if rows is None else 1)
-
-
-def _repeat(features: Tensor, total: int) -> Tensor:
-    return features[torch.arange(total, device=features.device) % len(features)]
-
-
 class StageTimer(Hook):
     """Times a few steps of every stage, and looks into two more.
 
@@ -164,9 +119,9 @@ class StageTimer(Hook):
     def before_run(self, runner: Runner) -> None:
         """Shorten the stages, and let samples stand in for passes over all images."""
         loop = runner.train_loop
-        self.lengths = {name: len(loader) for name, loader in loop._loaders.items()}
+        self.lengths = {name: len(loader) for name, loader in loop.loaders.items()}
         number = _WARM_UP + self.steps + _PROFILED
-        loop._loaders = {name: FirstBatches(loader, number) for name, loader in loop._loaders.items()}
+        loop.loaders = {name: FirstBatches(loader, number) for name, loader in loop.loaders.items()}
         for hook in runner.hooks:
             if isinstance(hook, StagePreparationHook):
                 hook.prepared_by = SampledPreparation
@@ -184,8 +139,7 @@ class StageTimer(Hook):
         plain_model(runner.model).start_epoch(now.epochs - 1)
         for hook in runner.hooks:
             if isinstance(hook, StagePreparationHook) and hook.stage == now.name:
-                passes = hook.preparation
-                assert isinstance(passes, SampledPreparation)  # before_run put it there
+                passes: Any = hook.preparation  # before_run chose its class
                 now.preparation, now.each_epoch = passes.once, sum(passes.each_epoch)
         self._left_off = time.perf_counter()
 
@@ -230,7 +184,7 @@ def _mark(terms: torch.nn.Module) -> None:
     forward = terms.forward
 
     def marked(*args: Any, **kwargs: Any) -> Any:
-        with record_function(_LOSSES):
+        with record_function(LOSSES):
             return forward(*args, **kwargs)
 
     terms.forward = marked
@@ -245,13 +199,13 @@ def _share_out(profiled: profile, seconds: float, rest: float) -> dict[str, floa
             for event in averages
             if event.device_type == DeviceType.CUDA and not event.is_user_annotation
         )
-        losses = sum(event.device_time_total for event in averages if event.key == _LOSSES)
+        losses = sum(event.device_time_total for event in averages if event.key == LOSSES)
     else:
         computed = sum(event.self_cpu_time_total for event in averages if event.key.startswith('aten::'))
-        losses = sum(event.cpu_time_total for event in averages if event.key == _LOSSES)
+        losses = sum(event.cpu_time_total for event in averages if event.key == LOSSES)
     computing = min(1.0, computed / 1e6 / seconds)
     in_losses = min(computing, losses / 1e6 / seconds)
-    shares = {_LOSSES: in_losses, 'towers and optimizer': computing - in_losses, 'Python': 1 - computing}
+    shares = {LOSSES: in_losses, 'towers and optimizer': computing - in_losses, 'Python': 1 - computing}
     return {name: rest * share for name, share in shares.items()}
 
 
@@ -288,53 +242,3 @@ def estimate_stages(config: Config, steps: int = 10) -> list[StageEstimate]:
     runner.register_hook(timer)
     runner.train()
     return timer.estimates
-
-
-def format_estimates(estimates: list[StageEstimate], kept: int = 2) -> str:
-    """Write estimates as a table, with their sum and what most of the time goes to.
-
-    Args:
-        estimates: Of all stages.
-        kept: How many checkpoints the run keeps.
-    """
-    lines = [f'{"stage":<12}{"epochs":>7}{"steps":>8}{"a step":>10}{"images/s":>10}{"prepared":>12}{"in all":>12}']
-    for one in estimates:
-        lines.append(
-            f'{one.name:<12}{one.epochs:>7}{one.steps:>8}{one.step * 1e3:>7.0f} ms{one.batch / one.step:>10.0f}'
-            f'{spell_seconds(sum(one.preparation.values())):>12}{spell_seconds(one.seconds):>12}'
-        )
-    lines.append(f'{"together, without scoring the targets":<59}{spell_seconds(sum(e.seconds for e in estimates)):>12}')
-    for one in estimates:
-        shares = ', '.join(f'{name} {share:.0%}' for name, share in one.shares.items())
-        lines.append(f'{one.name}: most of a step goes to {one.bottleneck} ({shares}); {_ADVICE[one.bottleneck]}')
-    largest = max(one.checkpoint for one in estimates)
-    sizes = ', '.join(f'{one.name} {one.checkpoint / 2**20:,.0f} MiB' for one in estimates)
-    # One more than are kept: a new one is written before the oldest goes.
-    lines.append(f'a checkpoint: {sizes}; room for {(kept + 1) * largest / 2**30:.1f} GiB is needed')
-    return '\n'.join(lines)
-
-
-_ADVICE = {
-    'loader': 'more train_dataloader.num_workers help, as far as there are cores',
-    _LOSSES: 'it grows with the training images; more processes share it (docs/scaling.md)',
-    'towers and optimizer': 'a faster device, --amp or model.backbone.compile=True help',
-    'Python': 'on a GPU, model.backbone.compile=True and model.backbone.compile_text.mode=reduce-overhead help',
-}
-
-
-def spell_seconds(seconds: float) -> str:
-    """Write a duration in the two units that say most."""
-    minutes, hours = seconds / 60, seconds / 3600
-    if seconds < 60:
-        return f'{seconds:.1f} s'
-    if minutes < 60:
-        return f'{int(minutes)} min {int(seconds % 60)} s'
-    return f'{int(hours)} h {int(minutes % 60)} min'
-
-
-def peak_memory() -> str:
-    """Say how much memory this process has taken at most (kilobytes on Linux), and how much of the GPU's."""
-    main = f'memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB, and that of loader workers'
-    if torch.cuda.is_available():
-        main += f'; GPU: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB'
-    return main

@@ -93,7 +93,7 @@ def test_gradients_are_accumulated_within_a_stage(tiny_config: Config) -> None:
     runner.register_hook(steps)
     runner.train()
     sizes = {
-        stage.name: stage.epochs * len(runner.train_loop._loaders[stage.name]) for stage in runner.train_loop.stages
+        stage.name: stage.epochs * len(runner.train_loop.loaders[stage.name]) for stage in runner.train_loop.stages
     }
     assert steps.steps == {name: -(-size // 3) for name, size in sizes.items()}
 
@@ -134,7 +134,7 @@ def test_tensorboard_shows_a_curve_per_stage(tiny_config: Config) -> None:
     tags = set(events.Tags()['scalars'])
     assert {f'{stage}/{name}' for stage in STAGES for name in ('loss', 'lr')} | {'target/mAP'} <= tags
     assert 'loss' not in tags
-    assert len(events.Scalars('prompt/loss')) == 3 * len(runner.train_loop._loaders['prompt'])
+    assert len(events.Scalars('prompt/loss')) == 3 * len(runner.train_loop.loaders['prompt'])
 
 
 def test_any_back_end_gets_the_curves(tiny_config: Config) -> None:

@@ -338,7 +338,7 @@ def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config)
 
 def test_sampler_learns_the_batch_size_and_may_not_contradict_it(tiny_config: Config) -> None:
     tiny_config.train_dataloader.batch_size = 4
-    loaders = make_runner(tiny_config).build_train_loop(tiny_config.train_cfg)._loaders
+    loaders = make_runner(tiny_config).build_train_loop(tiny_config.train_cfg).loaders
     assert loaders['warmup'].sampler.batch_size == 4
     tiny_config.train_dataloader.sampler.batch_size = 8
     with pytest.raises(ValueError, match='batch_size is 4, but its sampler composes batches of 8'):

@@ -24,7 +24,8 @@ from benchmark_step import make_setup, our_loss, train_step
 from measuring import device_name, in_turns, report
 from released_step import released_loss
 
-from cmdg_plugin.engine.estimating import estimate_stages, format_estimates, peak_memory
+from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory
+from cmdg_plugin.engine.estimating import estimate_stages
 from cmdg_plugin.engine.launching import is_first_process, join_processes
 
 SMALL, WHOLE = 'cmdg_toy-vit_islands.py', 'cmdg_vit-base-p16_p1.py'
@@ -97,7 +98,9 @@ def main() -> None:
         # Every process has its own copy, as they need not share a disk; the images are links to one picture.
         for name in DOMAINS:
             write_domain(Path(folder), name, arguments.images // len(DOMAINS))
-        estimates = estimate_stages(build_config(Path(folder), arguments), arguments.steps)
+        config = build_config(Path(folder), arguments)
+        saving = (config.get('default_hooks') or {}).get('checkpoint')
+        estimates = estimate_stages(config, arguments.steps)
         if first:
             where = device_name(torch.get_num_threads(), on_gpu=arguments.device == 'cuda')
             processes = int(os.environ.get('WORLD_SIZE', 1))
@@ -105,7 +108,7 @@ def main() -> None:
                 f'{arguments.images:,} generated images, random weights, {processes} process(es) on {where}, torch '
                 f'{torch.__version__}; extrapolated from {arguments.steps} steps of each stage:'
             )
-            report(format_estimates(estimates))
+            report(format_estimates(estimates, saving))
             report(peak_memory())
     if first and processes == 1 and arguments.rounds:
         report_released(arguments)

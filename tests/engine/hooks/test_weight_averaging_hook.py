@@ -77,7 +77,7 @@ def test_the_average_is_saved_and_the_weights_as_trained_beside_it(tiny_config: 
     by_hand = ByHand('bridging', 1)
     runner = train(averaging(tiny_config, start_epoch=1, average=average), 'run', by_hand)
     saved = checkpoint(runner)
-    assert len(by_hand.seen) == len(runner.train_loop._loaders['bridging']) > 2
+    assert len(by_hand.seen) == len(runner.train_loop.loaders['bridging']) > 2
     last, averaged = by_hand.seen[-1], saved['state_dict']
     chosen = by_hand.trained | {name for name in last if name.endswith(STATISTICS)}
     assert {'head.neck_width.running_mean', 'backbone.norm_width.weight'} < chosen < set(last)
