@@ -10,7 +10,6 @@ the config that scores it on that one:
 """
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def main() -> None:
         from cmdg_plugin.checkpoints.interpolating import interpolate_checkpoint, pretrained_image_weights
         from cmdg_plugin.checkpoints.reading import read_checkpoint
         from cmdg_plugin.checkpoints.stored_config import read_checkpoint_config
-        from cmdg_plugin.files.writing import write_whole
+        from cmdg_plugin.files.writing import open_whole_bytes
         from cmdg_plugin.saying import say
 
         checkpoint = read_checkpoint(args.checkpoint)
@@ -69,9 +68,8 @@ def main() -> None:
         alpha = args.alpha
         if args.choose is not None:
             alpha = choose_alpha(config, args.checkpoint, pretrained, args.choose, args.metric)
-        with io.BytesIO() as file:
+        with open_whole_bytes(args.out) as file:
             torch.save(interpolate_checkpoint(checkpoint, pretrained, alpha), file)
-            write_whole(args.out, file.getvalue())
         say(f'{args.out}: alpha {alpha:g}')
 
 

@@ -46,7 +46,7 @@ def format_score_table(
     said = {target: marks[target] for target in targets if marks and target in marks}
     starred = {*said, 'average'} if said else set()
     lines = [
-        (target + label + _STAR * (target in starred), target, ending)
+        (target + label + (_STAR if target in starred else ''), target, ending)
         for ending, label in _KINDS.items()
         for target in targets
         if not ending or f'{target}/{SCORES[0]}{ending}' in metrics

@@ -59,7 +59,7 @@ def write_onnx(graph: Graph, path: Path) -> None:
     for package in ('onnx', 'onnxscript'):
         import_extra(package, 'export')
     with _exporting(graph):
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             graph.module,
             (graph.example,),
             dynamo=True,
@@ -69,7 +69,6 @@ def write_onnx(graph: Graph, path: Path) -> None:
             opset_version=graph.opset,
             verbose=False,
         )
-        assert program is not None  # only without dynamo it is
         shape = program.model.graph.inputs[0].shape
         if shape is None or isinstance(shape[0], int):
             raise ValueError('it takes the size of the batch for a constant.')

@@ -1,4 +1,4 @@
-"""Islands: a small ReID benchmark of six domains, drawn by code and made on first use."""
+"""Islands: a ReID benchmark of six domains, seven when large, drawn by code and made on first use."""
 
 from .building import GENERATOR_VERSION, build_islands
 from .clips import write_clip

@@ -56,8 +56,18 @@ _CAMERAS: dict[str, tuple[Camera, tuple[dict[str, Any], ...]]] = {
     ),
     'metro': (
         Camera(
-            'tunnel', tilt=0.55, gains=(1.2, 1.0, 0.62), mixing=0.12, exposure=0.75, noise=8, blur=0.7, saturation=0.8,
-            size=(40, 80), quality=72, light=0.6, crowding=0.45,
+            'tunnel',
+            tilt=0.55,
+            gains=(1.2, 1.0, 0.62),
+            mixing=0.12,
+            exposure=0.75,
+            noise=8,
+            blur=0.7,
+            saturation=0.8,
+            size=(40, 80),
+            quality=72,
+            light=0.6,
+            crowding=0.45,
         ),
         (
             dict(facings=_MOSTLY_FRONT),
@@ -67,8 +77,17 @@ _CAMERAS: dict[str, tuple[Camera, tuple[dict[str, Any], ...]]] = {
     ),
     'alpine': (
         Camera(
-            'slope', tilt=0.15, gains=(0.94, 1.0, 1.14), exposure=1.15, haze=0.2, saturation=0.75, noise=4,
-            size=(32, 64), blur=0.4, quality=75, crowding=0.35,
+            'slope',
+            tilt=0.15,
+            gains=(0.94, 1.0, 1.14),
+            exposure=1.15,
+            haze=0.2,
+            saturation=0.75,
+            noise=4,
+            size=(32, 64),
+            blur=0.4,
+            quality=75,
+            crowding=0.35,
         ),
         (
             dict(facings=_MOSTLY_BACK),
@@ -77,8 +96,19 @@ _CAMERAS: dict[str, tuple[Camera, tuple[dict[str, Any], ...]]] = {
     ),
     'arcade': (
         Camera(
-            'arcade', tilt=0.3, gains=(1.14, 0.86, 1.1), mixing=0.18, exposure=0.8, gamma=0.8, noise=6, blur=0.5,
-            saturation=1.25, size=(44, 88), quality=74, light=-0.7, crowding=0.45,
+            'arcade',
+            tilt=0.3,
+            gains=(1.14, 0.86, 1.1),
+            mixing=0.18,
+            exposure=0.8,
+            gamma=0.8,
+            noise=6,
+            blur=0.5,
+            saturation=1.25,
+            size=(44, 88),
+            quality=74,
+            light=-0.7,
+            crowding=0.45,
         ),
         (
             dict(facings=_MOSTLY_BACK),
@@ -86,7 +116,7 @@ _CAMERAS: dict[str, tuple[Camera, tuple[dict[str, Any], ...]]] = {
             dict(gains=(1.2, 1.04, 0.7), light=0.7, blur=0.8, facings=_MOSTLY_SIDE),
         ),
     ),
-}  # fmt: skip
+}
 """By domain, what its cameras have in common, and how each differs from that."""
 
 _DOMAINS: dict[str, Domain] = {

@@ -280,9 +280,7 @@ class CMDGReID(BaseModel, CachesTensors):
 
     def encode_retrieval(self, batch: dict[str, Any]) -> Tensor:
         """Encode a batch as its dataloader gives it; returns retrieval features (B, W + D) without a mirror image."""
-        features = self.backbone.encode_image(self.data_preprocessor(batch)['inputs'])
-        joined = torch.cat([features.width_regions[_GLOBAL], features.shared_regions[_GLOBAL]], dim=1)
-        return functional.normalize(joined.float(), dim=1)
+        return self._join_global(*self._encode_global(self.data_preprocessor(batch)['inputs'], mirror=False))
 
     def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Encode sentences; returns features (B, D) and how many sentences were cut."""
@@ -291,22 +289,25 @@ class CMDGReID(BaseModel, CachesTensors):
 
     def extract_features(self, inputs: Tensor | None) -> Tensor:
         """Return the L2-normalized retrieval features (B, W + D) of normalized images (B, 3, H, W)."""
-        width, shared = self._encode_global(inputs)
-        return functional.normalize(torch.cat([width, shared], dim=1), dim=1)
+        return self._join_global(*self._encode_global(inputs, self.flip_test))
 
     def extract_shared_features(self, inputs: Tensor | None) -> Tensor:
         """Return L2-normalized features (B, D), to be compared with sentences, of normalized images (B, 3, H, W)."""
-        return functional.normalize(self._encode_global(inputs)[1], dim=1)
+        return functional.normalize(self._encode_global(inputs, self.flip_test)[1], dim=1)
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Do what `extract_features` does, under the name by which mmpretrain's inferencers ask."""
         return self.extract_features(inputs)
 
-    def _encode_global(self, inputs: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return global features in both widths, (B, W) and (B, D), with the mirror images' if `flip_test` says so."""
+    @staticmethod
+    def _join_global(width: Tensor, shared: Tensor) -> Tensor:
+        return functional.normalize(torch.cat([width, shared], dim=1), dim=1)
+
+    def _encode_global(self, inputs: Tensor | None, mirror: bool) -> tuple[Tensor, Tensor]:
+        """Return global features in both widths, (B, W) and (B, D), averaged with those of mirror images if asked."""
         if inputs is None:
             raise ValueError('Features need images: the batch has no `inputs`.')
-        views = [inputs, inputs.flip(-1)] if self.flip_test else [inputs]
+        views = [inputs, inputs.flip(-1)] if mirror else [inputs]
         encoded = [self.backbone.encode_image(view) for view in views]
         width = torch.stack([features.width_regions[_GLOBAL].float() for features in encoded]).mean(0)
         shared = torch.stack([features.shared_regions[_GLOBAL].float() for features in encoded]).mean(0)

@@ -53,6 +53,13 @@ def test_a_file_sees_rgb_as_it_expects(expects: str, seen: list[float], tmp_path
         model(prepared['inputs'], mode='loss')
 
 
+def test_no_checkpoint_is_loaded_into_a_file(tmp_path: Path) -> None:
+    config = Config.fromfile(CONFIG)
+    config.load_from = 'weights.pth'
+    use_exported(config, write(tmp_path / 'means.onnx', expected_input='0..1'))
+    assert config.load_from is None
+
+
 def test_text_towers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='encodes sentences'):
         use_exported(Config.fromfile(CONFIG), write(tmp_path / 'texts.onnx'))
