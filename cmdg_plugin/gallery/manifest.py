@@ -104,7 +104,10 @@ def changing(folder: Path) -> AbstractContextManager[None]:
 
     Raises:
         InUse: If another process is changing it.
+        PermissionError: If the folder may only be read.
     """
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f'The gallery {folder} can be searched, but not changed: its folder may only be read.')
     message = f'Another process is changing the gallery {folder}; wait for it, then run the same command again.'
     return hold(folder / '.lock', message)
 

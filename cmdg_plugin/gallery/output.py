@@ -34,6 +34,15 @@ def format_table(result: SearchResult) -> str:
     return '\n'.join([*lines, f'searched {result.searched:,} entries{how}{verdict}'])
 
 
+def printable(text: str) -> str:
+    r"""A line as a terminal may show it: what would move its cursor, or color it, is written as `\x1b`.
+
+    Args:
+        text: A text from anywhere, such as the name of a file.
+    """
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+
+
 def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> None:
     """Write a result to a JSON or CSV file.
 
@@ -100,7 +109,7 @@ def draw_result(result: SearchResult, folder: Path, images: Sequence[str], text:
 
 
 def _shown(value: object) -> str:
-    return '' if value is None else str(value)
+    return '' if value is None else printable(str(value))
 
 
 def _shorten(text: str | None) -> str | None:
