@@ -45,8 +45,12 @@ class StoredVectors:
         for block in self.read(database, self._last()) if room > 0 else ():
             if len(block[0]) > room:
                 break
-            self._kept.append(block)
             room -= len(block[0])
+            # Otherwise a gallery that is searched while it grows would be searched in many small blocks.
+            if self._kept and len(self._kept[-1][0]) + len(block[0]) <= ROWS:
+                ids, vectors, scale = map(np.concatenate, zip(self._kept.pop(), block, strict=True))
+                block = ids, vectors, scale
+            self._kept.append(block)
         self._seen = state
 
     def blocks(self, database: sqlite3.Connection, condition: str, values: Sequence[Any]) -> Iterator[Block]:

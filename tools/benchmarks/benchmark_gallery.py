@@ -15,14 +15,14 @@ they are measured, and one that is there is not measured again: an interrupted r
 import argparse
 import importlib.util
 import json
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--kills', type=int, default=0, help='how often to kill -9 each engine while it adds')
     parser.add_argument('--keep', type=Path, metavar='FILE', help='file of rows, to go on with after an interruption')
     parser.add_argument('--measure', help=argparse.SUPPRESS)
-    parser.add_argument('--fill', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -126,16 +125,16 @@ def open_engine(name: str, folder: Path, arguments: argparse.Namespace) -> Any:
     return CANDIDATES[name](folder, arguments.dimensions, **options)
 
 
-def fill(engine: Any, arguments: argparse.Namespace, *, say: bool = False) -> float:
-    """Add all vectors; returns the seconds, those of making vectors left out."""
+def fill(engine: Any, arguments: argparse.Namespace, say: Callable[[int], None] | None = None) -> float:
+    """Add all vectors, and say how many are there; returns the seconds, those of making vectors left out."""
     seconds = 0.0
     for first in range(0, arguments.vectors, BATCH):
         cameras, vectors = make_batch(first, min(BATCH, arguments.vectors - first), arguments.dimensions)
         start = time.perf_counter()
         engine.add(first, cameras, vectors)
         seconds += time.perf_counter() - start
-        if say:
-            report(str(first + len(vectors)))
+        if say is not None:
+            say(first + len(vectors))
     return seconds
 
 
@@ -203,32 +202,45 @@ def survive(name: str, arguments: argparse.Namespace) -> str:
     whole = 0
     for turn in range(arguments.kills):
         with tempfile.TemporaryDirectory() as place:
-            command = _command(name, arguments, '--fill', place)
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            assert process.stdout is not None
-            confirmed = [int(process.stdout.readline()) for _ in range(1 + turn % 3)][-1]
-            time.sleep(0.05 * (turn % 5))
-            os.kill(process.pid, signal.SIGKILL)
-            confirmed = max([confirmed, *map(int, process.stdout.read().split())])
-            process.wait()
-            try:
-                count = open_engine(name, Path(place), arguments).count()
-            except Exception as error:  # whatever a database raises on its own files
-                sys.stderr.write(f'{name}: {type(error).__name__}: {error}\n')
-                continue
-            whole += confirmed <= count <= confirmed + BATCH
+            whole += _survives(name, Path(place), arguments, turn)
     return f'{whole} of {arguments.kills}'
+
+
+def _survives(name: str, folder: Path, arguments: argparse.Namespace, turn: int) -> bool:
+    child, receiver = _apart(lambda say: fill(open_engine(name, folder, arguments), arguments, say))
+    confirmed = [receiver.recv() for _ in range(1 + turn % 3)][-1]
+    time.sleep(0.05 * (turn % 5))
+    child.kill()
+    child.join()
+    confirmed = max([confirmed, *_rest(receiver)])
+    child, receiver = _apart(lambda say: say(open_engine(name, folder, arguments).count()))
+    child.join()
+    return any(confirmed <= count <= confirmed + BATCH for count in _rest(receiver))
+
+
+def _apart(work: Callable[[Callable[[int], None]], object]) -> tuple[Any, Any]:
+    """Begin some work in a process of its own; returns that, and what receives the numbers that it says."""
+    context = multiprocessing.get_context('fork')  # a new interpreter would take seconds
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: work(sender.send))
+    child.start()
+    sender.close()
+    return child, receiver
+
+
+def _rest(receiver: Any) -> Iterator[int]:
+    with suppress(EOFError):
+        while True:
+            yield receiver.recv()
 
 
 def main() -> None:
     """Measure each engine in a process of its own, or be one of these processes."""
     arguments = parse_arguments()
-    if arguments.fill:
-        fill(open_engine(arguments.measure, Path(arguments.fill), arguments), arguments, say=True)
-        return
     if arguments.measure:
-        found = measure(arguments.measure, arguments)
-        report(json.dumps(found | {'whole': survive(arguments.measure, arguments) if arguments.kills else None}))
+        # First, as databases do not expect processes to be forked once they are at work.
+        whole = survive(arguments.measure, arguments) if arguments.kills else None
+        report(json.dumps(measure(arguments.measure, arguments) | {'whole': whole}))
         return
     os.environ.update({name: str(arguments.threads) for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
     there = [name for name in arguments.engines if _is_there(name, arguments)]
@@ -280,11 +292,11 @@ def _measure_apart(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _command(name: str, arguments: argparse.Namespace, *more: str) -> list[str]:
+def _command(name: str, arguments: argparse.Namespace) -> list[str]:
     """What runs this program with an engine alone."""
     options = ('vectors', 'dimensions', 'queries', 'threads', 'memory', 'kills', 'uri')
     given = [(f'--{option}', str(getattr(arguments, option))) for option in options if getattr(arguments, option)]
-    return [sys.executable, __file__, *(part for pair in given for part in pair), '--measure', name, *more]
+    return [sys.executable, __file__, *(part for pair in given for part in pair), '--measure', name]
 
 
 @dataclass(frozen=True)
