@@ -140,7 +140,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _say_report(report: 'AddReport') -> int:
-    from cmdg_plugin.gallery.output import printable
+    from cmdg_plugin.saying import printable
 
     counts = (f'{getattr(report, name):,} {name}' for name in ('added', 'replaced', 'unchanged'))
     _say(f'{", ".join(counts)}, {len(report.unreadable):,} unreadable')
@@ -157,7 +157,7 @@ def _remove(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
 
 def _verify(gallery: 'Gallery', args: argparse.Namespace) -> int:
-    from cmdg_plugin.gallery.output import printable
+    from cmdg_plugin.saying import printable
 
     faults = gallery.verify(files=args.files)
     for fault in faults:

@@ -211,17 +211,20 @@ class Gallery:
                 thresholds={},
             )
             store = open_store(self.folder, new, create=True)
-            store.declare(self._store.columns())
-            work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
-            entries = (stored.entry for stored in self._store.iterate())
-            report = work.run(entries, 'Encoding images anew', self._store.count() if progress else None)
-            lost = report.unreadable
-            if lost and not drop_unreadable:
-                store.drop()
-                raise ValueError(
-                    f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The gallery '
-                    'is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
-                )
+            try:
+                store.declare(self._store.columns())
+                work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
+                entries = (stored.entry for stored in self._store.iterate())
+                report = work.run(entries, 'Encoding images anew', self._store.count() if progress else None)
+                lost = report.unreadable
+                if lost and not drop_unreadable:
+                    raise ValueError(
+                        f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The '
+                        'gallery is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
+                    )
+            except BaseException:
+                store.drop()  # half of a set would take room on a full disk
+                raise
             store.close()
             new.write(self.folder)
             self._refresh()

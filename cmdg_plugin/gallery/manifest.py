@@ -128,5 +128,5 @@ def _check(manifest: Manifest) -> None:
     if not known or not 0 < manifest.shared < manifest.dimension:
         raise TypeError('its settings are not those of a gallery')
     for threshold in manifest.thresholds.values():
-        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure')):
+        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure', 'entries')):
             raise TypeError('its thresholds are not numbers')

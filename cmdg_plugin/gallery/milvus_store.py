@@ -268,19 +268,23 @@ class MilvusStore:
 
     def _dead_rows(self) -> int:
         """How many rows the server's files hold beyond the entries that there are."""
-        stored = sum(segment.num_rows for segment in self._client.list_persistent_segments(self.collection))
-        return max(0, stored - self._count(''))
+        return max(0, self._stored_rows() - self._count(''))
+
+    def _stored_rows(self) -> int:
+        """How many rows the server's files hold; what is not flushed is in none."""
+        return sum(segment.num_rows for segment in self._client.list_persistent_segments(self.collection))
 
     def _wait_for_index(self) -> None:
         """Wait until searches use the index on all entries; until then, they use a makeshift one on some."""
         self._client.flush(self.collection)
-        count, end = self._count(''), time.monotonic() + _WAIT_FOR_INDEX
+        # More than there are entries, if some were removed: entries alone would not tell that a segment is missing.
+        stored, end = self._stored_rows(), time.monotonic() + _WAIT_FOR_INDEX
         while True:
             segments = self._client.list_loaded_segments(self.collection)
             indexed = (
                 segment.num_rows for segment in segments if segment.index_id or segment.num_rows < _LEAST_INDEXED
             )
-            if sum(indexed) >= count:
+            if sum(indexed) >= stored:
                 return
             if time.monotonic() > end:
                 raise TimeoutError(

@@ -11,6 +11,7 @@ from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.gallery.results import SearchResult
 from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.saying import printable
 from cmdg_plugin.visualization import draw_ranked_queries
 
 _KNOWN = ('rank', 'score', 'identity', 'camera', 'time', 'path', 'caption')
@@ -32,15 +33,6 @@ def format_table(result: SearchResult) -> str:
     verdict = '' if result.verdict is None else f'; verdict: {result.verdict}'
     how = '' if result.exact else ' approximately'
     return '\n'.join([*lines, f'searched {result.searched:,} entries{how}{verdict}'])
-
-
-def printable(text: str) -> str:
-    r"""A line as a terminal may show it: what would move its cursor, or color it, is written as `\x1b`.
-
-    Args:
-        text: A text from anywhere, such as the name of a file.
-    """
-    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
 def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> None:

@@ -69,6 +69,8 @@ class StoredVectors:
         )
         while rows := cursor.fetchmany(ROWS):
             joined = b''.join(vector for _, vector in rows)
+            if len(joined) != len(rows) * self.bytes:
+                raise ValueError('The gallery is damaged: it holds vectors of another length; verify lists them.')
             vectors = np.frombuffer(joined, np.float32).reshape(len(rows), self.dimension)
             yield np.array([number for number, _ in rows]), vectors, shared_scale(vectors, self.shared)
 

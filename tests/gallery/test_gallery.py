@@ -278,6 +278,11 @@ def test_damage_and_newer_versions_are_named(gallery: Gallery) -> None:
         file.write_text(damaged)
         with pytest.raises(ValueError, match='is damaged, or is not that of a gallery'):
             Gallery.open(gallery.folder)
+    file.write_text(json.dumps({**content, 'dimension': content['dimension'] + 1}))
+    with Gallery.open(gallery.folder, device='cpu') as wrong:
+        with pytest.raises(ValueError, match='it holds vectors of another length; verify lists them'):
+            wrong.search(text='x')
+        assert len(wrong.verify()) == 12
     file.write_text(text)
     entries = gallery.folder / 'entries-1.sqlite'
     entries.write_bytes(b'not a database' * 100)
