@@ -2,6 +2,4 @@
 
 _base_ = ['./cmdg_vit-base-p16.py', './cmdg_strong_losses.py']
 
-model = dict(
-    flip_test=True, losses=dict(_delete_=True, bridging=[*_base_.model.losses.warmup, _base_.strong_caption])
-)
+model = dict(flip_test=True, losses=dict(_delete_=True, bridging=[*_base_.model.losses.warmup, _base_.strong_caption]))
