@@ -152,7 +152,7 @@ def test_the_table_of_engines_is_one_that_the_benchmark_prints(monkeypatch: pyte
     start = lines.index(benchmark.HEADER[0])
     assert lines[start + 1] == benchmark.HEADER[1]
     rows = [line.split(' | ')[:2] for line in lines[start + 2 : lines.index('', start)]]
-    assert rows == [
-        *([f'| {name}', '100,000'] for name in benchmark.CANDIDATES),
-        *([f'| {name}', '1,000,000'] for name in benchmark.MILLION),
-    ]
+    engines = list(benchmark.CANDIDATES)
+    assert rows[: len(engines)] == [[f'| {name}', '100,000'] for name in engines]
+    possible = [[f'| {name}', '1,000,000'] for name in benchmark.MILLION]
+    assert all(row in possible for row in rows[len(engines) :])

@@ -1,6 +1,6 @@
 """Engines for galleries side by side: recall against exact, latency, adding, removing, size, memory, kill -9.
 
-    python tools/benchmarks/benchmark_gallery.py --million --kills 20    # the whole table of docs/gallery.md
+    python tools/benchmarks/benchmark_gallery.py --million --kills 5    # the whole table of docs/gallery.md
     python tools/benchmarks/benchmark_gallery.py [--vectors 100000] [--engines embedded faiss+sqlite lancedb ...]
     python tools/benchmarks/benchmark_gallery.py --engines milvus --uri http://127.0.0.1:19530
 
