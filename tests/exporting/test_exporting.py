@@ -1,19 +1,21 @@
 import json
+import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.small_clips import register_small_clips
+from helpers.small_clips import register_small_clips, write_tokenizer
 from mmengine.config import Config
 
 from cmdg_plugin.apis import ImagePreparation, encode_text, extract_features, init_model
 from cmdg_plugin.exporting import export_images, export_texts, open_exported
 from cmdg_plugin.exporting.encoders import ImageEncoder
+from cmdg_plugin.exporting.exporting import _made_whole
 from cmdg_plugin.exporting.metadata import as_text, sidecar_of
 from cmdg_plugin.gallery.encoding import GalleryModel
 from cmdg_plugin.registry import MODELS
@@ -36,7 +38,7 @@ def pixels(model: Any, jpegs: list[Path]) -> np.ndarray:
 
 
 def check_equal(path: Path, model: Any, jpegs: list[Path]) -> None:
-    exported, images = open_exported(path), pixels(model, jpegs)
+    exported, images = open_exported(path, trusted=True), pixels(model, jpegs)
     for size in (1, 3, 7):
         ours = extract_features(model, jpegs[:size], progress=False).numpy()
         assert np.abs(exported.run(images[:size]) - ours).max() < 1e-4
@@ -82,8 +84,10 @@ def test_other_formats(ending: str, toy_checkpoint: Path, toy: Any, jpegs: list[
     path = toy_checkpoint.with_name(f'toy.{ending}')
     export_images(toy_checkpoint, path)
     check_equal(path, toy, jpegs)
-    assert open_exported(path).metadata['expected_input'] == '0..1'
-    assert open_exported(path).image_size == (96, 48)
+    exported = open_exported(path, trusted=True)
+    assert exported.metadata['expected_input'] == '0..1'
+    assert exported.image_size == (96, 48)
+    assert exported.run(np.zeros((0, 3, 96, 48), np.float32)).shape == (0, 224)
 
 
 @pytest.mark.slow
@@ -129,8 +133,11 @@ def test_texts_with_their_tokenizer_and_example(
 def test_families_of_image_towers(name: str, options: dict[str, Any], tmp_path: Path, jpegs: list[Path]) -> None:
     register_small_clips(tmp_path / 'clips')
     settings = Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
-    backbone = {'type': 'TextAwareCLIP', 'model_name': name, **options}
-    settings.model.backbone = backbone
+    tokenizer = str(write_tokenizer(tmp_path / 'words')) if name.endswith('siglip') else None
+    settings.model.backbone = {'type': 'TextAwareCLIP', 'model_name': name, 'tokenizer': tokenizer, **options}
+    if options:  # of one family, what a model may do besides
+        settings.model.update(flip_test=True)
+        settings.model.data_preprocessor.normalization = 'fixed'
     torch.manual_seed(0)
     model = MODELS.build(settings.model)
     height, width = model.backbone.image_size
@@ -145,6 +152,34 @@ def test_families_of_image_towers(name: str, options: dict[str, Any], tmp_path: 
         path = tmp_path / f'model.{ending}'
         export_images(checkpoint, path)
         check_equal(path, loaded, jpegs)
+    # Compared with the model while they are written.
+    export_images(checkpoint, tmp_path / 'large.onnx', image_size=(2 * height, width))
+    export_texts(checkpoint, tmp_path / 'texts.onnx')
+
+
+def test_nothing_takes_its_name_before_all_is_complete(tmp_path: Path) -> None:
+    old = {'toy.xml': b'old graph', 'toy.bin': b'old weights'}
+    for name, content in old.items():
+        (tmp_path / name).write_bytes(content)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def make(then: Callable[[], None]) -> None:
+        with _made_whole(tmp_path / 'toy.xml') as made:
+            made.with_suffix('.bin').write_bytes(b'new weights')
+            made.write_bytes(2000 * b'new graph')
+            then()
+
+    def fail() -> None:
+        raise ValueError('not the same features')
+
+    try:
+        with pytest.raises(OSError, match=r'toy\.xml'):  # as a full disk
+            make(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1])))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(ValueError, match='not the same features'):
+        make(fail)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
 
 
 def test_what_torch_cannot_export_is_named(
