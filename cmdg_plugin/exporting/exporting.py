@@ -34,6 +34,7 @@ from cmdg_plugin.files.writing import open_whole_bytes
 _BATCHES = (1, 3)
 _LARGEST_DIFFERENCE, _LEAST_SIMILARITY = 1e-4, 0.99
 _EXAMPLE = 'text_example.py'
+_INSTEAD = 'other versions of torch, onnxscript or onnxruntime may make a right one'
 
 
 @dataclass(frozen=True)
@@ -180,10 +181,15 @@ def _write(graph: Graph, path: Path, precision: str = 'fp32', batches: Sequence[
 @torch.no_grad()
 def _compare(module: nn.Module, path: Path, rows: np.ndarray) -> ExportReport:
     """Compare a file's features with those of the module it was made of, at two sizes of batches."""
-    exported = open_exported(path, trusted=True)
+    try:
+        exported = open_exported(path, trusted=True)
+        computed = [exported.run(rows[:size]) for size in _BATCHES]
+    except Exception as error:  # each program has kinds of its own
+        reason = ' '.join(str(error).split())[:300]
+        raise ValueError(f'The file does not run, and is not kept; {_INSTEAD} ({reason}).') from error
     differences, similarities = [], []
-    for size in _BATCHES:
-        ours, theirs = module(torch.from_numpy(rows[:size])).numpy(), exported.run(rows[:size])
+    for size, theirs in zip(_BATCHES, computed, strict=True):
+        ours = module(torch.from_numpy(rows[:size])).numpy()
         differences.append(float(np.abs(ours - theirs).max()))
         similarities.append(float((ours * theirs).sum(axis=1).min()))
     return ExportReport(max(differences), min(similarities))
@@ -198,7 +204,7 @@ def _check(report: ExportReport, precision: str) -> None:
         return
     raise ValueError(
         f'The file does not do what the model does: its features differ by up to {report.difference:.1e} (similarity '
-        f'{report.similarity:.4f}). Nothing is written; another version of torch or onnxruntime may write a right one.'
+        f'{report.similarity:.4f}). It is not kept; {_INSTEAD}.'
     )
 
 

@@ -44,10 +44,9 @@ class Graph:
     metadata: Mapping[str, Any]
     opset: int = OLDEST_OPSET
 
-    @property
-    def dynamic_shapes(self) -> dict[str, Any]:
-        """Which dimensions stay open: that of the batch."""
-        return {self.input_name: {0: torch.export.Dim('batch')}}
+    def dynamic_shapes(self, least: int | None = None) -> dict[str, Any]:
+        """Which dimensions stay open: that of the batch, from `least` on."""
+        return {self.input_name: {0: torch.export.Dim('batch', min=least)}}
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
@@ -60,11 +59,12 @@ def write_onnx(graph: Graph, path: Path) -> None:
     for package in ('onnx', 'onnxscript'):
         import_extra(package, 'export')
     with _exporting(graph):
+        # torch 2.8 would fix the batch, as a text tower takes other steps for one row; the file runs with one as well.
         program: Any = torch.onnx.export(
             graph.module,
             (graph.example,),
             dynamo=True,
-            dynamic_shapes=graph.dynamic_shapes,
+            dynamic_shapes=graph.dynamic_shapes(least=2),
             input_names=[graph.input_name],
             output_names=['features'],
             opset_version=graph.opset,
@@ -138,7 +138,7 @@ def write_torch_export(graph: Graph, path: Path) -> None:
         ValueError: If torch cannot export the graph.
     """
     with _exporting(graph):
-        program = torch.export.export(graph.module, (graph.example,), dynamic_shapes=graph.dynamic_shapes)
+        program = torch.export.export(graph.module, (graph.example,), dynamic_shapes=graph.dynamic_shapes())
     with open_whole_bytes(path) as file:
         torch.export.save(program, file, extra_files={'metadata.json': json.dumps(graph.metadata)})
 

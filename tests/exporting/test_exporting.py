@@ -13,7 +13,7 @@ from helpers.small_clips import register_small_clips, write_tokenizer
 from mmengine.config import Config
 
 from cmdg_plugin.apis import ImagePreparation, encode_text, extract_features, init_model
-from cmdg_plugin.exporting import export_images, export_texts, open_exported
+from cmdg_plugin.exporting import ExportedFile, export_images, export_texts, exporting, open_exported
 from cmdg_plugin.exporting.encoders import ImageEncoder
 from cmdg_plugin.exporting.exporting import _made_whole
 from cmdg_plugin.exporting.metadata import as_text, sidecar_of
@@ -24,6 +24,7 @@ for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino', 'tokenizers'):
     pytest.importorskip(package)
 
 REPOSITORY = Path(__file__).parents[2]
+METADATA = {'expected_input': '0..1'}
 FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ('cmdg-small-vit', {}),
     ('cmdg-small-vit', {'part_attention': True}),
@@ -192,6 +193,40 @@ def test_what_torch_cannot_export_is_named(
     with pytest.raises(ValueError, match=r"torch \S+ cannot export 'cmdg-toy-vit' \(OpenClipViT\): "):
         export_images(toy_checkpoint, tmp_path / 'toy.pt2')
     assert not (tmp_path / 'toy.pt2').exists()
+
+
+@pytest.mark.parametrize(
+    ('answer', 'words'),
+    [
+        (lambda rows: rows[:, 0, 0], 'does not do what the model does: its features differ'),
+        (lambda rows: rows[:, 7, 0], r'does not run, and is not kept; .*index 7 is out of bounds'),
+    ],
+)
+def test_files_that_do_not_do_what_the_model_does(
+    answer: Callable[[np.ndarray], np.ndarray],
+    words: str,
+    toy_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Made by a program that is at fault."""
+    (tmp_path / 'toy.pt2').write_bytes(b'before')
+    monkeypatch.setattr(exporting, '_write', lambda graph, path, *_: path.write_bytes(b'wrong'))
+    wrong = ExportedFile(lambda rows: answer(np.pad(rows, (*3 * [(0, 0)], (0, 224 - 48)))), (3, 96, 48), METADATA)
+    monkeypatch.setattr(exporting, 'open_exported', lambda *_, **__: wrong)
+    with pytest.raises(ValueError, match=words):
+        export_images(toy_checkpoint, tmp_path / 'toy.pt2')
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {'toy.pt2': b'before'}
+
+
+def test_calibration_images_are_looked_at_first(toy_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / 'images').mkdir()
+    with pytest.raises(FileNotFoundError, match='There is no image: '):
+        export_images(toy_checkpoint, tmp_path / 'a.onnx', precision='int8', calibration=tmp_path / 'images')
+    (tmp_path / 'images/a.jpg').write_bytes(b'text')
+    with pytest.raises(ValueError, match=r'images/a\.jpg cannot be read'):
+        export_images(toy_checkpoint, tmp_path / 'a.onnx', precision='int8', calibration=tmp_path / 'images')
+    assert [path.name for path in tmp_path.iterdir()] == ['images']
 
 
 def test_checkpoint_without_config(toy_checkpoint: Path, tmp_path: Path) -> None:
