@@ -73,8 +73,10 @@ def quantize(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
         Reader(),
         quant_format=tools.QuantFormat.QDQ,
         per_channel=True,
+        # Symmetric: OpenVINO 2026.4 cannot compile CLIP's last projection with zero points.
+        activation_type=tools.QuantType.QInt8,
         op_types_to_quantize=_QUANTIZED,
-        extra_options={'MatMulConstBOnly': True},
+        extra_options={'MatMulConstBOnly': True, 'ActivationSymmetric': True},
         use_external_data_format=weights_of(source).exists(),
     )
     made = onnx.load(raw)

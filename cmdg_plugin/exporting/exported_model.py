@@ -21,12 +21,12 @@ class ExportedModel(BaseModel):
     Args:
         file: The file.
         data_preprocessor: Config of what gives images as the file expects them.
-        trusted: As `open_exported` takes it.
+        trust: As `open_exported` takes it.
     """
 
-    def __init__(self, file: str, data_preprocessor: dict[str, Any], trusted: bool = False) -> None:
+    def __init__(self, file: str, data_preprocessor: dict[str, Any], trust: bool = False) -> None:
         super().__init__(data_preprocessor)
-        self.exported = open_exported(Path(file), trusted=trusted)
+        self.exported = open_exported(Path(file), trust=trust)
 
     def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = 'tensor') -> Any:
         """Encode images (B, 3, H, W).
@@ -54,20 +54,20 @@ def is_exported(path: str | Path) -> bool:
     return Path(path).suffix in READERS
 
 
-def use_exported(config: Config, path: Path, trusted: bool = False) -> None:
+def use_exported(config: Config, path: Path, trust: bool = False) -> None:
     """Put an exported file in the place of a config's model; images are resized to what it takes.
 
     Args:
         config: A config with `test_dataloader`; changed.
         path: The file.
-        trusted: As `open_exported` takes it.
+        trust: As `open_exported` takes it.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If the package that runs it is missing.
         ValueError: If it is not an exported image model.
     """
-    exported = open_exported(path, trusted=trusted)
+    exported = open_exported(path, trust=trust)
     if 'expected_input' not in exported.metadata:
         raise ValueError(f'{path} encodes sentences: give the file that encodes images.')
     expects = exported.metadata['expected_input']
@@ -81,5 +81,5 @@ def use_exported(config: Config, path: Path, trusted: bool = False) -> None:
     )
     config.load_from = None  # it holds its weights
     config.model = dict(
-        type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor, trusted=trusted
+        type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor, trust=trust
     )

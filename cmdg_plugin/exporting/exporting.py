@@ -182,7 +182,7 @@ def _write(graph: Graph, path: Path, precision: str = 'fp32', batches: Sequence[
 def _compare(module: nn.Module, path: Path, rows: np.ndarray) -> ExportReport:
     """Compare a file's features with those of the module it was made of, at two sizes of batches."""
     try:
-        exported = open_exported(path, trusted=True)
+        exported = open_exported(path, trust=True)
         computed = [exported.run(rows[:size]) for size in _BATCHES]
     except Exception as error:  # each program has kinds of its own
         reason = ' '.join(str(error).split())[:300]

@@ -45,10 +45,8 @@ def check_request(
             f"torch's exporter writes ONNX operators of version {OLDEST_OPSET} and newer, not {opset}: leave --opset "
             'out.'
         )
-    if precision == 'fp16' and out.suffix == FORMATS['torch-export']:
-        raise ValueError(f'--fp16 goes with .onnx and .xml files, not with {out.name}.')
-    if precision == 'int8' and out.suffix != FORMATS['onnx']:
-        raise ValueError(f'--int8 writes .onnx files, which onnxruntime runs, not {out.name}.')
+    if precision != 'fp32' and out.suffix == FORMATS['torch-export']:
+        raise ValueError(f'--{precision} goes with .onnx and .xml files, not with {out.name}.')
     if (precision == 'int8') != (calibration is not None):
         raise ValueError('--int8 and --calibration FOLDER, with images like those to come, go together.')
     if calibration is not None and not calibration.is_dir():

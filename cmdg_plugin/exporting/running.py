@@ -52,13 +52,13 @@ class ExportedFile:
         return self.compute(rows) if len(rows) else self.compute(np.zeros((1, *self.shape), wanted))[:0]
 
 
-def open_exported(path: Path, threads: int | None = None, *, trusted: bool = False) -> ExportedFile:
+def open_exported(path: Path, threads: int | None = None, *, trust: bool = False) -> ExportedFile:
     """Load a file that `tools/export.py` has written.
 
     Args:
         path: The file; its ending says which program runs it.
         threads: How many threads compute; None leaves that to the program. torch has one number for all of a process.
-        trusted: Whether a `.pt2` file may be read: torch runs what code it holds, so only who wrote it can say.
+        trust: Whether a `.pt2` file may be read: torch runs what code it holds, so only who wrote it can say.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -70,9 +70,9 @@ def open_exported(path: Path, threads: int | None = None, *, trusted: bool = Fal
         raise FileNotFoundError(f'There is no exported model at {path}.')
     if path.suffix not in READERS:
         raise ValueError(f'{path} is not an exported model: those end in {", ".join(READERS)}.')
-    if path.suffix == '.pt2' and not trusted:
+    if path.suffix == '.pt2' and not trust:
         raise ValueError(
-            f'{path} may hold code, which torch runs while it reads the file: add --trust (trusted=True) if you '
+            f'{path} may hold code, which torch runs while it reads the file: add --trust (trust=True) if you '
             'exported it yourself.'
         )
     try:

@@ -75,10 +75,10 @@ def test_trust_is_passed_on(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='may hold code'):
         use_exported(Config.fromfile(CONFIG), tmp_path / 'code.pt2')
     with pytest.raises(ValueError, match='is damaged'):
-        use_exported(Config.fromfile(CONFIG), tmp_path / 'code.pt2', trusted=True)
+        use_exported(Config.fromfile(CONFIG), tmp_path / 'code.pt2', trust=True)
     config = Config.fromfile(CONFIG)
-    use_exported(config, write(tmp_path / 'means.onnx', expected_input='0..1'), trusted=True)
-    assert config.model.trusted is True
+    use_exported(config, write(tmp_path / 'means.onnx', expected_input='0..1'), trust=True)
+    assert config.model.trust is True
 
 
 def test_names() -> None:

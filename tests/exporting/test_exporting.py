@@ -39,7 +39,7 @@ def pixels(model: Any, jpegs: list[Path]) -> np.ndarray:
 
 
 def check_equal(path: Path, model: Any, jpegs: list[Path]) -> None:
-    exported, images = open_exported(path, trusted=True), pixels(model, jpegs)
+    exported, images = open_exported(path, trust=True), pixels(model, jpegs)
     for size in (1, 3, 7):
         ours = extract_features(model, jpegs[:size], progress=False).numpy()
         assert np.abs(exported.run(images[:size]) - ours).max() < 1e-4
@@ -85,7 +85,7 @@ def test_other_formats(ending: str, toy_checkpoint: Path, toy: Any, jpegs: list[
     path = toy_checkpoint.with_name(f'toy.{ending}')
     export_images(toy_checkpoint, path)
     check_equal(path, toy, jpegs)
-    exported = open_exported(path, trusted=True)
+    exported = open_exported(path, trust=True)
     assert exported.metadata['expected_input'] == '0..1'
     assert exported.image_size == (96, 48)
     assert exported.run(np.zeros((0, 3, 96, 48), np.float32)).shape == (0, 224)
@@ -98,12 +98,15 @@ def test_sizes_and_precisions(toy_checkpoint: Path, toy: Any, jpegs: list[Path])
         ('half.onnx', {'precision': 'fp16'}, 0.9999),
         ('half.xml', {'precision': 'fp16'}, 0.9999),
         ('eight.onnx', {'precision': 'int8', 'calibration': jpegs[0].parent}, 0.9),
+        ('eight.xml', {'precision': 'int8', 'calibration': jpegs[0].parent}, 0.9),
     ):
         path = toy_checkpoint.with_name(name)
         export_images(toy_checkpoint, path, **options)
         similarity = (open_exported(path).run(pixels(toy, jpegs)) * ours).sum(axis=1).min()
         assert similarity > least, name
         assert open_exported(path).metadata['precision'] == options['precision']
+    # Small, as nothing is stored in single precision that products take.
+    assert toy_checkpoint.with_name('eight.bin').stat().st_size < toy_checkpoint.with_name('half.bin').stat().st_size
     path = toy_checkpoint.with_name('large.onnx')
     export_images(toy_checkpoint, path, image_size=(128, 64), expects='0..255', opset=20)
     assert open_exported(path).image_size == (128, 64)

@@ -17,7 +17,7 @@ for needed in ('onnx', 'onnxscript', 'onnxruntime', 'openvino', 'tokenizers'):
         ('model.xml', {'file_format': 'onnx'}, 'should end in .onnx for onnx'),
         ('model.onnx', {'opset': 17}, 'version 18 and newer, not 17'),
         ('model.pt2', {'precision': 'fp16'}, '--fp16 goes with .onnx and .xml'),
-        ('model.xml', {'precision': 'int8', 'calibration': Path()}, '--int8 writes .onnx files'),
+        ('model.pt2', {'precision': 'int8', 'calibration': Path()}, '--int8 goes with .onnx and .xml'),
         ('model.onnx', {'precision': 'int8'}, '--int8 and --calibration FOLDER'),
         ('model.onnx', {'calibration': Path()}, '--int8 and --calibration FOLDER'),
     ],

@@ -86,7 +86,7 @@ def test_files_that_are_no_exports(tmp_path: Path) -> None:
     for name in ('a.onnx', 'a.pt2', 'a.txt'):
         (tmp_path / name).write_bytes(b'text')
         with pytest.raises(ValueError, match='is not an exported model'):
-            open_exported(tmp_path / name, trusted=True)
+            open_exported(tmp_path / name, trust=True)
     node = onnx.helper.make_node('Identity', ['x'], ['y'])
     ends = [onnx.helper.make_tensor_value_info(name, 1, ['batch', 3]) for name in 'xy']
     model = onnx.helper.make_model(onnx.helper.make_graph([node], 'g', ends[:1], ends[1:]), ir_version=10)
