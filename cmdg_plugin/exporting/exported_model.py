@@ -80,6 +80,4 @@ def use_exported(config: Config, path: Path, trust: bool = False) -> None:
         type='cmdg_plugin.ReIDDataPreprocessor', normalization='fixed', mean=mean, std=std, to_rgb=to_rgb
     )
     config.load_from = None  # it holds its weights
-    config.model = dict(
-        type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor, trust=trust
-    )
+    config.model = dict(type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor, trust=trust)
