@@ -139,7 +139,7 @@ def _read_torch_export(path: Path, threads: int | None) -> ExportedFile:
     program = torch.export.load(path, extra_files=extra)
     module = program.module()
     (given,) = (node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
-    metadata = {name: str(value) for name, value in json.loads(extra['metadata.json']).items()}
+    metadata = as_text(json.loads(extra['metadata.json']))
 
     @torch.no_grad()
     def run(batch: np.ndarray) -> np.ndarray:

@@ -33,4 +33,4 @@ def test_the_page_runs_from_its_first_line_to_its_last(tmp_path: Path, monkeypat
             run_commands(re.sub(r'^pip install .*\n', '', block), tmp_path)
     assert scope['features'].shape == (2, 224)
     written = {path.name for path in (tmp_path / 'work_dirs').iterdir()}
-    assert written >= {'toy.onnx', 'toy.xml', 'toy.bin', 'toy.pt2', 'toy-text.onnx', 'toy-half.onnx', 'toy-int8.onnx'}
+    assert written >= {'toy.onnx', 'toy.xml', 'toy.bin', 'toy.pt2', 'toy-text.onnx', 'toy-half.onnx', 'toy-int8.xml'}
