@@ -12,6 +12,6 @@ def parse_size(text: str) -> list[int]:
         ValueError: If it is neither.
     """
     match = _SIZE.fullmatch(text)
-    if match is None:
+    if match is None or 0 in (size := [int(match[1]), int(match[2] or match[1])]):
         raise ValueError(f'expected a size of images, height x width such as 256x128 or one number, got {text!r}.')
-    return [int(match[1]), int(match[2] or match[1])]
+    return size

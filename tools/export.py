@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     from cmdg_plugin.cli.input_checks import check_checkpoint
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
-    from cmdg_plugin.exporting import check_request, export_images, export_texts
+    from cmdg_plugin.exporting import check_request, check_text_request, export_images, export_texts
     from cmdg_plugin.image_size import parse_size
     from cmdg_plugin.saying import say
 
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         precision = 'fp16' if args.fp16 else 'int8' if args.int8 else 'fp32'
         check_request(args.out, args.format, args.opset, precision, args.calibration)
         if args.text is not None:
-            check_request(args.text, 'onnx', args.opset)
+            check_text_request(args.text, args.out, args.opset)
         size = None if args.image_size is None else parse_size(args.image_size)
         report = export_images(
             args.checkpoint,

@@ -6,6 +6,7 @@ Without a checkpoint: the weights that training begins with. A file of tools/exp
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--rerank', action='store_true', help='score k-reciprocal re-ranking, too; settings: test_evaluator.rerank'
     )
+    parser.add_argument('--trust', action='store_true', help='read a .pt2 file, which may run code: one of your own')
     add_shared_arguments(parser)
     args = parser.parse_args()
     if args.out_item is not None and args.out is None:
@@ -60,12 +62,14 @@ def main() -> None:
     from cmdg_plugin.saying import warn
 
     with OneLineErrors(sys.argv[0], args.debug) as errors:
+        if args.checkpoint is not None and is_exported(args.checkpoint):
+            check_exported_options(args)
         errors.config = config = load_config(args)
         if args.checkpoint is not None and not is_exported(args.checkpoint):
             check_checkpoint(args.checkpoint)
         check_data(config, 'test_dataloader')
         if args.checkpoint is not None and is_exported(args.checkpoint):
-            use_exported(config, Path(args.checkpoint))
+            use_exported(config, Path(args.checkpoint), args.trust)
             args.checkpoint = None
         join_processes(args.launcher)
         lay_over(config, args)
@@ -78,6 +82,14 @@ def main() -> None:
         metrics = runner.test()
         if args.out and args.out_item == 'metrics':
             dump_whole({**metrics, **find_overlaps(runner, metrics)}, args.out)
+
+
+def check_exported_options(args: argparse.Namespace) -> None:
+    """Refuse options that would change nothing of a model that is complete."""
+    options = [f'--cfg-options {key}' for key in args.cfg_options or {} if re.match(r'model\b', key)]
+    if args.amp or options:
+        option = '--amp' if args.amp else options[0]
+        raise ValueError(f'{args.checkpoint} is a complete model, which {option} cannot change: export it anew.')
 
 
 def find_overlaps(runner: 'Runner', metrics: dict[str, float]) -> dict[str, dict[str, str]]:

@@ -2,13 +2,14 @@
 
 from cmdg_plugin.exporting.exported_model import is_exported, use_exported
 from cmdg_plugin.exporting.exporting import ExportReport, export_images, export_texts
-from cmdg_plugin.exporting.requests import check_request
+from cmdg_plugin.exporting.requests import check_request, check_text_request
 from cmdg_plugin.exporting.running import ExportedFile, open_exported
 
 __all__ = [
     'ExportReport',
     'ExportedFile',
     'check_request',
+    'check_text_request',
     'export_images',
     'export_texts',
     'is_exported',

@@ -1,6 +1,6 @@
 """Smaller ONNX files: weights in half precision, or products with 8 bits by onnxruntime's static quantization."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from cmdg_plugin.apis.preparation import ImagePreparation, list_images
+from cmdg_plugin.apis.preparation import ImagePreparation
+from cmdg_plugin.exporting.formats import save_onnx
+from cmdg_plugin.exporting.metadata import weights_of
 from cmdg_plugin.extras import import_extra
 
 _IMAGES, _BATCH = 256, 8
@@ -42,14 +44,14 @@ def halve_weights(source: Path, target: Path) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    onnx.save(model, target)
+    save_onnx(model, target)
 
 
 def quantize(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
     """Write an ONNX file whose products are computed with 8 bits; its metadata stay.
 
     Args:
-        source: An ONNX file in single precision.
+        source: An ONNX file in single precision; a file is left beside it.
         target: File to write.
         batches: Inputs from which the ranges of activations are learned.
 
@@ -64,34 +66,38 @@ def quantize(source: Path, target: Path, batches: Iterator[np.ndarray]) -> None:
             batch = next(batches, None)
             return None if batch is None else {'images': batch}
 
+    raw = source.with_name('raw.onnx')
     tools.quantize_static(
         str(source),
-        str(target),
+        str(raw),
         Reader(),
         quant_format=tools.QuantFormat.QDQ,
         per_channel=True,
+        # Symmetric: OpenVINO 2026.4 cannot compile CLIP's last projection with zero points.
+        activation_type=tools.QuantType.QInt8,
         op_types_to_quantize=_QUANTIZED,
-        extra_options={'MatMulConstBOnly': True},
+        extra_options={'MatMulConstBOnly': True, 'ActivationSymmetric': True},
+        use_external_data_format=weights_of(source).exists(),
     )
-    made = onnx.load(target)
+    made = onnx.load(raw)
     properties = {entry.key: entry.value for entry in onnx.load(source, load_external_data=False).metadata_props}
     onnx.helper.set_model_props(made, properties)
-    onnx.save(made, target)
+    save_onnx(made, target)
 
 
-def calibration_batches(folder: Path, config: Config, expects: tuple[tuple[float, ...], ...]) -> Iterator[np.ndarray]:
-    """Prepare images of a folder as a graph expects them, at most 256, evenly spread over the folder's list.
+def calibration_batches(
+    listed: Sequence[str], config: Config, expects: tuple[tuple[float, ...], ...]
+) -> Iterator[np.ndarray]:
+    """Prepare images as a graph expects them, at most 256, evenly spread over their list.
 
     Args:
-        folder: The folder, searched with all its subfolders.
+        listed: Their files.
         config: Of the model; says how images are prepared.
         expects: RGB means and deviations that are taken out of pixels.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or no image in it.
         ValueError: If an image cannot be read.
     """
-    listed = list_images(folder)
     chosen = [listed[place] for place in np.linspace(0, len(listed) - 1, min(_IMAGES, len(listed))).astype(int)]
     prepare = ImagePreparation(config)
     to_rgb = (config.model.get('data_preprocessor') or {}).get('to_rgb', True)

@@ -21,11 +21,12 @@ class ExportedModel(BaseModel):
     Args:
         file: The file.
         data_preprocessor: Config of what gives images as the file expects them.
+        trust: As `open_exported` takes it.
     """
 
-    def __init__(self, file: str, data_preprocessor: dict[str, Any]) -> None:
+    def __init__(self, file: str, data_preprocessor: dict[str, Any], trust: bool = False) -> None:
         super().__init__(data_preprocessor)
-        self.exported = open_exported(Path(file))
+        self.exported = open_exported(Path(file), trust=trust)
 
     def forward(self, inputs: Tensor, data_samples: list[Any] | None = None, mode: str = 'tensor') -> Any:
         """Encode images (B, 3, H, W).
@@ -53,26 +54,30 @@ def is_exported(path: str | Path) -> bool:
     return Path(path).suffix in READERS
 
 
-def use_exported(config: Config, path: Path) -> None:
+def use_exported(config: Config, path: Path, trust: bool = False) -> None:
     """Put an exported file in the place of a config's model; images are resized to what it takes.
 
     Args:
         config: A config with `test_dataloader`; changed.
         path: The file.
+        trust: As `open_exported` takes it.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If the package that runs it is missing.
         ValueError: If it is not an exported image model.
     """
-    exported = open_exported(path)
+    exported = open_exported(path, trust=trust)
     if 'expected_input' not in exported.metadata:
         raise ValueError(f'{path} encodes sentences: give the file that encodes images.')
+    expects = exported.metadata['expected_input']
+    if expects not in INPUTS:
+        raise ValueError(f'{path} expects pixels {expects!r}, not one of {", ".join(INPUTS)}: write it anew.')
     set_pipeline_size(config, exported.image_size)
-    mean, std = INPUTS[exported.metadata['expected_input']]
+    mean, std = INPUTS[expects]
     to_rgb = (config.model.get('data_preprocessor') or {}).get('to_rgb', True)
     preprocessor = dict(
         type='cmdg_plugin.ReIDDataPreprocessor', normalization='fixed', mean=mean, std=std, to_rgb=to_rgb
     )
     config.load_from = None  # it holds its weights
-    config.model = dict(type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor)
+    config.model = dict(type='cmdg_plugin.ExportedModel', file=str(path), data_preprocessor=preprocessor, trust=trust)

@@ -1,5 +1,6 @@
 """Writing a module as ONNX, as OpenVINO's files, or as torch's exported program."""
 
+import hashlib
 import json
 import logging
 import warnings
@@ -12,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cmdg_plugin.exporting.metadata import as_text
+from cmdg_plugin.exporting.metadata import WEIGHTS_HASH, as_text, weights_of
 from cmdg_plugin.extras import import_extra
-from cmdg_plugin.files.writing import open_whole_bytes, write_whole
+from cmdg_plugin.files.writing import open_whole_bytes
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch-export': '.pt2'}
 """What can be written, and the ending of its file."""
@@ -43,27 +44,27 @@ class Graph:
     metadata: Mapping[str, Any]
     opset: int = OLDEST_OPSET
 
-    @property
-    def dynamic_shapes(self) -> dict[str, Any]:
-        """Which dimensions stay open: that of the batch."""
-        return {self.input_name: {0: torch.export.Dim('batch')}}
+    def dynamic_shapes(self, least: int | None = None) -> dict[str, Any]:
+        """Which dimensions stay open: that of the batch, from `least` on."""
+        return {self.input_name: {0: torch.export.Dim('batch', min=least)}}
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
-    """Write an ONNX file in single precision, weights and metadata inside.
+    """Write an ONNX file in single precision, metadata inside; weights as `save_onnx` does.
 
     Raises:
         ImportError: If a package is missing.
-        ValueError: If torch cannot export the graph, or its weights exceed what a file may hold.
+        ValueError: If torch cannot export the graph.
     """
     for package in ('onnx', 'onnxscript'):
         import_extra(package, 'export')
     with _exporting(graph):
+        # torch 2.8 would fix the batch, as a text tower takes other steps for one row; the file runs with one as well.
         program: Any = torch.onnx.export(
             graph.module,
             (graph.example,),
             dynamo=True,
-            dynamic_shapes=graph.dynamic_shapes,
+            dynamic_shapes=graph.dynamic_shapes(least=2),
             input_names=[graph.input_name],
             output_names=['features'],
             opset_version=graph.opset,
@@ -72,13 +73,39 @@ def write_onnx(graph: Graph, path: Path) -> None:
         shape = program.model.graph.inputs[0].shape
         if shape is None or isinstance(shape[0], int):
             raise ValueError('it takes the size of the batch for a constant.')
+        if (made := program.model.opset_imports.get('')) != graph.opset:
+            # No error for torch: it leaves operators of several versions in one file, which nothing runs.
+            raise ValueError(f'it writes ONNX operators of version {made}, not {graph.opset}: take an older --opset.')
     size = sum(value.const_value.nbytes for value in program.model.graph.initializers.values() if value.const_value)
-    if size > _ONNX_LIMIT:
-        raise ValueError(
-            f'{graph.what} takes {size / 2**30:.1f} GiB, and an ONNX file holds at most 2: write a torch (.pt2) file.'
-        )
     program.model.metadata_props.update(as_text(graph.metadata))
-    program.save(path, external_data=False)
+    program.save(path, external_data=size > _ONNX_LIMIT)
+
+
+def save_onnx(model: Any, path: Path) -> None:
+    """Write an ONNX model; more than 2 GiB of weights, which no ONNX file holds, beside it, as `x.onnx.data`."""
+    large = sum(len(weight.raw_data) for weight in model.graph.initializer) > _ONNX_LIMIT
+    import_extra('onnx', 'export').save(
+        model, path, save_as_external_data=large, location=weights_of(path).name if large else None
+    )
+
+
+def seal_onnx(path: Path) -> None:
+    """Let an ONNX file whose weights stand beside it say which weights are its own."""
+    if not weights_of(path).exists():
+        return
+    onnx = import_extra('onnx', 'export')
+    model = onnx.load(path, load_external_data=False)
+    model.metadata_props.add(key=WEIGHTS_HASH, value=hash_file(weights_of(path)))
+    onnx.save(model, path)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    state = hashlib.sha256()
+    with path.open('rb') as file:
+        while piece := file.read(2**20):
+            state.update(piece)
+    return state.hexdigest()
 
 
 def onnx_to_openvino(source: Path, path: Path, metadata: Mapping[str, Any], *, half: bool = False) -> None:
@@ -98,11 +125,10 @@ def onnx_to_openvino(source: Path, path: Path, metadata: Mapping[str, Any], *, h
     model = openvino.Core().read_model(source)
     for name, value in as_text(metadata).items():
         model.set_rt_info(value, ['cmdg_plugin', name])
-    file = source.with_name('openvino.xml')
-    openvino.save_model(model, file, compress_to_fp16=half)
-    # Weights first: with the graph the model is complete.
-    write_whole(path.with_suffix('.bin'), file.with_suffix('.bin').read_bytes())
-    write_whole(path, file.read_bytes())
+    openvino.save_model(model, path, compress_to_fp16=half)
+    # Which weights are its own is known only now.
+    model.set_rt_info(hash_file(weights_of(path)), ['cmdg_plugin', WEIGHTS_HASH])
+    openvino.save_model(model, path, compress_to_fp16=half)
 
 
 def write_torch_export(graph: Graph, path: Path) -> None:
@@ -112,7 +138,7 @@ def write_torch_export(graph: Graph, path: Path) -> None:
         ValueError: If torch cannot export the graph.
     """
     with _exporting(graph):
-        program = torch.export.export(graph.module, (graph.example,), dynamic_shapes=graph.dynamic_shapes)
+        program = torch.export.export(graph.module, (graph.example,), dynamic_shapes=graph.dynamic_shapes())
     with open_whole_bytes(path) as file:
         torch.export.save(program, file, extra_files={'metadata.json': json.dumps(graph.metadata)})
 

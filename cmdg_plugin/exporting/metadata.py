@@ -11,6 +11,9 @@ import cmdg_plugin
 from cmdg_plugin.apis.model_hash import hash_model
 from cmdg_plugin.files.writing import write_whole
 
+WEIGHTS_HASH = 'weights_sha256'
+"""Of files whose weights stand beside them: by what these are known."""
+
 _SCHEMA = 1
 
 
@@ -86,6 +89,11 @@ def as_text(metadata: Mapping[str, Any]) -> dict[str, str]:
 def sidecar_of(path: Path) -> Path:
     """Where the metadata beside a file are, such as `model.onnx.metadata.json`."""
     return path.with_name(f'{path.name}.metadata.json')
+
+
+def weights_of(path: Path) -> Path:
+    """Where the weights of a file are that are not inside it: `model.bin` of `model.xml`, `model.onnx.data`."""
+    return path.with_suffix('.bin') if path.suffix == '.xml' else path.with_name(f'{path.name}.data')
 
 
 def write_sidecar(path: Path, metadata: Mapping[str, Any]) -> None:

@@ -30,9 +30,9 @@ def at_size(model: Any, size: Sequence[int]) -> Any:
         return model
     settings = copy.deepcopy(model._config)
     settings.model.backbone.update(image_size=tuple(size), pretrained=None, quick_gelu=backbone.quick_gelu)
-    set_pipeline_size(settings, size)
     with DefaultScope.overwrite_default_scope(settings.get('default_scope') or 'cmdg_plugin'):
         resized = MODELS.build(settings.model)
+    set_pipeline_size(settings, size)  # makes an image of that size, which the model has said is one
     tower, weights = backbone.image_tower, model.state_dict()
     positions = f'backbone.clip.visual.{tower.positions}'
     weights[positions] = resize_position_embedding(

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cmdg_plugin.exporting import formats
 from cmdg_plugin.exporting.compressing import calibration_batches, halve_weights, quantize
 from cmdg_plugin.exporting.encoders import INPUTS
 
@@ -64,7 +65,20 @@ def test_eight_bits(product: tuple[Path, np.ndarray]) -> None:
     assert any(weight.data_type == onnx.TensorProto.INT8 for weight in onnx.load(small).graph.initializer)
 
 
+def test_weights_beside_the_files(product: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    path, matrix = product
+    monkeypatch.setattr(formats, '_ONNX_LIMIT', 1000)
+    large, half, eight = (path.with_name(f'{name}.onnx') for name in ('large', 'half', 'eight'))
+    formats.save_onnx(onnx.load(path), large)
+    rows = np.random.default_rng(1).uniform(0, 1, (40, 64)).astype(np.float32)
+    halve_weights(large, half)
+    quantize(large, eight, iter([rows]))
+    for file in (large, half, eight):
+        assert file.with_name(f'{file.name}.data').exists()
+        assert np.abs(run(file, rows) - rows @ matrix).max() < 0.05 * np.abs(rows @ matrix).max()
+
+
 def test_calibration_images(toy: Any, jpegs: list[Path]) -> None:
-    batches = list(calibration_batches(jpegs[0].parent, toy._config, INPUTS['0..1']))
+    batches = list(calibration_batches(jpegs, toy._config, INPUTS['0..1']))
     assert [batch.shape for batch in batches] == [(7, 3, 96, 48)]
     assert 0 <= batches[0].min() < batches[0].max() <= 1

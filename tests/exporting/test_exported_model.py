@@ -65,6 +65,22 @@ def test_text_towers_are_refused(tmp_path: Path) -> None:
         use_exported(Config.fromfile(CONFIG), write(tmp_path / 'texts.onnx'))
 
 
+def test_what_no_version_expects(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expects pixels '-1\.\.1', not one of 0\.\.1"):
+        use_exported(Config.fromfile(CONFIG), write(tmp_path / 'means.onnx', expected_input='-1..1'))
+
+
+def test_trust_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / 'code.pt2').write_bytes(b'text')
+    with pytest.raises(ValueError, match='may hold code'):
+        use_exported(Config.fromfile(CONFIG), tmp_path / 'code.pt2')
+    with pytest.raises(ValueError, match='is damaged'):
+        use_exported(Config.fromfile(CONFIG), tmp_path / 'code.pt2', trust=True)
+    config = Config.fromfile(CONFIG)
+    use_exported(config, write(tmp_path / 'means.onnx', expected_input='0..1'), trust=True)
+    assert config.model.trust is True
+
+
 def test_names() -> None:
     assert [is_exported(name) for name in ('a.onnx', 'b.xml', 'c.pt2', 'd.pth', 'https://e/f.pth')] == [
         *(True, True, True),

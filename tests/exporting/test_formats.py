@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from cmdg_plugin.exporting import formats
-from cmdg_plugin.exporting.formats import Graph, onnx_to_openvino, write_onnx, write_torch_export
+from cmdg_plugin.exporting.formats import (
+    Graph,
+    hash_file,
+    onnx_to_openvino,
+    save_onnx,
+    seal_onnx,
+    write_onnx,
+    write_torch_export,
+)
 
 for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino'):
     pytest.importorskip(package)
@@ -68,6 +76,7 @@ def test_openvino(onnx_file: Path, half: bool, tmp_path: Path) -> None:
     compiled = core.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
     assert compiled(ROWS)[0].tolist() == PRODUCTS
     assert model.get_rt_info(['cmdg_plugin', 'size']).value == '[3, 2]'
+    assert model.get_rt_info(['cmdg_plugin', 'weights_sha256']).value == hash_file(path.with_suffix('.bin'))
     assert sorted(file.name for file in path.parent.iterdir()) == ['product.bin', 'product.xml']
 
 
@@ -88,8 +97,42 @@ def test_a_batch_of_one_size_alone_is_refused(graph: Graph, tmp_path: Path) -> N
     assert not path.exists()
 
 
-def test_what_an_onnx_file_cannot_hold(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, '_ONNX_LIMIT', 23)  # the matrix takes 24 bytes
-    with pytest.raises(ValueError, match='an ONNX file holds at most 2: write a torch'):
-        write_onnx(graph, tmp_path / 'product.onnx')
+def test_weights_that_an_onnx_file_cannot_hold_stand_beside_it(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+    import onnxruntime
+
+    torch.manual_seed(0)
+    wide = nn.Linear(3, 300)
+    expected = wide(torch.from_numpy(ROWS)).detach().numpy()
+    monkeypatch.setattr(formats, '_ONNX_LIMIT', 1000)  # the matrix takes 3,600 bytes
+    path, again = tmp_path / 'wide.onnx', tmp_path / 'again.onnx'
+    write_onnx(Graph(wide, torch.zeros(2, 3), 'input', 'a wide product', {'name': 'wide'}), path)
+    save_onnx(onnx.load(path), again)
+    names = ['again.onnx', 'again.onnx.data', 'wide.onnx', 'wide.onnx.data']
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
+    for file in (path, again):
+        seal_onnx(file)
+        session = onnxruntime.InferenceSession(file)
+        np.testing.assert_allclose(session.run(None, {'input': ROWS})[0], expected, atol=1e-6)
+        data = file.with_name(f'{file.name}.data')
+        assert data.stat().st_size >= 3600
+        assert session.get_modelmeta().custom_metadata_map == {'name': 'wide', 'weights_sha256': hash_file(data)}
+
+
+def test_weights_inside_a_file_need_no_seal(onnx_file: Path) -> None:
+    before = onnx_file.read_bytes()
+    seal_onnx(onnx_file)
+    assert onnx_file.read_bytes() == before
+
+
+def test_operators_newer_than_torch_writes(graph: Graph, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'cannot export the product: .*not 99: take an older --opset'):
+        write_onnx(replace(graph, opset=99), tmp_path / 'product.onnx')
     assert not list(tmp_path.iterdir())
+
+
+def test_hash_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / 'abc').write_bytes(b'abc')
+    assert hash_file(tmp_path / 'abc') == 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'

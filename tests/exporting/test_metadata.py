@@ -6,7 +6,14 @@ import torch
 
 import cmdg_plugin
 from cmdg_plugin.apis.model_hash import hash_model
-from cmdg_plugin.exporting.metadata import as_text, describe_images, describe_texts, sidecar_of, write_sidecar
+from cmdg_plugin.exporting.metadata import (
+    as_text,
+    describe_images,
+    describe_texts,
+    sidecar_of,
+    weights_of,
+    write_sidecar,
+)
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 
 PIXELS = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
@@ -64,5 +71,7 @@ def test_text_stays_and_all_else_becomes_json() -> None:
 def test_beside_the_file(tmp_path: Path) -> None:
     path = tmp_path / 'model.onnx'
     assert sidecar_of(path) == tmp_path / 'model.onnx.metadata.json'
+    assert weights_of(path) == tmp_path / 'model.onnx.data'
+    assert weights_of(tmp_path / 'model.xml') == tmp_path / 'model.bin'
     write_sidecar(path, {'img_size': (96, 48)})
     assert json.loads(sidecar_of(path).read_text()) == {'img_size': [96, 48]}

@@ -48,6 +48,11 @@ def test_open_set_on_islands(tmp_path: Path) -> None:
     [
         ((__file__,), 'test_test.py is not a checkpoint that torch has written.'),
         (('x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
+        (('x.onnx', '--amp'), 'x.onnx is a complete model, which --amp cannot change: export it anew.'),
+        (
+            ('x.onnx', '--cfg-options', 'model.flip_test=True'),
+            'x.onnx is a complete model, which --cfg-options model.flip_test cannot change',
+        ),
     ],
 )
 def test_wrong_input_is_named_without_a_traceback(arguments: tuple[str, ...], message: str) -> None:
