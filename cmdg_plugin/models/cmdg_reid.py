@@ -25,10 +25,9 @@ from cmdg_plugin.models.same_model import check_same_model
 from cmdg_plugin.models.stages import Preparation, TrainingStage
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
-from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.regions import GLOBAL
 from cmdg_plugin.registry import MODELS
 
-_GLOBAL = REGIONS.index('global')
 _STAGES = {
     'warmup': {'type': 'WarmupStage'},
     'prompt': {'type': 'PromptStage'},
@@ -309,8 +308,8 @@ class CMDGReID(BaseModel, CachesTensors):
             raise ValueError('Features need images: the batch has no `inputs`.')
         views = [inputs, inputs.flip(-1)] if mirror else [inputs]
         encoded = [self.backbone.encode_image(view) for view in views]
-        width = torch.stack([features.width_regions[_GLOBAL].float() for features in encoded]).mean(0)
-        shared = torch.stack([features.shared_regions[_GLOBAL].float() for features in encoded]).mean(0)
+        width = torch.stack([features.width_regions[GLOBAL].float() for features in encoded]).mean(0)
+        shared = torch.stack([features.shared_regions[GLOBAL].float() for features in encoded]).mean(0)
         return width, shared
 
     # ------------------------------------------------------------------ MMEngine's interface

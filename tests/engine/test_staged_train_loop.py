@@ -253,7 +253,7 @@ def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config
 
 
 @pytest.mark.parametrize('interval', ['often', 0])
-def test_an_interval_that_is_no_number_of_epochs_is_refused(tiny_config: Config, interval: object) -> None:
+def test_an_interval_that_is_not_a_number_of_epochs_is_refused(tiny_config: Config, interval: object) -> None:
     tiny_config.train_cfg.val_interval = interval
     with pytest.raises(ValueError, match='val_interval must be a number of epochs or None'):
         train(tiny_config)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cmdg_plugin.apis import extract_features
 from cmdg_plugin.datasets import ReIDEvaluationSet
-from cmdg_plugin.evaluation.target_scores import score_target
+from cmdg_plugin.evaluation.target_scores import rank_target
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.toolboxes import evaluate_with_torchreid, register_source
@@ -27,7 +27,7 @@ def make_hard(root: Path) -> None:
 def score_ourselves(model: CMDGReID, source: dict) -> dict[str, float]:
     (target,) = ReIDEvaluationSet([source]).targets
     features = extract_features(model, target.paths, progress=False).numpy()
-    return score_target(features, target)
+    return rank_target(features, target)[0]
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,11 @@ class WeightAveragingHook(Hook):
         Raises:
             ValueError: If the model does not know the stage, or another hook averages its weights, too.
         """
-        others = [type(hook).__name__ for hook in runner.hooks if hook is not self and self._collides(hook)]
-        if others:
-            raise ValueError(f"{others[0]} and WeightAveragingHook both average '{self.stage}': leave one of them out.")
+        for other in runner.hooks:
+            same = isinstance(other, WeightAveragingHook) and other.stage == self.stage and other is not self
+            if same or isinstance(other, EMAHook):
+                name = type(other).__name__
+                raise ValueError(f"{name} and WeightAveragingHook both average '{self.stage}': leave one of them out.")
         known = plain_model(runner.model).stage_names
         if self.stage not in known:
             raise ValueError(f'WeightAveragingHook: there is no stage {self.stage!r}, only {", ".join(known)}.')
@@ -115,9 +117,6 @@ class WeightAveragingHook(Hook):
         if stage.name == self.stage:
             self._swap()
             self._weights = None
-
-    def _collides(self, other: Hook) -> bool:
-        return isinstance(other, EMAHook) or (isinstance(other, WeightAveragingHook) and other.stage == self.stage)
 
     def _swap(self) -> None:
         if self._weights is not None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_images
+from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, StagePreparationHook
 from cmdg_plugin.engine.stages import Stage
-from cmdg_plugin.registry import DATASETS
+from cmdg_plugin.registry import DATASETS, HOOKS
 
 FULL = Path(__file__).parents[3] / 'configs/_base_/models/cmdg_full_shared.py'
 
@@ -78,10 +80,12 @@ def test_bridging_alone_encodes_the_images_itself(tiny_config: Config) -> None:
     assert held['image'].abs().sum() > 0
 
 
-@pytest.mark.parametrize('hook', ['PromptLearningHook', 'DomainBridgingHook'])
-def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str) -> None:
+@pytest.mark.parametrize(('hook', 'stage'), [('PromptLearningHook', 'prompt'), ('DomainBridgingHook', 'bridging')])
+def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str, stage: str) -> None:
     tiny_config.custom_hooks = [one for one in tiny_config.custom_hooks if one['type'] != hook]
-    with pytest.raises(ValueError, match=rf"lets it: add dict\(type='{hook}', pipeline=\.\.\.\) to custom_hooks"):
+    with pytest.raises(
+        ValueError, match=rf"lets it: add dict\(type='StagePreparationHook', stage='{stage}', pipeline="
+    ):
         train(tiny_config)
     assert not list(Path(tiny_config.work_dir).parent.rglob('*.pth'))
 
@@ -136,3 +140,12 @@ def test_going_on_inside_bridging_without_its_bank_is_refused(tiny_config: Confi
     torch.save(checkpoint, path)
     with pytest.raises(ValueError, match="inside 'bridging', but holds no memory bank"):
         train(going_on(tiny_config, path), name='resumed')
+
+
+@pytest.mark.parametrize(('kind', 'stage'), [(PromptLearningHook, 'prompt'), (DomainBridgingHook, 'bridging')])
+def test_each_is_for_its_stage_by_default(kind: type[StagePreparationHook], stage: str) -> None:
+    hook: Any = HOOKS.build({'type': kind.__name__, 'pipeline': [{'type': 'A'}], 'batch_size': 7, 'num_workers': 0})
+    assert type(hook) is kind
+    assert (hook.stage, hook.options.batch_size, hook.options.num_workers) == (stage, 7, 0)
+    other: Any = HOOKS.build({'type': kind.__name__, 'pipeline': [], 'stage': 'another'})
+    assert other.stage == 'another'
