@@ -16,7 +16,7 @@ from cmdg_plugin.models.cached_tensors import CachesTensors
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.heads import ReIDHead
 from cmdg_plugin.models.identity_features import identity_features
-from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, leave_aside, size_parts
+from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, size_parts
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import CaptionMemoryBank
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
@@ -384,7 +384,10 @@ class CMDGReID(BaseModel, CachesTensors):
         absent = [part for part in IDENTITY_PARTS if getattr(self, part) is None]
         if self._images is None:
             absent.append('losses')
-        leave_aside(state_dict, prefix, absent)
+        # Dropped, so that nobody is warned of each of them.
+        beginnings = tuple(f'{prefix}{part}.' for part in absent)
+        for key in [key for key in state_dict if key.startswith(beginnings)]:
+            del state_dict[key]
         if 'losses' in absent:
             own = cast(nn.ModuleDict, self.losses).state_dict(prefix=f'{prefix}losses.')
             state_dict.update(own)
