@@ -54,7 +54,7 @@ def test_averaged_run_resumes_where_it_was(tiny_config: Config) -> None:
     expected = torch.load(Path(whole.work_dir) / 'epoch_7.pth', weights_only=True)
     for epoch in (3, 6):
         config.resume, config.load_from = True, str(Path(whole.work_dir) / f'epoch_{epoch}.pth')
-        resumed = train(config, f'resumed_{epoch}')
+        resumed = train(config, name=f'resumed_{epoch}')
         found = torch.load(Path(resumed.work_dir) / 'epoch_7.pth', weights_only=True)
         for part in ('state_dict', 'ema_state_dict'):
             different = [k for k, value in expected[part].items() if not torch.equal(value, found[part][k])]

@@ -49,8 +49,8 @@ def index_with_torchreid(
     ]
     by_key: dict[Hashable, CaptionRecord] = {}
     if caption_file is not None:
-        images = {benchmark.join_key(f'/{path}') for path in _paths(listings)}
-        by_key = join_captions(caption_file, lambda path: benchmark.join_key(f'/{path}'), images)
+        keys = {benchmark.join_key(f'/{path}') for path in _paths(listings)}
+        by_key = join_captions(caption_file, lambda path: benchmark.join_key(f'/{path}'), keys)
     splits = tuple(
         make_split({role: _records(benchmark, items, role, by_key) for role, items in listing.items()})
         for listing in listings
