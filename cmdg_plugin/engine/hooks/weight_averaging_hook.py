@@ -28,9 +28,10 @@ class WeightAveragingHook(Hook):
     resumed run goes on exactly. When the stage ends, its average takes the place of the weights, so that a next stage
     begins with it.
 
-    With `alpha` below 1, what is averaged of the image tower is `(1 - alpha) w0 + alpha w`, `w0` its pretrained weights,
-    so the average lies between them and the mean of the trained ones. Norms of features, heads and texts have no `w0`.
-    To interpolate the last weights alone, start with the last epoch of a schedule whose rate has fallen by then.
+    With `alpha` below 1, what is averaged of the image tower is `(1 - alpha) w0 + alpha w`, `w0` its pretrained
+    weights, so the average lies between them and the mean of the trained ones. Norms of features, heads and texts
+    have no `w0`. To interpolate the last weights alone, start with the last epoch of a schedule whose rate has fallen
+    by then.
 
     Sources: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization (SWA), every iteration
     as in Cha et al., SWAD: Domain Generalization by Seeking Flat Minima; exponential: Polyak and Juditsky; alpha:
