@@ -2,7 +2,7 @@ import logging
 
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.saying import complain, say, warn
+from cmdg_plugin.saying import complain, printable, say, warn
 
 
 def test_lines_go_to_the_current_logger_each_at_its_level() -> None:
@@ -20,3 +20,8 @@ def test_lines_go_to_the_current_logger_each_at_its_level() -> None:
         ('WARNING', 'odd'),
         ('ERROR', 'wrong'),
     ]
+
+
+def test_what_a_terminal_would_obey_is_written_out() -> None:
+    assert printable('Zoë 人 \x1b[2J\n\u202e\r') == r'Zoë 人 \x1b[2J\n\u202e\r'
+    assert printable('one\ntwo\x07', keep='\n') == 'one\ntwo\\x07'

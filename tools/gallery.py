@@ -140,10 +140,12 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _say_report(report: 'AddReport') -> int:
+    from cmdg_plugin.saying import printable
+
     counts = (f'{getattr(report, name):,} {name}' for name in ('added', 'replaced', 'unchanged'))
     _say(f'{", ".join(counts)}, {len(report.unreadable):,} unreadable')
     for _, reason in report.unreadable[:_SHOWN]:
-        _say(f'  {reason}')
+        _say(f'  {printable(reason)}')
     if len(report.unreadable) > _SHOWN:
         _say(f'  ... and {len(report.unreadable) - _SHOWN:,} more')
     return SOME_UNREADABLE if report.unreadable else 0
@@ -155,9 +157,11 @@ def _remove(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
 
 def _verify(gallery: 'Gallery', args: argparse.Namespace) -> int:
+    from cmdg_plugin.saying import printable
+
     faults = gallery.verify(files=args.files)
     for fault in faults:
-        _say(fault)
+        _say(printable(fault))
     _say(f'{gallery.info().entries:,} entries, {len(faults):,} faults')
     return 1 if faults else 0
 

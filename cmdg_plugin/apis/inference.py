@@ -50,7 +50,7 @@ def init_model(
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If neither is given, if a checkpoint is given as config, is damaged or carries no config where it
-            must, or if that config names what is not registered.
+            must, or if that config names what is not registered; if there is no such device.
 
     Example:
         >>> model = init_model('configs/cmdg/cmdg_toy-vit_islands.py', device='cpu')
@@ -64,6 +64,7 @@ def init_model(
     for what, path in (('config', config), ('checkpoint', checkpoint)):
         if isinstance(path, (str, os.PathLike)) and not os.path.isfile(path):
             raise FileNotFoundError(f'There is no {what} at {path}.')
+    place = _check_device(device or get_device())
     settings = _find_config(config, checkpoint, trust)
     if checkpoint is not None:
         settings = _without_first_weights(settings, checkpoint)
@@ -72,7 +73,7 @@ def init_model(
     if checkpoint is not None:
         load_checkpoint(model, str(checkpoint), map_location='cpu')
     model._config = settings
-    return model.to(device or get_device()).eval()
+    return model.to(place).eval()
 
 
 @torch.no_grad()
@@ -178,6 +179,16 @@ def _list_sentences(sentences: str | Iterable[str]) -> list[str]:
             what = 'holds half a character (a lone surrogate)' if sentence.strip() else 'is empty'
             raise ValueError(f'Sentence number {position} (from 0) {what}.')
     return listed
+
+
+def _check_device(device: str | torch.device) -> torch.device:
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition('\n')[0].rstrip('.')
+        raise ValueError(f'Nothing can be computed on the device {device} here: {reason}.') from error
+    return place
 
 
 def _find_config(

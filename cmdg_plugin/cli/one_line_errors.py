@@ -15,6 +15,7 @@ from mmengine.logging import MMLogger
 
 from cmdg_plugin.cli.known_arguments import list_arguments, registered_names, suggest
 from cmdg_plugin.nested import walk
+from cmdg_plugin.saying import printable
 
 INTERRUPTED = 130
 _UNREGISTERED = re.compile(r'(\S+) is not in the (\S+?)::(.+?) registry')
@@ -60,6 +61,7 @@ class OneLineErrors(AbstractContextManager):
         if line is not None:
             file = _write_traceback(error) if self.config is not None else None
             where = f' (Traceback: {file})' if file else ''
+            line = printable(line, keep='\n')  # names of files may hold anything
             raise SystemExit(f'{self.program}: {line}{self._how_to_go_on(only_if_begun=True)}{where}') from None
 
     def _how_to_go_on(self, only_if_begun: bool = False) -> str:

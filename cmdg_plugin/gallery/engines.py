@@ -61,9 +61,14 @@ def open_store(folder: Path, manifest: Manifest, *, create: bool = False) -> Gal
     if manifest.engine == 'milvus':
         return _open_milvus(folder, manifest, create)
     path = folder / f'entries-{manifest.version}.sqlite'
-    if create:
+    if not create:
+        return SQLiteStore(path, manifest.dimension, manifest.shared, **manifest.options)
+    drop_files(path)
+    try:
+        return SQLiteStore(path, manifest.dimension, manifest.shared, create=True, **manifest.options)
+    except BaseException:  # such as a full disk
         drop_files(path)
-    return SQLiteStore(path, manifest.dimension, manifest.shared, create=create, **manifest.options)
+        raise
 
 
 def drop_others(folder: Path, manifest: Manifest) -> None:

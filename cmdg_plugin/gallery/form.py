@@ -1,5 +1,6 @@
 """The search page's form: what its fields mean as arguments of `Gallery.search`."""
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from pathlib import Path
 from PIL import Image
 
 from cmdg_plugin.datasets.caption_fields import show
-from cmdg_plugin.files.images import decode_image
+from cmdg_plugin.files.images import blaming, decode_image
 from cmdg_plugin.gallery.columns import read_time
 from cmdg_plugin.gallery.filters import parse_filter
 from cmdg_plugin.gallery.gallery import Gallery
 
 MOST_PICTURES = 20
+MOST_PIXELS = 200_000_000
+"""Of all pictures of a query together, so that one visitor cannot take all memory."""
+
 MOST_RESULTS = 100
 _DATE = re.compile(r'\d{4}-\d\d-\d\d', re.ASCII)
 
@@ -99,11 +103,23 @@ def read_uploads(files: Sequence[str]) -> list[Image.Image]:
         files: Where the server has put them.
 
     Raises:
-        ValueError: If one is not a picture, called as its user calls it, or there are too many.
+        ValueError: If one is not a picture, called as its user calls it, or there are too many, or too large ones.
     """
     if len(files) > MOST_PICTURES:
         raise ValueError(f'Give at most {MOST_PICTURES} pictures of a person; got {len(files)}.')
-    return [decode_image(Path(file).read_bytes(), Path(file).name) for file in files]
+    names = [Path(file).name for file in files]
+    try:
+        contents = [Path(file).read_bytes() for file in files]
+    except OSError as error:
+        raise ValueError('A picture that was uploaded is no longer here: upload it again.') from error
+    if sum(map(_count_pixels, contents, names)) > MOST_PIXELS:
+        raise ValueError(f'Give pictures of at most {MOST_PIXELS:,} pixels together: fewer, or smaller ones.')
+    return list(map(decode_image, contents, names))
+
+
+def _count_pixels(content: bytes, name: str) -> int:
+    with blaming(name), Image.open(io.BytesIO(content)) as image:
+        return image.width * image.height
 
 
 def _read_time(text: str, which: str) -> str:

@@ -104,7 +104,8 @@ class Gallery:
 
         Args:
             folder: The gallery.
-            model: The checkpoint, where it is no longer where the gallery was made. Another model is refused.
+            model: The checkpoint, where it is no longer where it was; `add` and `calibrate` keep the new place. Another
+                model is refused.
             device: Where to compute; None takes a GPU if there is one.
 
         Raises:
@@ -142,7 +143,7 @@ class Gallery:
         """
         sources = _as_sources(entries)
         with self._changing():
-            model = self._loaded()
+            model = self._loaded_to_change()
             count, kinds = survey(sources, root)
             merged = merge_kinds(self._store.columns(), kinds)
             if merged != self._store.columns():
@@ -210,17 +211,20 @@ class Gallery:
                 thresholds={},
             )
             store = open_store(self.folder, new, create=True)
-            store.declare(self._store.columns())
-            work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
-            entries = (stored.entry for stored in self._store.iterate())
-            report = work.run(entries, 'Encoding images anew', self._store.count() if progress else None)
-            lost = report.unreadable
-            if lost and not drop_unreadable:
-                store.drop()
-                raise ValueError(
-                    f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The gallery '
-                    'is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
-                )
+            try:
+                store.declare(self._store.columns())
+                work = AddPass(store, loaded, batch_size=batch_size, num_workers=num_workers)
+                entries = (stored.entry for stored in self._store.iterate())
+                report = work.run(entries, 'Encoding images anew', self._store.count() if progress else None)
+                lost = report.unreadable
+                if lost and not drop_unreadable:
+                    raise ValueError(
+                        f'{len(lost):,} images of the gallery cannot be read any more, the first: {lost[0][1]} The '
+                        'gallery is as it was. Put them back, or let them go (drop_unreadable, --drop-unreadable).'
+                    )
+            except BaseException:
+                store.drop()  # half of a set would take room on a full disk
+                raise
             store.close()
             new.write(self.folder)
             self._refresh()
@@ -258,7 +262,7 @@ class Gallery:
         """
         sources = _as_sources(entries)
         with self._changing():
-            model = self._loaded()
+            model = self._loaded_to_change()
             probes: Iterable[Entry] = iterate_entries(sources, root)
             if progress:
                 probes = track(probes, 'Calibrating', survey(sources, root)[0], 'image')
@@ -296,7 +300,7 @@ class Gallery:
             raise ValueError('Say what to search for: an image, a sentence, or both.')
         if not isinstance(top, int) or top < 1:
             raise ValueError(f'top must be a whole number, at least 1; got {top}.')
-        if not 0 <= text_weight <= 1:
+        if not isinstance(text_weight, int | float) or not 0 <= text_weight <= 1:
             raise ValueError(f'text_weight must be from 0 to 1, got {text_weight}.')
         self._refresh()
         condition = self._filter(where)
@@ -425,6 +429,14 @@ class Gallery:
         if not isinstance(self._model, GalleryModel):
             self._model = load_model(self.folder, self._manifest, self._model, self._device)
         return self._model
+
+    def _loaded_to_change(self) -> GalleryModel:
+        """The model; where it lies now is kept."""
+        model = self._loaded()
+        if model.checkpoint != self._manifest.model:
+            replace(self._manifest, model=model.checkpoint).write(self.folder)
+            self._refresh()
+        return model
 
 
 def _as_sources(entries: Source | Iterable[Source]) -> list[Source]:

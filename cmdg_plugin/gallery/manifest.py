@@ -104,7 +104,10 @@ def changing(folder: Path) -> AbstractContextManager[None]:
 
     Raises:
         InUse: If another process is changing it.
+        PermissionError: If the folder may only be read.
     """
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f'The gallery {folder} can be searched, but not changed: its folder may only be read.')
     message = f'Another process is changing the gallery {folder}; wait for it, then run the same command again.'
     return hold(folder / '.lock', message)
 
@@ -125,5 +128,5 @@ def _check(manifest: Manifest) -> None:
     if not known or not 0 < manifest.shared < manifest.dimension:
         raise TypeError('its settings are not those of a gallery')
     for threshold in manifest.thresholds.values():
-        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure')):
+        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure', 'entries')):
             raise TypeError('its thresholds are not numbers')

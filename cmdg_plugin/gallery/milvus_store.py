@@ -29,7 +29,7 @@ LISTS = 1024
 
 _SAMPLE, _NEAREST = 50, 20
 _WAIT_FOR_INDEX = 600
-_ASKED = 30
+_WAIT_FOR_FILES = 120
 _LEAST_INDEXED = 1024  # rows of a segment for which the server builds an index
 _STRONG = 'Strong'
 
@@ -113,8 +113,9 @@ class MilvusStore:
     def remove(self, where: Filter | None, paths: Sequence[str] | None) -> int:
         """Remove the entries that fulfill a condition and are among some paths; returns how many.
 
-        No query finds them from then on, and the server has begun to write its files anew without them. It erases the
-        old files, and its log of messages, when its own settings say (`dataCoord.gc`, retention of the message queue).
+        No query finds them from then on. The server is asked to write its files anew without them, which is waited
+        for; a warning says where two minutes were not enough. It erases the old files, and its log of messages, when
+        its own settings say (`dataCoord.gc`, retention of the message queue).
         """
         parts = ['id >= 0'] if paths is None else map(_among, in_parts(paths, _ROWS))
         removed = 0
@@ -123,7 +124,8 @@ class MilvusStore:
                 condition = part if where is None else f'({part}) and ({to_milvus(where)})'
                 removed += self._count(condition)
                 self._client.delete(self.collection, filter=condition)
-            if removed:
+            # Also what an earlier removal did not wait for.
+            if removed or self._dead_rows():
                 self._compact()
         return removed
 
@@ -245,28 +247,44 @@ class MilvusStore:
         )
 
     def _compact(self) -> None:
-        """Have the server write files anew that hold what is removed; it may not see at once that they do."""
+        """Have the server write its files anew until none holds what is removed.
+
+        A plan alone does not say so: it may be one for other files, even for those of another collection, or be made
+        before the server knows what is removed from a file, and it may fail.
+        """
         self._client.flush(self.collection)
-        for _ in range(_ASKED):
-            job = self._client.compact(self.collection)
-            if self._client.get_compaction_plans(job).plans:
+        job, end = None, time.monotonic() + _WAIT_FOR_FILES
+        while dead := self._dead_rows():
+            if job is None or self._client.get_compaction_state(job) != 'Executing':
+                job = self._client.compact(self.collection)
+            if time.monotonic() > end:
+                warn(
+                    f'The Milvus server at {self.uri} has not written the files of {self.collection} anew in '
+                    f'{_WAIT_FOR_FILES} seconds: {dead:,} removed or replaced rows are still in them. Remove again, '
+                    'even if nothing more is found, to ask it again.'
+                )
                 return
             time.sleep(1)
-        warn(
-            f'The Milvus server at {self.uri} does not write the files of {self.collection} anew: what was removed '
-            'stays in them until it does.'
-        )
+
+    def _dead_rows(self) -> int:
+        """How many rows the server's files hold beyond the entries that there are."""
+        return max(0, self._stored_rows() - self._count(''))
+
+    def _stored_rows(self) -> int:
+        """How many rows the server's files hold; what is not flushed is in none."""
+        return sum(segment.num_rows for segment in self._client.list_persistent_segments(self.collection))
 
     def _wait_for_index(self) -> None:
         """Wait until searches use the index on all entries; until then, they use a makeshift one on some."""
         self._client.flush(self.collection)
-        count, end = self._count(''), time.monotonic() + _WAIT_FOR_INDEX
+        # More than there are entries, if some were removed: entries alone would not tell that a segment is missing.
+        stored, end = self._stored_rows(), time.monotonic() + _WAIT_FOR_INDEX
         while True:
             segments = self._client.list_loaded_segments(self.collection)
             indexed = (
                 segment.num_rows for segment in segments if segment.index_id or segment.num_rows < _LEAST_INDEXED
             )
-            if sum(indexed) >= count:
+            if sum(indexed) >= stored:
                 return
             if time.monotonic() > end:
                 raise TimeoutError(

@@ -11,6 +11,7 @@ from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.gallery.results import SearchResult
 from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.saying import printable
 from cmdg_plugin.visualization import draw_ranked_queries
 
 _KNOWN = ('rank', 'score', 'identity', 'camera', 'time', 'path', 'caption')
@@ -100,7 +101,7 @@ def draw_result(result: SearchResult, folder: Path, images: Sequence[str], text:
 
 
 def _shown(value: object) -> str:
-    return '' if value is None else str(value)
+    return '' if value is None else printable(str(value))
 
 
 def _shorten(text: str | None) -> str | None:

@@ -12,6 +12,7 @@ from cmdg_plugin.gallery.answers import RESPONSIBLE_USE, Answer, describe_answer
 from cmdg_plugin.gallery.columns import TYPE_NAMES
 from cmdg_plugin.gallery.form import MOST_RESULTS, Form, read_uploads
 from cmdg_plugin.gallery.gallery import Gallery
+from cmdg_plugin.saying import warn
 from cmdg_plugin.visualization.pages import picture_url, render_page
 
 _TEMPLATE = Path(__file__).with_name('answer.html')
@@ -51,7 +52,7 @@ class SearchPage:
             form = _form(fields)
             pictures = read_uploads(files or ())
             if not pictures and chosen is not None:
-                pictures = [self.gallery.read_image(chosen)]
+                pictures = [self._read(chosen)]
             if not pictures and form.text is None:
                 raise ValueError('Say what to search for: upload a picture, describe the person, or both.')
             where = form.condition(self.gallery)
@@ -59,7 +60,7 @@ class SearchPage:
                 image=pictures or None, text=form.text, where=where, top=form.count(), text_weight=form.weight
             )
         except (ValueError, OSError) as error:
-            return _render(problem=str(error)), ()
+            return _render(problem=self._for_visitors(error)), ()
         answer = describe_answer(
             result,
             self.gallery,
@@ -88,6 +89,20 @@ class SearchPage:
         except (ValueError, OSError):  # said by the search that follows
             return paths[rank - 1], ''
         return paths[rank - 1], _show_chosen(picture, Path(paths[rank - 1]).name)
+
+    def _read(self, path: str) -> Image.Image:
+        try:
+            return self.gallery.read_image(path)
+        except ValueError as error:
+            raise ValueError(f'The image {Path(path).name} can no longer be read.') from error
+
+    def _for_visitors(self, error: Exception) -> str:
+        """What a visitor is told, who need not know where files lie; the log holds what is wrong with the gallery."""
+        text = str(error)
+        if isinstance(error, OSError) or str(self.gallery.folder) in text:
+            warn(f'A search failed: {text}')
+            return 'The gallery cannot be searched now. The log of the program that serves this page says why.'
+        return text
 
 
 def build_page(gallery: Gallery) -> gr.Blocks:

@@ -270,6 +270,8 @@ def _blaming(path: Path) -> Iterator[None]:
                 f'The gallery cannot be written ({text}): its disk {_disk(path)}. Nothing of the last step was kept; '
                 'make room and run the same command again.'
             ) from error
+        if 'readonly' in text or 'unable to open' in text:
+            raise OSError(f'{path} cannot be opened, or may only be read ({text}).') from error
         if 'locked' in text:
             raise OSError(f'Another process kept {path} busy for {_WAIT} seconds; try again.') from error
         raise ValueError(f'{path} is not the file of a gallery, or it is damaged ({text}).') from error

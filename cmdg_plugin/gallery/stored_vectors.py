@@ -45,8 +45,12 @@ class StoredVectors:
         for block in self.read(database, self._last()) if room > 0 else ():
             if len(block[0]) > room:
                 break
-            self._kept.append(block)
             room -= len(block[0])
+            # Otherwise a gallery that is searched while it grows would be searched in many small blocks.
+            if self._kept and len(self._kept[-1][0]) + len(block[0]) <= ROWS:
+                ids, vectors, scale = map(np.concatenate, zip(self._kept.pop(), block, strict=True))
+                block = ids, vectors, scale
+            self._kept.append(block)
         self._seen = state
 
     def blocks(self, database: sqlite3.Connection, condition: str, values: Sequence[Any]) -> Iterator[Block]:
@@ -65,6 +69,8 @@ class StoredVectors:
         )
         while rows := cursor.fetchmany(ROWS):
             joined = b''.join(vector for _, vector in rows)
+            if len(joined) != len(rows) * self.bytes:
+                raise ValueError('The gallery is damaged: it holds vectors of another length; verify lists them.')
             vectors = np.frombuffer(joined, np.float32).reshape(len(rows), self.dimension)
             yield np.array([number for number, _ in rows]), vectors, shared_scale(vectors, self.shared)
 

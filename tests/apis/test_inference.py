@@ -208,6 +208,8 @@ def test_mistakes_are_named(toy: CMDGReID, people: Path, tmp_path: Path) -> None
     torch.save({'state_dict': {}}, tmp_path / 'bare.pth')
     with pytest.raises(ValueError, match='carries no config'):
         init_model(None, tmp_path / 'bare.pth')
+    with pytest.raises(ValueError, match=r'Nothing can be computed on the device tpu here: .*\.$'):
+        init_model(toy._config, device='tpu')
 
 
 @pytest.mark.parametrize(

@@ -137,3 +137,22 @@ def test_pictures_are_small() -> None:
     pictures = [path for path in (REPOSITORY / 'docs').rglob('*') if path.suffix in ('.png', '.jpg')]
     assert pictures
     assert all(path.stat().st_size < 200_000 for path in pictures)
+
+
+def test_the_table_of_engines_is_one_that_the_benchmark_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = REPOSITORY / 'tools/benchmarks'
+    monkeypatch.syspath_prepend(str(folder))
+    specification = importlib.util.spec_from_file_location('benchmark_gallery', folder / 'benchmark_gallery.py')
+    assert specification is not None
+    assert specification.loader is not None
+    benchmark = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, 'benchmark_gallery', benchmark)
+    specification.loader.exec_module(benchmark)
+    lines = (REPOSITORY / 'docs/gallery.md').read_text(encoding='utf-8').splitlines()
+    start = lines.index(benchmark.HEADER[0])
+    assert lines[start + 1] == benchmark.HEADER[1]
+    rows = [line.split(' | ')[:2] for line in lines[start + 2 : lines.index('', start)]]
+    engines = list(benchmark.CANDIDATES)
+    assert rows[: len(engines)] == [[f'| {name}', '100,000'] for name in engines]
+    possible = [[f'| {name}', '1,000,000'] for name in benchmark.MILLION]
+    assert all(row in possible for row in rows[len(engines) :])

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,4 +93,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusPlace]:
         except Exception as error:  # whatever a machine has against it
             pytest.skip(f'no Milvus server starts here: {error}')
         yield MilvusPlace(f'http://127.0.0.1:{server.listen_port}', folder)
-        server.stop()
+        process = server.server_proc
+        with suppress(subprocess.TimeoutExpired):  # it is killed after a second, and given three more
+            server.stop()
+        process.wait()

@@ -79,3 +79,12 @@ def test_uploads(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(error.value)
     with pytest.raises(ValueError, match='at most 20 pictures'):
         read_uploads([str(tmp_path / 'a.png')] * (MOST_PICTURES + 1))
+    with pytest.raises(ValueError, match='no longer here: upload it again') as error:
+        read_uploads([str(tmp_path / 'b.png')])
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_uploads_that_would_take_all_memory(tmp_path: Path) -> None:
+    Image.new('1', (9_000, 9_000)).save(tmp_path / 'a.png')  # a few kilobytes, and 240 MB once decoded
+    with pytest.raises(ValueError, match='at most 200,000,000 pixels together'):
+        read_uploads([str(tmp_path / 'a.png')] * 3)

@@ -190,6 +190,28 @@ def test_another_model_is_refused_by_name(
         mixed.add(people, progress=False)
 
 
+def test_where_a_model_has_moved_is_kept_once_the_gallery_changes(
+    gallery: Gallery, toy_checkpoint: Path, people: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copy(toy_checkpoint, tmp_path / 'moved.pth')
+    for change, place in ((False, toy_checkpoint), (True, moved)):
+        with Gallery.open(gallery.folder, moved, 'cpu') as other:
+            if change:
+                other.add(people, progress=False)
+            assert other.search(text='x').searched == 12
+        assert Gallery.open(gallery.folder).info().model == str(place)
+
+
+def test_a_gallery_that_may_only_be_read_is_searched(
+    gallery: Gallery, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, 'access', lambda *arguments: False)  # a mode would not keep root from writing
+    assert gallery.search(text='x').searched == 12
+    for change in (lambda: gallery.add(people, progress=False), lambda: gallery.remove('camera == 1')):
+        with pytest.raises(PermissionError, match=r'can be searched, but not changed: its folder may only be read\.'):
+            change()
+
+
 def test_a_new_model_encodes_anew_while_the_old_one_answers(
     gallery: Gallery, other_checkpoint: Path, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +277,11 @@ def test_damage_and_newer_versions_are_named(gallery: Gallery) -> None:
         file.write_text(damaged)
         with pytest.raises(ValueError, match='is damaged, or is not that of a gallery'):
             Gallery.open(gallery.folder)
+    file.write_text(json.dumps({**content, 'dimension': content['dimension'] + 1}))
+    with Gallery.open(gallery.folder, device='cpu') as wrong:
+        with pytest.raises(ValueError, match='it holds vectors of another length; verify lists them'):
+            wrong.search(text='x')
+        assert len(wrong.verify()) == 12
     file.write_text(text)
     entries = gallery.folder / 'entries-1.sqlite'
     entries.write_bytes(b'not a database' * 100)
@@ -275,6 +302,7 @@ def test_queries_that_are_none(gallery: Gallery, tmp_path: Path) -> None:
         (dict(image=np.zeros((4, 4))), 'RGB, .*uint8; got float64'),
         (dict(text='x', top=0), 'at least 1'),
         (dict(text='x', text_weight=2), 'from 0 to 1'),
+        (dict(text='x', text_weight='half'), 'from 0 to 1, got half'),
         (
             dict(text='x', where='age > 3'),
             "no column 'age'; this gallery has path, identity, camera, time",

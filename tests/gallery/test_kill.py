@@ -171,4 +171,12 @@ def test_adding_to_a_full_disk_ends_with_one_line_and_goes_on_later(
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         there = gallery.info().entries
         assert (0 < there < 2 * PEOPLE, there % 8, gallery.verify()) == (True, 0, [])
+        for room in (20_000, 120_000):  # for less than an empty file, and for some images
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+            try:
+                with pytest.raises(OSError, match='The gallery cannot be written'):
+                    gallery.reencode(toy_checkpoint, progress=False, batch_size=8)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert [path.name for path in folder.glob('entries-*')] == ['entries-1.sqlite']
         assert gallery.add(tmp_path / 'people', progress=False).added == 2 * PEOPLE - there

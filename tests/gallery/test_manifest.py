@@ -6,7 +6,9 @@ import pytest
 
 from cmdg_plugin.gallery.manifest import Manifest, is_gallery, read_manifest
 
-MANIFEST = Manifest('embedded', 3, 'model.pth', 'abc', 12, 5, {'memory': 7}, {'text': {'match': 0.5, 'unsure': 0.25}})
+MANIFEST = Manifest(
+    'embedded', 3, 'model.pth', 'abc', 12, 5, {'memory': 7}, {'text': {'match': 0.5, 'unsure': 0.25, 'entries': 9}}
+)
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -18,7 +20,13 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ('old', 'new'),
-    [('"shared": 5', '"shared": 12'), ('0.25', '"near"'), ('"version": 3', '"version": "3"'), ('"unsure"', '"maybe"')],
+    [
+        ('"shared": 5', '"shared": 12'),
+        ('0.25', '"near"'),
+        ('"version": 3', '"version": "3"'),
+        ('"unsure"', '"maybe"'),
+        ('"entries": 9', '"entries": null'),
+    ],
 )
 def test_what_this_program_does_not_write_is_damage(tmp_path: Path, old: str, new: str) -> None:
     MANIFEST.write(tmp_path)

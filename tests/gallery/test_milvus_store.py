@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cmdg_plugin.gallery import milvus_store
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.milvus_store import LISTS, MilvusStore
 from cmdg_plugin.gallery.scoring import Query
@@ -94,6 +95,38 @@ def test_what_is_removed_leaves_the_files_once_garbage_is_collected(
     assert store.count() == COUNT - 1
     assert in_time(lambda: not holds(milvus.folder, removed))
     assert holds(milvus.folder, kept)
+
+
+@pytest.mark.slow
+def test_removal_waits_until_every_file_that_held_a_row_is_written_anew(
+    milvus: Any,
+    vectors: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The server's first plan is often one for other files, or for another collection."""
+    options = dict(uri=milvus.uri, create=True)
+    other = MilvusStore(tmp_path / 'o.json', DIMENSION, SHARED, collection='beside', **options)
+    store = MilvusStore(tmp_path / 'c.json', DIMENSION, SHARED, collection='files', **options)
+    fill(other, vectors[: COUNT // 2])
+    other._client.flush('beside')
+    other._client.delete('beside', filter='path == "/secret/000003.jpg"')
+    for part in (vectors[: COUNT // 2], vectors):  # the second time, half of them are replaced
+        fill(store, part)
+        store._client.flush('files')
+
+    def rows_in_files() -> int:
+        return sum(segment.num_rows for segment in store._client.list_persistent_segments('files'))
+
+    monkeypatch.setattr(milvus_store, '_WAIT_FOR_FILES', 0)
+    newest = f'/secret/{COUNT - 1:06d}.jpg'
+    assert store.remove(None, [newest]) == 1
+    assert rows_in_files() > COUNT - 1
+    assert 'Remove again, even if nothing more is found' in capsys.readouterr().out
+    monkeypatch.undo()
+    assert store.remove(None, [newest]) == 0
+    assert rows_in_files() == store.count() == COUNT - 1
 
 
 def in_time(reached: Callable[[], bool], seconds: float = 300) -> bool:

@@ -29,6 +29,12 @@ def test_table(tmp_path: Path) -> None:
     assert format_table(SearchResult((), None, 0)) == 'nothing was found\nsearched 0 entries'
 
 
+def test_control_characters_of_a_strangers_index_do_not_reach_the_terminal() -> None:
+    match = Match('/a/\x1b[2J\n\u202egnp.png', 0.5, 1, 'Zoë', None, None, '\x1b]0;title\x07', {})
+    line = format_table(SearchResult((match,), None, 1)).splitlines()[1]
+    assert line.split() == ['1', '0.5000', 'Zoë', r'/a/\x1b[2J\n\u202egnp.png', r'\x1b]0;title\x07']
+
+
 def test_files(tmp_path: Path) -> None:
     result = make_result(tmp_path)
     write_result(result, tmp_path / 'r.json', {'text': 'x'})

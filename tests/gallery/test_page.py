@@ -283,6 +283,21 @@ def test_forged_paths_are_not_read(address: str, folder: Path) -> None:
         assert 'Say what to search for' in answer
 
 
+def test_what_is_gone_is_said_without_its_folder(tmp_path: Path) -> None:
+    from cmdg_plugin.gallery.page import SearchPage
+
+    with make_gallery(tmp_path) as gallery:
+        actions, empty = SearchPage(gallery), ['', 0.5, '', '', '', '', 20]
+        gone = tmp_path / 'images/red.png'
+        gone.unlink()
+        answer, paths = actions.search(None, str(gone), *empty)
+        assert 'The image red.png can no longer be read.' in answer
+        gallery.folder.rename(tmp_path / 'elsewhere')
+        said, _ = actions.search(None, None, 'a person', *empty[1:])
+        assert 'The gallery cannot be searched now.' in said
+        assert (paths, str(tmp_path) in answer + said) == ((), False)
+
+
 def test_another_name_for_this_machine_is_refused(address: str) -> None:
     assert get(address, '/config')[0] == 200
     assert get(address, '/config', host='elsewhere.example')[0] == 400

@@ -74,12 +74,13 @@ def test_what_changes_is_noticed(database: sqlite3.Connection) -> None:
     for number in (1, 3, 4):
         database.execute('DELETE FROM entries WHERE id = ?', (number,))
         database.execute('DELETE FROM vectors WHERE id = ?', (number,))
-    assert numbers(vectors, database) == [[2], [5]]
+    assert numbers(vectors, database) == [[2, 5]]
     add(database, 6, VECTORS[0])
     add(database, 7, VECTORS[1])
-    assert numbers(vectors, database) == [[2], [5], [6, 7]]
-    (_, first, _), (_, second, _), (_, third, _) = vectors.blocks(database, '1', ())
-    assert np.array_equal(np.concatenate([first, second, third]), VECTORS[[1, 4, 0, 1]])
+    assert numbers(vectors, database) == [[2, 5], [6, 7]]
+    (_, first, scale), (_, second, _) = vectors.blocks(database, '1', ())
+    assert np.array_equal(np.concatenate([first, second]), VECTORS[[1, 4, 0, 1]])
+    assert scale == pytest.approx([1, 1])
 
 
 def test_numbers_of_a_query(database: sqlite3.Connection) -> None:

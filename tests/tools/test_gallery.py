@@ -110,6 +110,10 @@ def test_mistakes_are_one_line(
         (('remove', gallery), 'Say which entries to remove'),
         (('calibrate', gallery, images), 'takes at least 100 queries'),
         (('info', tmp_path / 'nothing'), 'is not a gallery'),
+        (
+            ('search', gallery, '--image', tmp_path / '\x1b[2J.png'),
+            rf'There is no image at {tmp_path}/\x1b[2J.png',
+        ),
     ):
         with pytest.raises(SystemExit) as exit:
             run(*arguments)

@@ -1,6 +1,6 @@
 """Engines for galleries side by side: recall against exact, latency, adding, removing, size, memory, kill -9.
 
-    python tools/benchmarks/benchmark_gallery.py --million    # the whole table of docs/gallery.md
+    python tools/benchmarks/benchmark_gallery.py --million --kills 5    # the whole table of docs/gallery.md
     python tools/benchmarks/benchmark_gallery.py [--vectors 100000] [--engines embedded faiss+sqlite lancedb ...]
     python tools/benchmarks/benchmark_gallery.py --engines milvus --uri http://127.0.0.1:19530
 
@@ -8,20 +8,21 @@
 lancedb duckdb milvus-lite`, and are left out where they are not installed. Without `--uri`, a Milvus server is
 started (`pip install 'cmdg_plugin[gallery-milvus]' milvus`), whose peak of memory is the one reported. Each engine runs
 in a process of its own, and its peak of memory is counted on top of what that takes. Vectors cluster by person; every
-tenth is of the camera that is searched alone, and another tenth is removed.
+tenth is of the camera that is searched alone, and another tenth is removed. With `--keep FILE`, rows are kept there as
+they are measured, and one that is there is not measured again: an interrupted run goes on.
 """
 
 import argparse
 import importlib.util
 import json
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ NEEDED = {
     'duckdb': 'duckdb',
     'milvus-lite': 'milvus_lite',
 }
+MILLION = ('embedded', 'faiss+sqlite', 'lancedb', 'duckdb')
+"""Those that are measured with a million vectors: the others hold all of them in memory, and more than once."""
+
 COLUMNS = {
     'recall': 'recall',
     'recall_filtered': 'with a condition',
@@ -48,10 +52,12 @@ COLUMNS = {
     'add_s': 'adding, s',
     'remove_s': 'removing a tenth, s',
     'gone': 'gone from the files',
+    'whole': 'whole after kill -9',
     'reopen_s': 'opening and a search, s',
     'mib': 'disk, MiB',
     'peak_mib': 'memory, MiB',
 }
+HEADER = (f'| engine | vectors | {" | ".join(COLUMNS.values())} |', f'|---|---:|{"---:|" * len(COLUMNS)}')
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -61,13 +67,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--dimensions', type=int, default=1280)
     parser.add_argument('--queries', type=int, default=20)
     parser.add_argument('--engines', nargs='+', choices=CANDIDATES, default=list(CANDIDATES))
-    parser.add_argument('--million', action='store_true', help='then measure `embedded` with 1,000,000 vectors, too')
+    parser.add_argument(
+        '--million', action='store_true', help=f'then measure {", ".join(MILLION)} with 1,000,000 vectors, too'
+    )
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--memory', type=int, default=2 << 30, help='bytes of vectors that `embedded` keeps in memory')
     parser.add_argument('--uri', help='address of a Milvus server')
-    parser.add_argument('--kills', type=int, default=0, help='instead, kill -9 each engine this often while it adds')
+    parser.add_argument('--kills', type=int, default=0, help='how often to kill -9 each engine while it adds')
+    parser.add_argument('--keep', type=Path, metavar='FILE', help='file of rows, to go on with after an interruption')
     parser.add_argument('--measure', help=argparse.SUPPRESS)
-    parser.add_argument('--fill', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -118,16 +126,16 @@ def open_engine(name: str, folder: Path, arguments: argparse.Namespace) -> Any:
     return CANDIDATES[name](folder, arguments.dimensions, **options)
 
 
-def fill(engine: Any, arguments: argparse.Namespace, *, say: bool = False) -> float:
-    """Add all vectors; returns the seconds, those of making vectors left out."""
+def fill(engine: Any, arguments: argparse.Namespace, say: Callable[[int], None] | None = None) -> float:
+    """Add all vectors, and say how many are there; returns the seconds, those of making vectors left out."""
     seconds = 0.0
     for first in range(0, arguments.vectors, BATCH):
         cameras, vectors = make_batch(first, min(BATCH, arguments.vectors - first), arguments.dimensions)
         start = time.perf_counter()
         engine.add(first, cameras, vectors)
         seconds += time.perf_counter() - start
-        if say:
-            report(str(first + len(vectors)))
+        if say is not None:
+            say(first + len(vectors))
     return seconds
 
 
@@ -152,7 +160,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
                 answer = engine.search(query, camera, TOP)
                 seconds.append(time.perf_counter() - start)
                 hits += len(right & set(answer))
-            found[f'{what}_ms'] = 1000 * float(np.median(seconds))
+            found[f'{what}_ms'] = f'{1000 * np.median(seconds):,.1f} ({1000 * min(seconds):,.1f})'
             found['recall' if camera is None else 'recall_filtered'] = hits / sum(map(len, wanted))
         there = _holds_removed(folder, arguments)
         start = time.perf_counter()
@@ -172,7 +180,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 def _holds_removed(folder: Path, arguments: argparse.Namespace) -> bool:
     """Whether a file holds vectors of the camera that is removed: some numbers in a row of some of them."""
     cameras, vectors = make_batch(0, min(BATCH, arguments.vectors), arguments.dimensions)
-    removed = vectors[cameras == REMOVED][:50]
+    removed = vectors[cameras == REMOVED][:5]
     pieces = [vector[100:104].tobytes() for vector in removed]
     for file in folder.rglob('*'):
         if file.is_file():
@@ -187,50 +195,68 @@ def _holds_removed(folder: Path, arguments: argparse.Namespace) -> bool:
 
 
 def survive(name: str, arguments: argparse.Namespace) -> str:
-    """Kill an engine again and again while it adds; says how often what it had confirmed was there afterwards."""
-    whole, broken = 0, ''
+    """Kill an engine again and again while it adds.
+
+    Returns:
+        How often it opened afterwards with all that it had confirmed, and at most the batch that it was at.
+    """
+    whole = 0
     for turn in range(arguments.kills):
         with tempfile.TemporaryDirectory() as place:
-            command = [sys.executable, __file__, *sys.argv[1:], '--fill', place, '--measure', name]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            assert process.stdout is not None
-            confirmed = [int(process.stdout.readline()) for _ in range(1 + turn % 3)][-1]
-            time.sleep(0.05 * (turn % 5))
-            os.kill(process.pid, signal.SIGKILL)
-            confirmed = max([confirmed, *map(int, process.stdout.read().split())])
-            process.wait()
-            try:
-                count = open_engine(name, Path(place), arguments).count()
-            except Exception as error:  # whatever a database raises on its own files
-                broken = f'; {type(error).__name__}: {error}'
-                continue
-            whole += confirmed <= count <= arguments.vectors and count % BATCH == 0
-    return f'{whole} of {arguments.kills} times whole{broken}'
+            whole += _survives(name, Path(place), arguments, turn)
+    return f'{whole} of {arguments.kills}'
+
+
+def _survives(name: str, folder: Path, arguments: argparse.Namespace, turn: int) -> bool:
+    child, receiver = _apart(lambda say: fill(open_engine(name, folder, arguments), arguments, say))
+    confirmed = [receiver.recv() for _ in range(1 + turn % 3)][-1]
+    time.sleep(0.05 * (turn % 5))
+    child.kill()
+    child.join()
+    confirmed = max([confirmed, *_rest(receiver)])
+    child, receiver = _apart(lambda say: say(open_engine(name, folder, arguments).count()))
+    child.join()
+    return any(confirmed <= count <= confirmed + BATCH for count in _rest(receiver))
+
+
+def _apart(work: Callable[[Callable[[int], None]], object]) -> tuple[Any, Any]:
+    """Begin some work in a process of its own; returns that, and what receives the numbers that it says."""
+    context = multiprocessing.get_context('fork')  # a new interpreter would take seconds
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: work(sender.send))
+    child.start()
+    sender.close()
+    return child, receiver
+
+
+def _rest(receiver: Any) -> Iterator[int]:
+    with suppress(EOFError):
+        while True:
+            yield receiver.recv()
 
 
 def main() -> None:
     """Measure each engine in a process of its own, or be one of these processes."""
     arguments = parse_arguments()
-    if arguments.fill:
-        fill(open_engine(arguments.measure, Path(arguments.fill), arguments), arguments, say=True)
-        return
     if arguments.measure:
-        report(json.dumps(measure(arguments.measure, arguments)))
+        # First, as databases do not expect processes to be forked once they are at work.
+        whole = survive(arguments.measure, arguments) if arguments.kills else None
+        report(json.dumps(measure(arguments.measure, arguments) | {'whole': whole}))
         return
     os.environ.update({name: str(arguments.threads) for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
-    if arguments.kills:
-        for name in arguments.engines:
-            if _is_there(name, arguments):
-                report(f'{name:<14} {survive(name, arguments)}')
-        return
-    report(f'vectors of {arguments.dimensions} numbers, {arguments.threads} threads, the {TOP} nearest\n')
-    report(f'| engine | vectors | {" | ".join(COLUMNS.values())} |')
-    report(f'|---|---:|{"---:|" * len(COLUMNS)}')
-    for name in arguments.engines:
-        if _is_there(name, arguments):
-            _report_engine(name, arguments, [])
-    if arguments.million:
-        _report_engine('embedded', arguments, ['--vectors', '1000000', '--queries', '5'])
+    there = [name for name in arguments.engines if _is_there(name, arguments)]
+    report(
+        f'vectors of {arguments.dimensions} numbers, {arguments.threads} threads, the {TOP} nearest; of the times of '
+        'searches the median (the least)\n'
+    )
+    for line in HEADER:
+        report(line)
+    for name in there:
+        _report_engine(name, arguments)
+    arguments.vectors, arguments.queries, arguments.kills = 1_000_000, 5, 0
+    for name in there if arguments.million else ():
+        if name in MILLION:
+            _report_engine(name, arguments)
 
 
 def _is_there(name: str, arguments: argparse.Namespace) -> bool:
@@ -241,20 +267,37 @@ def _is_there(name: str, arguments: argparse.Namespace) -> bool:
     return there
 
 
-def _report_engine(name: str, arguments: argparse.Namespace, more: list[str]) -> None:
-    """Measure an engine in a process of its own, and write its row."""
-    command = [sys.executable, __file__, *sys.argv[1:], *more, '--measure', name]
+def _report_engine(name: str, arguments: argparse.Namespace) -> None:
+    """Write an engine's row: a kept one, or what a process of its own measures."""
+    kept = arguments.keep.read_text(encoding='utf-8').splitlines() if arguments.keep and arguments.keep.exists() else []
+    key = [name, arguments.vectors]
+    found = next((row['found'] for row in map(json.loads, kept) if row['key'] == key), None)
+    if found is None:
+        found = _measure_apart(name, arguments)
+        if arguments.keep:
+            with arguments.keep.open('a', encoding='utf-8') as file:
+                file.write(f'{json.dumps({"key": key, "found": found})}\n')
+    report(f'| {name} | {arguments.vectors:,} | {" | ".join(_show(found[column]) for column in COLUMNS)} |')
+
+
+def _measure_apart(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as stack:
         server = None
         if NEEDED.get(name) == 'milvus' and arguments.uri is None:
             server = stack.enter_context(_serving())
-            command += ['--uri', server.uri]
-        process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(process.stdout.splitlines()[-1])
+            arguments = argparse.Namespace(**{**vars(arguments), 'uri': server.uri})
+        process = subprocess.run(_command(name, arguments), stdout=subprocess.PIPE, text=True, check=True)
+        found: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
         if server is not None:
             found |= {'mib': _mebibytes(server.folder), 'peak_mib': resident('VmHWM', server.process) / MEBIBYTE}
-    vectors = int(more[1]) if more else arguments.vectors
-    report(f'| {name} | {vectors:,} | {" | ".join(_show(found[column]) for column in COLUMNS)} |')
+    return found
+
+
+def _command(name: str, arguments: argparse.Namespace) -> list[str]:
+    """What runs this program with an engine alone."""
+    options = ('vectors', 'dimensions', 'queries', 'threads', 'memory', 'kills', 'uri')
+    given = [(f'--{option}', str(getattr(arguments, option))) for option in options if getattr(arguments, option)]
+    return [sys.executable, __file__, *(part for pair in given for part in pair), '--measure', name]
 
 
 @dataclass(frozen=True)
@@ -278,7 +321,8 @@ def _serving() -> Iterator[Server]:
         try:
             yield Server(f'http://127.0.0.1:{server.listen_port}', Path(place) / 'data', server.server_proc.pid)
         finally:
-            server.stop()
+            with suppress(subprocess.TimeoutExpired):  # on a busy machine; it is killed all the same
+                server.stop()
 
 
 def _mebibytes(folder: Path) -> float:
@@ -286,6 +330,8 @@ def _mebibytes(folder: Path) -> float:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     return '-' if value is None else f'{value:,.3f}' if value <= 1 else f'{value:,.1f}'
