@@ -6,6 +6,9 @@ REGIONS: tuple[str, ...] = ('upper', 'middle', 'lower', 'global')
 PARTS: tuple[str, ...] = REGIONS[:3]
 """The regions that the memory bank compares across identities."""
 
+GLOBAL = REGIONS.index('global')
+"""Position of the whole person in that order."""
+
 CAPTION_FILE_ORDER: tuple[str, ...] = ('global', 'upper', 'middle', 'lower')
 """Order of the four sentences in caption files and in `CaptionRecord.captions`."""
 

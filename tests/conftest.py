@@ -15,6 +15,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import open_clip
 import pytest
+from helpers.tiny_runs import caption_source, set_epochs
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from PIL import Image
@@ -116,14 +117,6 @@ def tiny_data(tiny_market: Callable[..., Path]) -> Path:
 def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
     """A whole run of three stages, 2 + 3 + 2 epochs, that takes a second or two."""
 
-    def source(name: str) -> dict:
-        return {
-            'type': 'CaptionFileSource',
-            'name': name,
-            'root': str(tiny_data / name),
-            'caption_file': str(tiny_data / f'{name}.json'),
-        }
-
     pipeline = [
         {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
         {'type': 'mmpretrain.Resize', 'scale': (16, 24), 'interpolation': 'bicubic', 'backend': 'pillow'},
@@ -137,7 +130,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
     evaluation = {
         'batch_size': 16,
         'num_workers': 0,
-        'dataset': {'type': 'ReIDEvaluationSet', 'targets': [source('target')], 'pipeline': plain},
+        'dataset': {'type': 'ReIDEvaluationSet', 'targets': [caption_source('target', tiny_data)], 'pipeline': plain},
         'sampler': {'type': 'DefaultSampler', 'shuffle': False},
         'collate_fn': {'type': 'default_collate'},
     }
@@ -152,7 +145,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
                 'num_workers': 0,
                 'dataset': {
                     'type': 'CaptionedReIDDataset',
-                    'sources': [source('alpha'), source('beta')],
+                    'sources': [caption_source(name, tiny_data) for name in ('alpha', 'beta')],
                     'pipeline': pipeline,
                 },
                 'sampler': {'type': 'IdentitySampler', 'num_instances': 2},
@@ -172,8 +165,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
             'env_cfg.dist_cfg.backend': 'gloo',
         }
     )
-    for stage, epochs in enumerate((2, 3, 2)):
-        config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs})
+    set_epochs(config, 2, 3, 2)
     config.train_cfg.stages[2].train_dataloader = {}
     # Without yapf, which takes longer than an epoch here, and runs for every checkpoint.
     return Config(config.to_dict(), format_python_code=False)

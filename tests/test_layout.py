@@ -7,10 +7,6 @@ TOOLS = REPOSITORY / 'tools'
 
 # Modules whose test stands elsewhere, each with the test and the reason.
 ELSEWHERE = {
-    'engine/hooks/domain_bridging_hook.py': (
-        'engine/hooks/test_prompt_learning_hook.py',
-        'a default apart, it is that hook',
-    ),
     'gallery/filter_languages.py': ('gallery/test_filters.py', 'every language of a condition, side by side'),
     'gallery/sqlite_store.py': ('gallery/test_stores.py', 'all engines do the same'),
     'gallery/store.py': ('gallery/test_stores.py', 'the protocol that all engines follow'),

@@ -1,7 +1,8 @@
 """Types are found by prefixed name from another project's scope, in a process that never imports the plugin."""
 
-import subprocess
 import sys
+
+from helpers.fresh import call_afresh
 
 
 def check() -> None:
@@ -93,9 +94,4 @@ def check() -> None:
 
 
 def test_registered_types_resolve_from_another_scope() -> None:
-    result = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-2000:]
-
-
-if __name__ == '__main__':
-    check()
+    call_afresh(check)

@@ -1,21 +1,22 @@
+import importlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import torch
+from helpers.fresh import call_afresh
 
 from cmdg_plugin import threads
 
 
+def show_policy() -> None:
+    importlib.import_module('cmdg_plugin.cli')  # what every tool imports first
+    print(os.environ.get('OMP_WAIT_POLICY'))
+
+
 def policy_in_a_tool(**environment: str) -> str:
     """What a fresh process has once the command lines are imported."""
-    code = 'import os, cmdg_plugin.cli; print(os.environ.get("OMP_WAIT_POLICY"))'
     plain = {name: value for name, value in os.environ.items() if name != 'OMP_WAIT_POLICY'}
-    return subprocess.run(
-        [sys.executable, '-c', code], env={**plain, **environment}, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    return call_afresh(show_policy, env={**plain, **environment}).strip()
 
 
 def test_threads_of_tools_sleep_unless_the_user_says_otherwise() -> None:
@@ -49,6 +50,7 @@ def test_threads_are_limited_unless_the_user_chose(
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     if given:
         monkeypatch.setenv('OMP_NUM_THREADS', given)
+    torch = importlib.import_module('torch')  # not before: the first test looks at a process without it
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

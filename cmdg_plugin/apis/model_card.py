@@ -84,7 +84,7 @@ def describe_model(published: Path, scores: Mapping[str, float] | None = None) -
     config, meta = parse_stored_config(checkpoint, published), checkpoint['meta']
     model, data = _part(config, 'model'), _part(config, 'train_dataloader')
     backbone, dataset = _part(model, 'backbone'), _part(data, 'dataset')
-    weights = checkpoint['state_dict']
+    weights, tested = checkpoint['state_dict'], _part(_part(config, 'test_dataloader'), 'dataset')
     initial = backbone.get('pretrained')
     return {
         'file': published.name,
@@ -114,7 +114,9 @@ def describe_model(published: Path, scores: Mapping[str, float] | None = None) -
         },
         'subsets': dataset.get('subsets'),
         'sources': _describe_sources(dataset.get('sources')),
-        'targets': _describe_targets(_part(_part(config, 'test_dataloader'), 'dataset')),
+        'targets': [
+            {**target, 'split': tested.get('split', 'its own')} for target in _describe_sources(tested.get('targets'))
+        ],
         'scores': None if scores is None else dict(scores),
         'limits': list(LIMITS),
     }
@@ -153,7 +155,7 @@ Features for person re-identification in cameras that were not trained on. Loads
 
 ## Stages
 
-{_table(('stage', 'epochs', 'trains', 'losses (weight)'), (_stage_row(stage) for stage in recipe['stages']))}
+{_table(('stage', 'epochs', 'trains', 'losses (weight)'), (stage.values() for stage in recipe['stages']))}
 
 ## Trained on
 
@@ -214,12 +216,6 @@ def _describe_source(source: Mapping[str, Any]) -> dict[str, Any]:
     return {**described, 'terms': _TERMS.get(kind, UNKNOWN_TERMS)}
 
 
-def _describe_targets(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {**target, 'split': dataset.get('split', 'its own')} for target in _describe_sources(dataset.get('targets'))
-    ]
-
-
 def _part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the settings of a part; none where the config has no such part."""
     part = settings.get(name)
@@ -229,10 +225,6 @@ def _part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the settings that are numbers or words."""
     return {name: value for name, value in settings.items() if isinstance(value, (int, float, str))}
-
-
-def _stage_row(stage: Mapping[str, Any]) -> tuple[Any, ...]:
-    return stage['name'], stage['epochs'], stage['trains'], stage['losses']
 
 
 def _spell(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -103,6 +103,7 @@ def _describe_region(
 ) -> RegionStatistics:
     words = [split_words(sentence) for sentence in sentences]
     tokens = [length.count(sentence) for sentence in sentences]
+    bars = Counter(count // BIN_WIDTH * BIN_WIDTH for count in tokens)
     openings = Counter(' '.join(each[:4]) for each in words)
     problems: Counter[str] = Counter()
     fixes: Counter[str] = Counter()
@@ -115,7 +116,7 @@ def _describe_region(
         mean_tokens=sum(tokens) / len(tokens),
         longest_tokens=max(tokens),
         over_limit=sum(count > length.context_length for count in tokens),
-        token_histogram=_histogram(tokens),
+        token_histogram=[(start, bars[start]) for start in range(0, max(bars) + 1, BIN_WIDTH)],
         unique=len(set(sentences)) / len(sentences),
         distinct_pairs=distinct_pairs(words),
         common_opening=openings.most_common(1)[0][1] / len(sentences),
@@ -126,11 +127,6 @@ def _describe_region(
         problems=dict(problems.most_common()),
         fixes=dict(fixes.most_common()),
     )
-
-
-def _histogram(tokens: Iterable[int]) -> list[tuple[int, int]]:
-    bars = Counter(count // BIN_WIDTH * BIN_WIDTH for count in tokens)
-    return [(start, bars[start]) for start in range(0, max(bars) + 1, BIN_WIDTH)]
 
 
 def distinct_pairs(sentences: Sequence[Sequence[str]]) -> float:

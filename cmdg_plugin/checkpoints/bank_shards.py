@@ -27,15 +27,12 @@ _EPOCH = re.compile(r'epoch_(\d+)\.pth$')
 def keep_shard(runner: Runner, memory: Any) -> None:
     """Write the rows that this rank holds if the epoch that just ended gets a checkpoint; call it before that."""
     for hook in runner.hooks:
-        if isinstance(hook, CheckpointHook) and hook.by_epoch and _is_due(hook, runner):
+        if not isinstance(hook, CheckpointHook) or not hook.by_epoch:
+            continue
+        last = hook.save_last and hook.is_last_train_epoch(runner)
+        # The best checkpoint is chosen after the evaluation, by one rank alone: its rows must be there already.
+        if hook.save_best or last or hook.every_n_epochs(runner, hook.interval, hook.save_begin):
             save_shard(memory, Path(hook.out_dir), runner.epoch + 1, runner.experiment_name)
-
-
-def _is_due(hook: CheckpointHook, runner: Runner) -> bool:
-    # The best checkpoint is chosen after the evaluation, by one rank alone: its rows must be there already.
-    best = bool(hook.save_best)
-    last = hook.save_last and hook.is_last_train_epoch(runner)
-    return best or last or hook.every_n_epochs(runner, hook.interval, hook.save_begin)
 
 
 def save_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = None) -> None:
@@ -54,8 +51,12 @@ def save_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = No
     write_whole(_path(folder, epochs_done), file.getbuffer())
     # Older rows go once every rank has written its new ones.
     barrier()
-    if is_main_process():
-        _remove_orphans(folder, epochs_done)
+    if not is_main_process():
+        return
+    living = {int(match.group(1)) for path in folder.glob('*.pth') if (match := _EPOCH.search(path.name))}
+    for others in (folder / _FOLDER).glob('epoch_*'):
+        if others.name not in {f'epoch_{epoch}' for epoch in (*living, epochs_done)}:
+            shutil.rmtree(others, ignore_errors=True)
 
 
 def load_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = None) -> None:
@@ -118,13 +119,6 @@ def _check_origin(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any
             f'{", ".join(f"{name} {wanted[name]}" for name in other)}. Copy the folder {_FOLDER} together with the '
             'checkpoints.'
         )
-
-
-def _remove_orphans(folder: Path, newest: int) -> None:
-    living = {int(match.group(1)) for path in folder.glob('*.pth') if (match := _EPOCH.search(path.name))}
-    for rows in (folder / _FOLDER).glob('epoch_*'):
-        if rows.name not in {f'epoch_{epoch}' for epoch in (*living, newest)}:
-            shutil.rmtree(rows, ignore_errors=True)
 
 
 def _saved(memory: Any) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ def interpolate_weights(
 ) -> dict[str, Tensor]:
     """Mix weights: `(1 - alpha) * pretrained + alpha * finetuned` for those that have a pretrained value.
 
-    The others, and what is no floating-point number, stay fine-tuned. With `alpha` 0 and 1 the result is one of the two
-    bit by bit. Running statistics of batch norms are mixed, too.
+    The others, and integers, stay fine-tuned. With `alpha` 0 and 1 the result is one of the two bit by bit. Running
+    statistics of batch norms are mixed, too.
 
     Source: Wortsman et al., Robust Fine-Tuning of Zero-Shot Models (WiSE-FT).
 

@@ -50,7 +50,10 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         raise ValueError(
             f'{path} holds a {type(content).__name__}; a checkpoint is a dictionary with the weights in `state_dict`.'
         )
-    _drop_what_mmengine_executes(content)
+    # On a resume MMEngine runs the text at meta.config as Python, to compare numbers of GPUs. Its own checkpoints have
+    # had none since its first release.
+    if isinstance(content.get('meta'), dict):
+        content['meta'].pop(_EXECUTED_BY_MMENGINE, None)
     parts = {name: part for name, part in content.items() if name != _LOGGED}
     # The dotted place of a weight is its own name.
     tensors = {place.removeprefix('state_dict.'): node for place, node in walk(parts) if isinstance(node, Tensor)}
@@ -109,16 +112,25 @@ def load_from_url(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
     return read_checkpoint(cached, map_location)
 
 
-def _check_archive(path: Path) -> None:
-    """Compare the checksums of a ZIP archive, which torch's reader does not ask for."""
+def check_beginning(path: Path) -> bool:
+    """Refuse a file that torch has not written; tell whether it is an archive, with checksums.
+
+    Raises:
+        ValueError: If it is empty or begins otherwise.
+    """
     with path.open('rb') as file:
         beginning = file.read(2)
     if not beginning:
         raise ValueError(f'{path} is empty: writing it was interrupted. Go on from an earlier checkpoint.')
     # Before version 1.6, torch wrote a bare pickle, which has no checksums.
-    if beginning != b'PK':
-        if not beginning.startswith(b'\x80'):
-            raise ValueError(f'{path} is not a checkpoint that torch has written, or its beginning is damaged.')
+    if beginning != b'PK' and not beginning.startswith(b'\x80'):
+        raise ValueError(f'{path} is not a checkpoint that torch has written, or its beginning is damaged.')
+    return beginning == b'PK'
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums of a ZIP archive, which torch's reader does not ask for."""
+    if not check_beginning(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -149,13 +161,6 @@ def _more_than_data(path: Path) -> list[str]:
         return torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
         return []  # only archives can be asked
-
-
-def _drop_what_mmengine_executes(content: dict[str, Any]) -> None:
-    # On a resume MMEngine runs the text at meta.config as Python, to compare numbers of GPUs. Its own checkpoints have
-    # had none since its first release.
-    if isinstance(content.get('meta'), dict):
-        content['meta'].pop(_EXECUTED_BY_MMENGINE, None)
 
 
 def _is_finite(value: Tensor) -> bool:

@@ -43,11 +43,9 @@ def check_checkpoint(path: str | Path) -> None:
         return
     if not Path(path).is_file():
         raise FileNotFoundError(f'No checkpoint at {path}.')
-    with Path(path).open('rb') as file:
-        beginning = file.read(2)
-    # A ZIP archive, or the pickle that torch wrote before version 1.6.
-    if beginning != b'PK' and not beginning.startswith(b'\x80'):
-        raise ValueError(f'{path} is not a checkpoint that torch has written.')
+    from cmdg_plugin.checkpoints.reading import check_beginning  # here, so that a tool's -h answers at once
+
+    check_beginning(Path(path))
 
 
 def check_data(config: Config, *dataloaders: str) -> None:

@@ -1,6 +1,6 @@
 """Where in a config an option's key leads: entries of lists by name, places that are there, places that may be made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cmdg_plugin.cli.known_arguments import list_arguments, suggest
@@ -95,15 +95,10 @@ def _find(entries: Sequence[Any], wanted: str, option: str, place: str) -> int:
 
 
 def _no_place(option: str, node: Any, place: str, part: str, verb: str = 'has') -> str:
-    known = list(_keys(node))
+    known = list(node if isinstance(node, Mapping) else range(len(node)) if _is_list(node) else ())
+    known = [str(key) for key in known]
     has = f'it {verb} {", ".join(known)}' if known else 'it has nothing inside'
     return f'Option {option}: {place or "the config"} has no {part}{suggest(part, known)}; {has}.'
-
-
-def _keys(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        return (str(key) for key in node)
-    return map(str, range(len(node))) if _is_list(node) else iter(())
 
 
 def _is_list(node: Any) -> bool:

@@ -40,8 +40,9 @@ def read_value(option: str, text: str, place: Place) -> Any:
         return str(text)
     value = _guess(text, words=isinstance(before, (list, tuple)) and any(isinstance(item, str) for item in before))
     if not _fits(value, before):
+        shown = f'a dict of {", ".join(map(str, before))}' if isinstance(before, Mapping) else repr(before)
         raise ValueError(
-            f'Option {option}: expected {_kind(before)} (it is {_short(before)}), got {str(text)!r}. '
+            f'Option {option}: expected {_kind(before)} (it is {shown}), got {str(text)!r}. '
             f'To change its kind, give a Python literal: {option}:=VALUE.'
         )
     if before is None and isinstance(value, list) and not text.startswith(tuple(_BRACKETS)):
@@ -82,10 +83,6 @@ def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return 'true or false'
     return 'a number' if isinstance(value, (int, float)) else 'the name of one of its settings'
-
-
-def _short(value: Any) -> str:
-    return f'a dict of {", ".join(map(str, value))}' if isinstance(value, Mapping) else repr(value)
 
 
 def _guess(text: str, words: bool) -> Any:

@@ -1,9 +1,7 @@
 """Which settings of a config anything reads."""
 
 import inspect
-from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from mmengine.config import Config
 
@@ -40,8 +38,10 @@ def check_is_read(option: str, config: Config) -> None:
     if top in known:
         return
     if top not in config:
-        places = [place for place in _places_of(top, config.to_dict()) if place.split('.')[0] in known][:_SHOWN_PLACES]
-        hint = f' (did you mean {" or ".join(places)}?)' if places else suggest(top, [*known, *config])
+        found = [place.split('.') for place, _ in walk(config.to_dict())]
+        places = ['.'.join(place) for place in sorted(found, key=len) if place[-1] == top and place[0] in known]
+        named = ' or '.join(places[:_SHOWN_PLACES])
+        hint = f' (did you mean {named}?)' if named else suggest(top, [*known, *config])
         raise ValueError(f'--cfg-options {option}: the config has no {top}{hint}.')
     settings = {name: value for name, value in config.to_dict().items() if name in known}
     if not inner or (config[top] and any(node == config.to_dict()[top] for _, node in walk(settings))):
@@ -49,9 +49,3 @@ def check_is_read(option: str, config: Config) -> None:
             f'--cfg-options {option}: the config computes other values from {top} while it is read, so a change comes '
             'too late; set those values themselves, or change the file.'
         )
-
-
-def _places_of(name: str, config: Mapping[str, Any]) -> list[str]:
-    """Dotted keys that end in a name, the shortest first."""
-    places = [place for place, _ in walk(config) if place.rpartition('.')[2] == name]
-    return sorted(places, key=lambda place: place.count('.'))

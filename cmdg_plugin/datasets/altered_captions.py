@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.regions import GLOBAL, REGIONS
 
 
 def swap_captions(
@@ -43,4 +43,4 @@ def swap_captions(
 
 def repeat_global(captions: tuple[str, ...]) -> tuple[str, ...]:
     """The sentence about the whole person in place of those about its thirds."""
-    return (captions[REGIONS.index('global')],) * len(REGIONS)
+    return (captions[GLOBAL],) * len(REGIONS)

@@ -62,11 +62,9 @@ def _to_record(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
-def _to_integer(text: str) -> int | str:
-    return int(text) if len(text) <= _DIGITS else text
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_to_record, parse_int=_to_integer)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_to_record, parse_int=lambda text: int(text) if len(text) <= _DIGITS else text
+)
 
 
 def _entries(file: TextIO, path: Path) -> Iterator[Any]:

@@ -27,13 +27,13 @@ class SentenceRecord:
     """One image of such a file.
 
     Attributes:
-        path: Path below the root of the images, with forward slashes and no leading one.
+        file_path: Path below the root of the images, with forward slashes and no leading one.
         identity: Who is in the image, as the file numbers people.
         role: `train`, `val`, `query` or `gallery`; the file's `test` is `gallery`.
         sentences: What it shows; at least one.
     """
 
-    path: str
+    file_path: str
     identity: int
     role: str
     sentences: tuple[str, ...]

@@ -153,7 +153,8 @@ class StageTimer(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, **kwargs: Any) -> None:
         """Note how long the step took."""
-        _wait_for_device()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         end, now = time.perf_counter(), self.estimates[-1]
         if batch_idx == _WARM_UP - 1:
             self._begin, self._waited = end, 0.0
@@ -191,7 +192,7 @@ def _mark(terms: torch.nn.Module) -> None:
 
 
 def _share_out(profiled: profile, seconds: float, rest: float) -> dict[str, float]:
-    """Share out what of a step is no waiting for data, by what the profiler saw in so many seconds."""
+    """Share out what of a step is not waiting for data, by what the profiler saw in so many seconds."""
     averages: Any = profiled.key_averages()
     if torch.cuda.is_available():
         computed = sum(
@@ -207,11 +208,6 @@ def _share_out(profiled: profile, seconds: float, rest: float) -> dict[str, floa
     in_losses = min(computing, losses / 1e6 / seconds)
     shares = {LOSSES: in_losses, 'towers and optimizer': computing - in_losses, 'Python': 1 - computing}
     return {name: rest * share for name, share in shares.items()}
-
-
-def _wait_for_device() -> None:
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
 
 
 def estimate_stages(config: Config, steps: int = 10) -> list[StageEstimate]:

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from cmdg_plugin.regions import REGIONS
-
-_GLOBAL = REGIONS.index('global')
+from cmdg_plugin.regions import GLOBAL
 
 
 def check_source(source: str, owner: str, stage: str, dataset: Any, prompts_learned: bool) -> None:
@@ -27,7 +25,7 @@ def check_source(source: str, owner: str, stage: str, dataset: Any, prompts_lear
         )
     if source == 'captions':
         captions = dataset.captions
-        bare = sum(not row[_GLOBAL].strip() for row in captions)
+        bare = sum(not row[GLOBAL].strip() for row in captions)
         if bare:
             raise ValueError(
                 f"{owner} of stage '{stage}' compares identities by their captions, but {bare:,} of {len(captions):,} "

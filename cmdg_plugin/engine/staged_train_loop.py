@@ -230,12 +230,10 @@ class StagedTrainLoop(EpochBasedTrainLoop):
             self._check_source(source, f"The term '{term}'", stage, model)
         prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
         if (prepares or hard) and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
-            own = {'prompt': "type='PromptLearningHook'", 'bridging': "type='DomainBridgingHook'"}
-            settings = own.get(stage.name, f"type='StagePreparationHook', stage={stage.name!r}")
             raise ValueError(
                 f"Stage '{stage.name}' computes what its batches need when it begins, and no hook lets it: add "
-                f'dict({settings}, pipeline=...) to custom_hooks. A list in a config or option replaces the one '
-                'before, with the hooks in it.'
+                f"dict(type='StagePreparationHook', stage={stage.name!r}, pipeline=...) to custom_hooks. A list in a "
+                'config or option replaces the one before, with the hooks in it.'
             )
 
     def _check_source(self, source: str, owner: str, stage: Stage, model: Any) -> None:

@@ -17,7 +17,9 @@ def exact_float32_matmul(device: torch.device) -> Iterator[None]:
     Args:
         device: Where the products run; autocast is switched off for its type.
     """
-    backends = _backends()
+    # Backends whose precision is set one by one (torch 2.9 on, where the older global getter fails on mixed use).
+    cuda, onednn = torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, 'matmul', None)
+    backends: tuple[Any, ...] = (cuda, onednn) if hasattr(cuda, 'fp32_precision') and onednn is not None else ()
     before = [backend.fp32_precision for backend in backends]
     legacy = None if backends else torch.get_float32_matmul_precision()
     try:
@@ -32,9 +34,3 @@ def exact_float32_matmul(device: torch.device) -> Iterator[None]:
             backend.fp32_precision = precision
         if legacy is not None:
             torch.set_float32_matmul_precision(legacy)
-
-
-def _backends() -> tuple[Any, ...]:
-    """Backends whose precision is set one by one (torch 2.9 on, where the older global getter fails on mixed use)."""
-    cuda, onednn = torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, 'matmul', None)
-    return (cuda, onednn) if hasattr(cuda, 'fp32_precision') and onednn is not None else ()

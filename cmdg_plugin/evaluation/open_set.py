@@ -42,18 +42,14 @@ def best_scores(
     the cosine similarity minus 2, so that thresholds on either sort queries alike.
 
     Args:
-        query_features: Shape (Q, D), finite; computed with in float32.
-        gallery_features: Shape (G, D), finite.
-        query_ids: Shape (Q,), integers.
-        gallery_ids: Shape (G,), integers.
-        query_cameras: Shape (Q,), integers.
-        gallery_cameras: Shape (G,), integers.
-        chunk_size: See `rank_retrieval`.
-        device: See `rank_retrieval`.
-
-    Raises:
-        ValueError: For shapes that do not fit, empty sets, or features that are not finite.
-        TypeError: For ids or cameras that are not integers.
+        query_features: Shape (Q, D); this and the others, with their errors, as in `rank_retrieval`.
+        gallery_features: Shape (G, D).
+        query_ids: Shape (Q,).
+        gallery_ids: Shape (G,).
+        query_cameras: Shape (Q,).
+        gallery_cameras: Shape (G,).
+        chunk_size: Queries compared at once.
+        device: Where to compute.
     """
     target = choose_device(query_features, device)
     own, others = [], []

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cmdg_plugin.datasets.evaluation_set import EvaluationTarget
 from cmdg_plugin.evaluation.exact_matmul import exact_float32_matmul
+from cmdg_plugin.evaluation.ranking import distance_chunks
 from cmdg_plugin.evaluation.target_scores import index_split, split_rows, take_rows
 from cmdg_plugin.regions import REGIONS
 
@@ -72,7 +72,8 @@ def rank_some_queries(
     chosen = _choose(np.flatnonzero(index.valid_queries), num_queries, average_precision, num_worst, num_best)
     rows = np.array(list(chosen), dtype=int)
     asking, found = take_rows(features, query[rows]), take_rows(features, gallery)
-    distance = _distances(asking, found)
+    with exact_float32_matmul(torch.device('cpu')):
+        (_, distance), *_ = distance_chunks(torch.from_numpy(asking), torch.from_numpy(found), max(1, len(asking)))
     ranked = []
     for place, (row, order) in enumerate(zip(rows, distance.argsort(dim=1, stable=True).numpy(), strict=True)):
         columns, _, ignored = (array[0] for array in index.candidates(row, row + 1))
@@ -116,11 +117,3 @@ def _choose(
         others = [row for row in rows if row not in chosen]
         chosen |= dict.fromkeys(others[:number], name)
     return chosen
-
-
-def _distances(query: np.ndarray, gallery: np.ndarray) -> Tensor:
-    """Squared Euclidean distances, short of a constant per query."""
-    images = torch.from_numpy(gallery)
-    with exact_float32_matmul(torch.device('cpu')):
-        squares = torch.linalg.vector_norm(images, dim=1).square()
-        return torch.addmm(squares, torch.from_numpy(query), images.T, alpha=-2)

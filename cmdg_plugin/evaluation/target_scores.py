@@ -120,13 +120,8 @@ def rank_target(
     return scores, results[0]
 
 
-def score_target(features: np.ndarray, target: EvaluationTarget, **options: Any) -> dict[str, float]:
-    """Scores of a target alone; see `rank_target`."""
-    return rank_target(features, target, **options)[0]
-
-
 def _average_splits(results: Sequence[RetrievalResult], ending: str) -> dict[str, float]:
-    percent = np.array([_percent(result) for result in results])
+    percent = 100 * np.array([[each.mAP, *each.cmc[np.array(RANKS) - 1], each.mINP] for each in results])
     scores = dict(zip((name + ending for name in SCORES), percent.mean(axis=0).tolist(), strict=True))
     if len(results) > 1:
         scores |= {f'{name}{ending}_std': float(percent[:, SCORES.index(name)].std()) for name in ('mAP', 'R1')}
@@ -146,10 +141,6 @@ def _rank(
         return ranking(*rows, *labels_of_sides(target, *sides), max_rank=max(RANKS), **options)
     except ValueError as error:
         raise ValueError(f'Target {target.name!r}: {error}') from error
-
-
-def _percent(result: RetrievalResult) -> list[float]:
-    return [100 * float(value) for value in (result.mAP, *(result.cmc[rank - 1] for rank in RANKS), result.mINP)]
 
 
 def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:

@@ -16,7 +16,7 @@ from cmdg_plugin.models.cached_tensors import CachesTensors
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.heads import ReIDHead
 from cmdg_plugin.models.identity_features import identity_features
-from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, leave_aside, size_parts
+from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, size_parts
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import CaptionMemoryBank
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
@@ -25,10 +25,9 @@ from cmdg_plugin.models.same_model import check_same_model
 from cmdg_plugin.models.stages import Preparation, TrainingStage
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
-from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.regions import GLOBAL
 from cmdg_plugin.registry import MODELS
 
-_GLOBAL = REGIONS.index('global')
 _STAGES = {
     'warmup': {'type': 'WarmupStage'},
     'prompt': {'type': 'PromptStage'},
@@ -309,8 +308,8 @@ class CMDGReID(BaseModel, CachesTensors):
             raise ValueError('Features need images: the batch has no `inputs`.')
         views = [inputs, inputs.flip(-1)] if mirror else [inputs]
         encoded = [self.backbone.encode_image(view) for view in views]
-        width = torch.stack([features.width_regions[_GLOBAL].float() for features in encoded]).mean(0)
-        shared = torch.stack([features.shared_regions[_GLOBAL].float() for features in encoded]).mean(0)
+        width = torch.stack([features.width_regions[GLOBAL].float() for features in encoded]).mean(0)
+        shared = torch.stack([features.shared_regions[GLOBAL].float() for features in encoded]).mean(0)
         return width, shared
 
     # ------------------------------------------------------------------ MMEngine's interface
@@ -385,7 +384,10 @@ class CMDGReID(BaseModel, CachesTensors):
         absent = [part for part in IDENTITY_PARTS if getattr(self, part) is None]
         if self._images is None:
             absent.append('losses')
-        leave_aside(state_dict, prefix, absent)
+        # Dropped, so that nobody is warned of each of them.
+        beginnings = tuple(f'{prefix}{part}.' for part in absent)
+        for key in [key for key in state_dict if key.startswith(beginnings)]:
+            del state_dict[key]
         if 'losses' in absent:
             own = cast(nn.ModuleDict, self.losses).state_dict(prefix=f'{prefix}losses.')
             state_dict.update(own)

@@ -93,18 +93,12 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         """
         data = self.cast_data(data)
         if data.get('inputs') is not None:
-            images = self._to_rgb(_stack(data['inputs']))
+            images = _stack(data['inputs'])
+            images = images.flip(1) if self.to_rgb else images
             if training and self.augmentation is not None:
                 images = self.augmentation(images, image_positions(data['data_samples']))
             data['inputs'] = self.normalize_rgb(images.float())
         return data
-
-    def normalize(self, images: Tensor) -> Tensor:
-        """Normalize (B, 3, H, W) uint8 images; returns floats in RGB order."""
-        return self.normalize_rgb(self._to_rgb(images).float())
-
-    def _to_rgb(self, images: Tensor) -> Tensor:
-        return images.flip(1) if self.to_rgb else images
 
     def normalize_rgb(self, images: Tensor) -> Tensor:
         """Normalize (B, 3, H, W) floats on the scale 0-255 that are in RGB order."""

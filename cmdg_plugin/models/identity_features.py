@@ -8,12 +8,10 @@ from torch.nn import functional
 
 from cmdg_plugin.models.stages.base import Preparation
 from cmdg_plugin.models.stages.prompt import encode_prompts
-from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.regions import GLOBAL
 
 if TYPE_CHECKING:
     from cmdg_plugin.models.cmdg_reid import CMDGReID
-
-_GLOBAL = REGIONS.index('global')
 
 
 @torch.no_grad()
@@ -42,7 +40,7 @@ def identity_features(model: 'CMDGReID', preparation: Preparation, source: str) 
         features = preparation.image_features(None) if kept is None else kept
     else:
         raise ValueError(f"source must be 'images', 'captions' or 'prompts', got {source!r}.")
-    return mean_of_identities(features[:, _GLOBAL], identities.to(features.device))
+    return mean_of_identities(features[:, GLOBAL], identities.to(features.device))
 
 
 def mean_of_identities(features: Tensor, identities: Tensor) -> Tensor:

@@ -1,9 +1,7 @@
-"""Parts of the model that belong to the training identities: made when those are known, left aside without them."""
+"""Parts of the model that belong to the training identities: made when those are known."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
-
-from torch import Tensor
 
 from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.regions import PARTS
@@ -50,16 +48,3 @@ def size_parts(
             'save_text': trains_text,
         }
     return {part: {**arguments, **configs[part]} for part, arguments in filled.items()}
-
-
-def leave_aside(state_dict: dict[str, Tensor], prefix: str, absent: Collection[str]) -> None:
-    """Drop the weights of parts that a model does without, so that nobody is warned of each.
-
-    Args:
-        state_dict: Weights that are about to be loaded; changed.
-        prefix: What the names of the model's weights begin with there.
-        absent: The parts.
-    """
-    beginnings = tuple(f'{prefix}{part}.' for part in absent)
-    for key in [key for key in state_dict if key.startswith(beginnings)]:
-        del state_dict[key]

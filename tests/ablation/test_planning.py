@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from helpers.tiny_runs import different
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -167,9 +167,7 @@ def test_a_row_that_goes_on_from_its_beginning_is_the_row_from_scratch(tiny_conf
     continued = train(run, load_from=str(run.beginning.folder / 'epoch_5.pth'), resume=True)
     whole = train(Run('scratch', 1, run.config, tmp_path / 'scratch'))
     assert continued.epoch == whole.epoch == 6
-    weights, expected = continued.model.state_dict(), whole.model.state_dict()
-    assert weights.keys() == expected.keys()
-    assert not [name for name, value in weights.items() if not torch.equal(value, expected[name])]
+    assert not different(continued.model.state_dict(), whole.model.state_dict())
     assert run.results_file.read_text() == (tmp_path / 'scratch/results.json').read_text()
     assert not list(run.folder.glob('epoch_[1-5].pth'))
 

@@ -128,7 +128,7 @@ def test_a_shared_beginning_is_trained_once(make_run: Callable[..., Run], jobs: 
 def test_a_seed_is_done_before_the_next_begins(make_run: Callable[..., Run]) -> None:
     beginnings = [make_run('start', seed) for seed in (0, 1)]
     runs = [make_run(name, seed, beginnings[seed] if name == 'a' else None) for seed in (0, 1) for name in ('a', 'b')]
-    # Rows that wait for a beginning stand behind those that do not.
+    # Rows that wait for a beginning stand after those that do not.
     assert list(train(runs, jobs=1)) == ['b0', 'a0', 'b1', 'a1']
     times = [run.results_file.stat().st_mtime_ns for run in (beginnings[0], runs[0], beginnings[1], runs[2])]
     assert times == sorted(times)

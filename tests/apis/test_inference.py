@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_runs import train
 from mmengine.config import Config
-from mmengine.runner import Runner
 from PIL import Image
 
 from cmdg_plugin.apis import encode_text, extract_features, inference, init_model
@@ -46,11 +46,10 @@ def test_examples_of_the_docstrings(toy: CMDGReID, people: Path, monkeypatch: py
 
 def test_features_of_a_checkpoint(tiny_config: Config) -> None:
     """A checkpoint read back, where no training data is left, against the run's model on pixels prepared by hand."""
-    runner = Runner.from_cfg(tiny_config)
-    runner.train()
+    runner = train(tiny_config)
     for source in tiny_config.train_dataloader.dataset.sources:
         source.root = source.caption_file = '/nowhere'
-    model = init_model(tiny_config, Path(tiny_config.work_dir) / 'epoch_7.pth', 'cpu')
+    model = init_model(tiny_config, Path(runner.work_dir) / 'epoch_7.pth', 'cpu')
     target = runner.val_loop.dataloader.dataset.targets[0]
     features = extract_features(model, target.paths, batch_size=5, progress=False)
     runner.model.eval()
@@ -69,8 +68,7 @@ def _normalized(model: CMDGReID, path: str) -> torch.Tensor:
 
 
 def test_config_from_the_checkpoint(tiny_config: Config) -> None:
-    Runner.from_cfg(tiny_config).train()
-    checkpoint = Path(tiny_config.work_dir) / 'epoch_7.pth'
+    checkpoint = Path(train(tiny_config).work_dir) / 'epoch_7.pth'
     with_config, alone = (init_model(config, checkpoint, 'cpu') for config in (tiny_config, None))
     pipelines = [model._config.test_dataloader.dataset.pipeline for model in (alone, with_config)]
     assert pipelines[0] == pipelines[1]
@@ -83,8 +81,7 @@ def test_the_weights_that_training_began_with_are_not_needed(tiny_config: Config
     first = tmp_path / 'first.pt'
     torch.save(MODELS.build(copy.deepcopy(tiny_config.model)).backbone.clip.state_dict(), first)
     tiny_config.model.backbone.update(pretrained=str(first), quick_gelu=True)
-    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
-    checkpoint = Path(tiny_config.work_dir) / 'epoch_7.pth'
+    checkpoint = Path(train(tiny_config).work_dir) / 'epoch_7.pth'
     expected = extract_features(init_model(tiny_config, checkpoint, 'cpu'), people, progress=False)
     published = publish_model(checkpoint, tmp_path / 'published.pth')
     first.unlink()

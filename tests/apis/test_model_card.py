@@ -1,16 +1,14 @@
-import copy
 import hashlib
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from helpers.tiny_runs import train
+from helpers.tools import run_tool
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from cmdg_plugin.apis import extract_features, init_model
 from cmdg_plugin.apis.model_card import UNKNOWN_TERMS, describe_model, write_model_card
@@ -22,8 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def trained(tiny_config: Config) -> Path:
-    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
-    return Path(tiny_config.work_dir) / 'epoch_7.pth'
+    return Path(train(tiny_config).work_dir) / 'epoch_7.pth'
 
 
 def with_sources(published: Path, sources: list[dict], **dataset: object) -> Path:
@@ -120,11 +117,11 @@ def test_what_a_card_cannot_be_made_from(trained: Path, tmp_path: Path) -> None:
 
 
 def test_the_tool_writes_both(trained: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(REPOSITORY / 'tools/publish_model.py'), str(trained), str(tmp_path / 'tiny.pth')]
-    refused = subprocess.run([*command, '--results', 'x.json'], capture_output=True, text=True, check=False)
+    files = (trained, tmp_path / 'tiny.pth')
+    refused = run_tool('publish_model.py', *files, '--results', 'x.json')
     assert refused.returncode == 2
     assert 'add --card' in refused.stderr
-    done = subprocess.run([*command, '--card'], capture_output=True, text=True, check=False)
+    done = run_tool('publish_model.py', *files, '--card')
     assert done.returncode == 0, done.stderr
     assert {path.suffix for path in tmp_path.glob('tiny-*')} == {'.pth', '.md', '.json'}
     (markdown,) = tmp_path.glob('tiny-*.md')

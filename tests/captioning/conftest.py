@@ -61,7 +61,7 @@ def report_tool() -> Callable[..., int]:
 
 @pytest.fixture
 def read_journal() -> Callable[[Path], list[dict]]:
-    """The lines of a journal behind its header."""
+    """The lines of a journal after its header."""
     return lambda path: [json.loads(line) for line in path.read_bytes().splitlines()[1:]]
 
 
@@ -180,7 +180,7 @@ def _teach(model: Any, processor: Any) -> None:
     start = processor.tokenizer.convert_tokens_to_ids('<|im_start|>')
     labels = batch['input_ids'].clone()
     for row in labels:
-        # Only the answer is learned: behind the last start, the word `assistant` and its line end.
+        # Only the answer is learned: after the last start, the word `assistant` and its line end.
         row[: int((row == start).nonzero()[-1]) + len('assistant') + 2] = -100
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(300):

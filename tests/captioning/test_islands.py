@@ -11,6 +11,7 @@ from helpers.chat_server import ChatServer
 
 pytest.importorskip('openai')
 
+from helpers.tiny_runs import set_epochs
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -70,8 +71,7 @@ def config_for(folder: Path, caption_file: Path, work_dir: Path) -> Config:
     config.default_hooks.checkpoint.interval = 3
     for loader in (config.train_dataloader, config.val_dataloader, *config.custom_hooks):
         loader.num_workers = 0
-    for stage in config.train_cfg.stages:
-        stage.epochs = 1
+    set_epochs(config, 1, 1, 1)
     config.merge_from_dict(
         {'work_dir': str(work_dir), 'experiment_name': work_dir.name, 'visualizer.name': work_dir.name}
     )

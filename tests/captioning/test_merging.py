@@ -67,7 +67,7 @@ def test_conflicts_are_found_and_agreement_is_not_one(shards: tuple[Path, Path, 
     other.write_text(lines[0] + '\n' + json.dumps({**entry, 'caption': 'Something else was said.'}) + '\n')
     with pytest.raises(ValueError, match=r'1 sentences have two different captions, such as .*bounding_box_train'):
         merge_shards(root, out, [*journals, other])
-    # A failure elsewhere is no second caption, whichever comes first.
+    # A failure elsewhere is not a second caption, whichever comes first.
     other.write_text(
         lines[0] + '\n' + json.dumps({**entry, 'caption': None, 'failure': 'x'}).replace('"caption": null, ', '') + '\n'
     )

@@ -1,15 +1,14 @@
 """A stranger's checkpoint, given to everything that reads one, runs nothing."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import mmpretrain.registry
 import pytest
 import torch
+from helpers.tiny_runs import going_on, train
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from mmengine.runner import Runner
 
 from cmdg_plugin.apis import init_model
 from cmdg_plugin.checkpoints.harmless import _only_calculates, restrict_to_harmless
@@ -179,23 +178,11 @@ def test_models_of_mmpretrain_and_its_transforms_pass() -> None:
     assert kept == {'default_scope': 'mmpretrain', 'model': model, 'test_dataloader': loader}
 
 
-RESUME = """
-from mmengine.config import Config
-from mmengine.runner import Runner
-Runner.from_cfg(Config.fromfile('config.py')).train()
-"""
-
-
 def test_resuming_runs_no_text_of_the_checkpoint(tiny_config: Config, folder: Path) -> None:
     """MMEngine executes what stands at meta.config, to compare numbers of GPUs."""
-    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
-    path = Path(tiny_config.work_dir) / 'epoch_7.pth'
+    path = Path(train(tiny_config).work_dir) / 'epoch_7.pth'
     checkpoint = torch.load(path, weights_only=False)
     checkpoint['meta']['config'] = "open('hacked', 'w')"
     torch.save(checkpoint, path)
-    config = copy.deepcopy(tiny_config)
-    config.update(load_from=str(path), resume=True, experiment_name='resumed')
-    runner = Runner.from_cfg(config)
-    runner.train()
-    assert runner.epoch == 7
+    assert train(going_on(tiny_config, path), name='resumed').epoch == 7
     assert not (folder / 'hacked').exists()

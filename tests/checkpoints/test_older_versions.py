@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_runs import going_on, train
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from cmdg_plugin.apis import init_model
 from cmdg_plugin.checkpoints.reading import read_checkpoint
@@ -30,9 +30,7 @@ def test_its_config_is_built_and_its_weights_loaded(tiny_clip: str, checkpoint: 
 
 
 def test_its_training_goes_on_to_the_same_end(tiny_config: Config, checkpoint: Path) -> None:
-    tiny_config.update(resume=True, load_from=str(checkpoint))
-    runner = Runner.from_cfg(tiny_config)
-    runner.train()
+    runner = train(going_on(tiny_config, checkpoint))
     assert runner.epoch == 7
     weights = runner.model.state_dict()
     # What that version came to from there; pictures may be decoded a little differently elsewhere.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_runs import train
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -13,8 +14,7 @@ from cmdg_plugin.checkpoints.publishing import publish_model, strip_checkpoint
 
 @pytest.fixture
 def trained(tiny_config: Config) -> tuple[Config, Path]:
-    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
-    return tiny_config, Path(tiny_config.work_dir) / 'epoch_7.pth'
+    return tiny_config, Path(train(tiny_config).work_dir) / 'epoch_7.pth'
 
 
 def scores(config: Config, checkpoint: Path) -> dict[str, float]:
@@ -42,17 +42,14 @@ def test_training_on_other_people_starts_from_published_towers(trained: tuple[Co
     config, checkpoint = trained
     config.load_from = str(publish_model(checkpoint, tmp_path / 'tiny.pth'))
     config.train_dataloader.dataset.sources = config.train_dataloader.dataset.sources[:1]
-    config.experiment_name, config.work_dir = f'{config.experiment_name}_others', str(tmp_path / 'others')
     config.train_cfg.val_before_training = True
-    runner = Runner.from_cfg(config)
     first: dict[str, torch.Tensor] = {}
 
     class Recorder(Hook):
         def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
             first.update({} if first else {n: v.clone() for n, v in runner.model.backbone.state_dict().items()})
 
-    runner.register_hook(Recorder())
-    runner.train()
+    runner = train(config, Recorder(), name='others')
     towers = torch.load(config.load_from, weights_only=True)['state_dict']
     assert towers
     assert all(torch.equal(first[name.removeprefix('backbone.')], value) for name, value in towers.items())

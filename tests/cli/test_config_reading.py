@@ -18,7 +18,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 TOY = str(CONFIGS / 'cmdg/cmdg_toy-vit_islands.py')
 OWN = str(CONFIGS / 'cmdg/cmdg_toy-vit_own-data.py')
 P2 = str(CONFIGS / 'cmdg/cmdg_vit-base-p16_p2_msmt17.py')
-# A name in the environment or on a command line holds no NUL; lone surrogates are no text.
+# A name in the environment or on a command line holds no NUL; lone surrogates are not text.
 TEXTS = st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0'), min_size=1, max_size=40)
 WICKED = ['my people', '0012', 'a,b', "it's", '"q"', 'C:\\new\\table', '[a](b)', '$HOME', '{{ fileDirname }}', '人/ü']
 FEW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

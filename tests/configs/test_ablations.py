@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_runs import on_tiny_data
+from helpers.tiny_runs import on_tiny_data, train
 from mmengine.config import Config
-from mmengine.runner import Runner
 from safetensors.torch import save_file
 
 from cmdg_plugin.ablation.grid import read_grid
@@ -59,8 +58,7 @@ def test_rows_about_weights_and_captions_train(
     file = config.model.backbone.pretrained = str(tmp_path / 'clip.safetensors')
     save_file(MODELS.build(backbone).clip.state_dict(), file, {'quick_gelu': 'false'})
     del config.default_hooks.results
-    runner = Runner.from_cfg(config)
-    runner.train()
+    runner = train(config)
     losses = runner.message_hub.log_scalars
     assert np.isfinite(losses[f'train/{logged}'].current())
     checkpoint = torch.load(Path(runner.work_dir) / f'epoch_{runner.epoch}.pth', weights_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.small_clips import register_small_clips, write_tokenizer
+from helpers.tiny_runs import set_epochs, train
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -75,10 +76,10 @@ def test_small_model_of_the_family_trains_in_every_stage(name: str, tiny_config:
 def test_missing_tokenizer_is_told_before_training(tiny_config: Config, tokenizer: str) -> None:
     config = shrink(tiny_config, {'type': 'TextAwareCLIP', 'model_name': 'cmdg-small-siglip', 'image_size': (24, 16)})
     with pytest.raises(FileNotFoundError, match=r"tokenizer of 'cmdg-small-siglip'.*could not be read"):
-        Runner.from_cfg(copy.deepcopy(config)).train()
+        train(config)
     # Who reads no text needs none.
     config.train_cfg.stages = config.train_cfg.stages[:1]
-    Runner.from_cfg(config).train()
+    train(config)
 
 
 @pytest.mark.parametrize('option', ['image_size', 'model.backbone.tokenizer'])
@@ -104,8 +105,7 @@ def shrink(config: Config, backbone: dict) -> Config:
         *(hook.pipeline for hook in config.custom_hooks if 'pipeline' in hook),
     ):
         pipeline[1].scale = backbone['image_size'][::-1]
-    for stage in config.train_cfg.stages:
-        stage.epochs = 1
+    set_epochs(config, 1, 1, 1)
     # Tables, pictures, curves and checkpoints take longer than the training.
     del config.default_hooks.results
     config.default_hooks.checkpoint = None

@@ -1,15 +1,13 @@
 """The baselines: each config trains on tiny data, reads no caption, and differs from CMDG's only where it says."""
 
-import copy
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_runs import on_tiny_data
+from helpers.tiny_runs import different, going_on, on_tiny_data, train
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from cmdg_plugin.checkpoints.publishing import strip_checkpoint
 
@@ -28,8 +26,7 @@ def test_a_baseline_trains_without_captions(path: Path, tiny_config: Config) -> 
         sampler = stage.get('train_dataloader', {}).get('sampler', {})
         if 'num_draws' in sampler:  # As protocol 1 has them: hundreds of batches.
             sampler.num_draws = 16
-    runner = Runner.from_cfg(config)
-    runner.train()
+    runner = train(config)
     model = runner.model
     assert model.stages['bridging'].caption_global is None
     # PAT's bank holds images alone.
@@ -66,30 +63,16 @@ def test_a_run_with_a_term_that_has_parameters_resumes_to_the_same_bits(tiny_con
     path = REPOSITORY / 'configs/baselines/cilp-fgdi_toy-vit_islands.py'
     config = on_tiny_data(Config.fromfile(path), tiny_config, epochs=2)
     config.default_hooks.checkpoint.max_keep_ckpts = -1
-    whole = Runner.from_cfg(copy.deepcopy(config))
-    whole.train()
+    whole = train(config)
     expected = whole.model.state_dict()
     folder = Path(whole.work_dir)
     saved = [torch.load(folder / f'epoch_{epoch}.pth', weights_only=True) for epoch in (2, 3, 4)]
-    moved = [
-        [
-            name
-            for name in later['state_dict']
-            if not torch.equal(later['state_dict'][name], earlier['state_dict'][name])
-        ]
-        for earlier, later in pairwise(saved)
-    ]
+    moved = [different(later['state_dict'], earlier['state_dict']) for earlier, later in pairwise(saved)]
     for names in moved:
         assert {name.split('.')[0] for name in names} == {'prompts', 'losses'}
         assert {'prompts.context', 'prompts.domain_context'} <= set(names)
         assert len([name for name in names if name.startswith('losses.prompt.losses.loss_domain.classifier')]) == 6
     assert all(name.startswith('backbone.') for name in strip_checkpoint(saved[-1])['state_dict'])
     for epoch in (3, 4, 5):
-        again = copy.deepcopy(config)
-        again.resume, again.load_from = True, str(folder / f'epoch_{epoch}.pth')
-        again.work_dir, again.experiment_name = f'{config.work_dir}_{epoch}', f'{config.experiment_name}_{epoch}'
-        runner = Runner.from_cfg(again)
-        runner.train()
-        weights = runner.model.state_dict()
-        assert weights.keys() == expected.keys()
-        assert not [name for name, value in weights.items() if not torch.equal(value, expected[name])]
+        resumed = train(going_on(config, folder / f'epoch_{epoch}.pth'), name=f'from_{epoch}')
+        assert not different(resumed.model.state_dict(), expected)

@@ -4,12 +4,12 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.fresh import call_afresh
+from helpers.tiny_runs import set_epochs
 from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
@@ -73,8 +73,7 @@ def config(tiny_config: Config, tmp_path: Path) -> Config:
             'train_cfg.val_before_training': False,
         }
     )
-    for stage in range(3):
-        config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': 1})
+    set_epochs(config, 1, 1, 1)
     # Making its text pretty for every checkpoint takes longer than the training.
     return Config(config.to_dict(), format_python_code=False)
 
@@ -112,6 +111,11 @@ def test_paths_follow_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.test_dataloader.dataset.targets == config.val_dataloader.dataset.targets
 
 
+def read_copy() -> None:
+    config = Config.fromfile('my_cameras.py')
+    print(config.train_dataloader.dataset.sources[0].name, len(config.train_cfg.stages))
+
+
 @pytest.mark.parametrize('installed', ['clone', 'wheel'])
 def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path) -> None:
     """Without the repository in sight: the package alone says where its configs are."""
@@ -122,11 +126,4 @@ def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / 'my people'
     elsewhere.mkdir()
     shutil.copy(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py', elsewhere / 'my_cameras.py')
-    program = (
-        'from mmengine.config import Config; config = Config.fromfile("my_cameras.py");'
-        'print(config.train_dataloader.dataset.sources[0].name, len(config.train_cfg.stages))'
-    )
-    environment = {**os.environ, 'PYTHONPATH': str(site)}
-    arguments = [sys.executable, '-c', program]
-    done = subprocess.run(arguments, cwd=elsewhere, env=environment, capture_output=True, text=True)
-    assert done.stdout.split() == ['shop', '3'], done.stderr
+    assert call_afresh(read_copy, cwd=elsewhere, env={**os.environ, 'PYTHONPATH': str(site)}).split() == ['shop', '3']

@@ -268,7 +268,7 @@ def test_names_of_configs_are_unique() -> None:
 
 
 def test_colors_survive_the_way_through_pillow(tmp_path: Path) -> None:
-    """A red image is red behind either pipeline, unless it was drawn gray, which one in ten is."""
+    """A red image is red after either pipeline, unless it was drawn gray, which one in ten is."""
     config = Config.fromfile(CONFIGS / 'cmdg/cmdg_vit-base-p16_p1.py')
     with DefaultScope.overwrite_default_scope('cmdg_plugin'):
         plain_pipeline = Compose(config.val_dataloader.dataset.pipeline)

@@ -71,7 +71,7 @@ def test_public_datasets(name: str, run: Run, miniatures: ModuleType, tmp_path: 
     config.test_dataloader.dataset.pipeline[1].scale = (24, 48)
     model = init_model(config, device='cpu')
     folder = (tmp_path / FILES[name]).parent / 'imgs'
-    images = extract_features(model, [str(folder / each.path) for each in records], space='shared', progress=False)
+    images = extract_features(model, [str(folder / each.file_path) for each in records], space='shared', progress=False)
     asking = [(each.identity, sentence) for each in records for sentence in each.sentences]
     sentences = encode_text(model, [sentence for _, sentence in asking])
     people = [person for person, _ in asking]

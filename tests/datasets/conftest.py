@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.tiny_runs import caption_source
 from PIL import Image
 
 SENTENCES = ('A man walks, {}.', 'A red shirt, {}.', 'A brown belt, {}.', 'Blue jeans, {}.')
@@ -51,12 +52,7 @@ def _write(
         captions = [sentence.format(path) for sentence in SENTENCES]
         records.append({'file_path': path, 'id': person, 'cmid': camera, 'captions': captions})
     (root / f'{name}.json').write_text(json.dumps(records))
-    return {
-        'type': 'CaptionFileSource',
-        'name': name,
-        'root': str(root / name),
-        'caption_file': str(root / f'{name}.json'),
-    }
+    return caption_source(name, root)
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_runs import on_tiny_data
+from helpers.tiny_runs import different, going_on, on_tiny_data, train
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 REPOSITORY = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r'^<!-- file: (\S+) -->\n```python\n(.*?)^```$', re.DOTALL | re.MULTILINE)
@@ -33,27 +32,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(name, None)
 
 
-def continued(config: Config, checkpoint: str) -> Runner:
-    """Go on from a checkpoint, in a folder of its own."""
-    config.update(resume=True, load_from=str(Path(config.work_dir) / checkpoint))
-    config.work_dir, config.experiment_name = f'{config.work_dir}_again', f'{config.experiment_name}_again'
-    return Runner.from_cfg(config)
-
-
 def test_the_new_terms_train_and_resume(folder: Path, tiny_config: Config) -> None:
     config = on_tiny_data(Config.fromfile(folder / 'my_config.py'), tiny_config)
     config.train_cfg.stages[2].epochs = 2
     config.default_hooks.checkpoint.max_keep_ckpts = -1
-    runner = Runner.from_cfg(copy.deepcopy(config))
-    runner.train()
+    runner = train(config)
     scalars = {name: buffer.current() for name, buffer in runner.message_hub.log_scalars.items()}
     for term in ('part', 'soft_identity', 'spread', 'center'):
         assert np.isfinite(scalars[f'train/loss_{term}']), term
     centers = runner.model.losses['bridging'].losses['loss_center'].centers
     assert centers.shape == (2, 16)
     assert centers.abs().min() > 0
-    again = continued(config, 'epoch_3.pth')
-    again.train()
+    again = train(going_on(config, f'{runner.work_dir}/epoch_3.pth'), name='again')
     assert torch.equal(again.model.losses['bridging'].losses['loss_center'].centers, centers)
 
 
@@ -75,11 +65,8 @@ def test_the_new_stage_trains_before_the_others_and_resumes(with_stage: Config) 
     wrong = copy.deepcopy(with_stage)
     wrong.model.losses.captions[0]['inputs'] = {'text': 'captions'}
     with pytest.raises(ValueError, match="reads the field 'captions', but there are only: image, text"):
-        Runner.from_cfg(wrong).train()
-    runner = Runner.from_cfg(copy.deepcopy(with_stage))
-    runner.train()
+        train(wrong)
+    runner = train(with_stage)
     assert np.isfinite(runner.message_hub.log_scalars['train/loss_alignment'].data[0]).all()
-    whole = {name: value.clone() for name, value in runner.model.state_dict().items()}
-    again = continued(with_stage, 'epoch_1.pth')
-    again.train()
-    assert [name for name, value in again.model.state_dict().items() if not torch.equal(value, whole[name])] == []
+    again = train(going_on(with_stage, f'{runner.work_dir}/epoch_1.pth'), name='again')
+    assert not different(again.model.state_dict(), runner.model.state_dict())

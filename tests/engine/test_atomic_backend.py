@@ -1,14 +1,13 @@
-import copy
 import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.tiny_runs import train
 from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
 
 from cmdg_plugin.engine.atomic_backend import ATOMIC_BACKEND, AtomicLocalBackend
 
@@ -42,10 +41,8 @@ def test_full_disk_leaves_the_old_file_alone(tmp_path: Path, full_disk: None) ->
 def test_configs_write_checkpoints_with_it_and_never_are_without_one(tiny_config: Config) -> None:
     """MMEngine removes the oldest checkpoint before it writes the newest: one alone would be none for a while."""
     assert tiny_config.default_hooks.checkpoint.max_keep_ckpts >= 2
-    config = copy.deepcopy(tiny_config)
-    config.train_cfg.stages = config.train_cfg.stages[:1]
-    runner = Runner.from_cfg(config)
-    runner.train()
+    tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
+    runner = train(tiny_config)
     (hook,) = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
     assert isinstance(hook.file_backend, AtomicLocalBackend)
     assert (Path(runner.work_dir) / 'epoch_2.pth').is_file()

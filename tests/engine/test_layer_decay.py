@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from helpers.small_clips import register_small_clips
+from helpers.tiny_runs import different, going_on, set_epochs, train
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
@@ -109,24 +109,15 @@ def test_stages_compose_with_it_and_a_resumed_run_goes_on_exactly(tiny_config: C
             'default_hooks.checkpoint.max_keep_ckpts': -1,
         }
     )
-    for stage in tiny_config.train_cfg.stages:
-        stage.epochs = 1
     del tiny_config.default_hooks['results']
-    tiny_config.train_cfg.stages[2].epochs = 2
+    set_epochs(tiny_config, 1, 1, 2)
     rates = Rates()
-    whole = Runner.from_cfg(copy.deepcopy(tiny_config))
-    whole.register_hook(rates)
-    whole.train()
+    whole = train(tiny_config, rates)
     # Two blocks: a quarter in the first. The classifiers' own factor is 1.2.
     assert {name: pytest.approx(seen) for name, seen in rates.seen.items()} == {
         'warmup': (0.25e-3, 1e-3, 1.2e-3),
         'prompt': (3.5e-4,),
         'bridging': (1e-3, 4e-3, 4.8e-3),
     }
-    tiny_config.resume, tiny_config.load_from = True, str(Path(whole.work_dir) / 'epoch_3.pth')
-    tiny_config.work_dir += '_resumed'
-    tiny_config.experiment_name += '_resumed'
-    resumed = Runner.from_cfg(tiny_config)
-    resumed.train()
-    expected = whole.model.state_dict()
-    assert not [name for name, value in resumed.model.state_dict().items() if not torch.equal(value, expected[name])]
+    resumed = train(going_on(tiny_config, Path(whole.work_dir) / 'epoch_3.pth'), name='resumed')
+    assert not different(resumed.model.state_dict(), whole.model.state_dict())

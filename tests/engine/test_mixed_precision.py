@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_runs import set_epochs, train
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
@@ -49,9 +50,8 @@ def test_other_wrappers_are_left_alone() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without a GPU')
 def test_a_mixed_precision_recipe_trains_on_a_cpu_and_says_so(tiny_config: Config) -> None:
     tiny_config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
-    tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs for stage, epochs in enumerate((1, 0, 0))})
-    runner = Runner.from_cfg(tiny_config)
-    runner.train()
+    set_epochs(tiny_config, 1, 0, 0)
+    runner = train(tiny_config)
     assert type(runner.optim_wrapper) is OptimWrapper
     (log,) = Path(runner.work_dir).rglob('*.log')
     assert log.read_text().count('computing in full precision') == 1
@@ -61,7 +61,7 @@ def test_a_mixed_precision_recipe_trains_on_a_cpu_and_says_so(tiny_config: Confi
 def test_a_tiny_run_in_bfloat16_on_a_cpu(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mixed_precision, 'has_bfloat16_products', lambda: True)
     tiny_config.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
-    tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs for stage, epochs in enumerate((1, 0, 0))})
+    set_epochs(tiny_config, 1, 0, 0)
     runner = Runner.from_cfg(tiny_config)
     seen = []
     tower = runner.model.backbone.clip.visual.conv1

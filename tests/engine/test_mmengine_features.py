@@ -1,12 +1,12 @@
 """MMEngine's own features on a staged run: averaging, accumulation, clipping, early stopping, profiling, back ends."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.tiny_runs import train
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import VISBACKENDS
@@ -17,15 +17,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cmdg_plugin.engine.stages import Stage
 
 STAGES = ('warmup', 'prompt', 'bridging')
-
-
-def train(config: Config, name: str = 'run') -> Runner:
-    config = copy.deepcopy(config)
-    config.work_dir, config.experiment_name = f'{config.work_dir}_{name}', f'{config.experiment_name}_{name}'
-    config.visualizer.name = config.experiment_name
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner
 
 
 def averaged(config: Config, **settings: Any) -> Config:
@@ -48,11 +39,8 @@ class ByHand(Hook):
 @pytest.mark.parametrize('update_buffers', [False, True])
 def test_averaged_weights_are_scored_and_saved(tiny_config: Config, update_buffers: bool) -> None:
     config = averaged(tiny_config, update_buffers=update_buffers)
-    config.work_dir += str(update_buffers)
-    runner = Runner.from_cfg(config)
     by_hand = ByHand()
-    runner.register_hook(by_hand)
-    runner.train()
+    runner = train(config, by_hand)
     saved = torch.load(Path(runner.work_dir) / 'epoch_7.pth', weights_only=True)['state_dict']
     for name, weight in by_hand.average.items():
         assert torch.allclose(saved[name], weight, atol=1e-6), name
@@ -66,7 +54,7 @@ def test_averaged_run_resumes_where_it_was(tiny_config: Config) -> None:
     expected = torch.load(Path(whole.work_dir) / 'epoch_7.pth', weights_only=True)
     for epoch in (3, 6):
         config.resume, config.load_from = True, str(Path(whole.work_dir) / f'epoch_{epoch}.pth')
-        resumed = train(config, f'resumed_{epoch}')
+        resumed = train(config, name=f'resumed_{epoch}')
         found = torch.load(Path(resumed.work_dir) / 'epoch_7.pth', weights_only=True)
         for part in ('state_dict', 'ema_state_dict'):
             different = [k for k, value in expected[part].items() if not torch.equal(value, found[part][k])]
@@ -88,10 +76,8 @@ class Steps(Hook):
 def test_gradients_are_accumulated_within_a_stage(tiny_config: Config) -> None:
     """Three batches to a step; the last step of a stage takes what is left."""
     tiny_config.optim_wrapper.accumulative_counts = 3
-    runner = Runner.from_cfg(tiny_config)
     steps = Steps()
-    runner.register_hook(steps)
-    runner.train()
+    runner = train(tiny_config, steps)
     sizes = {
         stage.name: stage.epochs * len(runner.train_loop.loaders[stage.name]) for stage in runner.train_loop.stages
     }
@@ -112,9 +98,7 @@ def test_gradients_are_clipped_and_their_norm_logged(tiny_config: Config) -> Non
                 )
             )
 
-    runner = Runner.from_cfg(tiny_config)
-    runner.register_hook(Norms())
-    runner.train()
+    runner = train(tiny_config, Norms())
     assert norms
     assert max(norms) < 1.001e-3
     logged = _tags(runner)
@@ -171,9 +155,7 @@ def test_rates_are_scaled_in_every_stage(tiny_config: Config) -> None:
         def before_stage(self, runner: Runner, stage: Stage) -> None:
             rates[stage.name] = runner.optim_wrapper.param_groups[0]['initial_lr']
 
-    runner = Runner.from_cfg(tiny_config)
-    runner.register_hook(Rates())
-    runner.train()
+    train(tiny_config, Rates())
     assert rates == pytest.approx({'warmup': 1e-3 / 4, 'prompt': 3.5e-4 / 4, 'bridging': 1e-3 / 4})
 
 

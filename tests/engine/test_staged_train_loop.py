@@ -5,19 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_runs import different, going_on, make_runner, set_epochs, train
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.checkpoints.publishing import publish_model
 from cmdg_plugin.engine.stages import Stage
-
-
-def make_runner(config: Config, name: str = 'run') -> Runner:
-    config = copy.deepcopy(config)
-    config.work_dir = f'{config.work_dir}_{name}'
-    config.experiment_name = f'{config.experiment_name}_{name}'
-    return Runner.from_cfg(config)
 
 
 def final_weights(runner: Runner) -> dict[str, torch.Tensor]:
@@ -71,10 +65,8 @@ class Recorder(Hook):
 
 def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config: Config) -> None:
     tiny_config.train_cfg.val_before_training = True
-    runner = make_runner(tiny_config)
     recorder = Recorder()
-    runner.register_hook(recorder)
-    runner.train()
+    runner = train(tiny_config, recorder)
     assert recorder.events == [
         'evaluated after 0',
         'before warmup',
@@ -97,13 +89,10 @@ def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config:
 def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden: dict[str, np.ndarray]) -> None:
     """Three epochs of warm-up, then one each of the others is enough to see that schedules start anew in each stage."""
     tiny_config.optim_wrapper.optimizer.lr = 5e-6
-    for stage, epochs in enumerate((3, 120, 2)):
-        tiny_config.merge_from_dict({f'train_cfg.stages.{stage}.epochs': epochs})
+    set_epochs(tiny_config, 3, 120, 2)
     tiny_config.default_hooks.checkpoint.interval = -1
-    runner = make_runner(tiny_config)
     recorder = Recorder()
-    runner.register_hook(recorder)
-    runner.train()
+    train(tiny_config, recorder)
     assert recorder.rates['warmup'] == pytest.approx(golden['lr_warmup_expected'], rel=1e-9)
     assert recorder.rates['prompt'] == pytest.approx(golden['lr_prompt_expected'], rel=1e-9)
     assert recorder.rates['bridging'] == pytest.approx(golden['lr_bridging_expected'][:2], rel=1e-9)
@@ -115,18 +104,11 @@ def test_resume_from_any_epoch_gives_the_same_bits(
     kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]], epoch: int
 ) -> None:
     folder, expected = whole_run
-    config = copy.deepcopy(kept)
-    config.resume = True
-    config.load_from = str(folder / f'epoch_{epoch}.pth')
-    runner = make_runner(config, f'resumed_{epoch}')
+    config = going_on(kept, folder / f'epoch_{epoch}.pth')
     recorder = Recorder()
-    runner.register_hook(recorder)
-    runner.train()
+    runner = train(config, recorder, name=f'resumed_{epoch}')
     assert recorder.epochs == epochs_by_stage(kept)[epoch:]
-    weights = final_weights(runner)
-    assert weights.keys() == expected.keys()
-    different = [name for name, value in weights.items() if not torch.equal(value, expected[name])]
-    assert not different
+    assert not different(runner.model.state_dict(), expected)
 
 
 @pytest.fixture(scope='module')
@@ -137,8 +119,7 @@ def whole_run_cache() -> dict:
 @pytest.fixture
 def whole_run(kept: Config, whole_run_cache: dict) -> tuple[Path, dict[str, torch.Tensor]]:
     if not whole_run_cache:
-        runner = make_runner(kept)
-        runner.train()
+        runner = train(kept)
         whole_run_cache['run'] = (Path(runner.work_dir), final_weights(runner))
     return whole_run_cache['run']
 
@@ -161,9 +142,8 @@ def test_augmentation_on_the_device_is_the_same_for_any_workers_and_resumes_exac
     resumed = copy.deepcopy(tiny_config)
     resumed.merge_from_dict({'resume': True, 'load_from': f'{runner.work_dir}/epoch_6.pth'})
     for name, config, same in (('still', still, False), ('workers', workers, True), ('resumed', resumed, True)):
-        other = make_runner(config, name)
-        other.train()
-        assert same == all(torch.equal(value, expected[key]) for key, value in final_weights(other).items()), name
+        other = train(config, name=name)
+        assert same == (not different(other.model.state_dict(), expected)), name
 
 
 HARD = {'type': 'HardIdentitySampler', 'num_instances': 2, 'text': 'captions'}
@@ -180,14 +160,12 @@ def with_sampler(config: Config, sampler: dict) -> Config:
 @pytest.mark.parametrize('sampler', [HARD, GRAPH])
 def test_resume_amid_stages_with_batches_of_look_alikes_gives_the_same_bits(kept: Config, sampler: dict) -> None:
     config = with_sampler(kept, sampler)
-    runner = make_runner(config)
-    runner.train()
+    runner = train(config)
     expected = final_weights(runner)
     for epoch in (1, 6):
         config.merge_from_dict({'resume': True, 'load_from': f'{config.work_dir}_run/epoch_{epoch}.pth'})
-        resumed = make_runner(config, f'resumed_{epoch}')
-        resumed.train()
-        assert [name for name, value in final_weights(resumed).items() if not torch.equal(value, expected[name])] == []
+        resumed = train(config, name=f'resumed_{epoch}')
+        assert not different(resumed.model.state_dict(), expected)
     assert 'Batches of look-alikes composed in' in next(Path(runner.work_dir).rglob('*.log')).read_text()
 
 
@@ -211,9 +189,8 @@ def test_batches_hold_those_whom_the_model_finds_alike(tiny_config: Config) -> N
     with pytest.raises(ValueError, match=r"HardIdentitySampler of stage 'warmup' compares identities by their prompts"):
         runner.train()
     tiny_config.train_cfg.stages[0].train_dataloader = {'sampler': {'type': 'IdentitySampler', '_delete_': True}}
-    runner, batches = make_runner(tiny_config, 'prompts'), Batches()
-    runner.register_hook(batches)
-    runner.train()
+    batches = Batches()
+    runner = train(tiny_config, batches, name='prompts')
     prompts = torch.nn.functional.normalize(runner.model.stages['bridging'].prompt_features, dim=1)
     nearest = torch.cdist(prompts, prompts).fill_diagonal_(9).topk(3, largest=False).indices
     possible = {tuple(sorted([anchor, *row])) for anchor, row in enumerate(nearest.tolist())}
@@ -228,10 +205,8 @@ def test_single_stage_runs_alone_from_a_checkpoint(
     config = copy.deepcopy(kept)
     config.load_from = str(folder / 'epoch_5.pth')
     config.merge_from_dict({'train_cfg.stages.0.epochs': 0, 'train_cfg.stages.1.epochs': 0})
-    runner = make_runner(config, 'alone')
     recorder = Recorder()
-    runner.register_hook(recorder)
-    runner.train()
+    train(config, recorder, name='alone')
     assert recorder.events == ['before bridging', 'evaluated after 2', 'after bridging']
 
 
@@ -239,15 +214,11 @@ def test_resume_after_the_last_epoch_still_evaluates(
     kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
 ) -> None:
     folder, expected = whole_run
-    config = copy.deepcopy(kept)
-    config.resume = True
-    config.load_from = str(folder / 'epoch_7.pth')
-    runner = make_runner(config, 'evaluated')
+    config = going_on(kept, folder / 'epoch_7.pth')
     recorder = Recorder()
-    runner.register_hook(recorder)
-    runner.train()
+    runner = train(config, recorder, name='evaluated')
     assert recorder.events == ['evaluated after 7']
-    assert all(torch.equal(value, expected[name]) for name, value in final_weights(runner).items())
+    assert not different(runner.model.state_dict(), expected)
     assert (Path(runner.work_dir) / 'results.json').read_text() == (folder / 'results.json').read_text()
 
 
@@ -257,47 +228,40 @@ def test_resume_with_another_stage_list_is_refused(
 ) -> None:
     """A longer stage would have had other learning rates from its first epoch on."""
     folder, _ = whole_run
-    config = copy.deepcopy(kept)
-    config.resume = True
-    config.load_from = str(folder / 'epoch_4.pth')
+    config = going_on(kept, folder / 'epoch_4.pth')
     config.merge_from_dict(changes)
     with pytest.raises(ValueError, match=r"saved after epoch 2 of stage 'prompt' of a run of 2 warmup \+ 3 prompt"):
-        make_runner(config, 'other').train()
+        train(config, name='other')
 
 
 def test_resume_on_sources_in_another_order_is_refused(
     kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
 ) -> None:
     folder, _ = whole_run
-    config = copy.deepcopy(kept)
-    config.resume = True
-    config.load_from = str(folder / 'epoch_2.pth')
+    config = going_on(kept, folder / 'epoch_2.pth')
     config.train_dataloader.dataset.sources.reverse()
     with pytest.raises(ValueError, match='trained on the sources alpha, beta; this run has beta, alpha'):
-        make_runner(config, 'reversed').train()
+        train(config, name='reversed')
 
 
 def test_stages_that_leave_the_tower_alone_are_not_evaluated(tiny_config: Config) -> None:
     tiny_config.train_cfg.val_interval = 1
-    runner = make_runner(tiny_config)
     recorder = Recorder()
-    runner.register_hook(recorder)
-    runner.train()
+    train(tiny_config, recorder)
     evaluated = [event for event in recorder.events if event.startswith('evaluated')]
     assert evaluated == [f'evaluated after {epoch}' for epoch in (1, 2, 6, 7)]
 
 
 @pytest.mark.parametrize('interval', ['often', 0])
-def test_an_interval_that_is_no_number_of_epochs_is_refused(tiny_config: Config, interval: object) -> None:
+def test_an_interval_that_is_not_a_number_of_epochs_is_refused(tiny_config: Config, interval: object) -> None:
     tiny_config.train_cfg.val_interval = interval
     with pytest.raises(ValueError, match='val_interval must be a number of epochs or None'):
-        Runner.from_cfg(tiny_config).train()
+        train(tiny_config)
 
 
 def test_bridging_without_trained_prompts_is_said(tiny_config: Config) -> None:
     tiny_config.merge_from_dict({'train_cfg.stages.1.epochs': 0, 'train_cfg.stages.2.epochs': 1})
-    runner = make_runner(tiny_config)
-    runner.train()
+    runner = train(tiny_config)
     text = next(Path(runner.work_dir).rglob('*.log')).read_text()
     assert 'No prompt stage came before' in text
 
@@ -310,7 +274,7 @@ def test_checkpoint_of_other_identities_is_refused(
     config.load_from = str(folder / 'epoch_2.pth')
     del config.train_dataloader.dataset.sources[1]
     with pytest.raises(ValueError, match=r'(?s)12.*6|6.*12'):
-        make_runner(config, 'fewer').train()
+        train(config, name='fewer')
 
 
 def test_unknown_stage_is_refused_before_any_data_is_read(tiny_config: Config) -> None:
@@ -319,13 +283,13 @@ def test_unknown_stage_is_refused_before_any_data_is_read(tiny_config: Config) -
     with pytest.raises(
         ValueError, match=r"'prompting', which the model does not know; it knows warmup, prompt, bridging"
     ):
-        make_runner(tiny_config).train()
+        train(tiny_config)
 
 
 def test_trainable_part_that_does_not_exist_is_refused_before_training(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages[2].trainable = ['backbone.visuals']
     with pytest.raises(ValueError, match=r"'bridging' trains 'backbone.visuals'"):
-        make_runner(tiny_config).train()
+        train(tiny_config)
 
 
 def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config) -> None:
@@ -342,12 +306,11 @@ def test_sampler_learns_the_batch_size_and_may_not_contradict_it(tiny_config: Co
     assert loaders['warmup'].sampler.batch_size == 4
     tiny_config.train_dataloader.sampler.batch_size = 8
     with pytest.raises(ValueError, match='batch_size is 4, but its sampler composes batches of 8'):
-        make_runner(tiny_config, 'torn').train()
+        train(tiny_config, name='torn')
 
 
 def test_every_log_line_of_a_stage_names_it(tiny_config: Config) -> None:
-    runner = make_runner(tiny_config)
-    runner.train()
+    runner = train(tiny_config)
     lines = next(Path(runner.work_dir).rglob('*.log')).read_text().splitlines()
     training = [line for line in lines if 'Epoch(train)' in line or 'Saving checkpoint' in line]
     assert training
@@ -404,33 +367,32 @@ def test_weights_that_are_not_numbers_are_not_saved(tiny_config: Config) -> None
 
 def test_files_that_nothing_can_be_resumed_from_are_refused_in_the_users_words(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
-    make_runner(tiny_config).train()
+    train(tiny_config)
     path = Path(f'{tiny_config.work_dir}_run') / 'epoch_1.pth'
     published = publish_model(path, path.with_name('published.pth'))
     tiny_config.update(resume=True, load_from=str(published))
     with pytest.raises(ValueError, match='it lacks iter, optimizer, message_hub, as published files'):
-        make_runner(tiny_config, 'published').train()
+        train(tiny_config, name='published')
     tiny_config.load_from = str(path)
     tiny_config.optim_wrapper.optimizer = {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9}
     with pytest.raises(ValueError, match='another optimizer'):
-        make_runner(tiny_config, 'sgd').train()
+        train(tiny_config, name='sgd')
 
 
 def test_a_resumed_run_says_what_it_changes(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages = tiny_config.train_cfg.stages[:1]
-    make_runner(tiny_config).train()
+    train(tiny_config)
     tiny_config.update(resume=True, load_from=f'{tiny_config.work_dir}_run/epoch_1.pth')
     tiny_config.optim_wrapper.optimizer.lr = 2e-3
     tiny_config.train_dataloader.batch_size = 4
-    runner = make_runner(tiny_config, 'changed')
-    runner.train()
+    runner = train(tiny_config, name='changed')
     log = next(Path(runner.work_dir).rglob('*.log')).read_text()
     assert 'optim_wrapper.optimizer.lr' in log
     assert 'it counts from the next stage' in log
     assert 'train_dataloader.batch_size' in log
     tiny_config.randomness.seed = 5
     with pytest.raises(ValueError, match='what a run draws follows from its seed'):
-        make_runner(tiny_config, 'reseeded').train()
+        train(tiny_config, name='reseeded')
 
 
 def test_built_dataloader_is_refused(tiny_config: Config) -> None:
@@ -443,4 +405,4 @@ def test_a_memory_that_would_start_from_prompts_nobody_learned_is_refused(tiny_c
     term = {'type': 'IdentityMemoryLoss', 'name': 'memory', 'inputs': {'features': 'global_shared'}, 'start': 'prompts'}
     tiny_config.model.losses.warmup.append(term)
     with pytest.raises(ValueError, match=r"The term 'memory' of stage 'warmup' compares identities by their prompts"):
-        Runner.from_cfg(tiny_config).train()
+        train(tiny_config)

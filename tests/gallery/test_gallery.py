@@ -1,8 +1,7 @@
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 
 from cmdg_plugin.apis import encode_text, extract_features, init_model
 from cmdg_plugin.files.images import UnreadableImage
-from cmdg_plugin.files.locking import InUse
+from cmdg_plugin.files.locking import InUse, hold
 from cmdg_plugin.gallery import Gallery
 from cmdg_plugin.gallery.encoding import GalleryModel
 
@@ -317,26 +316,25 @@ def test_queries_that_are_none(gallery: Gallery, tmp_path: Path) -> None:
         gallery.search(image=tmp_path / 'nothing.png')
 
 
-HOLDER = """
-import sys
-from cmdg_plugin.files.locking import hold
-with hold(sys.argv[1] + '/.lock', 'in use'):
-    print('held', flush=True)
-    sys.stdin.read()
-"""
-
-
 def test_two_processes_do_not_change_a_gallery_at_once(gallery: Gallery, people: Path) -> None:
-    command = [sys.executable, '-c', HOLDER, str(gallery.folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == 'held\n'
-        with pytest.raises(InUse, match='Another process is changing the gallery'):
-            gallery.add(people, progress=False)
-        with pytest.raises(InUse):
-            gallery.remove('camera == 1')
-        assert gallery.search(text='x').searched == 12  # reading goes on
-        other.communicate('')
+    forks = multiprocessing.get_context('fork')
+    held, done = forks.Event(), forks.Event()
+
+    def change() -> None:
+        with hold(gallery.folder / '.lock', 'in use'):
+            held.set()
+            done.wait(60)
+
+    other = forks.Process(target=change, daemon=True)
+    other.start()
+    assert held.wait(60)
+    with pytest.raises(InUse, match='Another process is changing the gallery'):
+        gallery.add(people, progress=False)
+    with pytest.raises(InUse):
+        gallery.remove('camera == 1')
+    assert gallery.search(text='x').searched == 12  # reading goes on
+    done.set()
+    other.join(60)
     assert gallery.add(people, progress=False).unchanged == 12
 
 

@@ -41,7 +41,7 @@ def _run(file: str, name: str, rank: int, ranks: int, folder: Path) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=ranks)
     try:
-        # By file: pytest's names for test modules are no names that a process of its own could import.
+        # By file: pytest's names for test modules are not names that a process of its own could import.
         runpy.run_path(file)[name](rank, ranks, folder)
     except Exception:
         (folder / f'error_{rank}').write_text(f'rank {rank}:\n{traceback.format_exc()}')

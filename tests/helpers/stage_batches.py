@@ -1,12 +1,15 @@
 """Batches, preparations and names of parts for tests of the model and its stages."""
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmpretrain.structures import DataSample
 
 from cmdg_plugin.models import CMDGReID
+from cmdg_plugin.registry import MODELS
 
 IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
 DOMAINS = [0] * 6 + [1] * 9
@@ -14,6 +17,14 @@ DOMAIN_TEMPLATE = 'A photo of a {} person from {} dataset.'
 FULL = Path(__file__).parents[2] / 'configs/_base_/models/cmdg_full_shared.py'
 IMAGE_SIDE = ['image', 'head']
 TEXT_SIDE = ['backbone.clip.transformer', 'backbone.clip.ln_final', 'backbone.clip.text_projection']
+
+
+def bound_model(config: dict[str, Any], domains: list[int] | None = None) -> CMDGReID:
+    """Build a model with seed 0, for images of the identities above."""
+    torch.manual_seed(0)
+    model = MODELS.build(copy.deepcopy(config))
+    model.bind_identities(IDENTITIES, domains)
+    return model
 
 
 def batch(rows: list[int]) -> dict:

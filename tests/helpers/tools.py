@@ -1,15 +1,29 @@
-"""Command-line tools, run in this process: another one would import torch for seconds before it says a word."""
+"""Command-line tools: in a process of their own, or in this one, which has imported torch for seconds already."""
 
 import contextlib
 import io
 import os
 import runpy
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 REPOSITORY = Path(__file__).parents[2]
+TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
+
+
+def command(tool: Path | str, *arguments: object) -> list[str]:
+    """Command line of a tool: one of `tools/` by its name, or any by its path."""
+    return [sys.executable, *map(str, (REPOSITORY / 'tools' / tool, *arguments))]
+
+
+def run_tool(tool: Path | str, *arguments: object, **settings: Any) -> subprocess.CompletedProcess:
+    """Run a tool in a process of its own, in the repository unless `subprocess.run` is told otherwise."""
+    settings = {'cwd': REPOSITORY, **settings}
+    return subprocess.run(command(tool, *arguments), capture_output=True, text=True, check=False, **settings)
 
 
 @dataclass(frozen=True)

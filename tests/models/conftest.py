@@ -1,15 +1,13 @@
-import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers.stage_batches import DOMAIN_TEMPLATE, DOMAINS, IDENTITIES
+from helpers.stage_batches import DOMAIN_TEMPLATE, DOMAINS, bound_model
 from mmengine.config import Config
 from torch import Tensor
 
 from cmdg_plugin.models import CMDGReID
-from cmdg_plugin.registry import MODELS
 
 
 @pytest.fixture(scope='session')
@@ -26,19 +24,13 @@ def _seed() -> None:
 
 @pytest.fixture
 def model(tiny_config: Config) -> CMDGReID:
-    torch.manual_seed(0)
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES)
-    return built
+    return bound_model(tiny_config.model)
 
 
 @pytest.fixture
 def text_model(tiny_config: Config) -> CMDGReID:
     tiny_config.model.backbone.text_finetune_layers = 1
-    torch.manual_seed(0)
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES)
-    return built
+    return bound_model(tiny_config.model)
 
 
 ADVERSARIAL = {'type': 'DomainAdversarialLoss', 'name': 'domain'}
@@ -49,7 +41,4 @@ def domain_model(tiny_config: Config) -> CMDGReID:
     tiny_config.model.prompts.domain_template = DOMAIN_TEMPLATE
     term = {**ADVERSARIAL, 'inputs': {'features': 'prompt_texts', 'domains': 'domains'}}
     tiny_config.model.losses.prompt.append(term)
-    torch.manual_seed(0)
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES, DOMAINS)
-    return built
+    return bound_model(tiny_config.model, DOMAINS)

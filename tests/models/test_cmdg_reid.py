@@ -3,7 +3,15 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.stage_batches import IDENTITIES, IMAGE_SIDE, TEXT_SIDE, Given, batch, losses_of, prepare_bridging
+from helpers.stage_batches import (
+    IMAGE_SIDE,
+    TEXT_SIDE,
+    Given,
+    batch,
+    bound_model,
+    losses_of,
+    prepare_bridging,
+)
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
@@ -90,8 +98,7 @@ def test_flip_test_is_off_unless_the_config_says_so(tiny_config: Config) -> None
 
 def test_nan_batch_is_skipped_without_touching_weights_or_bank(tiny_config: Config) -> None:
     tiny_config.model.on_nonfinite = 'skip'
-    model = MODELS.build(tiny_config.model)
-    model.bind_identities(IDENTITIES)
+    model = bound_model(tiny_config.model)
     prepare_bridging(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     good = model.backbone.norm_shared.weight.detach().clone()
@@ -121,8 +128,7 @@ def test_a_nan_loss_of_finite_features_leaves_bank_and_statistics_alone(tiny_con
     tiny_config.model.losses.bridging.append(
         {'type': 'NotANumber', 'name': 'nan', 'inputs': {'features': 'global_width'}}
     )
-    model = MODELS.build(tiny_config.model)
-    model.bind_identities(IDENTITIES)
+    model = bound_model(tiny_config.model)
     prepare_bridging(model)
     before = {name: value.clone() for name, value in [*model.named_parameters(), *model.named_buffers()]}
     wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
@@ -169,8 +175,7 @@ def test_a_term_that_would_miss_a_field_or_data_is_refused_before_training(tiny_
     ):
         config = copy.deepcopy(tiny_config.model)
         next(term for term in config.losses.bridging if term['name'] == 'part').update(changes)
-        model = MODELS.build(config)
-        model.bind_identities(IDENTITIES)
+        model = bound_model(config)
         model.check_stage('warmup', IMAGE_SIDE)
         with pytest.raises(ValueError, match=message):
             model.check_stage('bridging', IMAGE_SIDE)
@@ -269,8 +274,7 @@ def test_identity_memory_starts_with_its_stage_and_forgets_a_bad_batch(tiny_conf
     term = dict(type='IdentityMemoryLoss', name='memory', start=start, inputs=dict(features='global_shared'))
     tiny_config.model.losses.bridging.append(term)
     tiny_config.model.on_nonfinite = 'skip'
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES)
+    model = bound_model(tiny_config.model)
     prepare_bridging(model)
     memory = model.losses['bridging'].losses['loss_memory']
     torch.testing.assert_close(memory.centroids.norm(dim=1), torch.ones(5))

@@ -2,19 +2,11 @@ import copy
 
 import pytest
 import torch
+from helpers.stage_batches import DOMAINS, IDENTITIES, bound_model
 from mmengine.config import Config
 
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.registry import MODELS
-
-IDENTITIES = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
-
-
-@pytest.fixture
-def model(tiny_config: Config) -> CMDGReID:
-    built = MODELS.build(copy.deepcopy(tiny_config.model))
-    built.bind_identities(IDENTITIES)
-    return built
 
 
 def test_features_need_no_identities_and_leave_those_of_a_checkpoint_aside(
@@ -62,7 +54,7 @@ def test_a_model_is_bound_to_one_set_of_images(model: CMDGReID) -> None:
     with pytest.raises(ValueError, match='bound to 15 images and cannot be bound to 3 others'):
         model.bind_identities([0, 1, 1])
     with pytest.raises(ValueError, match='cannot be bound'):
-        model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
+        model.bind_identities(IDENTITIES, DOMAINS)
 
 
 def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID) -> None:
@@ -75,8 +67,7 @@ def test_parts_have_the_sizes_of_data_and_backbone(model: CMDGReID) -> None:
 
 def test_there_is_a_bank_where_a_term_of_any_stage_reads_it(model: CMDGReID, tiny_config: Config) -> None:
     tiny_config.model.losses.bridging = [term for term in tiny_config.model.losses.bridging if term.name == 'prompt']
-    without = MODELS.build(copy.deepcopy(tiny_config.model))
-    without.bind_identities(IDENTITIES)
+    without = bound_model(tiny_config.model)
     assert without.memory is None
     assert not any(name.startswith('memory') for name in without.state_dict())
     missing, unexpected = without.load_state_dict(model.state_dict(), strict=False)

@@ -1,6 +1,5 @@
 """The worked example: our pieces in configs of mmpretrain's scope, each trained for an epoch on tiny data."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import mmpretrain
 import pytest
+from helpers.tiny_runs import caption_source
+from helpers.tools import run_tool
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
@@ -27,15 +28,7 @@ def on_tiny_data(settings: Any, tiny_data: Path) -> Any:
     if isinstance(settings, dict):
         for key, value in settings.items():
             settings[key] = (
-                [
-                    {
-                        'type': 'CaptionFileSource',
-                        'name': name,
-                        'root': str(tiny_data / name),
-                        'caption_file': str(tiny_data / f'{name}.json'),
-                    }
-                    for name in names[key]
-                ]
+                [caption_source(name, tiny_data) for name in names[key]]
                 if key in names
                 else on_tiny_data(value, tiny_data)
             )
@@ -93,9 +86,8 @@ def test_there_are_examples() -> None:
 def train_with_mmpretrain(config: Config, tmp_path: Path, *paths: Path) -> str:
     """Run mmpretrain's own tool in a process that knows of the plugin by its prefix alone."""
     (tmp_path / 'dumped.py').write_text(config.pretty_text)
-    command = [sys.executable, str(TRAIN), str(tmp_path / 'dumped.py'), '--no-persistent-workers']
     environment = {'PYTHONPATH': ':'.join(map(str, (REPOSITORY, *paths))), 'PATH': ''}
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    run = run_tool(TRAIN, tmp_path / 'dumped.py', '--no-persistent-workers', env=environment)
     assert run.returncode == 0, run.stderr[-2000:]
     return run.stdout + run.stderr
 

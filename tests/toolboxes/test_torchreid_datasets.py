@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torchreid.reid as torchreid
+from helpers.tiny_runs import caption_source
 from PIL import Image
 
 from cmdg_plugin.datasets import CaptionedReIDDataset, ReIDEvaluationSet
@@ -15,7 +16,7 @@ from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.toolboxes import register_benchmarks, register_islands, register_source
 from cmdg_plugin.toolboxes.torchreid_datasets import _registered
 
-SOURCE = {'type': 'CaptionFileSource', 'name': 'alpha', 'root': '{root}/alpha', 'caption_file': '{root}/alpha.json'}
+SOURCE = caption_source('alpha')
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 def test_images_people_and_cameras_are_ours(register: Callable[..., str], tiny_data: Path) -> None:
     dataset = torchreid.data.datasets.init_image_dataset(register('tiny_alpha'), root=str(tiny_data), verbose=False)
-    filled = {key: str(value).replace('{root}', str(tiny_data)) for key, value in SOURCE.items()}
+    filled = caption_source('alpha', tiny_data)
     ours = CaptionedReIDDataset([filled])
     infos = [ours.get_data_info(row) for row in range(len(ours))]
     assert [item[:3] for item in dataset.train] == [(i['img_path'], i['gt_label'], i['camera']) for i in infos]
@@ -48,10 +49,9 @@ def test_images_people_and_cameras_are_ours(register: Callable[..., str], tiny_d
 
 
 def test_all_images_combined_and_several_sources(register: Callable[..., str], tiny_data: Path) -> None:
-    beta = {key: value.replace('alpha', 'beta') for key, value in SOURCE.items()}
     manager = torchreid.data.ImageDataManager(
         root=str(tiny_data),
-        sources=[register('combined_alpha'), register('combined_beta', beta)],
+        sources=[register('combined_alpha'), register('combined_beta', caption_source('beta'))],
         targets='combined_alpha',
         height=24,
         width=16,
@@ -71,8 +71,7 @@ def test_torchreid_reads_images_our_way(register: Callable[..., str], tiny_data:
     for domain in ('alpha', 'beta'):
         shutil.copytree(tiny_data / domain, tmp_path / domain)
         shutil.copy(tiny_data / f'{domain}.json', tmp_path)
-    beta = {key: value.replace('alpha', 'beta') for key, value in SOURCE.items()}
-    names = register('deep_alpha'), register('deep_beta', beta)
+    names = register('deep_alpha'), register('deep_beta', caption_source('beta'))
     both = sum(torchreid.data.datasets.init_image_dataset(name, root=str(tmp_path), verbose=False) for name in names)
     both.transform = None
     levels = np.arange(24 * 16, dtype=np.uint16).reshape(24, 16) % 256

@@ -5,22 +5,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers.tiny_runs import caption_source
 from PIL import Image
 
 from cmdg_plugin.apis import extract_features
 from cmdg_plugin.datasets import ReIDEvaluationSet
-from cmdg_plugin.evaluation.target_scores import score_target
+from cmdg_plugin.evaluation.target_scores import rank_target
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
 from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.toolboxes import evaluate_with_torchreid, register_source
-
-REPOSITORY = Path(__file__).parents[2]
-LIKE_TARGET = {
-    'type': 'CaptionFileSource',
-    'name': 'target',
-    'root': '{root}/target',
-    'caption_file': '{root}/target.json',
-}
 
 
 def make_hard(root: Path) -> None:
@@ -34,7 +27,7 @@ def make_hard(root: Path) -> None:
 def score_ourselves(model: CMDGReID, source: dict) -> dict[str, float]:
     (target,) = ReIDEvaluationSet([source]).targets
     features = extract_features(model, target.paths, progress=False).numpy()
-    return score_target(features, target)
+    return rank_target(features, target)[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +86,7 @@ def test_torchreids_own_readers(
 
 
 def test_pictures(tiny_model: CMDGReID, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    register_source('pictures', LIKE_TARGET)
+    register_source('pictures', caption_source('target'))
     evaluate_with_torchreid(tiny_model, ['pictures'], str(tiny_data), show_dir=str(tmp_path))
     drawn = sorted(path.name for path in (tmp_path / 'visrank_pictures').iterdir())
     assert drawn == sorted(f'{path.stem}.jpg' for path in (tiny_data / 'target/query').iterdir())

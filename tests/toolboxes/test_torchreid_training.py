@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from helpers.tiny_runs import caption_source
 
 from cmdg_plugin.toolboxes import register_source, train_with_torchreid
 from cmdg_plugin.toolboxes.torchreid_training import Recipe
@@ -9,8 +10,7 @@ from cmdg_plugin.toolboxes.torchreid_training import Recipe
 def test_osnet_on_our_data(tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A torchreid model learns from our sources and is scored; twice the same seed gives the same scores."""
     for name in ('alpha', 'beta', 'target'):
-        source = {'type': 'CaptionFileSource', 'name': name, 'root': f'{{root}}/{name}'}
-        register_source(f'trained_{name}', {**source, 'caption_file': f'{{root}}/{name}.json'})
+        register_source(f'trained_{name}', caption_source(name))
     recipe = Recipe(model='osnet_x0_25', epochs=1, image_size=(32, 16), batch_size=8)
     arguments = (recipe, ['trained_alpha', 'trained_beta'], ['trained_target'], str(tiny_data), str(tmp_path))
     scores, again = train_with_torchreid(*arguments), train_with_torchreid(*arguments)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import torch
 import torchreid.reid as torchreid
+from helpers.tiny_runs import caption_source
 
 from cmdg_plugin.apis import extract_features
 from cmdg_plugin.models import CMDGReID
@@ -10,13 +11,7 @@ from cmdg_plugin.toolboxes import TorchreidTransform, register_source
 
 def test_model_answers_torchreids_batches(tiny_model: CMDGReID, tiny_data: Path) -> None:
     """As any torchreid model in evaluation mode: images in, features out."""
-    source = {
-        'type': 'CaptionFileSource',
-        'name': 'answers',
-        'root': '{root}/target',
-        'caption_file': '{root}/target.json',
-    }
-    register_source('answers', source)
+    register_source('answers', caption_source('target'))
     dataset = torchreid.data.datasets.init_image_dataset(
         'answers', root=str(tiny_data), mode='gallery', transform=TorchreidTransform(tiny_model), verbose=False
     )

@@ -4,23 +4,14 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.tools import REPOSITORY, command, run_tool
 
-REPOSITORY = Path(__file__).parents[2]
 TOOL = REPOSITORY / 'tools/ablate.py'
-
-
-def command(tool: Path, *arguments: object) -> list[str]:
-    return [sys.executable, *map(str, (tool, *arguments))]
-
-
-def run(tool: Path, *arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run(command(tool, *arguments), capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
 def write_grid(path: Path, **content: Any) -> Path:
@@ -32,7 +23,7 @@ def test_rows_of_a_real_training(config_file: Path, tmp_path: Path) -> None:
     rows = {'all terms': {}, 'broken': {'model.losses.bridging.part.num_neighbors': 0}}
     grid, work = write_grid(tmp_path / 'grid.json', rows=rows, shared_until='prompt'), tmp_path / 'ablation'
     arguments = ('--grid', grid, '--work-dir', work, '--seeds', 1, '--jobs', 2, '--metric', 'average/mAP')
-    result = run(TOOL, config_file, *arguments)
+    result = run_tool(TOOL, config_file, *arguments)
     assert result.returncode == 1, result.stderr[-3000:]
     assert 'resumed epoch: 5' in (work / 'all_terms/seed0/train.log').read_text()
     scores = json.loads((work / 'all_terms/seed0/results.json').read_text())['after']
@@ -67,13 +58,13 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
             break
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
-    assert 'Another process runs in' in run(tool, *arguments).stderr
+    assert 'Another process runs in' in run_tool(tool, *arguments).stderr
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=60)
     assert (process.returncode, words) == (130, 'Interrupted; the same command goes on from here.\n')
 
     gate.touch()
-    result = run(tool, *arguments)
+    result = run_tool(tool, *arguments)
     # Nobody went on training behind the tool's back.
     assert (waiting[0] / 'train.log').read_text().count('trained epoch 3') == 1
     assert (waiting[0] / 'train.log').read_text().count('from epoch 2') == 1
@@ -81,7 +72,7 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
     assert '| more | 12.5 [6.1, 18.9] | +2.0 [+2.0, +2.0] | 2 |' in (work / 'ablation.md').read_text()
     assert {path.name for path in work.glob('ablation.*')} == {'ablation.md', 'ablation.csv', 'ablation.png'}
     assert result.stdout.startswith('4 runs, 0 of them done before\n')
-    changed = run(tool, *arguments, '--cfg-options', 'stub.epochs=5')
+    changed = run_tool(tool, *arguments, '--cfg-options', 'stub.epochs=5')
     assert changed.returncode == 1
     assert 'begun with other settings (stub.epochs: 4, now 5)' in changed.stderr
     assert changed.stderr.count('\n') == 1
@@ -102,17 +93,17 @@ del held_out, sources, targets
 """)
     grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'lower': {'stub.epochs': 3}})
     arguments = (config, '--grid', grid, '--work-dir', tmp_path / 'study', '--seeds', 2)
-    result = run(tool, *arguments, '--held-out', 'all')
+    result = run_tool(tool, *arguments, '--held-out', 'all')
     assert result.returncode == 0, result.stderr
     assert '[8/8] lower, seed 1, without office: done' in result.stdout
     text = (tmp_path / 'study/ablation.md').read_text()
     assert text.startswith('Study on held-out sources (shop, office): ')
     # 10 + seed + 4 x the letters of the source: 26 and 34, 27 and 35.
     assert '| base | 30.5 [24.1, 36.9] |  | 2 |' in text
-    alone = run(tool, *arguments, '--held-out', 'office')
+    alone = run_tool(tool, *arguments, '--held-out', 'office')
     assert '4 runs, 4 of them done before' in alone.stdout
     assert '| base | 34.5 [28.1, 40.9] |  | 2 |' in alone.stdout
-    wrong = run(tool, *arguments, '--held-out', 'street')
+    wrong = run_tool(tool, *arguments, '--held-out', 'street')
     assert (wrong.returncode, wrong.stderr.count('\n')) == (1, 1)
     assert "row 'base': " in wrong.stderr
 
@@ -122,12 +113,12 @@ def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path]
     gate.touch()
     grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'more': {'stub.score': 12.0}})
     arguments = (config, '--grid', grid, '--work-dir', tmp_path / 'ablation', '--seeds', 1)
-    result = run(tool, *arguments, '--metric', 'average/Rank1')
+    result = run_tool(tool, *arguments, '--metric', 'average/Rank1')
     assert result.returncode == 1
     assert 'results.json has no average/Rank1; it has average/R1' in result.stderr
     assert len(list((tmp_path / 'ablation').glob('*/seed0/results.json'))) == 2
-    result = run(tool, *arguments)
+    result = run_tool(tool, *arguments)
     assert result.returncode == 0, result.stderr
     assert '2 runs, 2 of them done before' in result.stdout
-    assert '| base | 10.0 | -2.0 |' in run(tool, *arguments, '--reference', 'more').stdout
-    assert "has no row 'less'" in run(tool, *arguments, '--reference', 'less').stderr
+    assert '| base | 10.0 | -2.0 |' in run_tool(tool, *arguments, '--reference', 'more').stdout
+    assert "has no row 'less'" in run_tool(tool, *arguments, '--reference', 'less').stderr

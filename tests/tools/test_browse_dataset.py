@@ -1,11 +1,9 @@
 """The tool that shows training images, as a user runs it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-from helpers.tools import run_here
+from helpers.tools import run_here, run_tool
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
@@ -13,9 +11,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path) -> None:
     out = tmp_path / 'deep' / 'grid.png'
-    command = [sys.executable, 'tools/browse_dataset.py', 'configs/cmdg/cmdg_vit-base-p16_p1.py', '--out', str(out)]
-    command += ['--num', '4', '--seed', '1', '--cfg-options', f'data_root={release_data}', 'image_size=64x32']
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    arguments = ['--num', 4, '--seed', 1, '--cfg-options', f'data_root={release_data}', 'image_size=64x32']
+    result = run_tool('browse_dataset.py', 'configs/cmdg/cmdg_vit-base-p16_p1.py', '--out', out, *arguments)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f'4 of 118 training images: {out}' in result.stdout + result.stderr
     with Image.open(out) as grid:

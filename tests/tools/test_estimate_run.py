@@ -1,19 +1,12 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
-
-
-def estimate(config_file: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(REPOSITORY / 'tools/estimate_run.py'), str(config_file), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=config_file.parent)
+from helpers.tools import run_tool
 
 
 def test_a_run_is_estimated_and_leaves_nothing(config_file: Path) -> None:
     before = sorted(os.listdir(config_file.parent))
-    result = estimate(config_file, '--steps', '1')
+    result = run_tool('estimate_run.py', config_file, '--steps', '1', cwd=config_file.parent)
     assert result.returncode == 0, result.stderr[-2000:]
     rows = [line.split()[0] for line in result.stdout.splitlines()]
     assert rows[:5] == ['stage', 'warmup', 'prompt', 'bridging', 'together,']
@@ -23,7 +16,7 @@ def test_a_run_is_estimated_and_leaves_nothing(config_file: Path) -> None:
 
 
 def test_mistakes_are_one_line(config_file: Path) -> None:
-    result = estimate(config_file, '--steps', '0')
+    result = run_tool('estimate_run.py', config_file, '--steps', '0', cwd=config_file.parent)
     assert result.returncode == 1
     assert 'estimate_run.py: steps must be at least 1, got 0.' in result.stderr
     assert 'Traceback (most' not in result.stderr

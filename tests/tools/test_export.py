@@ -1,20 +1,11 @@
 """Exports as a user makes and scores them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from helpers.galleries import write_toy_checkpoint
-
-REPOSITORY = Path(__file__).parents[2]
-TOY = 'configs/cmdg/cmdg_toy-vit_islands.py'
-
-
-def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(REPOSITORY / 'tools' / tool), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+from helpers.tools import TOY, run_tool
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
@@ -24,7 +15,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
         (['m.onnx', '--image-size', '100x48'], 'cannot be tiled with patches of 8x8'),
         (['m.onnx', '--opset', '11'], 'version 18 and newer, not 11'),
     ):
-        ran = run('export.py', checkpoint, tmp_path / arguments[0], *arguments[1:])
+        ran = run_tool('export.py', checkpoint, tmp_path / arguments[0], *arguments[1:])
         assert ran.returncode == 1
         (line,) = [line for line in ran.stderr.splitlines() if line.startswith('export.py: ')]
         assert words in line
@@ -34,12 +25,12 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_exported_files_score_as_the_checkpoint_does(tmp_path: Path) -> None:
     checkpoint = write_toy_checkpoint(tmp_path / 'toy.pth')
-    assert run('export.py', checkpoint, tmp_path / 'toy.onnx').returncode == 0
-    assert run('export.py', checkpoint, tmp_path / 'toy.xml', '--input', '0..255').returncode == 0
+    assert run_tool('export.py', checkpoint, tmp_path / 'toy.onnx').returncode == 0
+    assert run_tool('export.py', checkpoint, tmp_path / 'toy.xml', '--input', '0..255').returncode == 0
     scores = []
     for file in (checkpoint, tmp_path / 'toy.onnx', tmp_path / 'toy.xml'):
         out = tmp_path / f'{file.suffix[1:]}.json'
-        ran = run('test.py', TOY, file, '--work-dir', tmp_path / 'work', '--out', out, '--out-item', 'metrics')
+        ran = run_tool('test.py', TOY, file, '--work-dir', tmp_path / 'work', '--out', out, '--out-item', 'metrics')
         assert ran.returncode == 0, ran.stderr[-2000:]
         scores.append(json.loads(out.read_text()))
     assert scores[0]['average/mAP'] > 5

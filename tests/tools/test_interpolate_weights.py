@@ -1,12 +1,12 @@
 """WiSE-FT as a user runs it: on a model that was trained without one source, chosen on that one."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_runs import set_epochs
+from helpers.tools import TOY, run_tool
 from mmengine.config import Config
 from mmengine.runner import save_checkpoint
 from safetensors.torch import save_file
@@ -14,14 +14,6 @@ from safetensors.torch import save_file
 from cmdg_plugin.apis import init_model
 from cmdg_plugin.checkpoints.publishing import publish_model
 from cmdg_plugin.models.backbones import TextAwareCLIP
-
-REPOSITORY = Path(__file__).parents[2]
-TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
-
-
-def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(REPOSITORY / 'tools' / tool), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
 @pytest.fixture
@@ -36,8 +28,7 @@ def held_out(config_file: Path, tiny_clip: str, tmp_path: Path) -> Path:
     config.train_dataloader.dataset.sources = [kept]
     for loader in (config.val_dataloader, config.test_dataloader):
         loader.dataset.targets = [{'type': 'HeldOutSource', 'source': aside}]
-    for stage, epochs in zip(config.train_cfg.stages, (1, 0, 0), strict=True):
-        stage.epochs = epochs
+    set_epochs(config, 1, 0, 0)
     path = tmp_path / 'held_out.py'
     path.write_text(config.pretty_text)
     return path
@@ -46,10 +37,10 @@ def held_out(config_file: Path, tiny_clip: str, tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_alpha_is_chosen_on_the_held_out_source(held_out: Path, config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'trained'
-    trained = run('train.py', held_out, '--work-dir', work)
+    trained = run_tool('train.py', held_out, '--work-dir', work)
     assert trained.returncode == 0, trained.stderr[-2000:]
     checkpoint, out = work / 'epoch_1.pth', tmp_path / 'mixed.pth'
-    chosen = run('interpolate_weights.py', checkpoint, out, '--choose', 0, 0.5, 1, '--config', held_out)
+    chosen = run_tool('interpolate_weights.py', checkpoint, out, '--choose', 0, 0.5, 1, '--config', held_out)
     assert chosen.returncode == 0, chosen.stderr[-2000:]
     said = chosen.stdout + chosen.stderr
     rows = {float(alpha): float(mean) for alpha, mean in re.findall(r'^alpha (\S+) +(\S+)', said, re.MULTILINE)}
@@ -59,13 +50,13 @@ def test_alpha_is_chosen_on_the_held_out_source(held_out: Path, config_file: Pat
     # The file holds what was scored.
     mixed = torch.load(out, weights_only=True)
     assert mixed['meta']['interpolation'] == {'alpha': float(best)}
-    tested = run('test.py', held_out, out, '--work-dir', tmp_path / 'tested')
+    tested = run_tool('test.py', held_out, out, '--work-dir', tmp_path / 'tested')
     assert tested.returncode == 0, tested.stderr[-2000:]
     (mean,) = re.findall(r'^average +(\S+)', tested.stdout + tested.stderr, re.MULTILINE)
     assert float(mean) == max(rows.values())
 
     half = tmp_path / 'half.pth'
-    plain = run('interpolate_weights.py', checkpoint, half, '--alpha', 0.5, '--config', held_out)
+    plain = run_tool('interpolate_weights.py', checkpoint, half, '--alpha', 0.5, '--config', held_out)
     assert plain.returncode == 0, plain.stderr[-2000:]
     name = 'backbone.clip.visual.proj'
     before = init_model(Config.fromfile(held_out, import_custom_modules=False)).backbone.clip.visual.proj
@@ -75,10 +66,10 @@ def test_alpha_is_chosen_on_the_held_out_source(held_out: Path, config_file: Pat
         torch.testing.assert_close(init_model(None, file).backbone.clip.visual.proj, expected, rtol=0, atol=1e-6)
 
     # Targets and a resume are refused.
-    wrong = run('interpolate_weights.py', checkpoint, out, '--choose', 0.5, '--config', config_file)
+    wrong = run_tool('interpolate_weights.py', checkpoint, out, '--choose', 0.5, '--config', config_file)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith('interpolate_weights.py: What is chosen by a target is fitted to it')
-    resumed = run('train.py', held_out, '--work-dir', tmp_path / 'resumed', '--resume', half)
+    resumed = run_tool('train.py', held_out, '--work-dir', tmp_path / 'resumed', '--resume', half)
     assert 'not a checkpoint that a training can be resumed from' in resumed.stderr
 
 
@@ -88,7 +79,7 @@ def test_the_checkpoint_names_its_pretrained_weights(tmp_path: Path) -> None:
     state = {**model.state_dict(), name: model.state_dict()[name] + 1}
     meta = {'cfg': Config.fromfile(TOY).pretty_text, 'quick_gelu': model.backbone.quick_gelu}
     save_checkpoint({'state_dict': state, 'meta': meta}, str(tmp_path / 'toy.pth'))
-    result = run('interpolate_weights.py', tmp_path / 'toy.pth', tmp_path / 'out' / 'mixed.pth', '--alpha', 0.25)
+    result = run_tool('interpolate_weights.py', tmp_path / 'toy.pth', tmp_path / 'out' / 'mixed.pth', '--alpha', 0.25)
     assert result.returncode == 0, result.stderr[-2000:]
     mixed = init_model(None, tmp_path / 'out' / 'mixed.pth', device='cpu')
     torch.testing.assert_close(mixed.state_dict()[name], model.state_dict()[name] + 0.25)
@@ -104,6 +95,6 @@ def test_the_checkpoint_names_its_pretrained_weights(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_commands_are_named(arguments: tuple[str, ...], message: str) -> None:
-    result = run('interpolate_weights.py', 'none.pth', 'out.pth', *arguments)
+    result = run_tool('interpolate_weights.py', 'none.pth', 'out.pth', *arguments)
     assert result.returncode in (1, 2)
     assert message in result.stderr

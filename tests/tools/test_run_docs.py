@@ -1,10 +1,10 @@
 """A page of commands, as CI runs it."""
 
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from helpers.tools import run_tool
 
 TOOL = Path(__file__).parents[2] / 'tools/run_docs.py'
 PAGE = """# Two commands
@@ -27,9 +27,8 @@ old
 """
 
 
-def run(page: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOL), str(page), '--folder', str(page.parent), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run(page: Path, *arguments: str) -> CompletedProcess:
+    return run_tool('run_docs.py', page, '--folder', page.parent, *arguments)
 
 
 def write(folder: Path, text: str) -> Path:

@@ -9,29 +9,22 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.tools import run_here
+from helpers.tools import REPOSITORY, command, run_here, run_tool
 
 from cmdg_plugin.files.locking import hold
-
-REPOSITORY = Path(__file__).parents[2]
-TRAIN = [sys.executable, str(REPOSITORY / 'tools/train.py')]
-
-
-def train(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([*TRAIN, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
 def test_two_trainings_do_not_share_a_folder(config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'out'
     work.mkdir()
     with hold(work / '.lock', 'this test'):
-        result = train(config_file, '--work-dir', work, '--resume')
+        result = run_tool('train.py', config_file, '--work-dir', work, '--resume')
         assert result.returncode == 1
         assert f'train.py: Another training runs in {work}; wait for it' in result.stderr
         torchrun = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port']
-        command = [*torchrun, str(29500 + os.getpid() % 1000), TRAIN[1], str(config_file), '--work-dir', str(work)]
+        torchrun += [str(29500 + os.getpid() % 1000), *command('train.py', config_file, '--work-dir', work)[1:]]
         result = subprocess.run(
-            [*command, '--launcher', 'pytorch'], capture_output=True, text=True, check=False, cwd=REPOSITORY
+            [*torchrun, '--launcher', 'pytorch'], capture_output=True, text=True, check=False, cwd=REPOSITORY
         )
         assert result.returncode != 0
         assert f'Another training runs in {work}' in result.stderr
@@ -42,9 +35,13 @@ def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, t
     work = tmp_path / 'out'
     arguments = [str(config_file), '--work-dir', str(work), '--cfg-options', 'train_cfg.stages.0.epochs=1000']
     for number, how in ((2, signal.SIGINT), (4, signal.SIGKILL)):
-        resume = ['--resume'] if how == signal.SIGKILL else []
+        arguments += ['--resume'] if how == signal.SIGKILL else []
         process = subprocess.Popen(
-            [*TRAIN, *arguments, *resume], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
+            command('train.py', *arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
         )
         deadline = time.monotonic() + 120
         while not (work / f'epoch_{number}.pth').exists() and time.monotonic() < deadline:
@@ -88,7 +85,7 @@ def test_data_errors_while_the_run_is_built_are_one_line_with_the_traceback_in_t
     captions = tmp_path / 'broken.json'
     captions.write_text(json.dumps([{'id': 1, 'file_path': 'x.jpg'}]))
     options = ('--cfg-options', f'train_dataloader.dataset.sources.0.caption_file={captions}')
-    result = train(config_file, '--work-dir', tmp_path / 'out', *options)
+    result = run_tool('train.py', config_file, '--work-dir', tmp_path / 'out', *options)
     assert result.returncode == 1
     assert 'Traceback (most' not in result.stderr
     (line,) = [line for line in result.stderr.splitlines() if line.startswith('train.py: ')]

@@ -1,13 +1,10 @@
-import subprocess
-import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from helpers.tools import run_tool
 
 
 def test_the_first_stage_of_a_run(config_file: Path) -> None:
-    command = [sys.executable, str(REPOSITORY / 'tools/term_gradients.py'), str(config_file), '--num-batches', '1']
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    result = run_tool('term_gradients.py', config_file, '--num-batches', 1)
     assert result.returncode == 0, result.stderr[-2000:]
     words = result.stdout + result.stderr
     assert '| term | loss | norm of its gradient | cosine with the sum |' in words

@@ -1,37 +1,25 @@
 """The test tool, as a user runs it; how it scores a run's last checkpoint: test_train.py, which has one."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from helpers.tools import run_here
+from helpers.tools import TOY, run_here, run_tool
 from mmengine.runner import save_checkpoint
 
 from cmdg_plugin.apis import init_model
 
-REPOSITORY = Path(__file__).parents[2]
-
-
-TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
-
-
-def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(REPOSITORY / 'tools' / tool), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
-
 
 @pytest.mark.slow
 def test_open_set_on_islands(tmp_path: Path) -> None:
-    model = init_model(REPOSITORY / TOY, device='cpu')
+    model = init_model(TOY, device='cpu')
     checkpoint, out = tmp_path / 'toy.pth', tmp_path / 'scores.json'
     save_checkpoint({'state_dict': model.state_dict(), 'meta': {}}, str(checkpoint))
     arguments = (TOY, checkpoint, '--work-dir', tmp_path / 'work', '--out', out, '--out-item', 'metrics')
     options = ('--cfg-options', f'data_root={tmp_path / "data"}')
     scores = {}
     for name, more in (('plain', ()), ('open', ('test_evaluator.open_set.share=0.9',))):
-        tested = run('test.py', *arguments, *options, *more)
+        tested = run_tool('test.py', *arguments, *options, *more)
         assert tested.returncode == 0, tested.stderr[-2000:]
         scores[name] = json.loads(out.read_text())
     assert {name for name in scores['open'] if 'TPIR' in name} == {

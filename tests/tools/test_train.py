@@ -1,27 +1,18 @@
 """The training tool, as a user runs it, and the test tool on what it leaves."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.tools import run_here
+from helpers.tools import REPOSITORY, TOY, run_here, run_tool
 
-REPOSITORY = Path(__file__).parents[2]
-TOY = REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py'
 P1 = REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_p1.py'
-
-
-def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(REPOSITORY / 'tools' / tool), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
 
 
 def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'out'
-    first = run('train.py', config_file, '--work-dir', work, '--cfg-options', 'train_cfg.val_before_training=True')
+    first = run_tool('train.py', config_file, '--work-dir', work, '--cfg-options', 'train_cfg.val_before_training=True')
     assert first.returncode == 0, first.stderr[-2000:]
     for name in ('results.md', 'results.json', 'curves.png', 'epoch_7.pth', 'last_checkpoint'):
         assert (work / name).is_file(), name
@@ -32,14 +23,14 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     scores = json.loads((work / 'results.json').read_text())
     assert set(scores['before']) == set(scores['after']) >= {'target/mAP', 'target/R1', 'average/mAP'}
 
-    again = run('train.py', config_file, '--work-dir', work, '--resume')
+    again = run_tool('train.py', config_file, '--work-dir', work, '--resume')
     assert again.returncode == 0, again.stderr[-2000:]
     assert 'nothing left to train' in again.stdout + again.stderr
 
     out, pictures = tmp_path / 'scores.json', tmp_path / 'pictures'
     arguments = ('--out', out, '--out-item', 'metrics', '--show-dir', pictures, '--work-dir', tmp_path / 'tested')
     options = ('--cfg-options', 'test_evaluator.num_ranked_queries=2')
-    tested = run('test.py', config_file, work / 'epoch_7.pth', *arguments, '--rerank', *options)
+    tested = run_tool('test.py', config_file, work / 'epoch_7.pth', *arguments, '--rerank', *options)
     assert tested.returncode == 0, tested.stderr[-2000:]
     found = json.loads(out.read_text())
     assert {name: value for name, value in found.items() if not name.endswith('_rerank')} == pytest.approx(
@@ -52,7 +43,7 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
 
 def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path) -> None:
     options = ('--no-validate', '--auto-scale-lr', '--cfg-options', 'train_cfg.stages.1.epochs=1')
-    result = run('train.py', config_file, '--work-dir', tmp_path / 'plain', *options)
+    result = run_tool('train.py', config_file, '--work-dir', tmp_path / 'plain', *options)
     assert result.returncode == 0, result.stderr[-2000:]
     assert 'Epoch(val)' not in result.stdout + result.stderr
     assert 'Scaling the original LR by 0.125' in result.stdout + result.stderr
@@ -64,7 +55,7 @@ def test_no_validate_and_auto_scale_lr(config_file: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
 def test_mixed_precision(config_file: Path, tmp_path: Path, dtype: str) -> None:
     options = ('--amp', '--cfg-options', f'optim_wrapper.dtype={dtype}')
-    result = run('train.py', config_file, '--work-dir', tmp_path / 'amp', *options)
+    result = run_tool('train.py', config_file, '--work-dir', tmp_path / 'amp', *options)
     assert result.returncode == 0, result.stderr[-2000:]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import train_torchreid
+from helpers.tiny_runs import caption_source
 from helpers.tools import run_here
 
 from cmdg_plugin.toolboxes import register_source
@@ -15,8 +16,7 @@ def test_a_row_and_its_scores(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     for name in ('alpha', 'target'):
-        source = {'type': 'CaptionFileSource', 'name': name, 'root': f'{{root}}/{name}'}
-        register_source(f'tool_{name}', {**source, 'caption_file': f'{{root}}/{name}.json'})
+        register_source(f'tool_{name}', caption_source(name))
     arguments = ['--sources', 'tool_alpha', '--targets', 'tool_target', '--data-root', str(tiny_data), '--epochs', '1']
     arguments += ['--image-size', '32', '16', '--batch-size', '8', '--work-dir', str(tmp_path)]
     monkeypatch.setattr(sys, 'argv', ['train_torchreid.py', *arguments, '--out', str(tmp_path / 'scores.json')])

@@ -86,7 +86,7 @@ def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
     index = (people.repeat_interleave(4) + arguments.identities * torch.arange(4).repeat(len(people))).tolist()
     batch = {
         'inputs': torch.randint(256, (len(index), 3, *model.backbone.image_size), dtype=torch.uint8),
-        'data_samples': [sample_of(row, int(identities[row])) for row in index],
+        'data_samples': [DataSample(metainfo={'image_index': row}).set_gt_label(int(identities[row])) for row in index],
     }
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.0)
     wrapper = AmpOptimWrapper(dtype=arguments.amp, optimizer=optimizer) if arguments.amp else OptimWrapper(optimizer)
@@ -95,13 +95,6 @@ def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
     setup = Setup(model.train(), wrapper, batch, rows, model.images.identities[rows], sentences)
     fill_memories(setup, arguments)
     return setup
-
-
-def sample_of(row: int, identity: int) -> DataSample:
-    """Describe an image as the dataset does."""
-    sample = DataSample().set_gt_label(identity)
-    sample.set_field(row, 'image_index', field_type='metainfo')
-    return sample
 
 
 def sentence(seed: int, length: int) -> str:

@@ -1,6 +1,6 @@
 """The checks as text: a table, and below it what is wrong and where missing datasets are expected."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from cmdg_plugin.datasets.checking.dataset_check import DatasetCheck
 from cmdg_plugin.datasets.sources.counts import compare_counts, count_cameras
@@ -15,7 +15,7 @@ def draw_table(checks: Iterable[DatasetCheck]) -> str:
     """Draw one line for each role of each dataset, with a legend."""
     rows = [_COLUMNS, *(row for check in checks for row in _rows(check))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = [_align(row, widths) for row in rows]
+    lines = ['  '.join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.insert(1, '-' * max(map(len, lines)))
     return '\n'.join([*lines, '', _LEGEND])
 
@@ -75,7 +75,3 @@ def _pair(found: int | None, expected: int | None) -> str:
     if expected is None:
         return f'{found:,}'
     return f'{found:,} / {expected:,}{"" if found == expected else " !"}'
-
-
-def _align(row: Sequence[str], widths: Sequence[int]) -> str:
-    return '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

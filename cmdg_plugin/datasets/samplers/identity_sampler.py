@@ -1,14 +1,13 @@
 """Batches of P people with K images each."""
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
-from mmengine.logging import print_log
 from torch.utils.data import Dataset, Sampler
 
 from cmdg_plugin.registry import DATA_SAMPLERS
+from cmdg_plugin.saying import say, warn
 
 
 @DATA_SAMPLERS.register_module()
@@ -31,7 +30,7 @@ class IdentitySampler(Sampler[int]):
 
     Raises:
         TypeError: If the dataset has no `identities`.
-        ValueError: If `batch_size` is no multiple of `num_instances` or there are too few people for a batch.
+        ValueError: If `batch_size` is not a multiple of `num_instances` or there are too few people for a batch.
     """
 
     def __init__(
@@ -45,17 +44,17 @@ class IdentitySampler(Sampler[int]):
         rank: int | None = None,
     ) -> None:
         if num_instances < 1:
-            raise ValueError(f'num_instances must be at least 1, got {num_instances}')
+            raise ValueError(f'num_instances must be at least 1, got {num_instances}.')
         if batch_size < 1 or batch_size % num_instances:
             raise ValueError(
-                f'batch_size {batch_size} is no multiple of num_instances {num_instances}; a batch holds num_instances '
-                f'images of each of its people, so change one of them'
+                f'batch_size {batch_size} is not a multiple of num_instances {num_instances}; a batch holds '
+                'num_instances images of each of its people, so change one of them.'
             )
         own_rank, world_size = get_dist_info()
         self.rank = own_rank if rank is None else rank
         self.num_replicas = world_size if num_replicas is None else num_replicas
         if not 0 <= self.rank < self.num_replicas:
-            raise ValueError(f'expected a rank below {self.num_replicas}, got {self.rank}')
+            raise ValueError(f'expected a rank below {self.num_replicas}, got {self.rank}.')
         self.batch_size = batch_size
         self.num_instances = num_instances
         self.seed = sync_random_seed() if seed is None else seed
@@ -109,7 +108,7 @@ class IdentitySampler(Sampler[int]):
             raise ValueError(
                 f'the dataset has {len(self._counts)} people, but a batch of {self.batch_size} with '
                 f'{self.num_instances} images each{ranks} needs {self._people_per_batch}; lower batch_size, raise '
-                f'num_instances or add data'
+                'num_instances or add data.'
             )
 
     def _warn_of_lonely(self) -> None:
@@ -125,7 +124,7 @@ class IdentitySampler(Sampler[int]):
             text = f'{few:,} {total} have fewer than {self.num_instances} images; theirs stand in a batch repeatedly'
         else:
             return
-        print_log(text, logger='current', level=logging.INFO if not alone and few else logging.WARNING)
+        (say if few and not alone else warn)(text)
 
     def _shuffle_images(self, rng: np.random.Generator) -> np.ndarray:
         person = np.repeat(np.arange(len(self._counts)), self._counts)
@@ -152,7 +151,7 @@ def _identities_of(dataset: Dataset) -> np.ndarray:
     identities = getattr(dataset, 'identities', None)
     if identities is None:
         raise TypeError(
-            f'expected a dataset with `identities`, the person of every image; {type(dataset).__name__} has none'
+            f'expected a dataset with `identities`, the person of every image; {type(dataset).__name__} has none.'
         )
     return np.asarray(identities)
 

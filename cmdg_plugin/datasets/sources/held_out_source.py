@@ -65,7 +65,7 @@ class HeldOutSource:
 
 
 def _numbered_as_one(records: list[SourceRecord]) -> list[SourceRecord]:
-    """Number people over training and test images, where one number may mean two people; from 1, 0 is no one."""
+    """Number people over training and test images, where one number may mean two people; from 1; 0 is nobody."""
     people = sorted({(record.scope, record.identity) for record in records})
     number = {person: position for position, person in enumerate(people, start=1)}
     return [replace(record, identity=number[record.scope, record.identity]) for record in records]

@@ -18,7 +18,7 @@ def find_layout(benchmark: Benchmark, data_root: str | Path, version: str | None
     """
     if version is not None and version not in benchmark.versions:
         raise ValueError(
-            f'{benchmark.name}: expected version None or one of ({", ".join(benchmark.versions)}), got {version!r}'
+            f'{benchmark.name}: expected version None or one of ({", ".join(benchmark.versions)}), got {version!r}.'
         )
     for layout in benchmark.layouts:
         root = Path(data_root) / layout.folder

@@ -24,6 +24,7 @@ from cmdg_plugin.datasets.sources.record_indexing import (
     check_missing_choice,
     index_images,
     keep_existing,
+    warn_of_shared_people,
 )
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 from cmdg_plugin.registry import SOURCES
@@ -103,7 +104,11 @@ class OwnSource:
         _check_all_or_none(images, 'camera', 'the same-camera rule needs every camera, or works without any')
         _check_all_or_none(images, 'split', 'where it is absent altogether, every image is trained on', 'role')
         images = keep_existing(self.name, self.root, images, self.path, self.on_missing_image)
-        self._warn_of_shared_people(images)
+        trained, tested = (
+            {image.identity for image in images if image.identity is not None and image.split in roles}
+            for roles in (('train', 'val'), ('query', 'gallery'))
+        )
+        warn_of_shared_people(self.name, trained & tested - self.distractors)
         return index_images(
             self.name, self.root, images, self.path, distractors=self.distractors, shared_identities=True
         )
@@ -167,18 +172,6 @@ class OwnSource:
         if others:
             names = ', '.join(show(key) if key else "'' (without a name)" for key in list(others)[:_SHOWN])
             say(f'{self.path}: nothing is read from the {rows[0].field}s {names}')
-
-    def _warn_of_shared_people(self, images: Sequence[CaptionRecord]) -> None:
-        trained, tested = (
-            {image.identity for image in images if image.identity is not None and image.split in roles}
-            for roles in (('train', 'val'), ('query', 'gallery'))
-        )
-        shared = sorted(trained & tested - self.distractors)
-        if shared:
-            warn(
-                f'{self.name}: {len(shared):,} identities are trained on and looked for as well, the first is '
-                f'{shared[0]}; scores on identities that the model knows say little about others'
-            )
 
     def _read_image(self, row: IndexRow, relative: Callable[[str], str]) -> CaptionRecord:
         if row.split_index is not None:

@@ -3,13 +3,17 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
 from cmdg_plugin.datasets.repeats import Repeats
+from cmdg_plugin.datasets.sentence_files import SentenceRecord
 from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_scope, make_split
 from cmdg_plugin.saying import warn
+
+_Listed = TypeVar('_Listed', CaptionRecord, SentenceRecord)
 
 
 def check_missing_choice(name: str, choice: str) -> None:
@@ -22,9 +26,16 @@ def check_missing_choice(name: str, choice: str) -> None:
         raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}.")
 
 
-def keep_existing(
-    name: str, root: Path, images: Sequence[CaptionRecord], listed_in: Path, on_missing: str
-) -> list[CaptionRecord]:
+def warn_of_shared_people(name: str, shared: Collection[int]) -> None:
+    """Warn of identities that are trained on and looked for as well, if there are any."""
+    if shared:
+        warn(
+            f'{name}: {len(shared):,} identities are trained on and looked for as well, the first is {min(shared)}; '
+            'scores on identities that the model knows say little about others'
+        )
+
+
+def keep_existing(name: str, root: Path, images: Sequence[_Listed], listed_in: Path, on_missing: str) -> list[_Listed]:
     """Leave out, or refuse, images that are listed and do not exist.
 
     Args:

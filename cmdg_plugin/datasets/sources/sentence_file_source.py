@@ -1,15 +1,16 @@
 """A dataset for text search, indexed from the file that says in sentences what its images show."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
-from cmdg_plugin.datasets.sentence_files import SentenceRecord, load_sentences
-from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
+from cmdg_plugin.datasets.sentence_files import load_sentences
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_split
-from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
+from cmdg_plugin.datasets.sources.record_indexing import (
+    check_missing_choice,
+    keep_existing,
+    warn_of_shared_people,
+)
 from cmdg_plugin.registry import SOURCES
-from cmdg_plugin.saying import warn
 
 
 @SOURCES.register_module()
@@ -54,31 +55,13 @@ class SentenceFileSource:
             ValueError: If a record is not as described, or an identity is trained on and tested on.
         """
         records = load_sentences(self.caption_file)
-        paths = dict.fromkeys(record.path for record in records)
-        if not self.root.is_dir():
-            raise FileNotFoundError(
-                f'{self.name}: no folder {self.root}. {self.caption_file.name} lists images of this layout; put the '
-                f'dataset there or set `root`:\n{draw_expected_tree(self.root, paths)}'
-            )
-        listed_in = f'listed in {self.caption_file.name}'
-        gone = leave_out_missing(self.name, self.root, paths, self.on_missing_image, listed_in, show_tree=True)
-        self._warn_of_shared_people(records)
-        roles = {role: list(_records_of(role, records, gone)) for role in SPLITS}
+        kept = keep_existing(self.name, self.root, records, self.caption_file, self.on_missing_image)
+        trained, tested = (
+            {record.identity for record in records if (record.role == 'gallery') == test} for test in (False, True)
+        )
+        warn_of_shared_people(self.name, trained & tested)
+        roles: dict[str, list[SourceRecord]] = {role: [] for role in SPLITS}
+        for record in kept:
+            image = SourceRecord(record.file_path, record.identity, sentences=record.sentences)
+            roles[record.role].append(image)
         return SourceIndex(self.name, str(self.root), (make_split(roles),), has_cameras=False)
-
-    def _warn_of_shared_people(self, records: list[SentenceRecord]) -> None:
-        people = {
-            tested: {record.identity for record in records if (record.role == 'gallery') == tested}
-            for tested in (False, True)
-        }
-        if shared := people[False] & people[True]:
-            warn(
-                f'{self.name}: {len(shared):,} identities of {self.caption_file.name} are in its test split and in '
-                f'another, the first is {min(shared)}; scores on identities that a model knows say little about others'
-            )
-
-
-def _records_of(role: str, records: list[SentenceRecord], gone: set[str]) -> Iterator[SourceRecord]:
-    for record in records:
-        if record.role == role and record.path not in gone:
-            yield SourceRecord(record.path, record.identity, sentences=record.sentences)

@@ -47,7 +47,10 @@ def index_with_torchreid(
         {role: [item for item in items if item[0] not in gone] for role, items in listing.items()}
         for listing in listings
     ]
-    by_key = {} if caption_file is None else _join_captions(benchmark, listings, caption_file)
+    by_key: dict[Hashable, CaptionRecord] = {}
+    if caption_file is not None:
+        keys = {benchmark.join_key(f'/{path}') for path in _paths(listings)}
+        by_key = join_captions(caption_file, lambda path: benchmark.join_key(f'/{path}'), keys)
     splits = tuple(
         make_split({role: _records(benchmark, items, role, by_key) for role, items in listing.items()})
         for listing in listings
@@ -61,13 +64,6 @@ def index_with_torchreid(
         covered = sum(record.captions is not None for record in images)
         say(f'{index.name}: {covered:,} of {len(images):,} images have captions')
     return index
-
-
-def _join_captions(
-    benchmark: Benchmark, listings: Sequence[dict[str, Listing]], caption_file: str | Path
-) -> dict[Hashable, CaptionRecord]:
-    images = {benchmark.join_key(f'/{path}') for path in _paths(listings)}
-    return join_captions(caption_file, lambda path: benchmark.join_key(f'/{path}'), images)
 
 
 def _records(

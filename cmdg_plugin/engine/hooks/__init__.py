@@ -1,10 +1,8 @@
 """Hooks that prepare stages and report results."""
 
-from cmdg_plugin.engine.hooks.domain_bridging_hook import DomainBridgingHook
-from cmdg_plugin.engine.hooks.prompt_learning_hook import PromptLearningHook
 from cmdg_plugin.engine.hooks.results_hook import ResultsHook
 from cmdg_plugin.engine.hooks.sentence_query_hook import SentenceQueryHook
-from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
+from cmdg_plugin.engine.hooks.stage_preparation_hook import DomainBridgingHook, PromptLearningHook, StagePreparationHook
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.hooks.term_gradient_hook import MeasuredTerms, TermGradientHook
 from cmdg_plugin.engine.hooks.weight_averaging_hook import WeightAveragingHook

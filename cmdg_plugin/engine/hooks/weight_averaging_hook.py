@@ -29,9 +29,9 @@ class WeightAveragingHook(Hook):
     begins with it.
 
     With `alpha` below 1, what is averaged of the image tower is `(1 - alpha) w0 + alpha w`, `w0` its pretrained
-    weights, so that the average lies between them and the mean of the trained ones. Norms of features, heads and texts
-    have no `w0`.
-    To interpolate the last weights alone, start with the last epoch of a schedule whose rate has fallen by then.
+    weights, so the average lies between them and the mean of the trained ones. Norms of features, heads and texts
+    have no `w0`. To interpolate the last weights alone, start with the last epoch of a schedule whose rate has fallen
+    by then.
 
     Sources: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization (SWA), every iteration
     as in Cha et al., SWAD: Domain Generalization by Seeking Flat Minima; exponential: Polyak and Juditsky; alpha:
@@ -77,9 +77,11 @@ class WeightAveragingHook(Hook):
         Raises:
             ValueError: If the model does not know the stage, or another hook averages its weights, too.
         """
-        others = [type(hook).__name__ for hook in runner.hooks if hook is not self and self._collides(hook)]
-        if others:
-            raise ValueError(f"{others[0]} and WeightAveragingHook both average '{self.stage}': leave one of them out.")
+        for other in runner.hooks:
+            same = isinstance(other, WeightAveragingHook) and other.stage == self.stage and other is not self
+            if same or isinstance(other, EMAHook):
+                name = type(other).__name__
+                raise ValueError(f"{name} and WeightAveragingHook both average '{self.stage}': leave one of them out.")
         known = plain_model(runner.model).stage_names
         if self.stage not in known:
             raise ValueError(f'WeightAveragingHook: there is no stage {self.stage!r}, only {", ".join(known)}.')
@@ -134,9 +136,6 @@ class WeightAveragingHook(Hook):
         if stage.name == self.stage:
             self._swap()
             self._weights = None
-
-    def _collides(self, other: Hook) -> bool:
-        return isinstance(other, EMAHook) or (isinstance(other, WeightAveragingHook) and other.stage == self.stage)
 
     def _begin(self, model: nn.Module) -> 'AveragedWeights':
         return AveragedWeights(model, self.average_cfg, self._pretrained, self.alpha)

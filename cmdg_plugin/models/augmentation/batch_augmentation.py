@@ -26,7 +26,7 @@ class BatchAugmentation(nn.Module):
             severity, coefficient).
 
     Raises:
-        ValueError: If a step is unknown, or a probability is none.
+        ValueError: If a step is unknown, or a probability is out of range.
     """
 
     def __init__(self, steps: Mapping[str, Mapping[str, Any]]) -> None:

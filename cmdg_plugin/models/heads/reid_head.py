@@ -38,14 +38,9 @@ class ReIDHead(BaseModule):
         self.classifier_shared = nn.Linear(embed_dim, num_identities, bias=False)
         for classifier in (self.classifier_width, self.classifier_shared):
             nn.init.normal_(classifier.weight, std=0.001)
-        self.set_trainable(True)
-        guard_identity_count(self, num_identities, 'classifier_width.weight', 'classifier_shared.weight')
-
-    def set_trainable(self, trainable: bool) -> None:
-        """Let gradients into all that this head trains, or into nothing; the necks' bias stays frozen."""
-        self.requires_grad_(trainable)
         for neck in (self.neck_width, self.neck_shared):
             neck.bias.requires_grad_(False)
+        guard_identity_count(self, num_identities, 'classifier_width.weight', 'classifier_shared.weight')
 
     def forward(self, global_width: Tensor, global_shared: Tensor) -> tuple[Tensor, Tensor]:
         """Score every identity from either feature.

@@ -67,11 +67,7 @@ def batch_hard_triplet_loss(features: Tensor, labels: Tensor, *, margin: float |
 
 @MODELS.register_module()
 class BatchHardTripletLoss(LossTerm):
-    """Module form of `batch_hard_triplet_loss`.
-
-    Args:
-        margin: Hinge margin of at least 0; None for the soft margin.
-    """
+    """Module form of `batch_hard_triplet_loss`, whose settings it takes."""
 
     def __init__(self, margin: float | None = None) -> None:
         super().__init__()

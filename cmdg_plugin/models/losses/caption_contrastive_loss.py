@@ -42,11 +42,7 @@ def caption_contrastive_loss(image_regions: Tensor, text_regions: Tensor, *, tem
 
 @MODELS.register_module()
 class CaptionContrastiveLoss(LossTerm):
-    """Module form of `caption_contrastive_loss`.
-
-    Args:
-        temperature: Divisor of the cosine similarities, above 0.
-    """
+    """Module form of `caption_contrastive_loss`, whose settings it takes."""
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()

@@ -57,11 +57,7 @@ def distribution_alignment_loss(image: Tensor, text: Tensor, *, bandwidth: float
 
 @MODELS.register_module()
 class DistributionAlignmentLoss(LossTerm):
-    """Module form of `distribution_alignment_loss`.
-
-    Args:
-        bandwidth: Kernel width, above 0.
-    """
+    """Module form of `distribution_alignment_loss`, whose settings it takes."""
 
     def __init__(self, bandwidth: float = 0.65) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Domain classification behind a gradient reversal: features that tell domains apart are unlearned."""
+"""Domain classification after a gradient reversal: features that tell domains apart are unlearned."""
 
 from collections.abc import Callable
 from typing import Any

@@ -17,6 +17,7 @@ from cmdg_plugin.models.utils import (
     check_positive,
     check_sizes,
     to_common_float,
+    wide_norms,
 )
 from cmdg_plugin.registry import MODELS
 
@@ -85,7 +86,7 @@ def part_neighbor_loss(
     bank = bank.detach()
     (parts,) = to_common_float(parts)
     if bank_norms is None:
-        bank_norms = squared_norms(bank)
+        bank_norms = wide_norms(bank).square_()
     check_sizes(_OWNER, bank=(bank, 'NPD'), bank_norms=(bank_norms, 'NP'))
     bias = bank_norms.detach().T.to(parts.dtype).contiguous() * -scale
     if valid is not None:
@@ -103,12 +104,6 @@ def part_neighbor_loss(
         text_neighbors,
         text_weight,
     )
-
-
-def squared_norms(bank: Tensor) -> Tensor:
-    """Squared Euclidean norms (N, P) of (N, P, D) bank entries, in float32 at least."""
-    dtype = torch.promote_types(bank.dtype, torch.float32)
-    return torch.linalg.vector_norm(bank, dim=-1, dtype=dtype).square_()
 
 
 def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid: Tensor | None, whole: bool) -> None:
@@ -133,13 +128,7 @@ def _check_enough(num_neighbors: int, others: int) -> None:
 
 @MODELS.register_module()
 class PartNeighborLoss(LossTerm):
-    """Module form of `part_neighbor_loss`.
-
-    Args:
-        num_neighbors: How many nearest entries of the bank a sample is pulled towards, at least 1.
-        scale: Factor on the squared distances, above 0.
-        text_weight: Weight of entries found by their captions, in [0, 1].
-    """
+    """Module form of `part_neighbor_loss`, whose settings it takes."""
 
     needed_by: ClassVar = {'text_weight': 'text_neighbors'}
     renamed_inputs: ClassVar = {'positions': 'image_index', 'valid': None, 'bank_norms': None, 'first_row': None}

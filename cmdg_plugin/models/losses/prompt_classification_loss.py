@@ -39,11 +39,7 @@ def prompt_classification_loss(image: Tensor, prompts: Tensor, targets: Tensor, 
 
 @MODELS.register_module()
 class PromptClassificationLoss(LossTerm):
-    """Module form of `prompt_classification_loss`.
-
-    Args:
-        smoothing: Mass spread evenly over all identities, in [0, 1].
-    """
+    """Module form of `prompt_classification_loss`, whose settings it takes."""
 
     renamed_inputs: ClassVar = {'prompts': 'prompt_features', 'targets': 'labels'}
 

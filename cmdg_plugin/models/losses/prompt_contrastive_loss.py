@@ -45,11 +45,7 @@ def prompt_contrastive_loss(image: Tensor, text: Tensor, labels: Tensor, *, temp
 
 @MODELS.register_module()
 class PromptContrastiveLoss(LossTerm):
-    """Module form of `prompt_contrastive_loss`.
-
-    Args:
-        temperature: Divisor of the dot products, above 0.
-    """
+    """Module form of `prompt_contrastive_loss`, whose settings it takes."""
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()

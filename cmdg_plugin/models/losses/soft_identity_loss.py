@@ -89,14 +89,7 @@ def _check_masses(owner: str, smoothing: float, soft_weight: float, soft_ratio: 
 
 @MODELS.register_module()
 class SoftIdentityLoss(LossTerm):
-    """Module form of `soft_identity_loss`, which looks the neighbors' identities up itself.
-
-    Args:
-        smoothing: Mass spread evenly over all identities, in [0, 1].
-        soft_weight: Weight of the soft target's term, in [0, 1].
-        soft_ratio: Mass of the neighbors inside the soft target, in [0, 1].
-        text_ratio: Mass of the neighbors found by their captions; at most `1 - soft_ratio`.
-    """
+    """Module form of `soft_identity_loss`, whose settings it takes; looks the neighbors' identities up itself."""
 
     renamed_inputs: ClassVar = {'targets': 'labels', 'bank_labels': 'bank'}
     needed_by: ClassVar = {'soft_weight': 'neighbors', 'soft_ratio': 'neighbors', 'text_ratio': 'text_neighbors'}

@@ -60,7 +60,7 @@ class LossTerms(nn.Module):
     @property
     def reads_bank_captions(self) -> bool:
         """Whether a term that is computed chooses among the bank's entries by their captions."""
-        return any(term.runs and module.reads_bank_captions for term, module in self._own_terms())
+        return any(module.reads_bank_captions for module in self._running())
 
     def bind_data(self, sizes: DataSizes) -> None:
         """Let the terms make the parameters that the training data sizes."""
@@ -69,9 +69,8 @@ class LossTerms(nn.Module):
 
     def bind_backbone(self, backbone: 'TextAwareCLIP') -> None:
         """Let the terms that are computed take note of the backbone; see `LossTerm.bind_backbone`."""
-        for term, module in self._own_terms():
-            if term.runs:
-                module.bind_backbone(backbone)
+        for module in self._running():
+            module.bind_backbone(backbone)
 
     def check_data(self, sizes: DataSizes) -> None:
         """Let the terms that are computed refuse training data.
@@ -79,15 +78,13 @@ class LossTerms(nn.Module):
         Raises:
             ValueError: If a term does.
         """
-        for term, module in self._own_terms():
-            if term.runs:
-                module.check_data(sizes)
+        for module in self._running():
+            module.check_data(sizes)
 
     def begin(self, identity_features: Callable[[str], Tensor], resumed: bool) -> None:
         """Let the terms that are computed start what they keep; see `LossTerm.begin`."""
-        for term, module in self._own_terms():
-            if term.runs:
-                module.begin(identity_features, resumed)
+        for module in self._running():
+            module.begin(identity_features, resumed)
 
     def identity_sources(self) -> list[tuple[str, str]]:
         """Names of the terms that start from features of identities, and where these come from."""
@@ -104,6 +101,9 @@ class LossTerms(nn.Module):
             module = self.losses[term.key]
             if isinstance(module, LossTerm):
                 yield term, module
+
+    def _running(self) -> list[LossTerm]:
+        return [module for term, module in self._own_terms() if term.runs]
 
     def check_fields(self, given: Collection[str]) -> None:
         """Check that every term that is computed will find what it reads.

@@ -10,7 +10,7 @@ from cmdg_plugin.models.losses.bank_scan import top_scores
 from cmdg_plugin.models.losses.base import LossTerm
 from cmdg_plugin.models.memory import BankRows, check_bank
 from cmdg_plugin.models.training_images import DataSizes
-from cmdg_plugin.models.utils import check_count, check_mask, check_sizes, full_precision, to_common_float
+from cmdg_plugin.models.utils import check_count, check_mask, check_sizes, full_precision, to_common_float, wide_norms
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'find_text_neighbors'
@@ -65,9 +65,7 @@ def find_text_neighbors(
         bank_domains=(bank_domains, 'N'),
     )
     if text_norms is None:
-        text_norms = torch.linalg.vector_norm(
-            bank_text, dim=-1, dtype=torch.promote_types(bank_text.dtype, torch.float)
-        )
+        text_norms = wide_norms(bank_text)
     check_sizes(_OWNER, bank_text=(bank_text, 'NPD'), text_norms=(text_norms, 'NP'))
     if valid is not None:
         check_mask(_OWNER, 'valid', valid, sizes['N'])

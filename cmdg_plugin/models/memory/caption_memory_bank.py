@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cmdg_plugin.models.memory.bank_rows import BankRows
 from cmdg_plugin.models.memory.repeats import Repeats
 from cmdg_plugin.models.memory.shards import own_rows
-from cmdg_plugin.models.utils import check_indices, check_sizes
+from cmdg_plugin.models.utils import check_indices, check_sizes, wide_norms
 from cmdg_plugin.registry import MODELS
 
 _ENTRIES = ('image', 'text')
@@ -122,8 +122,7 @@ class CaptionMemoryBank(nn.Module):
             ValueError: If shapes disagree with each other or the bank.
             IndexError: If a row does not exist (checked on the CPU).
         """
-        self._check('update', indices, image_parts, text_parts)
-        indices, image_parts, text_parts = self._take_own(indices.long(), image_parts, text_parts)
+        indices, image_parts, text_parts = self._take_own('update', indices, image_parts, text_parts)
         if not len(indices):
             return
         repeats = Repeats.of(indices)
@@ -173,8 +172,7 @@ class CaptionMemoryBank(nn.Module):
             ValueError: If shapes disagree with each other or the bank.
             IndexError: If a row does not exist (checked on the CPU).
         """
-        self._check('fill', indices, image_parts, text_parts)
-        indices, image_parts, text_parts = self._take_own(indices.long(), image_parts, text_parts)
+        indices, image_parts, text_parts = self._take_own('fill', indices, image_parts, text_parts)
         if not len(indices):
             return
         last = Repeats.of(indices).last
@@ -196,12 +194,12 @@ class CaptionMemoryBank(nn.Module):
         """
         check_sizes('CaptionMemoryBank.set_text', text=(self.text, 'NPD'), text_parts=(text_parts, 'NPD'))
         self.text.copy_(text_parts)
-        self.text_norms.copy_(_norms(self.text))
+        self.text_norms.copy_(wide_norms(self.text))
 
     @torch.no_grad()
     def refresh_norms(self) -> None:
         """Recompute `image_norms` from `image`, and `text_norms` from `text`."""
-        for name, norms in (('image_norms', _norms(self.image).square_()), ('text_norms', _norms(self.text))):
+        for name, norms in (('image_norms', wide_norms(self.image).square_()), ('text_norms', wide_norms(self.text))):
             kept = getattr(self, name)
             if (norms.dtype, norms.device) == (kept.dtype, kept.device):
                 kept.copy_(norms)  # in place: data-parallel wrappers hold on to the buffer itself
@@ -214,34 +212,24 @@ class CaptionMemoryBank(nn.Module):
         shard = f', rows {self.held.start} to {self.held.stop}' if self.sharded else ''
         return f'num_samples={self.num_samples}, num_parts={parts}, dim={dim}, momentum={self.momentum}{shard}'
 
-    def _check(self, method: str, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None) -> None:
-        owner = f'CaptionMemoryBank.{method}'
-        parts = {'image_parts': image_parts, **({} if text_parts is None else {'text_parts': text_parts})}
-        check_sizes(
-            owner,
-            bank=(self.image, 'NPD'),
-            indices=(indices, 'B'),
-            **{name: (tensor, 'PBD') for name, tensor in parts.items()},
-        )
-        check_indices(owner, 'indices', indices, self.num_samples, 'training images in the bank', IndexError)
-
     def _take_own(
-        self, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None
+        self, method: str, indices: Tensor, image_parts: Tensor, text_parts: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Choose the samples whose entries this rank holds, and count their rows from its first one."""
+        """Check a batch, choose the samples whose entries this rank holds, and count their rows from its first one."""
+        owner = f'CaptionMemoryBank.{method}'
+        texts = {} if text_parts is None else {'text_parts': (text_parts, 'PBD')}
+        check_sizes(owner, bank=(self.image, 'NPD'), indices=(indices, 'B'), image_parts=(image_parts, 'PBD'), **texts)
+        check_indices(owner, 'indices', indices, self.num_samples, 'training images in the bank', IndexError)
+        indices = indices.long()
         if not self.sharded:
             return indices, image_parts, text_parts
         own = (indices >= self.held.start) & (indices < self.held.stop)
-        return (
-            indices[own] - self.held.start,
-            image_parts[:, own],
-            None if text_parts is None else text_parts[:, own],
-        )
+        return indices[own] - self.held.start, image_parts[:, own], None if text_parts is None else text_parts[:, own]
 
     def _written(self, indices: Tensor, text_too: bool) -> None:
-        self.image_norms[indices] = _norms(self.image[indices]).square_()
+        self.image_norms[indices] = wide_norms(self.image[indices]).square_()
         if text_too:
-            self.text_norms[indices] = _norms(self.text[indices])
+            self.text_norms[indices] = wide_norms(self.text[indices])
         self.filled.index_fill_(0, indices, True)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'CaptionMemoryBank':
@@ -273,18 +261,13 @@ class CaptionMemoryBank(nn.Module):
         self.refresh_norms()
 
 
-def _norms(entries: Tensor) -> Tensor:
-    """Euclidean norms of the last dimension, in float32 at least."""
-    return torch.linalg.vector_norm(entries, dim=-1, dtype=torch.promote_types(entries.dtype, torch.float32))
-
-
 def _size_message(saved: Tensor, own: Tensor) -> str:
     if saved.shape[0] != own.shape[0]:
         return (
-            f"the checkpoint's memory bank holds {saved.shape[0]:,} training images, this run has {own.shape[0]:,}: "
-            'resume with the same sources and captions, or start the bridging stage anew from weights without a bank'
+            f"The checkpoint's memory bank holds {saved.shape[0]:,} training images, this run has {own.shape[0]:,}: "
+            'resume with the same sources and captions, or start the bridging stage anew from weights without a bank.'
         )
     return (
-        f"the checkpoint's memory bank has (parts, dim) = {tuple(saved.shape[1:])}, this run {tuple(own.shape[1:])}: "
-        'use the configuration that the checkpoint was trained with'
+        f"The checkpoint's memory bank has (parts, dim) = {tuple(saved.shape[1:])}, this run {tuple(own.shape[1:])}: "
+        'use the configuration that the checkpoint was trained with.'
     )

@@ -44,17 +44,20 @@ class TrainingStage(CachesTensors):
 
     Attributes:
         fields: Dataclass of what `compute` returns; the names are what loss terms read.
+        domain_fields: Names of those that are there only where the config has a template for prompts with a domain.
         reads_text: Whether it encodes sentences, so that the backbone's tokenizer must be at hand.
         name: What configs call it; set by the model.
     """
 
     fields: ClassVar[type]
+    domain_fields: ClassVar[tuple[str, ...]] = ()
     reads_text: ClassVar[bool] = False
     name: str = ''
 
     def provides(self, model: 'CMDGReID') -> tuple[str, ...]:
         """Names of the fields that this model's batches have in this stage."""
-        return tuple(field.name for field in fields(self.fields))
+        absent = () if model.has_domain_prompts else self.domain_fields
+        return tuple(field.name for field in fields(self.fields) if field.name not in absent)
 
     def check(self, model: 'CMDGReID', trained: frozenset[str], dataset: Any) -> None:
         """Refuse settings or data that this stage cannot work with, before anything is trained.

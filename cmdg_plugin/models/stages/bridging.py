@@ -9,17 +9,16 @@ from torch import Tensor
 
 from cmdg_plugin.models.memory import BankRows, lookup_rows
 from cmdg_plugin.models.stages.base import Preparation, TrainingStage
-from cmdg_plugin.models.stages.prompt import PromptStage, encode_prompts, needed, without_domain_prompts
+from cmdg_plugin.models.stages.prompt import PromptStage, encode_prompts, needed
 from cmdg_plugin.models.stages.warmup import ImageFields, compute_image_fields
 from cmdg_plugin.models.utils import gather_batch
-from cmdg_plugin.regions import PARTS, REGIONS
+from cmdg_plugin.regions import GLOBAL, PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
 from cmdg_plugin.saying import warn
 
 if TYPE_CHECKING:
     from cmdg_plugin.models.cmdg_reid import CMDGReID
 
-_GLOBAL = REGIONS.index('global')
 _SAVED_PROMPTS = 'prompt_features'
 
 
@@ -54,6 +53,7 @@ class BridgingStage(TrainingStage):
     """
 
     fields: ClassVar = BridgingFields
+    domain_fields = ('domain_prompt_features',)
     reads_text = True
     caption_global: Tensor | None
     prompt_features: Tensor | None
@@ -63,10 +63,6 @@ class BridgingStage(TrainingStage):
         super().__init__()
         self.caption_global = self.prompt_features = self.domain_prompt_features = None
         self._saved_prompts: list[Tensor | None] | None = None
-
-    def provides(self, model: 'CMDGReID') -> tuple[str, ...]:
-        """Leave prompts with domains out where there is no template for them."""
-        return without_domain_prompts(super().provides(model), model)
 
     def check(self, model: 'CMDGReID', trained: frozenset[str], dataset: Any) -> None:
         """Check that a text tower which may train does, and that captions which guide are there; see the base class."""
@@ -104,7 +100,8 @@ class BridgingStage(TrainingStage):
         if needs_bank and not resumed:
             if model.image_features is None:
                 model.image_features = preparation.image_features(model.kept_rows)
-            self._fill_bank(model)
+            rows = torch.arange(model.memory.held.start, model.memory.held.stop, device=model.image_features.device)
+            model.memory.fill(rows, model.image_features[:, : len(PARTS)].transpose(0, 1))
         # From here on the image tower changes, and with it what the features would be.
         model.image_features = None
 
@@ -123,7 +120,7 @@ class BridgingStage(TrainingStage):
         if not (resumed and model.trains_text):
             model.memory.set_text(captions[:, : len(PARTS)])
         # A copy: a view would keep the part features alive, too.
-        self.caption_global = captions[:, _GLOBAL].to(model.memory.text.dtype, copy=True)
+        self.caption_global = captions[:, GLOBAL].to(model.memory.text.dtype, copy=True)
 
     def _keep_prompts(self, model: 'CMDGReID', preparation: Preparation) -> None:
         if not any(isinstance(model.stages[name], PromptStage) for name in preparation.stages_done):
@@ -135,11 +132,6 @@ class BridgingStage(TrainingStage):
         with torch.no_grad():
             saved = self._saved_prompts if preparation.resumed else None
             self.prompt_features, self.domain_prompt_features = saved or encode_prompts(model, everyone)
-
-    def _fill_bank(self, model: 'CMDGReID') -> None:
-        images = needed(model.image_features, 'image features of the memory bank', 'DomainBridgingHook')
-        rows = torch.arange(model.memory.held.start, model.memory.held.stop, device=images.device)
-        model.memory.fill(rows, images[:, : len(PARTS)].transpose(0, 1))
 
     def _needs_bank(self, model: 'CMDGReID') -> bool:
         return 'bank' in model.losses[self.name].reads
@@ -166,7 +158,7 @@ class BridgingStage(TrainingStage):
         )
         if self._needs_captions(model):
             texts = self._captions_of(model, fields.image_index, batch['data_samples'])
-            fields.caption_regions, fields.caption_global = texts.transpose(0, 1), texts[:, _GLOBAL]
+            fields.caption_regions, fields.caption_global = texts.transpose(0, 1), texts[:, GLOBAL]
         if self._needs_bank(model):
             fields.bank = self._blend_in(model, fields)
         return fields

@@ -10,13 +10,11 @@ from torch import Tensor
 from cmdg_plugin.models.memory import lookup_rows
 from cmdg_plugin.models.stages.base import Preparation, TrainingStage
 from cmdg_plugin.models.utils import gather_batch
-from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.regions import GLOBAL
 from cmdg_plugin.registry import MODELS
 
 if TYPE_CHECKING:
     from cmdg_plugin.models.cmdg_reid import CMDGReID
-
-_GLOBAL = REGIONS.index('global')
 
 
 @dataclass
@@ -49,11 +47,8 @@ class PromptStage(TrainingStage):
     """
 
     fields: ClassVar = PromptFields
+    domain_fields = ('domain_prompt_texts',)
     reads_text = True
-
-    def provides(self, model: 'CMDGReID') -> tuple[str, ...]:
-        """Leave prompts with domains out where there is no template for them."""
-        return without_domain_prompts(super().provides(model), model)
 
     def prepare(self, model: 'CMDGReID', preparation: Preparation) -> None:
         """Encode the images."""
@@ -72,7 +67,7 @@ class PromptStage(TrainingStage):
             identities[everyone],
             domains[everyone],
             model.stage_epoch,
-            lookup_rows(features[:, _GLOBAL], everyone, first_row),
+            lookup_rows(features[:, GLOBAL], everyone, first_row),
             *texts,
         )
 
@@ -97,13 +92,6 @@ def encode_prompts(model: 'CMDGReID', identities: Tensor) -> tuple[Tensor, Tenso
         return plain, None
     filling = prompts.in_domain(identities, model.images.identity_domains[identities])
     return plain, model.backbone.encode_prompts(filling, prompts.domain_template)
-
-
-def without_domain_prompts(names: tuple[str, ...], model: 'CMDGReID') -> tuple[str, ...]:
-    """Leave fields of prompts that name a domain out where the config has no template for them."""
-    if model.has_domain_prompts:
-        return names
-    return tuple(name for name in names if not name.startswith('domain_prompt'))
 
 
 def needed(features: Tensor | None, what: str, hook: str) -> Tensor:

@@ -10,13 +10,11 @@ from torch import Tensor
 from cmdg_plugin.models.data_preprocessor import image_positions
 from cmdg_plugin.models.stages.base import TrainingStage
 from cmdg_plugin.models.utils import gather_batch
-from cmdg_plugin.regions import REGIONS
+from cmdg_plugin.regions import GLOBAL
 from cmdg_plugin.registry import MODELS
 
 if TYPE_CHECKING:
     from cmdg_plugin.models.cmdg_reid import CMDGReID
-
-_GLOBAL = REGIONS.index('global')
 
 
 @dataclass
@@ -73,9 +71,9 @@ def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[A
     features = model.backbone.encode_image(inputs)
     labels = torch.cat([sample.gt_label for sample in data_samples])
     token, width, regions = gather_batch(
-        features.last_block_token, features.width_regions[_GLOBAL], features.shared_regions.transpose(0, 1)
+        features.last_block_token, features.width_regions[GLOBAL], features.shared_regions.transpose(0, 1)
     )
-    logits_width, logits_shared = model.head(width, regions[:, _GLOBAL])
+    logits_width, logits_shared = model.head(width, regions[:, GLOBAL])
     labels, index = gather_batch(labels, torch.tensor(image_positions(data_samples), device=labels.device))
     return ImageFields(
         labels=labels,
@@ -84,7 +82,7 @@ def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[A
         epoch=model.stage_epoch,
         last_block_token=token,
         global_width=width,
-        global_shared=regions[:, _GLOBAL],
+        global_shared=regions[:, GLOBAL],
         image_regions=regions.transpose(0, 1),
         logits_width=logits_width,
         logits_shared=logits_shared,

@@ -10,7 +10,7 @@ from cmdg_plugin.models.utils.checks import (
     check_sizes,
 )
 from cmdg_plugin.models.utils.gathering import gather_batch
-from cmdg_plugin.models.utils.precision import full_precision, to_common_float
+from cmdg_plugin.models.utils.precision import full_precision, to_common_float, wide_norms
 
 __all__ = [
     'check_count',
@@ -23,4 +23,5 @@ __all__ = [
     'full_precision',
     'gather_batch',
     'to_common_float',
+    'wide_norms',
 ]

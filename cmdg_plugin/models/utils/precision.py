@@ -27,6 +27,11 @@ def to_common_float(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.to(dtype) for tensor in tensors)
 
 
+def wide_norms(entries: Tensor) -> Tensor:
+    """Euclidean norms of the last dimension, in float32 at least."""
+    return torch.linalg.vector_norm(entries, dim=-1, dtype=torch.promote_types(entries.dtype, torch.float32))
+
+
 def full_precision(device: torch.device) -> torch.autocast:
     """Return a context in which autocast leaves matrix products in their inputs' precision."""
     return torch.autocast(device.type, enabled=False)

@@ -1,6 +1,6 @@
 """Loss terms of CILP-FGDI's prompt and last stage, with the weights of its public code; its first is CMDG's warm-up.
 
-Prompt stage: contrast of images with both kinds of prompts, and 0.01 of a domain classifier behind a gradient reversal
+Prompt stage: contrast of images with both kinds of prompts, and 0.01 of a domain classifier after a gradient reversal
 of strength 0.1. Last stage: the warm-up's terms, 0.9 of image-to-text and 0.1 of bidirectional guiding.
 """
 

@@ -148,7 +148,7 @@ def test_built_as_mmengine_does() -> None:
 
 @pytest.mark.parametrize('sizes', [(10, 4), (0, 4), (2, 4)])
 def test_batch_size_must_fit(sizes: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=f'batch_size {sizes[0]} is no multiple of num_instances {sizes[1]}'):
+    with pytest.raises(ValueError, match=f'batch_size {sizes[0]} is not a multiple of num_instances {sizes[1]}'):
         IdentitySampler(People([4] * 8), *sizes)
     with pytest.raises(ValueError, match='num_instances must be at least 1, got 0'):
         IdentitySampler(People([4] * 8), 8, 0)

@@ -70,7 +70,7 @@ def test_a_file_of_ones_own(miniatures: ModuleType, tmp_path: Path, log: pytest.
     file.write_text(json.dumps(records))
     index = SentenceFileSource('shop', str(tmp_path / 'pictures'), str(file)).load()
     assert [record.sentences for record in index.images().values()] == [('A red coat.', 'A hat.'), ('A red coat.',)]
-    assert '1 identities of own.json are in its test split and in another, the first is 1' in log.text
+    assert '1 identities are trained on and looked for as well, the first is 1' in log.text
     with pytest.raises(FileNotFoundError, match=r'no folder .*absent'):
         SentenceFileSource('shop', str(tmp_path / 'absent'), str(file)).load()
     with pytest.raises(FileNotFoundError, match=r'shop: no caption file .*absent\.json'):

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from cmdg_plugin.visualization import read_training_log
 
 
-def train(config: Config, work_dir: Path, name: str) -> Runner:
+def train_in(config: Config, work_dir: Path, name: str) -> Runner:
     config = copy.deepcopy(config)
     config.work_dir, config.experiment_name = str(work_dir), f'{work_dir.parent.name}_{name}'
     config.visualizer.name = config.experiment_name
@@ -23,9 +23,9 @@ def train(config: Config, work_dir: Path, name: str) -> Runner:
 
 def test_curves_are_of_the_whole_run_also_where_it_is_resumed_elsewhere(tiny_config: Config, tmp_path: Path) -> None:
     tiny_config.default_hooks.checkpoint = {'type': 'CheckpointHook', 'interval': 1}
-    whole = train(tiny_config, tmp_path / 'whole', 'whole')
+    whole = train_in(tiny_config, tmp_path / 'whole', 'whole')
     tiny_config.load_from, tiny_config.resume = str(tmp_path / 'whole/epoch_4.pth'), True
-    runner = train(tiny_config, tmp_path / 'second', 'second')
+    runner = train_in(tiny_config, tmp_path / 'second', 'second')
     logs = runner.message_hub.get_info('training_logs')
     assert [Path(log).parents[2].name for log in logs] == ['whole', 'second']
     expected, found = (read_training_log(files) for files in (whole.message_hub.get_info('training_logs'), logs))
@@ -45,7 +45,7 @@ def test_what_cannot_be_drawn_leaves_the_rest(
         # A file stands where a folder is wanted, and a folder where a file is.
         (work / name).mkdir() if name == 'results.md' else (work / name).touch()
     tiny_config.val_evaluator.num_ranked_queries = 2
-    train(tiny_config, work, 'undrawn')
+    train_in(tiny_config, work, 'undrawn')
     words = capsys.readouterr().out
     assert 'results.md could not be made (IsADirectoryError' in words
     assert 'pictures of ranked queries could not be made (FileExistsError' in words

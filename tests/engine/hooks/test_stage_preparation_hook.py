@@ -1,18 +1,20 @@
 """The two hooks that prepare stages: what they leave on the model, and that a run without them stops."""
 
-import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from helpers.tiny_runs import different, going_on, set_epochs, train
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_images
+from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, StagePreparationHook
 from cmdg_plugin.engine.stages import Stage
-from cmdg_plugin.registry import DATASETS
+from cmdg_plugin.registry import DATASETS, HOOKS
 
 FULL = Path(__file__).parents[3] / 'configs/_base_/models/cmdg_full_shared.py'
 
@@ -39,16 +41,9 @@ class Snapshot(Hook):
             )
 
 
-def run(config: Config) -> Snapshot:
-    runner = Runner.from_cfg(copy.deepcopy(config))
-    snapshot = Snapshot()
-    runner.register_hook(snapshot)
-    runner.train()
-    return snapshot
-
-
 def test_hooks_hand_over_features_captions_prompts_and_a_filled_bank(tiny_config: Config) -> None:
-    snapshot = run(tiny_config)
+    snapshot = Snapshot()
+    train(tiny_config, snapshot)
     prompt, bridging = snapshot.held['prompt'], snapshot.held['bridging']
     assert torch.equal(prompt['image_features'], snapshot.encoded)
     assert not prompt['filled'].any()
@@ -62,10 +57,8 @@ def test_hooks_hand_over_features_captions_prompts_and_a_filled_bank(tiny_config
 
 def test_captions_stand_in_region_order(tiny_config: Config) -> None:
     """Upper, middle, lower, global: found by encoding the sentences of one image by hand."""
-    runner = Runner.from_cfg(copy.deepcopy(tiny_config))
     snapshot = Snapshot()
-    runner.register_hook(snapshot)
-    runner.train()
+    runner = train(tiny_config, snapshot)
     dataset = DATASETS.build(tiny_config.train_dataloader.dataset)
     dataset.full_init()
     sentences = dataset.captions[5]
@@ -77,27 +70,31 @@ def test_captions_stand_in_region_order(tiny_config: Config) -> None:
 
 
 def test_bridging_alone_encodes_the_images_itself(tiny_config: Config) -> None:
-    tiny_config.merge_from_dict({'train_cfg.stages.0.epochs': 0, 'train_cfg.stages.1.epochs': 0})
+    set_epochs(tiny_config, 0, 0, 2)
     del tiny_config.custom_hooks[0]
     tiny_config.custom_hooks[0]['batch_size'] = 7
-    held = run(tiny_config).held['bridging']
+    snapshot = Snapshot()
+    train(tiny_config, snapshot)
+    held = snapshot.held['bridging']
     assert held['filled'].all()
     assert held['image'].abs().sum() > 0
 
 
-@pytest.mark.parametrize('hook', ['PromptLearningHook', 'DomainBridgingHook'])
-def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str) -> None:
+@pytest.mark.parametrize(('hook', 'stage'), [('PromptLearningHook', 'prompt'), ('DomainBridgingHook', 'bridging')])
+def test_a_run_without_a_hook_stops_at_its_stage_and_names_it(tiny_config: Config, hook: str, stage: str) -> None:
     tiny_config.custom_hooks = [one for one in tiny_config.custom_hooks if one['type'] != hook]
-    with pytest.raises(ValueError, match=rf"lets it: add dict\(type='{hook}', pipeline=\.\.\.\) to custom_hooks"):
-        Runner.from_cfg(tiny_config).train()
-    assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
+    with pytest.raises(
+        ValueError, match=rf"lets it: add dict\(type='StagePreparationHook', stage='{stage}', pipeline="
+    ):
+        train(tiny_config)
+    assert not list(Path(tiny_config.work_dir).parent.rglob('*.pth'))
 
 
 def test_a_sampler_that_nobody_prepares_is_refused_before_training(tiny_config: Config) -> None:
     tiny_config.train_dataloader.sampler = {'type': 'HardIdentitySampler', 'num_instances': 2}
     with pytest.raises(ValueError, match=r"add dict\(type='StagePreparationHook', stage='warmup', pipeline="):
-        Runner.from_cfg(tiny_config).train()
-    assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
+        train(tiny_config)
+    assert not list(Path(tiny_config.work_dir).parent.rglob('*.pth'))
 
 
 def test_images_without_captions_are_refused_before_training_where_captions_guide(
@@ -112,46 +109,43 @@ def test_images_without_captions_are_refused_before_training_where_captions_guid
     sources[0] = {'type': 'OwnSource', 'name': 'own', 'path': str(tmp_path / 'own.json'), 'root': sources[0].root}
     tiny_config.train_dataloader.dataset.on_missing = 'empty'
     tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
-    runner = Runner.from_cfg(tiny_config)
     with pytest.raises(ValueError, match=r"2 of 36 training images have no part captions.*on_missing='skip'"):
-        runner.train()
-    assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
+        train(tiny_config)
+    assert not list(Path(tiny_config.work_dir).parent.rglob('*.pth'))
 
 
 def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bits(tiny_config: Config) -> None:
     tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
     tiny_config.model.backbone.update(part_attention=True, text_finetune_layers=1)
-    for stage, epochs in zip(tiny_config.train_cfg.stages, (1, 1, 3), strict=True):
-        stage.epochs = epochs
+    set_epochs(tiny_config, 1, 1, 3)
     tiny_config.train_cfg.stages[2].trainable += ['backbone.clip.transformer', 'backbone.clip.text_projection']
     tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
-    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
-    folder = Path(tiny_config.work_dir)
-    expected = torch.load(folder / 'epoch_5.pth', weights_only=False)['state_dict']
-    assert not torch.equal(
-        expected['backbone.clip.text_projection'],
-        torch.load(folder / 'epoch_4.pth', weights_only=False)['state_dict']['backbone.clip.text_projection'],
-    )
+    whole = train(tiny_config)
+    folder, expected = Path(whole.work_dir), whole.model.state_dict()
+    earlier = torch.load(folder / 'epoch_4.pth', weights_only=False)['state_dict']
+    assert 'backbone.clip.text_projection' in different(earlier, expected)
     # The prompts' features, too, are those that the stage began with, not the moved tower's.
-    resumed = {'resume': True, 'load_from': str(folder / 'epoch_4.pth'), 'work_dir': str(folder / 'resumed')}
-    tiny_config.merge_from_dict({**resumed, 'experiment_name': f'{tiny_config.experiment_name}_resumed'})
-    Runner.from_cfg(tiny_config).train()
-    found = torch.load(folder / 'resumed' / 'epoch_5.pth', weights_only=False)['state_dict']
-    assert [name for name, value in expected.items() if not torch.equal(found[name], value)] == []
+    resumed = train(going_on(tiny_config, folder / 'epoch_4.pth'), name='resumed')
+    assert not different(resumed.model.state_dict(), expected)
 
 
 def test_going_on_inside_bridging_without_its_bank_is_refused(tiny_config: Config) -> None:
     """As where a sharded bank's run goes on in one process: its rows are in files that nobody reads there."""
-    for stage, epochs in zip(tiny_config.train_cfg.stages, (0, 0, 2), strict=True):
-        stage.epochs = epochs
+    set_epochs(tiny_config, 0, 0, 2)
     tiny_config.default_hooks.checkpoint.max_keep_ckpts = -1
-    Runner.from_cfg(copy.deepcopy(tiny_config)).train()
-    path = Path(tiny_config.work_dir) / 'epoch_1.pth'
+    path = Path(train(tiny_config).work_dir) / 'epoch_1.pth'
     checkpoint = torch.load(path, weights_only=False)
     for name in [name for name in checkpoint['state_dict'] if name.startswith('memory.')]:
         del checkpoint['state_dict'][name]
     torch.save(checkpoint, path)
-    resumed = {'resume': True, 'load_from': str(path), 'experiment_name': f'{tiny_config.experiment_name}_resumed'}
-    tiny_config.merge_from_dict(resumed)
     with pytest.raises(ValueError, match="inside 'bridging', but holds no memory bank"):
-        Runner.from_cfg(tiny_config).train()
+        train(going_on(tiny_config, path), name='resumed')
+
+
+@pytest.mark.parametrize(('kind', 'stage'), [(PromptLearningHook, 'prompt'), (DomainBridgingHook, 'bridging')])
+def test_each_is_for_its_stage_by_default(kind: type[StagePreparationHook], stage: str) -> None:
+    hook: Any = HOOKS.build({'type': kind.__name__, 'pipeline': [{'type': 'A'}], 'batch_size': 7, 'num_workers': 0})
+    assert type(hook) is kind
+    assert (hook.stage, hook.options.batch_size, hook.options.num_workers) == (stage, 7, 0)
+    other: Any = HOOKS.build({'type': kind.__name__, 'pipeline': [], 'stage': 'another'})
+    assert other.stage == 'another'

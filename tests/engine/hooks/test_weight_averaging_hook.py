@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.tiny_runs import different, going_on, train
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -22,17 +23,11 @@ def averaging(config: Config, **settings: Any) -> Config:
     return config
 
 
-def train(config: Config, name: str = 'run', *hooks: Hook) -> Runner:
-    config = copy.deepcopy(config)
-    config.work_dir, config.experiment_name = f'{config.work_dir}_{name}', f'{config.experiment_name}_{name}'
-    config.visualizer.name = config.experiment_name
+@pytest.fixture
+def tiny_config(tiny_config: Config) -> Config:
     # Drawing curves takes longer than the training.
-    del config.default_hooks['results']
-    runner = Runner.from_cfg(config)
-    for hook in hooks:
-        runner.register_hook(hook)
-    runner.train()
-    return runner
+    del tiny_config.default_hooks['results']
+    return tiny_config
 
 
 def checkpoint(runner: Runner, epoch: int = 7) -> dict[str, Any]:
@@ -40,8 +35,7 @@ def checkpoint(runner: Runner, epoch: int = 7) -> dict[str, Any]:
 
 
 def check_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-    assert one.keys() == other.keys()
-    assert not [name for name, value in one.items() if not torch.equal(value, other[name])]
+    assert not different(one, other)
 
 
 class Scores(Hook):
@@ -76,7 +70,7 @@ class ByHand(Hook):
 def test_the_average_is_saved_and_the_weights_as_trained_beside_it(tiny_config: Config, momentum: float | None) -> None:
     average = {'type': 'ExponentialMovingAverage', 'momentum': momentum} if momentum else None
     by_hand = ByHand('bridging', 1)
-    runner = train(averaging(tiny_config, start_epoch=1, average=average), 'run', by_hand)
+    runner = train(averaging(tiny_config, start_epoch=1, average=average), by_hand)
     saved = checkpoint(runner)
     assert len(by_hand.seen) == len(runner.train_loop.loaders['bridging']) > 2
     last, averaged = by_hand.seen[-1], saved['state_dict']
@@ -98,9 +92,9 @@ def test_the_average_is_saved_and_the_weights_as_trained_beside_it(tiny_config: 
 
 
 def test_training_is_as_without_it_and_the_average_is_scored(tiny_config: Config) -> None:
-    plain = train(tiny_config, 'plain')
+    plain = train(tiny_config, name='plain')
     scores = Scores()
-    averaged = train(averaging(tiny_config), 'averaged', scores)
+    averaged = train(averaging(tiny_config), scores, name='averaged')
     saved, expected = checkpoint(averaged), checkpoint(plain)['state_dict']
     check_equal({**saved['state_dict'], **saved['plain_weights']}, expected)
     # Tested from its checkpoint, by a run with the hook in its config and by one without.
@@ -123,7 +117,7 @@ def test_each_validation_sees_the_average_so_far(tiny_config: Config) -> None:
     config = averaging(tiny_config)
     config.train_cfg.val_interval = 1
     scored = Scored()
-    check_equal(checkpoint(train(config, 'run', scored))['state_dict'], scored.weights)
+    check_equal(checkpoint(train(config, scored))['state_dict'], scored.weights)
 
 
 def test_the_average_lies_between_the_trained_weights_and_the_pretrained_ones(
@@ -131,7 +125,7 @@ def test_the_average_lies_between_the_trained_weights_and_the_pretrained_ones(
 ) -> None:
     pretrained = pretrain(tiny_config, tmp_path)
     by_hand = ByHand('bridging', 1)
-    runner = train(averaging(tiny_config, start_epoch=1, alpha=0.25), 'run', by_hand)
+    runner = train(averaging(tiny_config, start_epoch=1, alpha=0.25), by_hand)
     found = checkpoint(runner)['state_dict']
     known = {f'backbone.{name}' for name in runner.model.backbone.pretrained_names()}
     for name in by_hand.trained:
@@ -159,11 +153,10 @@ def test_a_resumed_run_goes_on_exactly(tiny_config: Config, stage: str, alpha: f
     if alpha < 1:
         pretrain(tiny_config, tmp_path)
     config = averaging(tiny_config, stage=stage, alpha=alpha)
-    whole = train(config, 'whole')
+    whole = train(config, name='whole')
     expected = checkpoint(whole)
     for epoch in {'bridging': (6, 7), 'warmup': (1, 2)}[stage]:
-        config.resume, config.load_from = True, str(Path(whole.work_dir) / f'epoch_{epoch}.pth')
-        resumed = train(config, f'from_{epoch}')
+        resumed = train(going_on(config, Path(whole.work_dir) / f'epoch_{epoch}.pth'), name=f'from_{epoch}')
         check_equal(dict(resumed.model.state_dict()), dict(whole.model.state_dict()))
         if epoch < 7:
             found = checkpoint(resumed)
@@ -178,7 +171,7 @@ def test_a_next_stage_begins_with_the_average(tiny_config: Config) -> None:
                 self.weights = {name: value.clone() for name, value in runner.model.state_dict().items()}
 
     beginning, by_hand = Beginning(), ByHand('warmup', 0)
-    runner = train(averaging(tiny_config, stage='warmup'), 'run', beginning, by_hand)
+    runner = train(averaging(tiny_config, stage='warmup'), beginning, by_hand)
     name = 'backbone.clip.visual.proj'
     torch.testing.assert_close(beginning.weights[name], by_hand.mean(name), rtol=1e-5, atol=1e-6)
     check_equal(beginning.weights, checkpoint(runner, 2)['state_dict'])
@@ -186,29 +179,29 @@ def test_a_next_stage_begins_with_the_average(tiny_config: Config) -> None:
 
 
 def test_a_run_that_is_resumed_without_it_goes_on_with_the_weights_as_trained(tiny_config: Config) -> None:
-    plain = train(tiny_config, 'plain')
-    averaged = train(averaging(tiny_config), 'averaged')
-    tiny_config.resume, tiny_config.load_from = True, str(Path(averaged.work_dir) / 'epoch_6.pth')
-    check_equal(checkpoint(train(tiny_config, 'again'))['state_dict'], checkpoint(plain)['state_dict'])
+    plain = train(tiny_config, name='plain')
+    averaged = train(averaging(tiny_config), name='averaged')
+    again = train(going_on(tiny_config, Path(averaged.work_dir) / 'epoch_6.pth'), name='again')
+    check_equal(checkpoint(again)['state_dict'], checkpoint(plain)['state_dict'])
 
 
 def test_wrong_settings_are_named(tiny_config: Config) -> None:
     with pytest.raises(ValueError, match='start_epoch must be a whole number from 0, got -1'):
-        train(averaging(tiny_config, start_epoch=-1), 'negative')
+        train(averaging(tiny_config, start_epoch=-1), name='negative')
     with pytest.raises(ValueError, match=r'alpha must lie between 0 and 1, got 1\.5'):
-        train(averaging(tiny_config, alpha=1.5), 'share')
+        train(averaging(tiny_config, alpha=1.5), name='share')
     with pytest.raises(ValueError, match=r'There are no pretrained weights: model\.backbone.pretrained is None'):
-        train(averaging(tiny_config, alpha=0.5), 'random')
+        train(averaging(tiny_config, alpha=0.5), name='random')
     with pytest.raises(ValueError, match="there is no stage 'briding', only warmup, prompt, bridging"):
-        train(averaging(tiny_config, stage='briding'), 'unknown')
+        train(averaging(tiny_config, stage='briding'), name='unknown')
     twice = averaging(averaging(tiny_config))
     with pytest.raises(ValueError, match="both average 'bridging': leave one of them out"):
-        train(twice, 'twice')
+        train(twice, name='twice')
     twice.custom_hooks[-1] = {'type': 'EMAHook'}
     with pytest.raises(ValueError, match='EMAHook and WeightAveragingHook both average'):
-        train(twice, 'ema')
+        train(twice, name='ema')
     late = averaging(tiny_config, start_epoch=2)
     late.train_cfg.stages[0].epochs = late.train_cfg.stages[1].epochs = 1
-    runner = train(late, 'late')
+    runner = train(late, name='late')
     assert 'nothing is averaged. Lower its start_epoch' in Path(runner.logger.log_file).read_text()
     assert 'plain_weights' not in checkpoint(runner, 4)

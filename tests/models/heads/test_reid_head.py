@@ -27,10 +27,6 @@ def test_starts_from_the_stated_distribution_and_freezes_the_neck_bias() -> None
     assert head.classifier_shared.weight.std().item() == pytest.approx(0.001, rel=0.05)
     assert torch.equal(head.neck_width.weight, torch.ones(64))
     assert not head.neck_width.bias.any()
-    head.set_trainable(False)
-    assert not any(parameter.requires_grad for parameter in head.parameters())
-    head.set_trainable(True)
-    assert frozen == {name for name, parameter in head.named_parameters() if not parameter.requires_grad}
 
 
 def test_init_weights_leaves_them() -> None:

@@ -1,10 +1,9 @@
-import copy
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_runs import different, going_on, set_epochs, train
 from mmengine.config import Config
-from mmengine.runner import Runner
 from safetensors.torch import save_file
 
 from cmdg_plugin.models.backbones import TextAwareCLIP
@@ -66,19 +65,12 @@ def test_without_pretrained_weights_there_is_nothing_to_pull_to(tiny_clip: str) 
 
 def test_a_resumed_run_is_pulled_to_the_pretrained_weights(tiny_config: Config, pretrained: dict) -> None:
     tiny_config.model.backbone.pretrained = pretrained['pretrained']
-    for stage, epochs in zip(tiny_config.train_cfg.stages, (2, 0, 0), strict=True):
-        stage.epochs = epochs
+    set_epochs(tiny_config, 2, 0, 0)
     tiny_config.model.losses.warmup.append({'type': 'L2SPLoss', 'name': 'pull', 'weight': 0.5})
     del tiny_config.default_hooks['results']
-    whole = Runner.from_cfg(copy.deepcopy(tiny_config))
-    whole.train()
+    whole = train(tiny_config)
     term = whole.model.losses['warmup'].losses['loss_pull']
     assert term().item() > 0
-    tiny_config.resume, tiny_config.load_from = True, str(Path(whole.work_dir) / 'epoch_1.pth')
-    tiny_config.work_dir += '_resumed'
-    tiny_config.experiment_name += '_resumed'
-    resumed = Runner.from_cfg(tiny_config)
-    resumed.train()
+    resumed = train(going_on(tiny_config, Path(whole.work_dir) / 'epoch_1.pth'), name='resumed')
     assert torch.equal(resumed.model.losses['warmup'].losses['loss_pull'].start, term.start)
-    expected = whole.model.state_dict()
-    assert not [name for name, value in resumed.model.state_dict().items() if not torch.equal(value, expected[name])]
+    assert not different(resumed.model.state_dict(), whole.model.state_dict())

@@ -167,7 +167,7 @@ def test_without_grad_no_term_builds_a_graph(fields: dict) -> None:
 
 @MODELS.register_module()
 class FindsTwice(LossTerm):
-    """Doubles a field for the terms behind it."""
+    """Doubles a field for the terms after it."""
 
     has_loss = False
     calls = 0

@@ -10,6 +10,7 @@ from helpers.stage_batches import (
     TEXT_SIDE,
     Given,
     batch,
+    bound_model,
     captioned_batch,
     losses_of,
     prepare_bridging,
@@ -19,7 +20,6 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 from cmdg_plugin.models import CMDGReID
-from cmdg_plugin.registry import MODELS
 
 
 def test_bridging_loss_equals_the_terms_written_out(model: CMDGReID) -> None:
@@ -113,13 +113,11 @@ def test_text_guided_bridging_pulls_towards_other_domains_from_its_epoch_on(tiny
     for term in config.losses.bridging:
         if 'num_neighbors' in term:
             term['num_neighbors'] = 3
-    single = MODELS.build(copy.deepcopy(config))
-    single.bind_identities(IDENTITIES)
+    single = bound_model(config)
     single.check_stage('warmup', IMAGE_SIDE)
     with pytest.raises(ValueError, match='train on two or more sources'):
         single.check_stage('bridging', IMAGE_SIDE)
-    model = MODELS.build(config)
-    model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
+    model = bound_model(config, DOMAINS)
     prepare_bridging(model)
     before = losses_of(model, [0, 7, 14])
     assert not any(name.startswith('neighbors/text') for name in before)
@@ -140,9 +138,7 @@ def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config
     for term in tiny_config.model.losses.bridging:
         if 'num_neighbors' in term:
             term['num_neighbors'] = 3
-    torch.manual_seed(0)
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES, DOMAINS)
+    model = bound_model(tiny_config.model, DOMAINS)
     prepare_bridging(model)
     model.start_epoch(1)
     rows, labels = [0, 7, 14], torch.tensor(IDENTITIES)
@@ -172,8 +168,7 @@ def test_recipe_full_hands_what_captions_find_to_both_losses(tiny_config: Config
 def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config) -> None:
     kept = [term for term in tiny_config.model.losses.bridging if term.name in ('triplet', 'prompt')]
     tiny_config.model.losses.bridging = kept
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES)
+    model = bound_model(tiny_config.model)
     model.start_stage('bridging', IMAGE_SIDE)
     model.prepare_stage(Given())
     assert model.stages['bridging'].caption_global is None
@@ -184,8 +179,7 @@ def test_terms_without_bank_and_captions_leave_both_alone(tiny_config: Config) -
 def test_terms_with_captions_alone_leave_the_bank_alone(tiny_config: Config) -> None:
     kept = [term for term in tiny_config.model.losses.bridging if term.name in ('caption', 'alignment')]
     tiny_config.model.losses.bridging = kept
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES)
+    model = bound_model(tiny_config.model)
     model.start_stage('bridging', IMAGE_SIDE)
     model.prepare_stage(Given())
     assert set(losses_of(model, [0, 1, 3, 4])) == {'loss_caption', 'loss_alignment'}

@@ -1,18 +1,14 @@
-import copy
-
 import pytest
 import torch
-from helpers.stage_batches import IDENTITIES, IMAGE_SIDE, Given, batch
+from helpers.stage_batches import DOMAINS, IMAGE_SIDE, Given, batch, bound_model
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
 from cmdg_plugin.models import CMDGReID
-from cmdg_plugin.registry import MODELS
 
 
 def test_fields_say_domain_and_epoch_of_every_sample(tiny_config: Config) -> None:
-    model = MODELS.build(copy.deepcopy(tiny_config.model))
-    model.bind_identities(IDENTITIES, [0] * 6 + [1] * 9)
+    model = bound_model(tiny_config.model, DOMAINS)
     model.start_stage('warmup', IMAGE_SIDE)
     model.start_epoch(3)
     fields = model.stages['warmup'].compute(model, model.data_preprocessor(batch([1, 7, 14])))

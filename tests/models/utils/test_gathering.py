@@ -16,7 +16,7 @@ def _code(rank: int, ranks: int, folder: Path) -> None:
     own = slice(2 * rank, 2 * rank + 2)
 
     def loss_of(rows: torch.Tensor, squares: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        # Couples all samples and uses the weight behind the gathering as well as before it.
+        # Couples all samples and uses the weight after the gathering as well as before it.
         return torch.cdist(rows, rows.flip(0)).square().sum() + (squares @ weight.T).exp().mean()
 
     expected = loss_of(whole @ weight, (whole @ weight) ** 2, weight)

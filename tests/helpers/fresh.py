@@ -1,0 +1,25 @@
+"""Functions of test modules, called by a process of its own that has imported and done nothing before."""
+
+import inspect
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def call_afresh(function: Callable[..., None], *arguments: str, **settings: Any) -> str:
+    """Call a function of a test module in a new interpreter, as `subprocess.run` with these settings; what it prints.
+
+    The interpreter imports the function's module first: what must come before an import stands in the function.
+    """
+    command = [sys.executable, __file__, inspect.getfile(function), function.__name__, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+if __name__ == '__main__':
+    sys.path[0] = str(Path(__file__).parents[1])  # as pytest has it, in place of this folder
+    runpy.run_path(sys.argv[1])[sys.argv[2]](*sys.argv[3:])
