@@ -1,12 +1,15 @@
 """A trained image tower between its pretrained weights and its fine-tuned ones (WiSE-FT)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from cmdg_plugin.models.cmdg_reid import build_part
+
+if TYPE_CHECKING:
+    from cmdg_plugin.models.backbones import TextAwareCLIP
 
 _PREFIX = 'backbone.'
 # All else is of the training run, which cannot be gone on with other weights.
@@ -67,9 +70,17 @@ def pretrained_image_weights(backbone: Mapping[str, Any], quick_gelu: bool | Non
     settings = {key: value for key, value in backbone.items() if key != 'compile'}
     if isinstance(quick_gelu, bool):
         settings['quick_gelu'] = quick_gelu
-    built = build_part(settings)
-    names, state = built.pretrained_names(), built.state_dict()
-    return {f'{_PREFIX}{name}': state[name] for name in names}
+    return pretrained_weights(build_part(settings))
+
+
+def pretrained_weights(backbone: 'TextAwareCLIP') -> dict[str, Tensor]:
+    """Copy what a backbone was pretrained with, by the names in a checkpoint; it must not have been trained yet.
+
+    Raises:
+        ValueError: If the backbone has no pretrained weights.
+    """
+    state = backbone.state_dict()
+    return {f'{_PREFIX}{name}': state[name].detach().clone() for name in backbone.pretrained_names()}
 
 
 def interpolate_checkpoint(

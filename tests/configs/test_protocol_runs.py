@@ -1,14 +1,17 @@
 """All protocol configs on tiny copies of the public datasets, in the release's layout, with the toy CLIP."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from cmdg_plugin.cli.command_line import add_shared_arguments, load_config
+from cmdg_plugin.registry import MODELS
 
 REPOSITORY = Path(__file__).parents[2]
 # The tower of the toy, and an image size that takes no time.
@@ -16,7 +19,6 @@ TOY = ('model.backbone.model_name=cmdg-toy-vit', 'model.backbone.pretrained=isla
 SMALL = (
     'train_dataloader.batch_size=16',
     'num_workers=0',
-    *(f'train_cfg.stages.{stage}.epochs=1' for stage in range(3)),
 )
 
 # Training images and people, counted by hand from the miniatures' writers: of Market-1501 16 + 6 + 12 images (neither
@@ -33,13 +35,16 @@ EXPECTED = {
 }
 
 
-def configure(protocol: str, data: Path, work: Path, recipe: str = 'cmdg', *more: str) -> Config:
-    """Read a config as tools/train.py does."""
+def configure(
+    protocol: str, data: Path, work: Path, recipe: str = 'cmdg', *more: str, stages: Sequence[int] = (0, 1, 2)
+) -> Config:
+    """Read a config as tools/train.py does, with one epoch a stage."""
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
     add_shared_arguments(parser)
     config = str(REPOSITORY / f'configs/cmdg/{recipe}_vit-base-p16_{protocol}.py')
-    options = (f'data_root={data}', *TOY, *SMALL, f'experiment_name={work.name}', *more)
+    short = (f'train_cfg.stages.{stage}.epochs=1' for stage in stages)
+    options = (f'data_root={data}', *TOY, *SMALL, *short, f'experiment_name={work.name}', *more)
     found = load_config(parser.parse_args([config, '--work-dir', str(work), '--cfg-options', *options]))
     # Making its text pretty for the log takes longer than the training.
     return Config(found.to_dict(), filename=found.filename, format_python_code=False)
@@ -90,3 +95,23 @@ def test_recipe_full_trains_on_a_protocol(release_data: Path, tmp_path: Path) ->
     assert 0 <= scalars['train/neighbors/agreement'] <= 1
     assert np.isfinite(scalars['train/loss_part'])
     assert runner.model.backbone.clip.visual.part_tokens.offsets.abs().sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
+def test_recipe_strong_trains_on_a_protocol(release_data: Path, tmp_path: Path) -> None:
+    options = ('custom_hooks.WeightAveragingHook.start_epoch=0', 'custom_hooks.WeightAveragingHook.alpha=0.5')
+    config = configure('p2_msmt17', release_data, tmp_path / 'strong', 'cmdg-strong', *options, stages=[0])
+    del config.default_hooks.results
+    runner = Runner.from_cfg(config)
+    runner.train()
+    scalars = {name: buffer.current() for name, buffer in runner.message_hub.log_scalars.items()}
+    assert 0 < scalars['val/msmt17/mAP'] <= 100
+    assert np.isfinite(scalars['train/loss_caption'])
+    saved = torch.load(tmp_path / 'strong/epoch_1.pth', weights_only=True)
+    name = 'backbone.clip.visual.proj'
+    pretrained = MODELS.build({**config.model.backbone, '_scope_': 'cmdg_plugin'}).state_dict()[
+        name.removeprefix('backbone.')
+    ]
+    way, half = saved['plain_weights'][name] - pretrained, saved['state_dict'][name] - pretrained
+    assert 0 < half.norm() < way.norm()

@@ -1,4 +1,4 @@
-"""Averages weights over the last epochs of a stage."""
+"""Averages weights over the last epochs of a stage, and moves the average back towards the pretrained weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cmdg_plugin.checkpoints.interpolating import interpolate_weights, pretrained_weights
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.registry import HOOKS, MODELS
@@ -27,30 +28,47 @@ class WeightAveragingHook(Hook):
     resumed run goes on exactly. When the stage ends, its average takes the place of the weights, so that a next stage
     begins with it.
 
+    With `alpha` below 1, what is averaged of the image tower is `(1 - alpha) w0 + alpha w`, `w0` its pretrained weights,
+    so the average lies between them and the mean of the trained ones. Norms of features, heads and texts have no `w0`.
+    To interpolate the last weights alone, start with the last epoch of a schedule whose rate has fallen by then.
+
     Sources: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization (SWA), every iteration
-    as in Cha et al., SWAD: Domain Generalization by Seeking Flat Minima; exponential: Polyak and Juditsky.
+    as in Cha et al., SWAD: Domain Generalization by Seeking Flat Minima; exponential: Polyak and Juditsky; alpha:
+    Wortsman et al., Robust Fine-Tuning of Zero-Shot Models (WiSE-FT).
 
     Args:
         stage: Name of the stage.
         start_epoch: First epoch of the stage, from 0, that is averaged.
         average: Config of one of MMEngine's averaged models; `StochasticWeightAverage`, the mean, if None. For a
             running average: `dict(type='ExponentialMovingAverage', momentum=0.01)`.
+        alpha: Share of the fine-tuned weights in the image tower's average, in [0, 1]; the rest is pretrained.
 
     Raises:
-        ValueError: If `start_epoch` is not a number of epochs.
+        ValueError: If `start_epoch` is not a number of epochs, or `alpha` not a share.
     """
 
     # Before hooks that encode for a validation, after the one that readies a stage for its checkpoint.
     priority = 'HIGH'
 
-    def __init__(self, stage: str, start_epoch: int = 0, average: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, stage: str, start_epoch: int = 0, average: dict[str, Any] | None = None, alpha: float = 1.0
+    ) -> None:
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
             raise ValueError(f'WeightAveragingHook: start_epoch must be a whole number from 0, got {start_epoch!r}.')
+        if not 0 <= alpha <= 1:
+            raise ValueError(f'WeightAveragingHook: alpha must lie between 0 and 1, got {alpha!r}.')
         self.stage = stage
         self.start_epoch = start_epoch
+        self.alpha = alpha
         self.average_cfg = average or {'type': 'StochasticWeightAverage'}
+        self._pretrained: dict[str, Tensor] = {}
         self._weights: AveragedWeights | None = None
         self._loaded: tuple[dict[str, Tensor], Tensor] | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Keep the pretrained weights, with which the model was built and which a checkpoint is about to replace."""
+        if self.alpha < 1:
+            self._pretrained = pretrained_weights(plain_model(runner.model).backbone)
 
     def before_train(self, runner: Runner) -> None:
         """Look whether the run gets there.
@@ -79,7 +97,7 @@ class WeightAveragingHook(Hook):
     def before_stage(self, runner: Runner, stage: Stage) -> None:
         """Take the average up again, if the run goes on inside the stage."""
         if stage.name == self.stage and self._loaded is not None:
-            self._weights = AveragedWeights(plain_model(runner.model), self.average_cfg)
+            self._weights = self._begin(plain_model(runner.model))
             self._weights.load(*self._loaded)
         self._loaded = None
 
@@ -89,7 +107,7 @@ class WeightAveragingHook(Hook):
         if model.stage != self.stage or model.stage_epoch < self.start_epoch:
             return
         if self._weights is None:
-            self._weights = AveragedWeights(model, self.average_cfg)
+            self._weights = self._begin(model)
             say(f"Weights are averaged from epoch {model.stage_epoch + 1} of '{self.stage}' to its end.")
         self._weights.update()
 
@@ -119,6 +137,9 @@ class WeightAveragingHook(Hook):
     def _collides(self, other: Hook) -> bool:
         return isinstance(other, EMAHook) or (isinstance(other, WeightAveragingHook) and other.stage == self.stage)
 
+    def _begin(self, model: nn.Module) -> 'AveragedWeights':
+        return AveragedWeights(model, self.average_cfg, self._pretrained, self.alpha)
+
     def _swap(self) -> None:
         if self._weights is not None:
             self._weights.swap()
@@ -130,20 +151,23 @@ class AveragedWeights:
     Args:
         model: The model; what requires a gradient now is averaged, with the running statistics of batch norms.
         average: Config of one of MMEngine's averaged models.
+        pretrained: Weights by name, of which a share is in what is averaged.
+        alpha: Share of the model's own weights, where there are pretrained ones.
     """
 
-    def __init__(self, model: nn.Module, average: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: nn.Module, average: Mapping[str, Any], pretrained: Mapping[str, Tensor], alpha: float
+    ) -> None:
         chosen: dict[str, Tensor] = {n: weight for n, weight in model.named_parameters() if weight.requires_grad}
         for prefix, module in model.named_modules():
             if isinstance(module, _BatchNorm):
                 statistics = module.named_buffers(prefix, recurse=False)
                 chosen.update({name: value for name, value in statistics if value.is_floating_point()})
-        self._names = list(chosen)
-        # MMEngine averages modules: this one holds the model's own memory, under names without dots.
-        self._live = nn.Module()
-        for number, weight in enumerate(chosen.values()):
-            self._live.register_buffer(str(number), weight.detach())
-        self._average: Any = MODELS.build({**average, 'model': self._live, 'update_buffers': True})
+        # Detached: the model's own memory.
+        self._live = {name: weight.detach() for name, weight in chosen.items()}
+        self._pretrained = {name: weight for name, weight in pretrained.items() if name in chosen}
+        self._alpha = alpha
+        self._average: Any = MODELS.build({**average, 'model': _as_module(self._live), 'update_buffers': True})
 
     @property
     def steps(self) -> Tensor:
@@ -152,11 +176,11 @@ class AveragedWeights:
 
     def averaged(self) -> dict[str, Tensor]:
         """The average by name."""
-        return dict(zip(self._names, self._average.module.buffers(), strict=True))
+        return dict(zip(self._live, self._average.module.buffers(), strict=True))
 
     def update(self) -> None:
         """Take the weights as they are now into the average."""
-        self._average.update_parameters(self._live)
+        self._average.update_parameters(_as_module(interpolate_weights(self._pretrained, self._live, self._alpha)))
 
     def load(self, averaged: Mapping[str, Tensor], steps: Tensor) -> None:
         """Go on from another run's average.
@@ -177,10 +201,18 @@ class AveragedWeights:
     @torch.no_grad()
     def swap(self) -> None:
         """Exchange the weights with their average."""
-        for weight, averaged in zip(self._live.buffers(), self._average.module.buffers(), strict=True):
-            kept = weight.clone()
-            weight.copy_(averaged)
+        for name, averaged in self.averaged().items():
+            kept = self._live[name].clone()
+            self._live[name].copy_(averaged)
             averaged.copy_(kept)
+
+
+def _as_module(tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Tensors as MMEngine averages them: in a module, under names without dots."""
+    module = nn.Module()
+    for number, tensor in enumerate(tensors.values()):
+        module.register_buffer(str(number), tensor)
+    return module
 
 
 def within_averaged_stage(checkpoint: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from cmdg_plugin.checkpoints.publishing import strip_checkpoint
+from cmdg_plugin.registry import MODELS
 
 STATISTICS = ('running_mean', 'running_var')
 
@@ -125,10 +126,39 @@ def test_each_validation_sees_the_average_so_far(tiny_config: Config) -> None:
     check_equal(checkpoint(train(config, 'run', scored))['state_dict'], scored.weights)
 
 
-@pytest.mark.parametrize('stage', ['bridging', 'warmup'])
-def test_a_resumed_run_goes_on_exactly(tiny_config: Config, stage: str) -> None:
+def test_the_average_lies_between_the_trained_weights_and_the_pretrained_ones(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    pretrained = pretrain(tiny_config, tmp_path)
+    by_hand = ByHand('bridging', 1)
+    runner = train(averaging(tiny_config, start_epoch=1, alpha=0.25), 'run', by_hand)
+    found = checkpoint(runner)['state_dict']
+    known = {f'backbone.{name}' for name in runner.model.backbone.pretrained_names()}
+    for name in by_hand.trained:
+        expected = by_hand.mean(name)
+        if name in known:
+            expected = 0.75 * pretrained[name.removeprefix('backbone.clip.')] + 0.25 * expected
+        torch.testing.assert_close(found[name], expected, rtol=1e-5, atol=1e-6, msg=f'{name}: {{}}'.format)
+    assert known & by_hand.trained
+    assert by_hand.trained - known
+
+
+def pretrain(config: Config, folder: Path) -> dict[str, Tensor]:
+    """Let a config start from a file of drawn weights, and return these by open_clip's names."""
+    torch.manual_seed(5)
+    state = MODELS.build({**config.model.backbone, '_scope_': 'cmdg_plugin'}).clip.state_dict()
+    weights = {name: torch.randn_like(value) / 8 for name, value in state.items()}
+    torch.save(weights, folder / 'pretrained.pt')
+    config.model.backbone.pretrained = str(folder / 'pretrained.pt')
+    return weights
+
+
+@pytest.mark.parametrize(('stage', 'alpha'), [('bridging', 1.0), ('warmup', 1.0), ('bridging', 0.25)])
+def test_a_resumed_run_goes_on_exactly(tiny_config: Config, stage: str, alpha: float, tmp_path: Path) -> None:
     """From within the average and from its end."""
-    config = averaging(tiny_config, stage=stage)
+    if alpha < 1:
+        pretrain(tiny_config, tmp_path)
+    config = averaging(tiny_config, stage=stage, alpha=alpha)
     whole = train(config, 'whole')
     expected = checkpoint(whole)
     for epoch in {'bridging': (6, 7), 'warmup': (1, 2)}[stage]:
@@ -165,6 +195,10 @@ def test_a_run_that_is_resumed_without_it_goes_on_with_the_weights_as_trained(ti
 def test_wrong_settings_are_named(tiny_config: Config) -> None:
     with pytest.raises(ValueError, match='start_epoch must be a whole number from 0, got -1'):
         train(averaging(tiny_config, start_epoch=-1), 'negative')
+    with pytest.raises(ValueError, match=r'alpha must lie between 0 and 1, got 1\.5'):
+        train(averaging(tiny_config, alpha=1.5), 'share')
+    with pytest.raises(ValueError, match=r'There are no pretrained weights: model\.backbone.pretrained is None'):
+        train(averaging(tiny_config, alpha=0.5), 'random')
     with pytest.raises(ValueError, match="there is no stage 'briding', only warmup, prompt, bridging"):
         train(averaging(tiny_config, stage='briding'), 'unknown')
     twice = averaging(averaging(tiny_config))

@@ -1,0 +1,14 @@
+"""Recipe `strong`, protocol 2: training images of Market-1501, CUHK-SYSU and CUHK03 to MSMT17.
+
+python tools/train.py configs/cmdg/cmdg-strong_vit-base-p16_p2_msmt17.py --cfg-options data_root=DIR
+"""
+
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/models/cmdg_vit-base-p16_strong.py',
+    '../_base_/protocols/p2_msmt17.py',
+    '../_base_/schedules/cmdg_strong.py',
+]
+
+train_dataloader = dict(sampler=dict(type='HardIdentitySampler'))
+custom_hooks = [*_base_.custom_hooks, _base_.averaging]
