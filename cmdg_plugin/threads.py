@@ -3,9 +3,8 @@
 import math
 import os
 import sys
-from pathlib import Path
 
-_QUOTA = Path('/sys/fs/cgroup/cpu.max')
+from cmdg_plugin.control_groups import granted_cores
 
 
 def let_threads_sleep() -> None:
@@ -31,15 +30,7 @@ def limit_threads() -> None:
         torch.set_num_threads(count_cores())
 
 
-def count_cores(quota: Path = _QUOTA) -> int:
-    """Count the cores that this process may use, at least 1: its affinity, and the quota of its container.
-
-    Args:
-        quota: File of the control group (version 2) with the microseconds of processor time a period, or `max`.
-    """
+def count_cores() -> int:
+    """Count the cores that this process may use, at least 1: its affinity, and the quota of its container."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    try:
-        granted, period = quota.read_text(encoding='ascii').split()
-        return max(1, min(allowed, math.ceil(int(granted) / int(period))))
-    except (OSError, ValueError):  # No such file, or no limit.
-        return allowed
+    return max(1, math.ceil(min(allowed, granted_cores())))

@@ -1,6 +1,6 @@
 import importlib
+import math
 import os
-from pathlib import Path
 
 import pytest
 from helpers.fresh import call_afresh
@@ -30,16 +30,11 @@ def test_after_torch_it_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'OMP_WAIT_POLICY' not in os.environ
 
 
-@pytest.mark.parametrize(
-    ('text', 'cores'), [('150000 100000', 2), ('50000 100000', 1), ('1600000 100000', 4), ('max 100000', 4), ('', 4)]
-)
-def test_quota_of_a_container_limits_the_cores(
-    text: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(('granted', 'cores'), [(1.5, 2), (0.5, 1), (16.0, 4), (math.inf, 4)])
+def test_quota_of_a_container_limits_the_cores(granted: float, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, 'sched_getaffinity', lambda process: {0, 1, 2, 3})
-    (tmp_path / 'cpu.max').write_text(text)
-    assert threads.count_cores(tmp_path / 'cpu.max') == cores
-    assert threads.count_cores(tmp_path / 'missing') == 4
+    monkeypatch.setattr(threads, 'granted_cores', lambda: granted)
+    assert threads.count_cores() == cores
 
 
 @pytest.mark.parametrize(('given', 'computed_on'), [(None, 2), ('3', 3)])

@@ -4,7 +4,6 @@ import glob
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from mmengine.dataset import Compose
 from PIL import features
 from tqdm import tqdm
 
+from cmdg_plugin.control_groups import free_memory
 from cmdg_plugin.datasets.image_decoding import bytes_needed, decode_images
 from cmdg_plugin.datasets.transforms import LoadImageFromFile
 from cmdg_plugin.files.images import READING_VERSION
@@ -206,20 +206,13 @@ def _check_room(file: Path, needed: int, settings: ImageCacheSettings) -> None:
 
 
 def _check_memory(file: Path, needed: int, settings: ImageCacheSettings) -> None:
-    free = _free_memory()
+    free = free_memory()
     if free is not None and needed > free and not settings.larger_than_memory:
         raise ValueError(
             f'The image cache {file} needs {_size(needed)} of memory, and {_size(free)} are free. Train without '
             f'image_cache, or allow larger_than_memory=True, which reads parts of it from the disk again and again.'
             f'{_OTHER_SIZE}'
         )
-
-
-def _free_memory() -> int | None:
-    """Bytes that Linux can give away, the page cache among them; None on other systems."""
-    with suppress(OSError):
-        return 1024 * int(Path('/proc/meminfo').read_text(encoding='ascii').split('MemAvailable:')[1].split()[0])
-    return None
 
 
 def _size(number: int) -> str:

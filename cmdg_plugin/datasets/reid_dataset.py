@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -136,6 +137,10 @@ class CaptionedReIDDataset(BaseDataset):
         return other
 
     @collector_paused()
+    def full_init(self) -> None:
+        """Index all sources, unless that is done; see `load_data_list`."""
+        super().full_init()
+
     def load_data_list(self) -> list[dict]:
         """Index all sources.
 
@@ -199,6 +204,12 @@ class CaptionedReIDDataset(BaseDataset):
             f'none of the images of identity {self.identities[idx]} can be read, one is '
             f'{self.get_data_info(idx)["img_path"]}; restore them or take the identity out of the data.'
         )
+
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
+        # The base class makes an array of every row, and has the collector search all that was indexed.
+        rows = [pickle.dumps(row, protocol=4) for row in self.data_list]
+        self.data_list.clear()
+        return np.frombuffer(b''.join(rows), np.uint8), np.cumsum([len(row) for row in rows], dtype=np.int64)
 
     def _select(self, index: SourceIndex) -> list[SourceRecord]:
         records = index.select(self.subsets, self.split if len(index.splits) > 1 else 'released')

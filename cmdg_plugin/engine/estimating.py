@@ -1,7 +1,6 @@
 """What a run will take on this machine, from a few steps of each of its stages."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +12,9 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
-from torch.utils.data import DataLoader
 
 from cmdg_plugin.engine.encoding import plain_model
+from cmdg_plugin.engine.first_batches import FirstBatches
 from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
 from cmdg_plugin.engine.quiet_runner import build_runner
 from cmdg_plugin.engine.sampled_preparation import SampledPreparation
@@ -67,36 +66,6 @@ class StageEstimate:
     def bottleneck(self) -> str:
         """What most of a step goes to."""
         return max(self.shares, key=self.shares.__getitem__)
-
-
-class FirstBatches:
-    """A dataloader that ends after so many batches, and begins anew where it has less.
-
-    Args:
-        loader: The dataloader; all else is asked of it.
-        number: How many batches.
-    """
-
-    def __init__(self, loader: DataLoader, number: int) -> None:
-        self.loader = loader
-        self.number = number
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return self.number
-
-    def __iter__(self) -> Iterator[Any]:
-        """Go through them."""
-        given = 0
-        while given < self.number:
-            for batch in self.loader:
-                yield batch
-                given += 1
-                if given == self.number:
-                    return
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.loader, name)
 
 
 class StageTimer(Hook):

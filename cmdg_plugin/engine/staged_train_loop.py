@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from cmdg_plugin.datasets.samplers import HardIdentitySampler, tell_batch_size
 from cmdg_plugin.engine.encoding import plain_model
+from cmdg_plugin.engine.first_batches import FirstBatches
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
@@ -45,7 +46,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
 
     Args:
         runner: The runner.
-        dataloader: Settings shared by the stages' dataloaders.
+        dataloader: Settings shared by the stages' dataloaders. With `num_batch_per_epoch` an epoch ends after so many
+            of its batches, which are others in each epoch.
         stages: One dict a stage: `name`, `epochs`, `trainable`, and optionally `optim_wrapper` and `train_dataloader`
             (laid over the run's own) and `param_scheduler`. A stage with 0 epochs is skipped.
         val_interval: Evaluate every so many epochs; `None` evaluates after the last one only.
@@ -246,7 +248,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         with without_lines_per_parameter(self.runner.logger):
             return self.runner.build_optim_wrapper(overlay(self._optim_wrapper_cfg, stage.optim_wrapper))
 
-    def _build_loader(self, runner: Runner, shared: dict[str, Any], stage: Stage) -> DataLoader:
+    def _build_loader(self, runner: Runner, shared: dict[str, Any], stage: Stage) -> DataLoader | FirstBatches:
         settings = {key: value for key, value in dict(shared).items() if key != 'dataset'}
         settings = overlay(settings, {k: v for k, v in stage.train_dataloader.items() if k != 'dataset'})
         view = stage.train_dataloader.get('dataset')
@@ -255,8 +257,13 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         settings['persistent_workers'] = False
         settings.setdefault('worker_init_fn', {'type': 'cmdg_plugin.seed_worker'})
         settings['sampler'] = tell_batch_size(settings['sampler'], settings['batch_size'])
+        # MMEngine would cut the dataset short, which samplers of identities, who know all images, do not see.
+        number = settings.pop('num_batch_per_epoch', None)
+        if number is not None and (not isinstance(number, int) or number < 1):
+            raise ValueError(f'train_dataloader.num_batch_per_epoch must be a number of batches, got {number!r}.')
         # The runner deep-copies the settings; a function is left alone, so the index is not copied.
-        return runner.build_dataloader({**settings, 'dataset': {'type': lambda: dataset}}, seed=runner.seed)
+        loader = runner.build_dataloader({**settings, 'dataset': {'type': lambda: dataset}}, seed=runner.seed)
+        return loader if number is None else FirstBatches(loader, min(number, len(loader)))
 
 
 def _build_dataset(dataloader: dict[str, Any]) -> Dataset:

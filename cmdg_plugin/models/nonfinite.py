@@ -1,6 +1,5 @@
 """What happens when a loss or a gradient is NaN or infinite."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,7 +64,7 @@ class NonFiniteGuard:
         def check_gradients(optimizer: Optimizer, *_: Any) -> None:
             # A fused optimizer is called with what the loss scaler found, and steps or not by that.
             if getattr(optimizer, 'found_inf', None) is None:
-                self._check_gradients(model, stage)
+                self._check_gradients(model, optimizer, stage)
 
         watched = optimizer.register_step_pre_hook(check_gradients)
         try:
@@ -89,16 +88,18 @@ class NonFiniteGuard:
             bad = [name for name, value in losses.items() if not torch.isfinite(torch.as_tensor(value)).all()]
             self._handle(f"Stage '{stage}': {', '.join(bad) or 'the sum of the losses'} is not a finite number.")
 
-    def _check_gradients(self, model: nn.Module, stage: str | None) -> None:
-        named = [(name, value) for name, value in model.named_parameters() if value.grad is not None]
-        gradients = [value.grad for _, value in named if value.grad is not None]
-        largest = nn.utils.get_total_norm(gradients, math.inf) if gradients else torch.zeros(())
-        if torch.isfinite(largest):
+    def _check_gradients(self, model: nn.Module, optimizer: Optimizer, stage: str | None) -> None:
+        weights = [weight for group in optimizer.param_groups for weight in group['params'] if weight.grad is not None]
+        # Asking every number whether it is finite, or for the largest, takes a CPU 20 times as long as their norm.
+        if not weights or torch.isfinite(nn.utils.get_total_norm(weight.grad for weight in weights)):
             return
-        bad = next(name for name, value in named if value.grad is not None and not torch.isfinite(value.grad).all())
+        named = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+        bad = next((name for name, gradient in named.items() if not torch.isfinite(gradient).all()), None)
+        if bad is None:  # Squares of large numbers overflow before the numbers do.
+            return
         # Without a gradient the optimizer leaves a parameter alone, its own averages included.
-        for _, value in named:
-            value.grad = None
+        for weight in weights:
+            weight.grad = None
         self._handle(f"Stage '{stage}': the losses are finite, but the gradient of {bad} is not.")
 
     def _handle(self, what: str) -> None:

@@ -2,11 +2,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 from mmengine.config import Config
 
 from cmdg_plugin.engine import estimating
-from cmdg_plugin.engine.estimating import FirstBatches, StageEstimate, estimate_stages
+from cmdg_plugin.engine.estimating import StageEstimate, estimate_stages
 
 
 def test_every_stage_of_a_run_is_estimated_and_nothing_saved(tiny_config: Config) -> None:
@@ -29,13 +28,6 @@ def test_every_stage_of_a_run_is_estimated_and_nothing_saved(tiny_config: Config
 def test_seconds_of_a_stage_are_those_of_its_passes_and_epochs() -> None:
     one = StageEstimate('warmup', 3, 100, 64, {'images': 7.0}, epoch_start=2.0, each_epoch=1.0, step=0.5)
     assert one.seconds == 7 + 3 * (2 + 1 + 50)
-
-
-def test_a_short_loader_begins_anew_and_a_long_one_ends() -> None:
-    loader = torch.utils.data.DataLoader([1, 2, 3], batch_size=1)
-    assert [int(batch) for batch in FirstBatches(loader, 5)] == [1, 2, 3, 1, 2]
-    assert [int(batch) for batch in FirstBatches(loader, 2)] == [1, 2]
-    assert FirstBatches(loader, 2).batch_size == 1
 
 
 def test_shares_of_a_step_add_up(monkeypatch: pytest.MonkeyPatch) -> None:

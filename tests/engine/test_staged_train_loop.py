@@ -86,6 +86,34 @@ def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config:
     assert recorder.epochs == epochs_by_stage(tiny_config)
 
 
+def test_an_epoch_may_end_early_with_other_batches_each_time(tiny_config: Config) -> None:
+    """MMEngine's own way, a shorter dataset, would show samplers the first domain alone, or nothing of it."""
+
+    class Seen(Hook):
+        def __init__(self) -> None:
+            self.images: list[tuple[str, frozenset[int]]] = []
+
+        def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, **kwargs: Any) -> None:
+            rows = data_batch.get('image_index')
+            rows = [sample.image_index for sample in data_batch['data_samples']] if rows is None else rows.tolist()
+            self.images.append((runner.train_loop.stage.name, frozenset(rows)))
+
+    tiny_config.train_dataloader.num_batch_per_epoch = 1
+    tiny_config.merge_from_dict({'train_cfg.stages.1.train_dataloader': {'num_batch_per_epoch': 2, 'batch_size': 4}})
+    for stage in tiny_config.train_cfg.stages:
+        stage.epochs = 2
+    tiny_config.val_cfg = tiny_config.val_dataloader = tiny_config.val_evaluator = None
+    runner, seen = make_runner(tiny_config), Seen()
+    runner.register_hook(seen)
+    runner.train()
+    assert [name for name, _ in seen.images] == ['warmup'] * 2 + ['prompt'] * 4 + ['bridging'] * 2
+    assert runner.max_iters == runner.iter == 8
+    assert len(set(seen.images)) == 8
+    tiny_config.train_dataloader.num_batch_per_epoch = 0
+    with pytest.raises(ValueError, match='num_batch_per_epoch must be a number of batches, got 0'):
+        make_runner(tiny_config, 'none').train()
+
+
 def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden: dict[str, np.ndarray]) -> None:
     """Three epochs of warm-up, then one each of the others is enough to see that schedules start anew in each stage."""
     tiny_config.optim_wrapper.optimizer.lr = 5e-6

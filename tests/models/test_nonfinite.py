@@ -69,6 +69,13 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step(gradient: float) ->
     assert not optimizer.state
 
 
+def test_a_gradient_whose_square_is_too_large_is_finite_all_the_same() -> None:
+    guard, (model, optimizer) = NonFiniteGuard(), model_and_optimizer()
+    train(guard, model, optimizer, 1e30)
+    assert not guard.batch_is_bad
+    assert torch.isfinite(optimizer.state[model[0].weight]['exp_avg']).all()
+
+
 def test_a_bad_gradient_is_left_out_with_all_its_traces() -> None:
     guard, (model, optimizer) = NonFiniteGuard('skip'), model_and_optimizer()
     train(guard, model, optimizer)

@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=3, help='steps beside the released loop; 0 leaves it out')
     parser.add_argument('--workers', type=int, help="loader workers (default: the config's)")
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
-    parser.add_argument('--amp', action='store_true', help='bfloat16, on a GPU')
+    parser.add_argument('--amp', action='store_true', help='bfloat16, on a GPU or a CPU that multiplies it')
     parser.add_argument('--compile', action='store_true', help='compiled towers; the text tower as CUDA graphs')
     parser.add_argument('--launcher', choices=['none', 'pytorch'], default='none')
     arguments = parser.parse_args()

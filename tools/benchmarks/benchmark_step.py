@@ -21,13 +21,13 @@ from typing import Any
 import torch
 from measuring import device_name, in_turns, peak_memory, report
 from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpretrain.structures import DataSample
 from released_step import Setup, encode_captions, encode_prompts, released_loss, sorted_part_loss, stacked_memory
 from torch import Tensor
 from torch.nn import functional
 
-from cmdg_plugin.registry import MODELS
+from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
+from cmdg_plugin.registry import MODELS, OPTIM_WRAPPERS
 
 REPOSITORY = Path(__file__).parents[2]
 TRAINED = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=100_000)
     parser.add_argument('--identities', type=int, default=5000)
     parser.add_argument('--batch', type=int, default=64)
-    parser.add_argument('--amp', choices=['bfloat16', 'float16'], help='mixed precision, on a GPU')
+    parser.add_argument('--amp', choices=['bfloat16', 'float16'], help='mixed precision; on a CPU bfloat16 alone')
     parser.add_argument('--full', action='store_true', help='time a step of recipe full, too')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
@@ -89,7 +89,8 @@ def make_setup(arguments: argparse.Namespace, *, full: bool = False) -> Setup:
         'data_samples': [DataSample(metainfo={'image_index': row}).set_gt_label(int(identities[row])) for row in index],
     }
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    wrapper = AmpOptimWrapper(dtype=arguments.amp, optimizer=optimizer) if arguments.amp else OptimWrapper(optimizer)
+    precision = {'type': 'AmpOptimWrapper', 'dtype': arguments.amp} if arguments.amp else {'type': 'OptimWrapper'}
+    wrapper = OPTIM_WRAPPERS.build({**fit_precision_to_device(precision), 'optimizer': optimizer})
     rows = torch.tensor(index, device=arguments.device)
     sentences = [[sentence(seed, length) for seed in index] for length in (24, 24, 24, 30)]
     setup = Setup(model.train(), wrapper, batch, rows, model.images.identities[rows], sentences)

@@ -335,6 +335,30 @@ def test_a_compiled_text_tower_gives_the_same_prompts_and_gradients(backbone: Te
     torch.testing.assert_close(results[1], results[0])
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_cuda_graphs_of_the_text_tower_train_the_same_prompts(backbone: TextAwareCLIP) -> None:
+    """Several steps, as a graph is recorded in the second and replayed from the third on, over the same memory."""
+    torch.compiler.reset()
+    replayed = TextAwareCLIP('cmdg-test-tiny', compile_text={'mode': 'reduce-overhead'})
+    replayed.load_state_dict(backbone.state_dict())
+    trained = []
+    for model in (backbone.cuda().train(), replayed.cuda().train()):
+        torch.manual_seed(0)
+        context = torch.randn(5, 4, model.text_width, device='cuda').requires_grad_()
+        optimizer = torch.optim.Adam([context], lr=1e-2, fused=True)
+        losses = []
+        for step in range(6):
+            features = model.encode_prompts(context[torch.arange(3, device='cuda') + step % 3])
+            loss = features.square().sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach().clone())
+        trained.append((torch.stack(losses), context.detach()))
+    torch.testing.assert_close(trained[1], trained[0], rtol=1e-4, atol=1e-5)
+
+
 def test_options_reach_the_compiler(images: torch.Tensor) -> None:
     torch.compiler.reset()
     compiled = TextAwareCLIP('cmdg-test-tiny', compile={'backend': 'aot_eager', 'fullgraph': True})
