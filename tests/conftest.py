@@ -171,6 +171,16 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
     return Config(config.to_dict(), format_python_code=False)
 
 
+@pytest.fixture(autouse=True)
+def no_log_into_closed_streams() -> Iterator[None]:
+    """Take from MMEngine's loggers, which outlive their tests, what wrote into the captured output of one."""
+    yield
+    for logger in MMLogger._instance_dict.values():
+        for handler in list(logger.handlers):
+            if getattr(getattr(handler, 'stream', None), 'closed', False):
+                logger.removeHandler(handler)
+
+
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """What MMEngine's logger says."""

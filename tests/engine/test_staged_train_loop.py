@@ -111,7 +111,7 @@ def test_an_epoch_may_end_early_with_other_batches_each_time(tiny_config: Config
     assert len(set(seen.images)) == 8
     tiny_config.train_dataloader.num_batch_per_epoch = 0
     with pytest.raises(ValueError, match='num_batch_per_epoch must be a number of batches, got 0'):
-        make_runner(tiny_config, 'none').train()
+        make_runner(tiny_config, name='none').train()
 
 
 def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden: dict[str, np.ndarray]) -> None:

@@ -34,7 +34,7 @@ def test_open_set_on_islands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ((__file__,), 'test_test.py is not a checkpoint that torch has written.'),
+        ((__file__,), 'test_test.py is not a checkpoint that torch has written'),
         (('x.pth', '--out', 'o.csv', '--out-item', 'metrics'), 'takes a .json, .yaml or .pkl file'),
         (('x.onnx', '--amp'), 'x.onnx is a complete model, which --amp cannot change: export it anew.'),
         (

@@ -139,7 +139,7 @@ class Learner:
         # No others: Adam moves the weights of tokens that are never asked for as fast as all, always the same way.
         self.asked = self.rarity.nonzero()[:, 0]
         self.words = nn.Linear(model.visual.output_dim, len(self.asked))
-        self.normalize = ReIDDataPreprocessor(to_rgb=False).normalize
+        self.normalize = ReIDDataPreprocessor(to_rgb=False).normalize_rgb
         self.parameters = [*model.parameters(), *self.words.parameters()]
         decayed = [weight for weight in self.parameters if weight.ndim > 1]
         others = [weight for weight in self.parameters if weight.ndim <= 1]
@@ -188,7 +188,9 @@ class Learner:
         recipe, rows = self.recipe, self.batch()
         rng = np.random.default_rng([recipe.seed, 1, self.step])
         third = int(rng.integers(3))
-        whole, stripes = encode_image(self.model, self.normalize(shift_images(self.images[rows], recipe.shift, rng)))
+        whole, stripes = encode_image(
+            self.model, self.normalize(shift_images(self.images[rows], recipe.shift, rng).float())
+        )
         # Of length one: the longer a feature could grow, the further off a single wrong token.
         seen = functional.normalize(torch.stack([whole, *stripes], dim=1), dim=-1)
         wanted = word_targets(self.tokens[rows].flatten(0, 1), self.rarity)[:, self.asked]

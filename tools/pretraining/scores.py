@@ -35,8 +35,8 @@ def score_pairs(model: open_clip.CLIP, pairs: Pairs, tokens: Tensor) -> dict[str
         Percent found among the first 1 and 10, such as `image to text R@1`.
     """
     images = torch.from_numpy(pairs.images).permute(0, 3, 1, 2).float()
-    normalize = ReIDDataPreprocessor(to_rgb=False).normalize
-    seen = torch.cat([encode_image(model, normalize(batch))[0] for batch in images.split(250)])
+    normalize = ReIDDataPreprocessor(to_rgb=False).normalize_rgb
+    seen = torch.cat([encode_image(model, normalize(batch.float()))[0] for batch in images.split(250)])
     read = torch.cat([encode_text(model, batch) for batch in tokens.split(250)])
     similarity = functional.normalize(seen, dim=-1) @ functional.normalize(read, dim=-1).T
     scores: dict[str, float] = {}
