@@ -103,7 +103,7 @@ def test_removal_waits_until_every_file_that_held_a_row_is_written_anew(
     vectors: np.ndarray,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    log: pytest.LogCaptureFixture,
 ) -> None:
     """The server's first plan is often one for other files, or for another collection."""
     options = dict(uri=milvus.uri, create=True)
@@ -123,7 +123,7 @@ def test_removal_waits_until_every_file_that_held_a_row_is_written_anew(
     newest = f'/secret/{COUNT - 1:06d}.jpg'
     assert store.remove(None, [newest]) == 1
     assert rows_in_files() > COUNT - 1
-    assert 'Remove again, even if nothing more is found' in capsys.readouterr().out
+    assert 'Remove again, even if nothing more is found' in log.text
     monkeypatch.undo()
     assert store.remove(None, [newest]) == 0
     assert rows_in_files() == store.count() == COUNT - 1
