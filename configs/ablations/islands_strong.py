@@ -22,6 +22,9 @@ rows = {
     'DSM-CLIP style': dict(config='configs/baselines/dsm-clip_toy-vit_islands.py'),
     'released': dict(config='configs/cmdg/cmdg_toy-vit_islands.py'),
     'full': dict(config='configs/cmdg/cmdg-full_toy-vit_islands.py'),
+    'identity only, averaged, half way back': dict(
+        config='configs/ablations/averaged_id-only_toy-vit_islands.py', options={f'{averaging}.alpha': 0.5}
+    ),
     'strong without captions': {f'{caption}.weight': 0.0},
     'strong, only the own caption right': {f'{caption}.type': 'CaptionContrastiveLoss'},
     'strong, not moved back': {f'{averaging}.alpha': 1.0},
