@@ -172,9 +172,10 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
 
 
 @pytest.fixture(autouse=True)
-def no_log_into_closed_streams() -> Iterator[None]:
-    """Take from MMEngine's loggers, which outlive their tests, what wrote into the captured output of one."""
+def nothing_of_an_ended_test_is_left() -> Iterator[None]:
+    """Free MMEngine's loggers of a test's captured output, and tqdm's lock, which an interrupted bar may have kept."""
     yield
+    tqdm.set_lock(threading.RLock())
     for logger in MMLogger._instance_dict.values():
         for handler in list(logger.handlers):
             if getattr(getattr(handler, 'stream', None), 'closed', False):
