@@ -1,4 +1,4 @@
-"""The settings among which `cmdg-strong` was chosen, each held-out source a seed of its own (docs/ablation.md).
+"""The settings among which `cmdg-strong` was chosen, scored on held-out sources (docs/ablation.md).
 
 python tools/ablate.py configs/cmdg/cmdg-strong_toy-vit_islands.py --grid configs/ablations/islands_choice.py \\
     --held-out harbor market --seeds 1 --jobs 2 --metric average/mAP average/R1
