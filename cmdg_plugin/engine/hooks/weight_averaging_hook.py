@@ -68,15 +68,22 @@ class WeightAveragingHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Keep the pretrained weights, with which the model was built and which a checkpoint is about to replace."""
-        if self.alpha < 1:
-            self._pretrained = pretrained_weights(plain_model(runner.model).backbone)
+        backbone = plain_model(runner.model).backbone
+        if self.alpha < 1 and backbone.pretrained is not None:
+            self._pretrained = pretrained_weights(backbone)
 
     def before_train(self, runner: Runner) -> None:
         """Look whether the run gets there.
 
         Raises:
-            ValueError: If the model does not know the stage, or another hook averages its weights, too.
+            ValueError: If the model does not know the stage, another hook averages its weights, too, or there are no
+                pretrained weights to move back to.
         """
+        if self.alpha < 1 and not self._pretrained:
+            raise ValueError(
+                f'WeightAveragingHook: alpha {self.alpha} moves weights back to the pretrained ones, and '
+                'model.backbone.pretrained is None: name a tag or a file there, or leave alpha at 1.'
+            )
         for other in runner.hooks:
             same = isinstance(other, WeightAveragingHook) and other.stage == self.stage and other is not self
             if same or isinstance(other, EMAHook):

@@ -135,6 +135,11 @@ def test_the_average_lies_between_the_trained_weights_and_the_pretrained_ones(
         torch.testing.assert_close(found[name], expected, rtol=1e-5, atol=1e-6, msg=f'{name}: {{}}'.format)
     assert known & by_hand.trained
     assert by_hand.trained - known
+    # Whoever tests needs the checkpoint alone.
+    config = averaging(tiny_config, alpha=0.25)
+    config.model.backbone.pretrained, config.load_from = None, str(Path(runner.work_dir) / 'epoch_7.pth')
+    config.experiment_name += '_test'
+    assert Runner.from_cfg(config).test()
 
 
 def pretrain(config: Config, folder: Path) -> dict[str, Tensor]:
@@ -190,7 +195,7 @@ def test_wrong_settings_are_named(tiny_config: Config) -> None:
         train(averaging(tiny_config, start_epoch=-1), name='negative')
     with pytest.raises(ValueError, match=r'alpha must lie between 0 and 1, got 1\.5'):
         train(averaging(tiny_config, alpha=1.5), name='share')
-    with pytest.raises(ValueError, match=r'There are no pretrained weights: model\.backbone.pretrained is None'):
+    with pytest.raises(ValueError, match=r'alpha 0\.5 moves weights back .* and model\.backbone\.pretrained is None'):
         train(averaging(tiny_config, alpha=0.5), name='random')
     with pytest.raises(ValueError, match="there is no stage 'briding', only warmup, prompt, bridging"):
         train(averaging(tiny_config, stage='briding'), name='unknown')
