@@ -35,6 +35,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add.add_argument('--engine', help='for a new gallery: embedded (default), or milvus')
     add.add_argument('--uri', help='address of the Milvus server, for a new gallery')
     add.add_argument(
+        '--memory',
+        type=_gibibytes,
+        metavar='GIB',
+        help='for a new embedded gallery: keep so much of its vectors in memory (default: 2); a search reads the rest',
+    )
+    add.add_argument(
         '--approximate',
         type=int,
         metavar='LISTS',
@@ -71,6 +77,13 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     parser.add_argument('gallery', type=Path, metavar='GALLERY', help='folder of the gallery')
     parser.add_argument('--debug', action='store_true', help='show where in the code an error arose')
     return parser
+
+
+def _gibibytes(text: str) -> int:
+    number = float(text)
+    if not 0 <= number < 2**20:
+        raise argparse.ArgumentTypeError(f'expected a number of GiB from 0, got {text}')
+    return int(number * 2**30)
 
 
 def _add_model(parser: argparse.ArgumentParser, required: bool = False) -> None:
@@ -125,10 +138,11 @@ def _add(args: argparse.Namespace) -> int:
     sources = [*args.images, *args.index]
     if not sources:
         return _refuse('Say what to add: a folder, images, or --index FILE.')
-    options = {name: getattr(args, name) for name in ('uri', 'approximate') if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in ('uri', 'memory', 'approximate')}
+    options = {name: value for name, value in given.items() if value is not None}
     if is_gallery(args.gallery):
         if args.engine or options:
-            return _refuse('--engine, --uri and --approximate are for a new gallery; this one has its engine.')
+            return _refuse('--engine, --uri, --memory and --approximate are for a new gallery; this has its engine.')
         gallery = Gallery.open(args.gallery, args.model, args.device)
     elif args.model is None:
         return _refuse(f'There is no gallery at {args.gallery} yet: give --model CHECKPOINT to make it.')

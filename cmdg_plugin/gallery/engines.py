@@ -41,6 +41,8 @@ def complete_options(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in known.items():
         if not isinstance(complete[name], type(value)) or isinstance(complete[name], bool):
             raise ValueError(f'The setting {name} of the engine {engine} is like {value!r}, got {complete[name]!r}.')
+    if engine == 'embedded' and complete['memory'] < 0:
+        raise ValueError(f'memory is a number of bytes from 0, got {complete["memory"]:,}.')
     if engine == 'milvus' and not 0 <= complete['approximate'] <= LISTS:
         raise ValueError(f'approximate is 0, or a number of lists up to {LISTS:,}; got {complete["approximate"]}.')
     if engine == 'milvus' and 'collection' not in options:

@@ -159,6 +159,8 @@ def test_settings_of_engines() -> None:
         complete_options('embedded', {'uri': 'x'})
     with pytest.raises(ValueError, match='memory of the engine embedded is like'):
         complete_options('embedded', {'memory': 'much'})
+    with pytest.raises(ValueError, match='a number of bytes from 0, got -1'):
+        complete_options('embedded', {'memory': -1})
     with pytest.raises(ValueError, match='a number of lists up to 1,024; got 2000'):
         complete_options('milvus', {'approximate': 2000})
     names = {complete_options('milvus', {})['collection'] for _ in range(2)}

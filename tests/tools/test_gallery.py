@@ -87,6 +87,24 @@ def test_a_gallery_from_the_first_image_to_the_last(
     assert 'the image is gone' in capsys.readouterr().out
 
 
+def test_a_gallery_keeps_as_much_in_memory_as_it_is_told(
+    run: Callable[..., int], checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery, new = tmp_path / 'gallery', ('--model', checkpoint, '--device', 'cpu', '--memory')
+    # Nothing in memory: each search reads all vectors from the file.
+    assert run('add', gallery, images, *new, 0) == 0
+    assert json.loads((gallery / 'gallery.json').read_text())['options'] == {'memory': 0}
+    assert run('search', gallery, '--image', images / 'query' / '0003_c1_x.png', '--top', 1) == 0
+    assert '1     1.0000  3 ' in capsys.readouterr().out
+    assert run('add', tmp_path / 'larger', images, *new, 0.5) == 0
+    assert json.loads((tmp_path / 'larger/gallery.json').read_text())['options'] == {'memory': 1 << 29}
+    for size in (-1, 'nan', 'inf'):
+        with pytest.raises(SystemExit):
+            run('add', tmp_path / 'wrong', images, *new, size)
+        assert f'expected a number of GiB from 0, got {size}' in capsys.readouterr().err
+    assert not (tmp_path / 'wrong').exists()
+
+
 def test_mistakes_are_one_line(
     run: Callable[..., int], checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +113,7 @@ def test_mistakes_are_one_line(
     assert run('add', gallery) == 2
     assert run('add', gallery, images, '--engine', 'milvus') == 2
     assert run('add', gallery, images, '--approximate', 64) == 2
+    assert run('add', gallery, images, '--memory', 1) == 2
     capsys.readouterr()
     assert run('add', gallery, images / 'typo.png') == 3
     assert f'{images / "typo.png"} cannot be read (FileNotFoundError: No such file' in capsys.readouterr().out
