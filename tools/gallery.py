@@ -80,7 +80,10 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
 
 
 def _gibibytes(text: str) -> int:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
     if not 0 <= number < 2**20:
         raise argparse.ArgumentTypeError(f'expected a number of GiB from 0, got {text}')
     return int(number * 2**30)
@@ -134,6 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add(args: argparse.Namespace) -> int:
     from cmdg_plugin.gallery import Gallery, is_gallery
+    from cmdg_plugin.gallery.manifest import read_manifest
 
     sources = [*args.images, *args.index]
     if not sources:
@@ -141,8 +145,10 @@ def _add(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in ('uri', 'memory', 'approximate')}
     options = {name: value for name, value in given.items() if value is not None}
     if is_gallery(args.gallery):
-        if args.engine or options:
-            return _refuse('--engine, --uri, --memory and --approximate are for a new gallery; this has its engine.')
+        there = read_manifest(args.gallery.expanduser())
+        # The same command goes on after an interruption.
+        if args.engine not in (None, there.engine) or not options.items() <= there.options.items():
+            return _refuse('--engine, --uri, --memory and --approximate are for a new gallery; this has others.')
         gallery = Gallery.open(args.gallery, args.model, args.device)
     elif args.model is None:
         return _refuse(f'There is no gallery at {args.gallery} yet: give --model CHECKPOINT to make it.')
@@ -154,12 +160,10 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _say_report(report: 'AddReport') -> int:
-    from cmdg_plugin.saying import printable
-
     counts = (f'{getattr(report, name):,} {name}' for name in ('added', 'replaced', 'unchanged'))
     _say(f'{", ".join(counts)}, {len(report.unreadable):,} unreadable')
     for _, reason in report.unreadable[:_SHOWN]:
-        _say(f'  {printable(reason)}')
+        _say(f'  {reason}')
     if len(report.unreadable) > _SHOWN:
         _say(f'  ... and {len(report.unreadable) - _SHOWN:,} more')
     return SOME_UNREADABLE if report.unreadable else 0
@@ -171,11 +175,9 @@ def _remove(gallery: 'Gallery', args: argparse.Namespace) -> int:
 
 
 def _verify(gallery: 'Gallery', args: argparse.Namespace) -> int:
-    from cmdg_plugin.saying import printable
-
     faults = gallery.verify(files=args.files)
     for fault in faults:
-        _say(printable(fault))
+        _say(fault)
     _say(f'{gallery.info().entries:,} entries, {len(faults):,} faults')
     return 1 if faults else 0
 
@@ -234,7 +236,8 @@ def _search(gallery: 'Gallery', args: argparse.Namespace) -> int:
         check_suffix(args.out)
     query = {name: getattr(args, name) for name in ('image', 'text', 'where', 'text_weight')}
     result = gallery.search(**query, top=args.top)
-    _say(format_table(result))
+    for line in format_table(result).splitlines():
+        _say(line)
     if args.out is not None:
         write_result(result, args.out, query)
     if args.report is not None:
@@ -254,7 +257,9 @@ def _refuse(line: str) -> int:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f'{line}\n')
+    from cmdg_plugin.saying import printable
+
+    sys.stdout.write(f'{printable(line)}\n')  # names of files may hold anything
 
 
 if __name__ == '__main__':

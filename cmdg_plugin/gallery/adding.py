@@ -16,6 +16,7 @@ from cmdg_plugin.gallery.reading import EntryImages, ReadImage, has_changed
 from cmdg_plugin.gallery.results import AddReport
 from cmdg_plugin.gallery.store import FileState, GalleryStore, StoredEntry
 from cmdg_plugin.progress import track
+from cmdg_plugin.saying import warn
 
 _LOOKED_UP = 1024
 
@@ -51,10 +52,16 @@ class AddPass:
         for _ in done if count is None else track(done, what, count, 'image'):
             pass
         counts = self._counts
+        if counts['repeated']:
+            warn(f'{counts["repeated"]:,} images are named twice; where that differs, what is said later counts.')
         return AddReport(counts['added'], counts['replaced'], counts['unchanged'], self._unreadable)
 
     def _add(self, entries: Iterable[Entry]) -> Iterator[str]:
-        for group in _groups(self._named(entries), max(_LOOKED_UP, self.batch_size)):
+        named = self._named(entries)
+        while rows := list(islice(named, max(_LOOKED_UP, self.batch_size))):
+            group = _merge_repeats(rows)
+            self._counts['repeated'] += len(rows) - len(group)
+            yield from (entry.path for entry in rows[len(group) :])
             known = self.store.find([entry.path for entry in group])
             to_read = yield from self._skip_unchanged(group, known)
             if not to_read:
@@ -130,11 +137,14 @@ def _merged(entry: Entry, there: Entry) -> Entry:
         name: getattr(second if getattr(first, name) is None else first, name)
         for name in ('identity', 'camera', 'time', 'caption')
     }
-    return Entry(entry.path, **known, columns={**second.columns, **first.columns})
+    only_named = entry.only_named and there.only_named
+    return Entry(entry.path, **known, columns={**second.columns, **first.columns}, only_named=only_named)
 
 
-def _groups(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
-    """Cut into groups in which no path comes twice; the last one of a path counts."""
-    iterator = iter(entries)
-    while group := list(islice(iterator, size)):
-        yield list({entry.path: entry for entry in group}.values())
+def _merge_repeats(rows: Iterable[Entry]) -> list[Entry]:
+    """Entries of which no path comes twice, as from a folder and an index of the same images."""
+    together: dict[str, Entry] = {}
+    for entry in rows:
+        there = together.get(entry.path)
+        together[entry.path] = entry if there is None else _merged(entry, there)
+    return list(together.values())

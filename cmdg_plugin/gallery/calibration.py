@@ -91,10 +91,10 @@ def calibrate_store(
         strangers: Whether none of these people is in the gallery, even where identities have the same name.
 
     Returns:
-        By kind, `image` and `text`, what was learned; a kind of which there are no queries is not there.
+        By kind, `image` and `text`, what was learned; `text` is not there without enough captions.
 
     Raises:
-        ValueError: If the rates are not such, or there are too few queries.
+        ValueError: If the rates are not such, or there are too few images.
     """
     if not 0 < match_rate <= unsure_rate < 1:
         raise ValueError(
@@ -121,7 +121,13 @@ def calibrate_store(
     if not scores['image'].absent:
         raise ValueError('There are no labelled images to calibrate with, or no entries of other people.')
     entries = store.count()
-    return {kind: _learn(each, match_rate, unsure_rate, entries) for kind, each in scores.items() if each.absent}
+    learned = {'image': _learn(scores['image'], match_rate, unsure_rate, entries)}
+    if scores['text'].absent:
+        try:
+            learned['text'] = _learn(scores['text'], match_rate, unsure_rate, entries)
+        except ValueError as error:  # a few captions do not keep images from being calibrated
+            warn(f'Sentences are not calibrated. {error}')
+    return learned
 
 
 def _score(store: GalleryStore, query: Query, probe: Entry, scores: _Scores) -> None:

@@ -62,12 +62,11 @@ def read_time(value: object) -> str:
         text = value.strip()
         try:
             moment = datetime.fromisoformat(f'{text[:-1]}+00:00' if text[-1:] in ('Z', 'z') else text)
-        except ValueError:
-            pass
-        else:
             if moment.tzinfo is not None:
                 moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
             return moment.isoformat()
+        except (ValueError, OverflowError):  # such as the year 1 in a zone that is ahead of UTC
+            pass
     raise ValueError(f'expected a time in ISO 8601 such as 2026-05-01T08:00, got {show(value)}')
 
 
@@ -87,7 +86,8 @@ def kind_of(value: object) -> type:
         return float if _FRACTION.fullmatch(text) and math.isfinite(float(text)) else str
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f'expected text or a number, got {show(value)}')
-    if not math.isfinite(value) or (isinstance(value, int) and abs(value) > _LARGEST):
+    # In this order, as a whole number may be too large to be asked whether it is finite.
+    if abs(value) > _LARGEST if isinstance(value, int) else not math.isfinite(value):
         raise ValueError(f'{show(value)} is not a number of 64 bits')
     return type(value)
 

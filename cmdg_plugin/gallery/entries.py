@@ -70,7 +70,7 @@ def iterate_entries(
             listing = FolderListing(path)
             for name in sorted(listing):
                 # The folder's own name may say the role, as that of `query` does.
-                yield _named(path / name, f'{path.absolute().name}/{name}')
+                yield _named(path / name, f'{Path(os.path.abspath(path)).name}/{name}')
             if log:
                 listing.log()
         elif path.suffix.lower() in _INDEX_SUFFIXES:
@@ -80,7 +80,7 @@ def iterate_entries(
         elif not path.suffix and not path.exists():
             raise FileNotFoundError(f'There is no folder at {path}.')
         else:
-            yield _named(path, f'{path.parent.name}/{path.name}')
+            yield _named(path, '/'.join(Path(os.path.abspath(path)).parts[-2:]))
 
 
 def survey(sources: Iterable[Source], root: str | os.PathLike[str] | None = None) -> tuple[int, dict[str, type]]:

@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -100,6 +99,8 @@ def parse_filter(text: str, columns: Mapping[str, type]) -> Filter:
         return _Reader(columns).read(tree, negated=False, depth=0)
     except ValueError as error:
         raise ValueError(f'The filter {show(text)} cannot be used: {error}.') from error
+    except RecursionError as error:  # by what a message shows of a value
+        raise ValueError(f'The filter {show(text)} cannot be used: it is nested too deep.') from error
 
 
 class _Reader:
@@ -162,7 +163,7 @@ class _Reader:
         if not fits:
             advice = f'; write "{value}" in quotes' if kind is str and isinstance(value, int | float) else ''
             raise ValueError(f'{column} holds {TYPE_NAMES[kind]}, but is compared with {show(value)}{advice}')
-        if isinstance(value, int | float) and (not math.isfinite(value) or abs(value) > _LARGEST):
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:  # nor is what is not a number
             raise ValueError(f'{column} is compared with {show(value)}, which does not fit into 64 bits')
         if isinstance(value, str) and not is_writable(value):
             raise ValueError(f'{column} is compared with {show(value)}, which holds half a character')

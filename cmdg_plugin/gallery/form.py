@@ -4,7 +4,6 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 
 from PIL import Image
@@ -84,7 +83,7 @@ class Form:
             if start and limit < _read_time(start, 'earliest'):
                 raise ValueError(f'The latest time ({end}) is before the earliest one ({start}).')
             if _DATE.fullmatch(end):
-                parts.append(f'time < "{date.fromisoformat(end) + timedelta(days=1)}"')
+                parts.append(f'time <= "{end}T23:59:59.999999"')
             else:
                 parts.append(f'time <= "{limit}"')
         return ' and '.join(parts) or None

@@ -49,16 +49,18 @@ def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> 
     check_suffix(path)
     if path.suffix.lower() == '.json':
         content = {'query': query, **asdict(result)}
-        write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + '\n')
+        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+        # The query's file may have a name that is not UTF-8, which JSON holds as an escape.
+        write_whole(path, text.encode(errors='backslashreplace'))
         return
     further = sorted({name for match in result.matches for name in match.columns})
-    with io.StringIO(newline='') as text:
-        writer = csv.writer(text)
+    with io.StringIO(newline='') as table:
+        writer = csv.writer(table)
         # A column of theirs may be called as one of ours.
         writer.writerow([*_KNOWN, *(f'column_{name}' if name in _KNOWN else name for name in further)])
         for match in result.matches:
             writer.writerow([getattr(match, name) for name in _KNOWN] + [match.columns.get(name) for name in further])
-        write_whole(path, text.getvalue())
+        write_whole(path, table.getvalue())
 
 
 def check_suffix(path: Path) -> None:

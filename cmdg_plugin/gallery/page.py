@@ -12,7 +12,7 @@ from cmdg_plugin.gallery.answers import RESPONSIBLE_USE, Answer, describe_answer
 from cmdg_plugin.gallery.columns import TYPE_NAMES
 from cmdg_plugin.gallery.form import MOST_RESULTS, Form, read_uploads
 from cmdg_plugin.gallery.gallery import Gallery
-from cmdg_plugin.saying import warn
+from cmdg_plugin.saying import printable, warn
 from cmdg_plugin.visualization.pages import picture_url, render_page
 
 _TEMPLATE = Path(__file__).with_name('answer.html')
@@ -115,7 +115,7 @@ def build_page(gallery: Gallery) -> gr.Blocks:
         The page, which `cmdg_plugin.gallery.serving` serves.
     """
     actions = SearchPage(gallery)
-    name = html.escape(gallery.folder.resolve().name)
+    name = html.escape(printable(gallery.folder.resolve().name))
     with gr.Blocks(title='Find a person', analytics_enabled=False, delete_cache=_KEPT, fill_width=True) as page:
         gr.HTML(f'<h1>Find a person in {name}</h1><p class="note">{gallery.info().entries:,} images</p>')
         chosen, paths = gr.State(None), gr.State(())

@@ -9,6 +9,7 @@ from cmdg_plugin.gallery.answers import RESPONSIBLE_USE, describe_answer
 from cmdg_plugin.gallery.encoding import QueryImage, list_pictures, open_query_image
 from cmdg_plugin.gallery.gallery import Gallery
 from cmdg_plugin.gallery.results import SearchResult
+from cmdg_plugin.saying import printable
 from cmdg_plugin.visualization.pages import render_page
 
 _TEMPLATE = Path(__file__).with_name('report.html')
@@ -50,7 +51,7 @@ def write_report(
         where=where,
         text_weight=text_weight,
     )
-    name = gallery.folder.resolve().name
+    name = printable(gallery.folder.resolve().name)
     page = Path(os.path.expanduser(folder)) / 'index.html'
     write_whole(
         page,

@@ -261,7 +261,9 @@ def _blaming(path: Path) -> Iterator[None]:
     """Context in which what SQLite raises names the file and what to do."""
     try:
         yield
-    except sqlite3.ProgrammingError:
+    except sqlite3.ProgrammingError as error:
+        if 'closed' in str(error):
+            raise ValueError(f'The gallery {path.parent} is closed; open it again.') from error
         raise
     except sqlite3.Error as error:
         text = str(error)

@@ -69,6 +69,21 @@ def test_too_few_labelled_images(gallery: Gallery, index: Path, tmp_path: Path) 
     assert gallery.info().calibrated == ()
 
 
+def test_few_captions_do_not_keep_images_from_being_calibrated(
+    gallery: Gallery, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr('cmdg_plugin.gallery.calibration.warn', lines.append)
+    rows = json.loads(index.read_text())
+    for row in rows[4:]:
+        del row['captions']
+    index.write_text(json.dumps(rows))
+    learned = gallery.calibrate(index, false_positive_rate=0.1, unsure_rate=0.5, progress=False)
+    assert list(learned) == ['image']
+    assert gallery.info().calibrated == ('image',)
+    assert 'Sentences are not calibrated. A false-positive rate of 0.1 takes at least 10 queries' in lines[0]
+
+
 def test_verdicts() -> None:
     threshold = {'match': 0.8, 'unsure': 0.6}
     verdicts = [judge(score, threshold) for score in (0.8, 0.79, 0.6, 0.59, None)]

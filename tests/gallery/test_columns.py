@@ -29,7 +29,7 @@ def test_kind_of_a_cell(value: object, kind: type) -> None:
     assert kind_of(value) is kind
 
 
-@pytest.mark.parametrize('value', [True, None, [1], float('nan'), 2**63, 'half \ud800'])
+@pytest.mark.parametrize('value', [True, None, [1], float('nan'), 2**63, 10**400, 'half \ud800'])
 def test_what_no_cell_may_hold(value: object) -> None:
     with pytest.raises(ValueError, match=r'got|64 bits|half a character'):
         kind_of(value)
@@ -60,6 +60,9 @@ def test_times_sort_as_texts() -> None:
     times = [read_time(text) for text in texts]
     assert times[0] == '2026-05-01T08:00:00'
     assert times == sorted(times)
+    for text in ('0001-01-01T00:00+10:00', '9999-12-31T23:00-10:00'):
+        with pytest.raises(ValueError, match='expected a time in ISO 8601'):
+            read_time(text)
     for wrong in ('May', 5, None, ''):
         with pytest.raises(ValueError, match='ISO 8601'):
             read_time(wrong)

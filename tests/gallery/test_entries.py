@@ -13,7 +13,7 @@ def write(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_a_folder_by_its_names(tmp_path: Path) -> None:
+def test_a_folder_by_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / 'shop', 'query/0012_c3_a.jpg', 'other/0012_c3_a.jpg', 'notes.txt', '.hidden.jpg')
     other, query = iterate_entries([folder])
     assert query == Entry(str(folder / 'query/0012_c3_a.jpg'), '12', 3, columns={'role': 'query'})
@@ -21,6 +21,11 @@ def test_a_folder_by_its_names(tmp_path: Path) -> None:
     # The folder that is named may be the one whose name says the role, and an image may be named itself.
     assert list(iterate_entries([folder / 'query'])) == [query]
     assert list(iterate_entries([folder / 'query/0012_c3_a.jpg'])) == [query]
+    # Also where it is named from within.
+    (folder / 'query/below').mkdir()
+    for place, source in (('query', '.'), ('query/below', '..'), ('query', '0012_c3_a.jpg')):
+        monkeypatch.chdir(folder / place)
+        assert list(iterate_entries([source])) == [query]
 
 
 def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

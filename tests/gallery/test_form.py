@@ -28,6 +28,7 @@ def names(gallery: Gallery, **fields: str) -> set[str]:
         # A date as the latest time takes in all of that day, and a time only what is before it.
         ({'end': '2026-05-01'}, {'red.png', 'crimson.png'}),
         ({'end': '2026-05-01T08:00'}, {'red.png'}),
+        ({'start': '2026-05-02', 'cameras': '1', 'end': '9999-12-31'}, {'blue.png'}),
         ({'start': '2026-05-01T12:00', 'end': '2026-05-02'}, {'crimson.png', 'blue.png'}),
         ({'start': '2026-05-02', 'end': '2026-05-02'}, {'blue.png'}),
         ({'start': '2026-05-02', 'cameras': '1'}, {'blue.png'}),

@@ -316,6 +316,18 @@ def test_queries_that_are_none(gallery: Gallery, tmp_path: Path) -> None:
         gallery.search(image=tmp_path / 'nothing.png')
 
 
+def test_a_closed_gallery_says_so(gallery: Gallery, people: Path) -> None:
+    gallery.close()
+    for use in (
+        lambda: gallery.search(text='x'),
+        lambda: gallery.add(people, progress=False),
+        lambda: gallery.columns,
+        gallery.verify,
+    ):
+        with pytest.raises(ValueError, match=f'The gallery {gallery.folder} is closed; open it again'):
+            use()
+
+
 def test_two_processes_do_not_change_a_gallery_at_once(gallery: Gallery, people: Path) -> None:
     forks = multiprocessing.get_context('fork')
     held, done = forks.Event(), forks.Event()

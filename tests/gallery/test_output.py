@@ -41,6 +41,9 @@ def test_files(tmp_path: Path) -> None:
     content = json.loads((tmp_path / 'r.json').read_text())
     assert (content['query'], content['verdict'], content['searched']) == ({'text': 'x'}, 'unsure', 9)
     assert content['matches'][0]['columns'] == {'floor': 2}
+    # A name that is not UTF-8 comes back as it was.
+    write_result(result, tmp_path / 'r.json', {'image': ['caf\udce9 \u00e9.png']})
+    assert json.loads((tmp_path / 'r.json').read_text())['query'] == {'image': ['caf\udce9 \u00e9.png']}
     write_result(result, tmp_path / 'r.csv', {})
     with (tmp_path / 'r.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))

@@ -94,6 +94,13 @@ def test_nothing_searched(gallery: Gallery) -> None:
     assert empty.verdict == 'Nothing found: the gallery is empty.'
 
 
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / 'caf\udce9'
+    make_gallery(tmp_path).folder.rename(folder)
+    page = write_report(SearchResult((), None, 0), Gallery.open(folder), tmp_path / 'report')
+    assert r'Search in caf\udce9' in page.read_text(encoding='utf-8')
+
+
 def test_an_image_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     gallery = make_gallery(tmp_path)
     result = gallery.search(text='red', where='camera == 1')

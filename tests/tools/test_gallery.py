@@ -64,6 +64,9 @@ def test_a_gallery_from_the_first_image_to_the_last(
     assert len(json.loads((tmp_path / 'r.json').read_text())['matches']) == 3
     assert run('search', gallery, '--text', 'a man', '--show-dir', tmp_path / 'show') == 0
     assert run('search', gallery, '--image', query, '--report', tmp_path / 'report') == 0
+    # A terminal may refuse what is not UTF-8.
+    assert run('search', gallery, '--image', query, '--report', tmp_path / 'report\udce9') == 0
+    assert rf'report: {tmp_path}/report\udce9/index.html' in capsys.readouterr().out
     assert [path.suffix for path in (tmp_path / 'report').iterdir()] == ['.html']
     assert [path.name for path in (tmp_path / 'show').iterdir()] == ['gallery_01_text.png']
     capsys.readouterr()
@@ -98,7 +101,11 @@ def test_a_gallery_keeps_as_much_in_memory_as_it_is_told(
     assert '1     1.0000  3 ' in capsys.readouterr().out
     assert run('add', tmp_path / 'larger', images, *new, 0.5) == 0
     assert json.loads((tmp_path / 'larger/gallery.json').read_text())['options'] == {'memory': 1 << 29}
-    for size in (-1, 'nan', 'inf'):
+    # The same command goes on.
+    assert run('add', gallery, images, '--engine', 'embedded', *new, 0) == 0
+    assert '0 added, 0 replaced, 12 unchanged' in capsys.readouterr().out
+    assert run('add', gallery, images, *new, 1) == 2
+    for size in (-1, 'nan', 'inf', 'all'):
         with pytest.raises(SystemExit):
             run('add', tmp_path / 'wrong', images, *new, size)
         assert f'expected a number of GiB from 0, got {size}' in capsys.readouterr().err
