@@ -108,6 +108,20 @@ def test_own_images_are_restored(tmp_path: Path, file: Path, kind: str, log: pyt
     assert taken(log)
 
 
+def test_paths_that_are_not_utf_8(
+    market_like: Callable[..., dict], tmp_path: Path, file: Path, log: pytest.LogCaptureFixture
+) -> None:
+    market_like('shop', [7, 3])
+    place = tmp_path / os.fsdecode(b'd\xff')
+    (tmp_path / 'shop').rename(place)
+    source = {**caption_source('shop', tmp_path), 'root': str(place)}
+    expected = state(make([source]))
+    make([source], file)
+    assert state(make([source], file)) == expected
+    assert taken(log)
+    assert make([source], file, pipeline=PLAIN)[0]['img_path'].startswith(str(place))
+
+
 def own_images(root: Path, kind: str) -> dict:
     place = root / 'own-Zoë'
     for person in (12, 2**62):
