@@ -160,13 +160,13 @@ class CaptionedReIDDataset(BaseDataset):
         if self._fully_initialized:
             return
         self._take_or_make_index()
-        # Until nothing can fail any more.
-        self._fully_initialized = False
         # Workers are processes: only shared memory lets the main one count what they met.
         self._corrupt = torch.zeros(len(self.identities), dtype=torch.bool).share_memory_()
         # Whoever looks at the index alone has no transforms.
         if self.image_cache is not None and self.pipeline.transforms:
-            paths = [self._row(position)['img_path'] for position in range(len(self.data_address))]
+            paths = [self.get_data_info(position)['img_path'] for position in range(len(self))]
+            # Until the images are there, too.
+            self._fully_initialized = False
             self._cache = ImageCache(self.image_cache, self.pipeline, paths)
             self.pipeline = self._cache.serve(self.pipeline)
         self._fully_initialized = True
@@ -195,6 +195,7 @@ class CaptionedReIDDataset(BaseDataset):
         self.data_bytes, self.data_address = kept.arrays['rows'], kept.arrays['ends']
         self.source_numbers = [tuple(pair) for pair in kept.facts['source_numbers']]
         self._metainfo.update(kept.facts['metainfo'])
+        self._fully_initialized = True
 
     def load_data_list(self) -> list[dict]:
         """Index all sources.
@@ -256,12 +257,11 @@ class CaptionedReIDDataset(BaseDataset):
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
         """Return what the pipeline begins with: what the class says, and the position once more as `sample_idx`."""
-        return {**self._row(idx), 'sample_idx': idx if idx >= 0 else len(self) + idx}
-
-    def _row(self, idx: int) -> dict:
+        if self.index_cache is None:
+            return super().get_data_info(idx)
         start = 0 if idx == 0 else self.data_address[idx - 1]
-        text = self.data_bytes[start : self.data_address[idx]].tobytes()
-        return pickle.loads(text) if self.index_cache is None else unpack_row(text)
+        row = unpack_row(self.data_bytes[start : self.data_address[idx]].tobytes())
+        return {**row, 'sample_idx': idx if idx >= 0 else len(self) + idx}
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
         # The base class makes an array of every row, and has the collector search all that was indexed.
