@@ -1,8 +1,9 @@
 import logging
 
+import pytest
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.saying import complain, printable, say, warn
+from cmdg_plugin.saying import complain, keep_lines, printable, say, say_again, warn
 
 
 def test_lines_go_to_the_current_logger_each_at_its_level() -> None:
@@ -20,6 +21,21 @@ def test_lines_go_to_the_current_logger_each_at_its_level() -> None:
         ('WARNING', 'odd'),
         ('ERROR', 'wrong'),
     ]
+
+
+def test_lines_are_kept_and_said_again(log: pytest.LogCaptureFixture) -> None:
+    say('before')
+    with keep_lines() as kept:
+        say('read')
+        with keep_lines() as inner:
+            warn('odd')
+        say('more')
+    say('after')
+    assert kept == [('read', logging.INFO), ('odd', logging.WARNING), ('more', logging.INFO)]
+    assert inner == [('odd', logging.WARNING)]
+    log.clear()
+    say_again(kept)
+    assert [(record.getMessage(), record.levelno) for record in log.records] == kept
 
 
 def test_what_a_terminal_would_obey_is_written_out() -> None:

@@ -10,11 +10,12 @@ from cmdg_plugin.datasets.index_files import IndexRow, NestingError, iterate_ent
 from cmdg_plugin.datasets.json_stream import decode_json
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.repeats import Repeats
+from cmdg_plugin.files.witness import note
 from cmdg_plugin.saying import warn
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
 
-_FileState = tuple[int, int]
+_FileState = tuple[int, int, int]
 _cache: dict[Path, tuple[_FileState, tuple[CaptionRecord, ...]]] = {}
 _cache_lock = threading.Lock()
 
@@ -38,11 +39,13 @@ def load_captions(path: str | Path) -> list[CaptionRecord]:
         ValueError: If the file or one of its records is not as described, or two records of one image (in one split)
             disagree; names file, record numbers and key.
     """
-    path = Path(path).expanduser().resolve()
+    path = Path(path).expanduser()
+    note(path)
+    path = path.resolve()
     if not path.is_file():
         raise FileNotFoundError(f'no caption file at {path}; give the path of a caption JSON.')
     stat = path.stat()
-    state = (stat.st_mtime_ns, stat.st_size)
+    state = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
     with _cache_lock:
         cached = _cache.get(path)
         if cached is None or cached[0] != state:

@@ -10,6 +10,7 @@ from cmdg_plugin.datasets.caption_fields import SPLITS, Facts, FieldError, clean
 from cmdg_plugin.datasets.csv_rows import iterate_csv
 from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json, iterate_json_list
 from cmdg_plugin.files.listing import FolderListing
+from cmdg_plugin.files.witness import exists, note
 
 PATH_KEYS = ('file_path', 'path')
 
@@ -74,6 +75,7 @@ def iterate_rows(source: Path) -> Iterator[IndexRow]:
         FileNotFoundError: If there is no such folder or file.
         ValueError: If the index cannot be read; the rest is raised when the reader gets there.
     """
+    note(source)
     if source.is_dir():
         return _folder_rows(source)
     if not source.is_file():
@@ -113,7 +115,7 @@ def make_relative(root: Path) -> Callable[[str], str]:
     with, a path is taken for one of these.
     """
     own = {f'{place}/'.lstrip('/') for place in (os.path.abspath(root), os.path.realpath(root))}
-    prefixes = tuple(prefix for prefix in own if prefix and not (root / prefix.split('/')[0]).exists())
+    prefixes = tuple(prefix for prefix in own if prefix and not exists(root / prefix.split('/')[0]))
     return lambda path: next((path[len(prefix) :] for prefix in prefixes if path.startswith(prefix)), path)
 
 

@@ -4,14 +4,18 @@ import copy
 import hashlib
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import BaseDataset, Compose, force_full_init
 
 from cmdg_plugin.datasets.altered_captions import repeat_global, swap_captions
 from cmdg_plugin.datasets.image_cache import ImageCache, ImageCacheSettings
+from cmdg_plugin.datasets.index_cache import IndexCache, KeptIndex
+from cmdg_plugin.datasets.packed_rows import pack_row, unpack_row
 from cmdg_plugin.datasets.paused_collector import collector_paused
 from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources.image_files import locate
@@ -46,6 +50,8 @@ class CaptionedReIDDataset(BaseDataset):
             identity and log it once).
         image_cache: File that keeps the images decoded, made on first use, so that they are read from memory; or a dict
             of `ImageCacheSettings`. The pixels that come out are the same.
+        index_cache: File that keeps the index, written on first use; the next start takes it if nothing that it was
+            made of has changed. See `IndexCache`.
         swapped_captions: Share of the images that get the captions of somebody else, in [0, 1], drawn from seed 0: for
             studies of what captions are worth.
         one_caption: Whether the sentence about the whole person also stands for its thirds, for the same.
@@ -71,6 +77,7 @@ class CaptionedReIDDataset(BaseDataset):
         on_missing: str = 'error',
         on_corrupt: str = 'error',
         image_cache: str | Mapping[str, Any] | None = None,
+        index_cache: str | None = None,
         swapped_captions: float = 0.0,
         one_caption: bool = False,
         lazy_init: bool = False,
@@ -89,9 +96,14 @@ class CaptionedReIDDataset(BaseDataset):
         settings = {'file': image_cache} if isinstance(image_cache, str) else image_cache
         self.image_cache = ImageCacheSettings(**settings) if settings else None
         self._cache: ImageCache | None = None
+        self.index_cache = index_cache or None
+        if index_cache and type(self) is not CaptionedReIDDataset:
+            self.index_cache = None
+            warn(f'index_cache is left aside: {type(self).__name__} may read what nobody knows of.')
         self.swapped_captions = swapped_captions
         self.one_caption = one_caption
         self.pipeline: Compose
+        self._fully_initialized: bool
         self.identities: np.ndarray
         self.cameras: np.ndarray
         self.domains: np.ndarray
@@ -138,15 +150,58 @@ class CaptionedReIDDataset(BaseDataset):
 
     @collector_paused()
     def full_init(self) -> None:
-        """Index all sources, unless that is done; see `load_data_list`."""
-        super().full_init()
+        """Index all sources, or take the index from its file, unless that is done.
+
+        Raises:
+            OSError: If `image_cache` cannot be written.
+            ValueError: See `load_data_list`; or if `index_cache` or `image_cache` cannot be used (see `IndexCache` and
+                `ImageCache`).
+        """
+        if self._fully_initialized:
+            return
+        self._take_or_make_index()
+        # Workers are processes: only shared memory lets the main one count what they met.
+        self._corrupt = torch.zeros(len(self.identities), dtype=torch.bool).share_memory_()
+        # Whoever looks at the index alone has no transforms.
+        if self.image_cache is not None and self.pipeline.transforms:
+            paths = [self.get_data_info(position)['img_path'] for position in range(len(self))]
+            # Until the images are there, too.
+            self._fully_initialized = False
+            self._cache = ImageCache(self.image_cache, self.pipeline, paths)
+            self.pipeline = self._cache.serve(self.pipeline)
+        self._fully_initialized = True
+
+    def _take_or_make_index(self) -> None:
+        cache = None
+        if self.index_cache is not None:
+            names = ('sources', 'subsets', 'split', 'on_missing', 'swapped_captions', 'one_caption')
+            cache = IndexCache(self.index_cache, {name: getattr(self, name) for name in names})
+            if kept := cache.take():
+                self._restore(kept)
+                return
+        with nullcontext() if cache is None else cache.watch():
+            super().full_init()
+        if cache is not None:
+            cache.keep(self._as_kept())
+
+    def _as_kept(self) -> KeptIndex:
+        arrays = {name: getattr(self, name) for name in ('identities', 'cameras', 'domains')}
+        facts = {'source_numbers': self.source_numbers, 'metainfo': self._metainfo}
+        return KeptIndex({**arrays, 'rows': self.data_bytes, 'ends': self.data_address}, facts)
+
+    def _restore(self, kept: KeptIndex) -> None:
+        for name in ('identities', 'cameras', 'domains'):
+            setattr(self, name, kept.arrays[name])
+        self.data_bytes, self.data_address = kept.arrays['rows'], kept.arrays['ends']
+        self.source_numbers = [tuple(pair) for pair in kept.facts['source_numbers']]
+        self._metainfo.update(kept.facts['metainfo'])
+        self._fully_initialized = True
 
     def load_data_list(self) -> list[dict]:
         """Index all sources.
 
         Raises:
-            ValueError: If captions are missing, nothing is left, a file belongs to two sources, or `image_cache` cannot
-                be used (see `ImageCache`).
+            ValueError: If captions are missing, nothing is left, or a file belongs to two sources.
         """
         indices = load_sources(self.sources)
         chosen = [(domain, record) for domain, index in enumerate(indices) for record in self._select(index)]
@@ -158,15 +213,9 @@ class CaptionedReIDDataset(BaseDataset):
         self.cameras = _number(cameras)
         self.domains = np.array([domain for domain, _ in chosen], dtype=np.int64)
         self.source_numbers = [(record.identity, record.camera) for _, record in chosen]
-        # Workers are processes: only shared memory lets the main one count what they met.
-        self._corrupt = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()
         captions = self._alter([to_region_order(record.captions or _EMPTY_CAPTIONS) for _, record in chosen])
         paths = [indices[domain].absolute(record) for domain, record in chosen]
         _check_unique(paths, self.domains, [index.name for index in indices])
-        # Whoever looks at the index alone has no transforms.
-        if self.image_cache is not None and self.pipeline.transforms:
-            self._cache = ImageCache(self.image_cache, self.pipeline, paths)
-            self.pipeline = self._cache.serve(self.pipeline)
         self._metainfo.update(
             sources=[index.name for index in indices],
             num_images=len(chosen),
@@ -205,9 +254,20 @@ class CaptionedReIDDataset(BaseDataset):
             f'{self.get_data_info(idx)["img_path"]}; restore them or take the identity out of the data.'
         )
 
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Return what the pipeline begins with: what the class says, and the position once more as `sample_idx`."""
+        if self.index_cache is None:
+            return super().get_data_info(idx)
+        start = 0 if idx == 0 else self.data_address[idx - 1]
+        row = unpack_row(self.data_bytes[start : self.data_address[idx]].tobytes())
+        return {**row, 'sample_idx': idx if idx >= 0 else len(self) + idx}
+
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
         # The base class makes an array of every row, and has the collector search all that was indexed.
-        rows = [pickle.dumps(row, protocol=4) for row in self.data_list]
+        # Rows of a dataset derived from this one may hold anything; what comes from a file is never unpickled.
+        write = partial(pickle.dumps, protocol=4) if self.index_cache is None else pack_row
+        rows = [write(row) for row in self.data_list]
         self.data_list.clear()
         return np.frombuffer(b''.join(rows), np.uint8), np.cumsum([len(row) for row in rows], dtype=np.int64)
 

@@ -17,6 +17,7 @@ from cmdg_plugin.datasets.caption_fields import (
 from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.json_stream import RepeatedKey, iterate_json_list
 from cmdg_plugin.datasets.paused_collector import collector_paused
+from cmdg_plugin.files.witness import note
 
 _PATH_KEYS = ('file_path', 'img_path')
 _TEST = 'test'
@@ -58,6 +59,7 @@ def load_sentences(path: str | Path) -> list[SentenceRecord]:
         ValueError: If the file or one of its records is not as described; names file, record number and key.
     """
     path = Path(path).expanduser()
+    note(path)
     if not path.is_file():
         raise FileNotFoundError(f'no caption file at {path}; give the JSON file that lists images with sentences.')
     records = read_all(enumerate(iterate_json_list(path)), lambda entry: _read(path, *entry))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, build_source, check_source
+from cmdg_plugin.datasets.sources.index import ReIDSource, SourceIndex, build_source, check_source, load_source
 from cmdg_plugin.datasets.sources.index_checks import check_index, log_summary
 
 
@@ -21,7 +21,7 @@ def load_sources(sources: Sequence[Mapping[str, Any] | ReIDSource]) -> list[Sour
     repeated = [name for name, count in Counter(source.name for source in built).items() if count > 1]
     if repeated:
         raise ValueError(f'two sources are called {repeated[0]!r}; names tell results apart, so give each its own.')
-    indices = [source.load() for source in built]
+    indices = [load_source(source) for source in built]
     for index in indices:
         check_index(index)
         log_summary(index)

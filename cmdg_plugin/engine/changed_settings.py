@@ -13,6 +13,7 @@ _READ = (
 # Inside of these, what changes how fast a run is or how much it says, and nothing that is learned.
 _UNSAID = (
     *(f'train_dataloader.{name}' for name in ('num_workers', 'pin_memory', 'persistent_workers', 'prefetch_factor')),
+    *('train_dataloader.dataset.image_cache', 'train_dataloader.dataset.index_cache'),
     *('train_cfg.val_interval', 'train_cfg.val_before_training', 'model.flip_test'),
 )
 _AT_NEXT_STAGE = (

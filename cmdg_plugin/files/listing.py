@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
+from cmdg_plugin.files.witness import note
 from cmdg_plugin.saying import say, warn
 
 _SHOWN = 8
@@ -20,6 +21,7 @@ def open_folder(folder: str | os.PathLike[str]) -> 'os._ScandirIterator[str]':
         NotADirectoryError: If it is a file.
         ValueError: If it may not be read, or a link to it leads nowhere but to itself.
     """
+    note(folder)
     try:
         return os.scandir(folder)
     except (FileNotFoundError, NotADirectoryError):

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from cmdg_plugin.files.locking import hold
+from cmdg_plugin.files.witness import note
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.progress import track
 
@@ -72,6 +73,7 @@ def build_islands(
 def _claim(root: Path, seed: int, size: str) -> None:
     """Write down what `root` holds, or check what an earlier call wrote down."""
     manifest = root / MANIFEST
+    note(manifest)
     wanted: dict[str, int | str] = {'generator_version': GENERATOR_VERSION, 'seed': seed}
     if size != 'small':
         # Small ones were written before there was another size.

@@ -51,3 +51,10 @@ def test_boxes_of_cuhk03(protocol: str, places: int) -> None:
 def test_splits() -> None:
     config = read('p1', split='released')
     assert config.val_dataloader.dataset.split == config.test_dataloader.dataset.split == 'released'
+
+
+def test_each_protocol_keeps_an_index_of_its_own() -> None:
+    names = [path.stem for path in (CONFIGS / '_base_/protocols').glob('p[123]*.py')]
+    files = {name: read(name).train_dataloader.dataset.index_cache for name in names}
+    assert files == {name: f'work_dirs/index/{name}.index' for name in names}
+    assert len(files) == 7

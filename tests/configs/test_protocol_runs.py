@@ -45,6 +45,7 @@ def configure(
     config = str(REPOSITORY / f'configs/cmdg/{recipe}_vit-base-p16_{protocol}.py')
     short = (f'train_cfg.stages.{stage}.epochs=1' for stage in stages)
     options = (f'data_root={data}', *TOY, *SMALL, *short, f'experiment_name={work.name}', *more)
+    options += (f'train_dataloader.dataset.index_cache={work}.index',)
     found = load_config(parser.parse_args([config, '--work-dir', str(work), '--cfg-options', *options]))
     # Making its text pretty for the log takes longer than the training.
     return Config(found.to_dict(), filename=found.filename, format_python_code=False)

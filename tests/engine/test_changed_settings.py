@@ -19,6 +19,7 @@ def test_a_run_that_is_the_same_says_nothing() -> None:
     now = copy.deepcopy(BEFORE)
     now.update(work_dir='/elsewhere', resume=True, load_from='epoch_3.pth', log_level='DEBUG')
     now['train_dataloader'].update(num_workers=7, prefetch_factor=3)
+    now['train_dataloader']['dataset'].update(image_cache='a.images', index_cache='a.index')
     now['train_dataloader']['dataset']['sources'] = tuple(now['train_dataloader']['dataset']['sources'])
     assert compare_settings(BEFORE, now, 1, 1) == ([], [])
     assert compare_settings(None, now) == ([], [])

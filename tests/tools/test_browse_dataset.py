@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 def test_a_grid_of_protocol_one(release_data: Path, tmp_path: Path) -> None:
     out = tmp_path / 'deep' / 'grid.png'
     arguments = ['--num', 4, '--seed', 1, '--cfg-options', f'data_root={release_data}', 'image_size=64x32']
+    arguments += [f'train_dataloader.dataset.index_cache={tmp_path / "p1.index"}']
     result = run_tool('browse_dataset.py', 'configs/cmdg/cmdg_vit-base-p16_p1.py', '--out', out, *arguments)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f'4 of 118 training images: {out}' in result.stdout + result.stderr

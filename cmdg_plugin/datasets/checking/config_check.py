@@ -122,9 +122,11 @@ def _check_dataset(config: Config, loaders: list[str], dataset: dict[str, Any], 
         return
     # What shows only where all sources meet: one name twice, one image in two sources, settings that do not exist.
     missing = {'on_missing': 'empty'} if dataset.get('on_missing', 'error') == 'error' and role == 'sources' else {}
+    # A check looks for itself.
+    kept = {name: value for name, value in dataset.items() if name != 'index_cache'}
     try:
         loaded = [_LoadedSource(index) for index in indices if index is not None]
-        built = DATASETS.build({**dataset, **missing, role: loaded, 'pipeline': [], 'lazy_init': False})
+        built = DATASETS.build({**kept, **missing, role: loaded, 'pipeline': [], 'lazy_init': False})
         for name in loaders:
             _compose_batches(config[name], dataset, built)
     except _FAULTS as error:

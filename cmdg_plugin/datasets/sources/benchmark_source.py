@@ -14,6 +14,7 @@ from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice
 from cmdg_plugin.datasets.sources.sentence_file_source import SentenceFileSource
 from cmdg_plugin.datasets.sources.single_shot import arrange_single_shot
 from cmdg_plugin.datasets.sources.torchreid_index import index_with_torchreid
+from cmdg_plugin.files.witness import exists
 from cmdg_plugin.registry import SOURCES
 
 
@@ -36,6 +37,8 @@ class BenchmarkSource:
     Raises:
         ValueError: If the dataset or a setting is unknown.
     """
+
+    index_version = 1
 
     def __init__(
         self,
@@ -98,7 +101,7 @@ class BenchmarkSource:
 
     def _readable(self, layout: Layout) -> bool:
         root = self.data_root / layout.folder
-        return bool(layout.links) and all((root / name).exists() for name in layout.needs)
+        return bool(layout.links) and all(exists(root / name) for name in layout.needs)
 
     def _load_captions(self, root: Path, layout: Layout, caption_file: str) -> SourceIndex:
         benchmark = self.benchmark
@@ -124,6 +127,8 @@ class BenchmarkSource:
 @SOURCES.register_module()
 class TorchreidSource(BenchmarkSource):
     """`BenchmarkSource(index='torchreid')` that looks for no caption file by itself; takes its other arguments."""
+
+    index_version = 1
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, index='torchreid', **kwargs)

@@ -14,6 +14,7 @@ from cmdg_plugin.datasets.sources.record_indexing import (
     index_images,
     keep_existing,
 )
+from cmdg_plugin.files.witness import is_file
 from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.saying import say
 
@@ -41,6 +42,8 @@ class CaptionFileSource:
     Raises:
         ValueError: If `on_missing_image` is neither.
     """
+
+    index_version = 1
 
     def __init__(
         self,
@@ -85,12 +88,12 @@ class CaptionFileSource:
 
     def _read_records(self) -> list[CaptionRecord]:
         path = self.caption_file
-        if not path.is_absolute() and not path.is_file():
+        if not path.is_absolute() and not is_file(path):
             path = self.root / path
         relative = make_relative(self.root)
         records = [
             record if (short := relative(record.file_path)) == record.file_path else replace(record, file_path=short)
-            for record in load_captions(path if path.is_file() else self.caption_file)
+            for record in load_captions(path if is_file(path) else self.caption_file)
         ]
         chosen = [record for record in records if record.file_path.startswith(self.only)]
         if not chosen:

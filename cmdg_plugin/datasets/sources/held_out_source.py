@@ -11,6 +11,7 @@ from cmdg_plugin.datasets.sources.index import (
     SourceSplit,
     build_source,
     check_source,
+    load_source,
 )
 from cmdg_plugin.registry import SOURCES
 
@@ -31,6 +32,8 @@ class HeldOutSource:
         ValueError: If its cameras are unknown, or no identity was seen by two.
     """
 
+    index_version = 1
+
     def __init__(self, source: Mapping[str, Any] | ReIDSource) -> None:
         self.source = build_source(source)
         self.name = self.source.name
@@ -41,7 +44,7 @@ class HeldOutSource:
 
     def load(self) -> SourceIndex:
         """Index the source and share its images out anew."""
-        index = self.source.load()
+        index = load_source(self.source)
         if not index.has_cameras:
             raise ValueError(f'{self.name}: its cameras are unknown, so no query can ask for another camera.')
         groups: dict[tuple[int, int | None], list[SourceRecord]] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from cmdg_plugin.datasets.caption_fields import SPLITS
+from cmdg_plugin.files.witness import note_stranger
 from cmdg_plugin.registry import SOURCES
 
 _CUHK02_PAIR = re.compile(r'(?:^|/)(P\d)/cam[12]/')
@@ -139,6 +140,11 @@ class ReIDSource(Protocol):
 
     A source may also have a method `check`, without arguments, that raises a FileNotFoundError at once where there is
     nothing to index; runs ask it before they build a model.
+
+    Its index is kept by a dataset's `index_cache` only if its own class, and not just one above it, has an attribute
+    `index_version`: it promises that whatever its index is made of, beside its arguments, is read by functions of this
+    package or noted by those of `cmdg_plugin.files.witness` before it is looked at, and counts up whenever the same
+    files give another index.
     """
 
     name: str
@@ -160,6 +166,13 @@ def build_source(source: Mapping[str, Any] | ReIDSource) -> ReIDSource:
     if isinstance(source, ReIDSource):
         return source
     raise TypeError(f'expected the config of a source, such as dict(type=...), got {type(source).__name__}.')
+
+
+def load_source(source: ReIDSource) -> SourceIndex:
+    """Index a source, and note it if it does not promise to note what it reads."""
+    if 'index_version' not in vars(type(source)):
+        note_stranger(f'{source.name} ({type(source).__name__})')
+    return source.load()
 
 
 def check_source(source: ReIDSource) -> None:

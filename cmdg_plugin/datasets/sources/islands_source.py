@@ -18,6 +18,8 @@ class IslandsSource:
         size: `small`, or `large` for studies.
     """
 
+    index_version = 1
+
     def __init__(self, domain: str, root: str = 'data/islands', seed: int = 0, size: str = 'small') -> None:
         self.name = domain
         self.root = Path(root).expanduser()

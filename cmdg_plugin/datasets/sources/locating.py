@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cmdg_plugin.datasets.sources.benchmark import Benchmark, Layout
+from cmdg_plugin.files.witness import is_file, is_folder
 
 
 def find_layout(benchmark: Benchmark, data_root: str | Path, version: str | None = None) -> Layout | None:
@@ -22,7 +23,7 @@ def find_layout(benchmark: Benchmark, data_root: str | Path, version: str | None
         )
     for layout in benchmark.layouts:
         root = Path(data_root) / layout.folder
-        if version in (None, layout.version) and all((root / name).is_dir() for name in layout.markers):
+        if version in (None, layout.version) and all(is_folder(root / name) for name in layout.markers):
             return layout
     return None
 
@@ -57,4 +58,4 @@ def find_caption_file(benchmark: Benchmark, data_root: str | Path) -> Path | Non
     root = Path(data_root)
     folders = [root / 'captions', root, *(root / layout.folder for layout in benchmark.layouts)]
     places = (folder / name for name in benchmark.caption_files for folder in folders)
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if is_file(path)), None)

@@ -63,6 +63,8 @@ class OwnSource:
         ValueError: If `on_missing_image` is neither.
     """
 
+    index_version = 1
+
     def __init__(
         self,
         name: str,

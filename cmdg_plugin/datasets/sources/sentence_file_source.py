@@ -30,6 +30,8 @@ class SentenceFileSource:
         ValueError: If `on_missing_image` is neither.
     """
 
+    index_version = 1
+
     def __init__(self, name: str, root: str, caption_file: str, *, on_missing_image: str = 'error') -> None:
         check_missing_choice(name, on_missing_image)
         self.name = name

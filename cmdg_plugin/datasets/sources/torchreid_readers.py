@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin.datasets.sources.benchmark import Layout
+from cmdg_plugin.files.witness import note_tree
 from cmdg_plugin.torchreid_import import import_torchreid
 
 _READ_FAULTS = (
@@ -51,6 +52,9 @@ def read_with_torchreid(name: str, root: Path, layout: Layout, *, num_splits: in
         ValueError: If the reader rejects what it finds.
     """
     readers = import_torchreid('data.datasets')
+    # It does not say what it reads: all that lies there counts, and its own code.
+    note_tree(root)
+    note_tree(Path(str(readers.__file__)).parent)
     with tempfile.TemporaryDirectory(prefix='cmdg_plugin_') as folder, _quiet():
         view = Path(folder).resolve()
         _link(view, root, layout)

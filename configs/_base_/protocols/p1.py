@@ -14,6 +14,7 @@ train_dataloader = dict(
             dict(**benchmark, name='cuhk03', version=_base_.cuhk03_version),
         ],
         subsets='all',
+        index_cache='work_dirs/index/p1.index',
     ),
 )
 val_dataloader = targets

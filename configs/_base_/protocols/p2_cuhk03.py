@@ -13,6 +13,7 @@ train_dataloader = dict(
             dict(**benchmark, name='cuhksysu'),
         ],
         subsets=['train'],
+        index_cache='work_dirs/index/p2_cuhk03.index',
     ),
 )
 val_dataloader = targets

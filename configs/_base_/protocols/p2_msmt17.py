@@ -13,6 +13,7 @@ train_dataloader = dict(
             dict(**benchmark, name='cuhk03', version=_base_.cuhk03_version),
         ],
         subsets=['train'],
+        index_cache='work_dirs/index/p2_msmt17.index',
     ),
 )
 val_dataloader = targets

@@ -2,4 +2,4 @@
 
 _base_ = ['./p2_market1501.py']
 
-train_dataloader = dict(dataset=dict(subsets='all'))
+train_dataloader = dict(dataset=dict(subsets='all', index_cache='work_dirs/index/p3_market1501.index'))

@@ -2,4 +2,4 @@
 
 _base_ = ['./p2_msmt17.py']
 
-train_dataloader = dict(dataset=dict(subsets='all'))
+train_dataloader = dict(dataset=dict(subsets='all', index_cache='work_dirs/index/p3_msmt17.index'))

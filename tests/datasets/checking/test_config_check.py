@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,19 @@ def test_sound_data(config: Config) -> None:
         'val_dataloader, test_dataloader: street: 2 queries and 2 gallery images, 4 images',
         '14 images opened, captions of 10 images read: no problem found.',
     ]
+
+
+def test_an_index_that_was_kept_is_not_looked_at(config: Config, tmp_path: Path) -> None:
+    kept = tmp_path / 'kept.index'
+    config.train_dataloader.dataset.index_cache = str(kept)
+    config.train_dataloader.sampler = {'type': 'IdentitySampler', 'num_instances': 2}
+    config.train_dataloader.batch_size = 64
+    found = check_config(config).problems
+    assert len(found) == 1  # too few people for a batch
+    assert not kept.exists()
+    plain = copy.deepcopy(config)
+    del plain.train_dataloader.dataset.index_cache
+    assert check_config(plain).problems == found
 
 
 def test_everything_is_found_at_once(config: Config, tmp_path: Path, shop: list[Path], street: list[Path]) -> None:
