@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cmdg_plugin.exporting import ExportReport
 
-ENDINGS = {'onnx': '.onnx', 'openvino': '.xml', 'torch-export': '.pt2'}
-
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Write a trained model as a file that runs without this package.')
     parser.add_argument('checkpoint', type=Path, help='checkpoint that carries its config')
     parser.add_argument('out', type=Path, help='file to write: .onnx, .xml (OpenVINO) or .pt2 (torch)')
-    parser.add_argument('--format', choices=ENDINGS, help='default: what the ending of OUT says')
+    parser.add_argument(
+        '--format', choices=['onnx', 'openvino', 'torch-export'], help='default: what the ending of OUT says'
+    )
     parser.add_argument('--image-size', metavar='HxW', help="pixels, height x width; default: the checkpoint's")
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument('--fp16', action='store_true', help='store weights in half precision')

@@ -237,5 +237,5 @@ def _spell(value: Any) -> str:
 
 def _table(headers: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     headers = list(headers)
-    lines = [headers, ['---'] * len(headers), *([_spell(cell) for cell in row] for row in rows)]
-    return '\n'.join(f'| {" | ".join(cell.replace("|", chr(92) + "|") for cell in line)} |' for line in lines)
+    cells = ([_spell(cell).replace('|', r'\|') for cell in row] for row in rows)
+    return '\n'.join(f'| {" | ".join(line)} |' for line in [headers, ['---'] * len(headers), *cells])

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 from mmengine.logging import MMLogger
 
@@ -39,13 +39,8 @@ class RunSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as JSON values."""
-        return {
-            'images': self.images,
-            'captioned': self.captioned,
-            'failed': self.failed,
-            'asked_again': dict(self.asked_again.most_common()),
-            'fixed': dict(self.fixed.most_common()),
-        }
+        counts = {'asked_again': dict(self.asked_again.most_common()), 'fixed': dict(self.fixed.most_common())}
+        return {**vars(self), **counts}
 
 
 def prepare_output(out: Path) -> Path:
@@ -103,16 +98,16 @@ def write_outputs(out: Path, worklist: WorkList, files: list[BinaryIO], settings
     """
     summary = RunSummary()
     facts = {'model': settings.model, 'prompt_version': settings.prompt_version, 'seed': settings.seed}
-    with _atomic_list(out) as captions, _atomic_list(failed_path(out)) as failures:
+    with _whole_list(out) as write_caption, _whole_list(failed_path(out)) as write_failure:
         for state in worklist.states():
             record = _read_record(state, files, summary)
             summary.images += 1
             if 'failures' in record:
                 summary.failed += 1
-                failures.add(record)
+                write_failure(record)
             else:
                 summary.captioned += 1
-                captions.add({**record, **facts})
+                write_caption({**record, **facts})
     counts = {**summary.as_dict(), 'settings': settings.as_dict()}
     write_whole(summary_path(out), json.dumps(counts, indent=2))
     return summary
@@ -125,8 +120,9 @@ def finish_outputs(out: Path, worklist: WorkList, journals: list[Path], settings
     logger = MMLogger.get_current_instance()
     logger.info(f'{summary.captioned} of {summary.images} images have four captions: {out}')
     if summary.asked_again or summary.fixed:
-        again, fixed = dict(summary.asked_again.most_common()), dict(summary.fixed.most_common())
-        logger.info(f'answers asked again: {again or "none"}; captions cleaned: {fixed or "none"}')
+        counts = summary.as_dict()
+        again, fixed = counts['asked_again'] or 'none', counts['fixed'] or 'none'
+        logger.info(f'answers asked again: {again}; captions cleaned: {fixed}')
     if summary.failed:
         logger.warning(f'{summary.failed} images failed for good; images and reasons: {failed_path(out)}')
     return summary
@@ -163,20 +159,18 @@ def _read_record(state: ItemState, files: list[BinaryIO], summary: RunSummary) -
     return {**record, 'captions': [captions[region] for region in CAPTION_FILE_ORDER]}
 
 
-class _ListWriter:
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._count = 0
-
-    def add(self, record: dict[str, Any]) -> None:
-        self._file.write(',\n' if self._count else '\n')
-        json.dump(record, self._file, ensure_ascii=False)
-        self._count += 1
-
-
 @contextmanager
-def _atomic_list(path: Path) -> Iterator[_ListWriter]:
+def _whole_list(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give a function that adds an entry to a JSON list, which takes its name once it is complete."""
+    separator = '\n'
+
+    def add(record: dict[str, Any]) -> None:
+        nonlocal separator
+        file.write(separator)
+        json.dump(record, file, ensure_ascii=False)
+        separator = ',\n'
+
     with open_whole_text(path) as file:
         file.write('[')
-        yield _ListWriter(file)
+        yield add
         file.write('\n]\n')

@@ -13,7 +13,13 @@ from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.models.identity_parts import TRAINING_PARTS
 
 _META_KEPT = (
-    *('cfg', 'quick_gelu', 'dataset_meta', 'epoch', 'seed', 'experiment_name', 'mmengine_version'),
+    'cfg',
+    'quick_gelu',
+    'dataset_meta',
+    'epoch',
+    'seed',
+    'experiment_name',
+    'mmengine_version',
     'interpolation',
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from cmdg_plugin.checkpoints.finding import list_checkpoints
 from cmdg_plugin.cli.known_arguments import list_arguments, registered_names, suggest
 from cmdg_plugin.nested import walk
 from cmdg_plugin.saying import printable
@@ -67,7 +68,7 @@ class OneLineErrors(AbstractContextManager):
     def _how_to_go_on(self, only_if_begun: bool = False) -> str:
         if not self.resumable or self.config is None:
             return ''
-        saved = sorted(Path(self.config.work_dir).glob('epoch_*.pth'), key=lambda path: path.stat().st_mtime)
+        saved = list_checkpoints(self.config.work_dir)
         if saved:
             return f' The same command with --resume goes on from {saved[-1]}.'
         return '' if only_if_begun else ' No checkpoint is saved yet: the same command starts anew.'

@@ -59,7 +59,7 @@ class TextSearchSet(ReIDEvaluationSet):
             ValueError: See the class.
         """
         records = self._records(index)
-        asking = [(person, text) for person, record in records for text in self._sentences(record)]
+        asking = [(identity, text) for identity, record in records for text in self._sentences(record)]
         if not asking:
             raise ValueError(
                 f'{index.name}: no sentence is about any of its {len(records):,} images of the roles '
@@ -69,7 +69,7 @@ class TextSearchSet(ReIDEvaluationSet):
         if mute:
             say(f'{index.name}: no sentence asks for {mute:,} of {len(records):,} images; they fill the gallery.')
         images = len(records)
-        identities = [person for person, _ in (*records, *asking)]
+        identities = [identity for identity, _ in (*records, *asking)]
         return EvaluationTarget(
             name=index.name,
             paths=[index.absolute(record) for _, record in records],
@@ -89,8 +89,8 @@ class TextSearchSet(ReIDEvaluationSet):
         if not found:
             raise ValueError(f'{index.name}: no images of the roles {", ".join(self.subsets)}.')
         # One number may mean two people, one in training and one in test images.
-        people = sorted({(record.scope, record.identity) for record in found.values()})
-        number = {person: position for position, person in enumerate(people)}
+        identities = sorted({(record.scope, record.identity) for record in found.values()})
+        number = {identity: position for position, identity in enumerate(identities)}
         return [(number[record.scope, record.identity], record) for record in found.values()]
 
     def _sentences(self, record: SourceRecord) -> tuple[str, ...]:

@@ -7,14 +7,26 @@ from cmdg_plugin.nested import flatten, has_prefix
 
 _ABSENT = object()
 _READ = (
-    *('model', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'train_cfg', 'randomness', 'custom_hooks'),
+    'model',
+    'optim_wrapper',
+    'param_scheduler',
+    'train_dataloader',
+    'train_cfg',
+    'randomness',
+    'custom_hooks',
     'auto_scale_lr',
 )
 # Inside of these, what changes how fast a run is or how much it says, and nothing that is learned.
 _UNSAID = (
-    *(f'train_dataloader.{name}' for name in ('num_workers', 'pin_memory', 'persistent_workers', 'prefetch_factor')),
-    *('train_dataloader.dataset.image_cache', 'train_dataloader.dataset.index_cache'),
-    *('train_cfg.val_interval', 'train_cfg.val_before_training', 'model.flip_test'),
+    'train_dataloader.num_workers',
+    'train_dataloader.pin_memory',
+    'train_dataloader.persistent_workers',
+    'train_dataloader.prefetch_factor',
+    'train_dataloader.dataset.image_cache',
+    'train_dataloader.dataset.index_cache',
+    'train_cfg.val_interval',
+    'train_cfg.val_before_training',
+    'model.flip_test',
 )
 _AT_NEXT_STAGE = (
     'the current stage goes on with the optimizer and the schedule in the checkpoint, so it counts from the next stage '

@@ -121,10 +121,6 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         earlier = names[: names.index(loaded['stage']) + 1] if loaded['stage'] in names else []
         return [*earlier, *(stage.name for stage in self.stages if stage.end <= self._epoch)]
 
-    def describe_position(self, epochs_done: int) -> dict[str, Any]:
-        """Say where in the run an epoch count lies, for a checkpoint's meta data."""
-        return describe_position(self.stages, epochs_done)
-
     def prepare_to_load(self, checkpoint: dict[str, Any]) -> None:
         """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
 
@@ -140,7 +136,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         self.resumed_run = meta.get('experiment_name')
         epochs_done = meta.get('epoch', 0)
         if 0 < epochs_done <= self._max_epochs:
-            saved_in = self.describe_position(epochs_done)['stage']
+            saved_in = describe_position(self.stages, epochs_done)['stage']
             self._prepare(next(stage for stage in self.stages if stage.name == saved_in))
             if resumes:
                 check_optimizer(checkpoint['optimizer'], self.runner.optim_wrapper)

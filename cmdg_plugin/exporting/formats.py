@@ -1,6 +1,5 @@
 """Writing a module as ONNX, as OpenVINO's files, or as torch's exported program."""
 
-import hashlib
 import json
 import logging
 import warnings
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from cmdg_plugin.exporting.metadata import WEIGHTS_HASH, as_text, weights_of
 from cmdg_plugin.extras import import_extra
 from cmdg_plugin.files.writing import open_whole_bytes
+from cmdg_plugin.models.backbones.weight_files import hash_file
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch-export': '.pt2'}
 """What can be written, and the ending of its file."""
@@ -97,15 +97,6 @@ def seal_onnx(path: Path) -> None:
     model = onnx.load(path, load_external_data=False)
     model.metadata_props.add(key=WEIGHTS_HASH, value=hash_file(weights_of(path)))
     onnx.save(model, path)
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    state = hashlib.sha256()
-    with path.open('rb') as file:
-        while piece := file.read(2**20):
-            state.update(piece)
-    return state.hexdigest()
 
 
 def onnx_to_openvino(source: Path, path: Path, metadata: Mapping[str, Any], *, half: bool = False) -> None:

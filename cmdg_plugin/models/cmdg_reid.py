@@ -227,12 +227,8 @@ class CMDGReID(BaseModel, CachesTensors):
         """Let the current stage and its loss terms compute what its batches need."""
         stage = self._current()
         # First, as a stage may let go of the images' features once it has prepared itself.
-        self.losses[stage.name].begin(partial(self.identity_features, preparation), preparation.resumed)
+        self.losses[stage.name].begin(partial(identity_features, self, preparation), preparation.resumed)
         stage.prepare(self, preparation)
-
-    def identity_features(self, preparation: Preparation, source: str) -> Tensor:
-        """Compute one feature (C, D) of every identity, of its `images`, `captions` or `prompts`."""
-        return identity_features(self, preparation, source)
 
     def start_epoch(self, epoch: int, seed: int = 0, run_epoch: int = 0) -> None:
         """Say which epoch of the current stage begins, from 0, and the numbers that the device's draws come from.

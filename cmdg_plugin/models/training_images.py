@@ -33,7 +33,7 @@ class DataSizes:
 
 
 class TrainingImages(NamedTuple):
-    """Identities and domains of N training images of C people.
+    """Identities and domains of N training images of C identities.
 
     Attributes:
         identities: Identity of each image, (N,), 0..C-1.
@@ -58,14 +58,14 @@ class TrainingImages(NamedTuple):
         Raises:
             ValueError: If they are not numbered so, or an identity stands in two domains.
         """
-        people = _numbered('Identities', identities)
-        places = torch.zeros_like(people) if domains is None else _numbered('Domains', domains)
-        if len(people) != len(places):
-            raise ValueError(f'There are {len(people)} identities of images, but {len(places)} domains of images.')
-        home = torch.zeros(int(people.max()) + 1, dtype=places.dtype).scatter_(0, people, places)
-        if not torch.equal(home[people], places):
+        labels = _numbered('Identities', identities)
+        places = torch.zeros_like(labels) if domains is None else _numbered('Domains', domains)
+        if len(labels) != len(places):
+            raise ValueError(f'There are {len(labels)} identities of images, but {len(places)} domains of images.')
+        home = torch.zeros(int(labels.max()) + 1, dtype=places.dtype).scatter_(0, labels, places)
+        if not torch.equal(home[labels], places):
             raise ValueError('An identity stands in two domains; number the identities over all domains.')
-        return cls(people, places, home)
+        return cls(labels, places, home)
 
     def sizes(self, width: int, embed_dim: int) -> DataSizes:
         """Count what there is, beside the widths of the backbone's features."""

@@ -1,7 +1,7 @@
 """A baseline in the style of DSM-CLIP, protocol 1: all images of four datasets to PRID, GRID, VIPeR, iLIDS.
 
-Tower, data and image epochs (63) are those of cmdg_vit-base-p16_p1.py; captions are not read. Batches hold 32 people
-with 4 images, an epoch 24,320 groups of 4, as in DSM-CLIP's public code. See docs/baselines.md.
+Tower, data and image epochs (63) are those of cmdg_vit-base-p16_p1.py; captions are not read. Batches hold 32
+identities with 4 images, an epoch 24,320 groups of 4, as in DSM-CLIP's public code. See docs/baselines.md.
 
 python tools/train.py configs/baselines/dsm-clip_vit-base-p16_p1.py --cfg-options data_root=DIR
 """

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from cmdg_plugin.exporting import formats
 from cmdg_plugin.exporting.formats import (
     Graph,
-    hash_file,
     onnx_to_openvino,
     save_onnx,
     seal_onnx,
     write_onnx,
     write_torch_export,
 )
+from cmdg_plugin.models.backbones.weight_files import hash_file
 
 for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino'):
     pytest.importorskip(package)
@@ -131,8 +131,3 @@ def test_operators_newer_than_torch_writes(graph: Graph, tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r'cannot export the product: .*not 99: take an older --opset'):
         write_onnx(replace(graph, opset=99), tmp_path / 'product.onnx')
     assert not list(tmp_path.iterdir())
-
-
-def test_hash_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / 'abc').write_bytes(b'abc')
-    assert hash_file(tmp_path / 'abc') == 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'

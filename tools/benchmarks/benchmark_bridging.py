@@ -95,7 +95,8 @@ def ours(step: Step, guided: bool = False) -> tuple[Tensor, Tensor]:
         text_neighbors=text_neighbors,
     )
     identity = SoftIdentityLoss(text_ratio=0.2)
-    loss = part + identity(logits, step.labels[step.indices], neighbors, step.labels, text_neighbors)
+    rows = bank.rows_to_search(step.labels, step.domains)
+    loss = part + identity(logits, step.labels[step.indices], neighbors, rows, text_neighbors)
     loss.backward()
     return loss.detach(), gradient_of(parts)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_startup import DOMAINS, Enough, build_config, write_domain
-from measuring import MEBIBYTE, report
+from benchmark_startup import DOMAINS, build_config, write_domain
+from measuring import MEBIBYTE, Enough, report
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measuring import device_name, in_turns, report
+from measuring import REPOSITORY, device_name, in_turns, report
 from mmengine.config import Config
 
 from cmdg_plugin.exporting import export_images, open_exported
@@ -25,7 +25,6 @@ from cmdg_plugin.exporting.sizing import set_pipeline_size
 from cmdg_plugin.image_size import parse_size
 from cmdg_plugin.registry import MODELS
 
-REPOSITORY = Path(__file__).parents[2]
 TOLERANCE = 1e-4
 Run = Callable[[np.ndarray], np.ndarray]
 

@@ -13,12 +13,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from measuring import device_name, in_turns, report
+from measuring import REPOSITORY, Enough, device_name, in_turns, report
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -26,14 +25,9 @@ from torch.utils.data import Dataset
 
 from cmdg_plugin.registry import DATASETS
 
-REPOSITORY = Path(__file__).parents[2]
 WARM_UP = 5
 # On a busy CPU, processor time tells more than the clock.
 CLOCK = time.perf_counter if torch.cuda.is_available() else time.process_time
-
-
-class Enough(Exception):
-    """As many steps as were asked for are done."""
 
 
 @DATASETS.register_module()

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_startup import DOMAINS, REPOSITORY, compose, write_domain
+from benchmark_startup import DOMAINS, compose, write_domain
 from benchmark_step import make_setup, our_loss, train_step
-from measuring import device_name, in_turns, report
+from measuring import REPOSITORY, device_name, in_turns, report
 from released_step import released_loss
 
 from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory

@@ -11,12 +11,11 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from measuring import peak_memory, report
+from measuring import REPOSITORY, peak_memory, report
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -27,7 +26,6 @@ from cmdg_plugin.datasets.samplers import GraphIdentitySampler, HardIdentitySamp
 from cmdg_plugin.engine import StagePreparationHook
 from cmdg_plugin.registry import HOOKS
 
-REPOSITORY = Path(__file__).parents[2]
 SAMPLERS = (HardIdentitySampler, GraphIdentitySampler)
 
 
@@ -79,12 +77,11 @@ def measure_alone(images: int, identities: int) -> None:
     for kind in SAMPLERS:
         for text in (None, 'captions'):
             sampler = kind(data, batch_size=128, text=text)
-            seconds = -time.perf_counter()
+            start = time.perf_counter()
             peak, _ = peak_memory(lambda sampler=sampler: sampler.prepare(0, data))
-            seconds += time.perf_counter()
-            dealing = -time.perf_counter()
+            composed = time.perf_counter()
             positions = list(sampler)
-            dealing += time.perf_counter()
+            seconds, dealing = composed - start, time.perf_counter() - composed
             what = 'images alone' if text is None else 'images and texts'
             report(
                 f'{kind.__name__:<22}{what:<18}{len(positions) // 128:>6} batches{seconds:>8.1f} s compared and '

@@ -21,15 +21,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import MEBIBYTE, report, resident
+from measuring import MEBIBYTE, REPOSITORY, Enough, report, resident
 
-REPOSITORY = Path(__file__).parents[2]
 DOMAINS = ('alpha', 'beta', 'gamma', 'delta')
 IMAGES_PER_IDENTITY = 8
-
-
-class Enough(Exception):
-    """The first step is done."""
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -15,11 +15,10 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import device_name, in_turns, peak_memory, report
+from measuring import REPOSITORY, device_name, in_turns, peak_memory, report
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from released_step import Setup, encode_captions, encode_prompts, released_loss, sorted_part_loss, stacked_memory
@@ -29,7 +28,6 @@ from torch.nn import functional
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.registry import MODELS, OPTIM_WRAPPERS
 
-REPOSITORY = Path(__file__).parents[2]
 TRAINED = ['backbone.clip.visual', 'backbone.norm_width', 'backbone.norm_shared', 'head']
 DOMAINS = 4
 WORDS = ('a', 'person', 'with', 'short', 'dark', 'hair', 'wears', 'red', 'jacket', 'blue', 'jeans', 'white', 'shoes')

@@ -10,6 +10,11 @@ from typing import Any
 import torch
 
 MEBIBYTE = 2**20
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Enough(Exception):
+    """As much of a run is done as was asked for."""
 
 
 def report(line: str) -> None:

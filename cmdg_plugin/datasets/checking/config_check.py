@@ -193,9 +193,9 @@ def _look_at_source(index: SourceIndex, dataset: Mapping[str, Any], check: Confi
     if bare and dataset.get('on_missing', 'error') == 'error':
         check.add(f'{index.name}: {len(bare):,} of {len(records):,} images to train on have no captions', bare)
     check.captions += len(records) - len(bare)
-    people = len({(record.scope, record.identity) for record in records})
+    identities = len({(record.scope, record.identity) for record in records})
     captioned = f'{len(records) - len(bare):,} with captions'
-    return f'{index.name}: {len(records):,} images of {people:,} identities to train on, {captioned}'
+    return f'{index.name}: {len(records):,} images of {identities:,} identities to train on, {captioned}'
 
 
 def _look_at_target(index: SourceIndex, dataset: Mapping[str, Any], check: ConfigCheck) -> str:

@@ -13,25 +13,26 @@ from cmdg_plugin.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class GraphIdentitySampler(HardIdentitySampler):
-    """Batches along a depth-first walk over people, each tied to its nearest.
+    """Batches along a depth-first walk over identities, each tied to its nearest.
 
-    Distances, groups of images and ranks are those of `HardIdentitySampler`. The walk goes from a person to its nearest
-    one that still has a group and is not in the batch; where there is none, back to the last person on its way that
-    has one, and else on from a random person. It ends when all groups are used that fit into whole batches, as many in
-    every epoch as `IdentitySampler` has; unlike in `HardIdentitySampler`, everybody is drawn as often as it has groups.
+    Distances, groups of images and ranks are those of `HardIdentitySampler`. The walk goes from an identity to its
+    nearest one that still has a group and is not in the batch; where there is none, back to the last identity on its
+    way that has one, and else on from a random identity. It ends when all groups are used that fit into whole batches,
+    as many in every epoch as `IdentitySampler` has; unlike in `HardIdentitySampler`, each identity is drawn as often as
+    it has groups.
 
     Source: CLIP-DFGS, depth-first graph sampler.
 
     Args:
         dataset: As `HardIdentitySampler` takes it.
         batch_size: Images of a batch on one rank.
-        num_instances: Images of one person in a batch (K).
+        num_instances: Images of one identity in a batch (K).
         seed: Seed of the order; `None` draws one and shares it over the ranks.
-        num_neighbors: Nearest people that each is tied to.
+        num_neighbors: Nearest identities that each is tied to.
         **others: Further arguments of `HardIdentitySampler`. With `across_domains=False` each domain has its own walk.
 
     Raises:
-        ValueError: If a setting is out of range, or there are too few people for a batch.
+        ValueError: If a setting is out of range, or there are too few identities for a batch.
     """
 
     def __init__(
@@ -50,36 +51,37 @@ class GraphIdentitySampler(HardIdentitySampler):
         super().__init__(dataset, batch_size, num_instances, seed, **others)
 
     def _plan_batches(self, num_draws: int | None) -> int:
-        walks = [count_batches(groups, self._people_per_batch) for groups in self._groups_by_walk()]
+        walks = [count_batches(groups, self._identities_per_batch) for groups in self._groups_by_walk()]
         possible = sum(walks)
         return possible if num_draws is None else min(possible, super()._plan_batches(num_draws))
 
     def _groups_by_walk(self) -> list[np.ndarray]:
-        """Groups of each person that a walk may use: all of them, or those of one domain."""
+        """Groups of each identity that a walk may use: all of them, or those of one domain."""
         if self._domains is None:
             return [self._groups]
         return [np.where(self._domains == domain, self._groups, 0) for domain in np.unique(self._domains)]
 
     def _compose(self, image: Tensor, text: Tensor | None, rng: np.random.Generator) -> np.ndarray:
-        everyone = np.arange(len(self._people))
+        everyone = np.arange(len(self._identities))
         nearest = self._nearest(image, text, everyone, min(self.num_neighbors, len(everyone) - 1))
-        walks = [walk_depth_first(nearest, groups, self._people_per_batch, rng) for groups in self._groups_by_walk()]
+        width = self._identities_per_batch
+        walks = [walk_depth_first(nearest, groups, width, rng) for groups in self._groups_by_walk()]
         # Batches of several walks come mixed; those of one come in its order.
         batches = walks[0] if len(walks) == 1 else rng.permutation(np.concatenate(walks))
         return rng.permuted(batches[: self.num_batches], axis=1)
 
 
 def walk_depth_first(nearest: np.ndarray, groups: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Walk over people until their groups are used, and cut the walk into batches of different people.
+    """Walk over identities until their groups are used, and cut the walk into batches of different identities.
 
     Args:
-        nearest: (C, k) neighbors of each person, nearest first, -1 for none.
-        groups: (C,) how often each person is to be visited.
-        width: People of a batch, at most as many as have groups.
+        nearest: (C, k) neighbors of each identity, nearest first, -1 for none.
+        groups: (C,) how often each identity is to be visited.
+        width: Identities of a batch, at most as many as have groups.
         rng: Chooses where the walk begins, and which visits are left out because they fill no batch.
 
     Returns:
-        (batches, width) people, as many batches as are possible.
+        (batches, width) identities, as many batches as are possible.
     """
     num_batches = count_batches(groups, width)
     left = trim_groups(np.minimum(groups, num_batches), num_batches * width, rng)
@@ -87,20 +89,20 @@ def walk_depth_first(nearest: np.ndarray, groups: np.ndarray, width: int, rng: n
     batches = np.empty((num_batches, width), dtype=np.int64)
     way: list[int] = []
     for batch in range(num_batches):
-        # Whoever has as many visits left as there are batches must be in all of them.
+        # One that has as many visits left as there are batches must be in all of them.
         due = left == num_batches - batch
         num_due = int(due.sum())
         free = left > 0
         for place in range(width):
             if num_due == width - place:
                 free &= due
-            person = _next_on_the_way(way, ties, free)
-            if person is None:
-                person = int(rng.choice(np.flatnonzero(free)))
-            way.append(person)
-            free[person] = False
-            num_due -= int(due[person])
-            batches[batch, place] = person
+            identity = _next_on_the_way(way, ties, free)
+            if identity is None:
+                identity = int(rng.choice(np.flatnonzero(free)))
+            way.append(identity)
+            free[identity] = False
+            num_due -= int(due[identity])
+            batches[batch, place] = identity
         left[batches[batch]] -= 1
     return batches
 

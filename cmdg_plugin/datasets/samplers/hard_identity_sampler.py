@@ -1,4 +1,4 @@
-"""Batches of people who look alike."""
+"""Batches of identities that look alike."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -29,35 +29,35 @@ class IdentityEncoding(Protocol):
 
 @DATA_SAMPLERS.register_module()
 class HardIdentitySampler(IdentitySampler):
-    """Batches of a random person and those who look most like it, `num_instances` images each.
+    """Batches of a random identity and those that look most like it, `num_instances` images each.
 
-    Before an epoch, `prepare` has one random image of every person encoded; the distance of two people is that of these
-    features, plus `text_weight` times that of their captions or prompts (see `nearest_identities`). Anchors come in
-    random order, and each gives a batch: itself and its nearest people. An epoch has as many batches as there are
-    groups of images for, or as `num_draws` allows; who resembles many is drawn more often than others.
+    Before an epoch, `prepare` has one random image of every identity encoded; the distance of two identities is that of
+    these features, plus `text_weight` times that of their captions or prompts (see `nearest_identities`). Anchors come
+    in random order, and each gives a batch: itself and its nearest identities. An epoch has as many batches as there
+    are groups of images for, or as `num_draws` allows; what resembles many is drawn more often than others.
 
-    A person's images are dealt into groups in turns over its cameras, the camera with most images first; who is drawn
-    again gives another group, as long as there is one. People with one image are left out; the images of those with
-    fewer than `num_instances` are repeated. All depends on `seed`, epoch and features alone, and all ranks compose the
-    same batches, of which each gives its slice.
+    An identity's images are dealt into groups in turns over its cameras, the camera with most images first; drawn
+    again, it gives another group, as long as there is one. Identities with one image are left out; the images of those
+    with fewer than `num_instances` are repeated. All depends on `seed`, epoch and features alone, and all ranks compose
+    the same batches, of which each gives its slice.
 
     Source: DSM-CLIP, hard sample mining.
 
     Args:
         dataset: Anything with `identities` (N,), and `cameras` (N,) and `domains` (N,) where they are known.
         batch_size: Images of a batch on one rank.
-        num_instances: Images of one person in a batch (K).
+        num_instances: Images of one identity in a batch (K).
         seed: Seed of the order; `None` draws one and shares it over the ranks.
         text: `captions` or `prompts`, whose distances are added; None for images alone.
         text_weight: Factor on their distance (lambda), at least 0; 0 is images alone.
-        num_draws: People drawn in an epoch, over all ranks; None for as many as there are groups of images.
-        across_domains: Whether people of different domains may share a batch.
+        num_draws: Identities drawn in an epoch, over all ranks; None for as many as there are groups of images.
+        across_domains: Whether identities of different domains may share a batch.
         num_replicas: Number of ranks; `None` asks the process group.
         rank: This rank; `None` asks the process group.
 
     Raises:
         TypeError: If the dataset has no `identities`.
-        ValueError: If a setting is out of range, or there are too few people for a batch.
+        ValueError: If a setting is out of range, or there are too few identities for a batch.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class HardIdentitySampler(IdentitySampler):
         super().__init__(dataset, batch_size, num_instances, seed, num_replicas=num_replicas, rank=rank)
         self.text = text if text_weight else None
         self.text_weight = text_weight
-        cameras = getattr(dataset, 'cameras', None)
-        self._cameras = np.zeros(len(self._by_person), int) if cameras is None else np.asarray(cameras)[self._by_person]
-        self._domains = None if across_domains else self._domains_of_people(dataset)
+        rows, cameras = self._by_identity, getattr(dataset, 'cameras', None)
+        self._cameras = np.zeros_like(rows) if cameras is None else np.asarray(cameras)[rows]
+        self._domains = None if across_domains else self._domains_of_identities(dataset)
         self.num_batches = self._plan_batches(num_draws)
         self._drawn = np.empty((0, 0), int)
         self._drawn_for: int | None = None
@@ -96,18 +96,18 @@ class HardIdentitySampler(IdentitySampler):
             encoding: Gives the features to compare.
         """
         rng = np.random.default_rng((self.seed, epoch, 1))
-        one_each = self._by_person[self._starts + rng.integers(self._counts)]
+        one_each = self._by_identity[self._starts + rng.integers(self._counts)]
         image = encoding.retrieval_features(one_each.tolist())
-        people = torch.as_tensor(self._people, device=image.device)
-        text = None if self.text is None else encoding.identity_features(self.text).to(image.device)[people]
+        identities = torch.as_tensor(self._identities, device=image.device)
+        text = None if self.text is None else encoding.identity_features(self.text).to(image.device)[identities]
         self._drawn = self._compose(image, text, rng)
         self._drawn_for = epoch
 
     def _compose(self, image: Tensor, text: Tensor | None, rng: np.random.Generator) -> np.ndarray:
-        """Compose an epoch's batches of people, (batches, people of all ranks)."""
-        rounds = -(-self.num_batches // len(self._people))
-        anchors = np.concatenate([rng.permutation(len(self._people)) for _ in range(rounds)])[: self.num_batches]
-        nearest = self._nearest(image, text, anchors, self._people_per_batch - 1)
+        """Compose an epoch's batches of identities, (batches, identities of all ranks)."""
+        rounds = -(-self.num_batches // len(self._identities))
+        anchors = np.concatenate([rng.permutation(len(self._identities)) for _ in range(rounds)])[: self.num_batches]
+        nearest = self._nearest(image, text, anchors, self._identities_per_batch - 1)
         # Mixed, so that no rank has all the nearest.
         return rng.permuted(np.column_stack([anchors, nearest]), axis=1)
 
@@ -125,7 +125,7 @@ class HardIdentitySampler(IdentitySampler):
         return nearest.cpu().numpy()
 
     def _plan_batches(self, num_draws: int | None) -> int:
-        width = self._people_per_batch
+        width = self._identities_per_batch
         if num_draws is None:
             return max(int(self._groups.sum()) // width, 1)
         if num_draws < width:
@@ -133,44 +133,44 @@ class HardIdentitySampler(IdentitySampler):
         return num_draws // width
 
     def _usable_images(self, identities: np.ndarray) -> np.ndarray:
-        _, person, counts = np.unique(identities, return_inverse=True, return_counts=True)
+        _, owner, counts = np.unique(identities, return_inverse=True, return_counts=True)
         alone = int((counts == 1).sum())
         if alone:
             warn(f'{alone:,} of {len(counts):,} identities have one image only and are left out of the batches.')
-        return np.flatnonzero(counts[person] > 1)
+        return np.flatnonzero(counts[owner] > 1)
 
     def _warn_of_lonely(self) -> None:
         few = int((self._counts < self.num_instances).sum())
         if few:
             say(f'{few:,} of {len(self._counts):,} identities have fewer than {self.num_instances} images; repeated.')
 
-    def _domains_of_people(self, dataset: Dataset) -> np.ndarray:
+    def _domains_of_identities(self, dataset: Dataset) -> np.ndarray:
         domains = getattr(dataset, 'domains', None)
         if domains is None:
             raise ValueError(f'across_domains=False takes a dataset with `domains`; {type(dataset).__name__} has none.')
-        of_people = np.asarray(domains)[self._by_person[self._starts]]
-        numbers, sizes = np.unique(of_people, return_counts=True)
-        if sizes.min() < self._people_per_batch:
+        of_identities = np.asarray(domains)[self._by_identity[self._starts]]
+        numbers, sizes = np.unique(of_identities, return_counts=True)
+        if sizes.min() < self._identities_per_batch:
             raise ValueError(
-                f'a batch holds {self._people_per_batch} identities of one domain, but domain '
+                f'a batch holds {self._identities_per_batch} identities of one domain, but domain '
                 f'{numbers[sizes.argmin()]} has {sizes.min()} with two images or more; lower batch_size, or let '
                 'domains mix with across_domains=True.'
             )
-        return of_people
+        return of_identities
 
     def _shuffle_images(self, rng: np.random.Generator) -> np.ndarray:
-        """Order each person's images by turns over its cameras, the camera with most images first in every turn."""
-        person = np.repeat(np.arange(len(self._counts)), self._counts)
-        # A tie between cameras is broken at random, anew for each person.
-        _, place, counts = np.unique(np.stack([person, self._cameras]), axis=1, return_inverse=True, return_counts=True)
+        """Order each identity's images by turns over its cameras, the camera with most images first in every turn."""
+        owner = np.repeat(np.arange(len(self._counts)), self._counts)
+        # A tie between cameras is broken at random, anew for each identity.
+        _, place, counts = np.unique(np.stack([owner, self._cameras]), axis=1, return_inverse=True, return_counts=True)
         place = place.ravel()
-        order = np.lexsort((rng.random(len(person)), place))
+        order = np.lexsort((rng.random(len(owner)), place))
         turn = np.empty_like(order)
         turn[order] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
         tie = rng.random(len(counts))
-        return self._by_person[np.lexsort((tie[place], -counts[place], turn, person))]
+        return self._by_identity[np.lexsort((tie[place], -counts[place], turn, owner))]
 
-    def _draw_people(self, rng: np.random.Generator) -> np.ndarray:
+    def _draw_identities(self, rng: np.random.Generator) -> np.ndarray:
         if self._drawn_for != self.epoch:
             raise RuntimeError(
                 f'{type(self).__name__} was prepared for epoch {self._drawn_for} and is asked for epoch {self.epoch}: '
@@ -179,6 +179,6 @@ class HardIdentitySampler(IdentitySampler):
             )
         return self._drawn
 
-    def _choose_groups(self, people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Begin with a random group of each person, and go on in a circle."""
-        return (count_earlier(people) + rng.integers(self._groups)[people]) % self._groups[people]
+    def _choose_groups(self, identities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Begin with a random group of each identity, and go on in a circle."""
+        return (count_earlier(identities) + rng.integers(self._groups)[identities]) % self._groups[identities]

@@ -1,4 +1,4 @@
-"""Batches of P people with K images each."""
+"""Batches of P identities with K images each."""
 
 from collections.abc import Iterator
 
@@ -12,25 +12,25 @@ from cmdg_plugin.saying import say, warn
 
 @DATA_SAMPLERS.register_module()
 class IdentitySampler(Sampler[int]):
-    """Positions for batches of `batch_size / num_instances` people with `num_instances` images each.
+    """Positions for batches of `batch_size / num_instances` identities with `num_instances` images each.
 
-    Per epoch a person's images are shuffled and dealt out in groups of `num_instances`; what does not fill a group
-    waits for another epoch, and who has fewer images than that gives one group with repeats. A batch over all ranks
-    holds different people. The number of batches is the largest for which that is possible, the same in every epoch;
-    people are drawn at random among those with groups left, first those whose groups would not fit in later.
-    (torchreid's `RandomIdentitySampler` draws alike, but stops where people run out and cannot tell its length.)
+    Per epoch an identity's images are shuffled and dealt out in groups of `num_instances`; what does not fill a group
+    waits for another epoch, and one with fewer images than that gives one group with repeats. A batch over all ranks
+    holds different identities. The number of batches is the largest for which that is possible, the same in every
+    epoch; identities are drawn at random among those with groups left, first those whose groups would not fit in later.
+    (torchreid's `RandomIdentitySampler` draws alike, but stops where identities run out and cannot tell its length.)
 
     Args:
-        dataset: Anything with `identities` (N,), the person of every image.
+        dataset: Anything with `identities` (N,), one for every image.
         batch_size: Images of a batch on one rank.
-        num_instances: Images of one person in a batch (K).
+        num_instances: Images of one identity in a batch (K).
         seed: Seed of the order; `None` draws one and shares it over the ranks.
         num_replicas: Number of ranks; `None` asks the process group.
         rank: This rank; `None` asks the process group.
 
     Raises:
         TypeError: If the dataset has no `identities`.
-        ValueError: If `batch_size` is not a multiple of `num_instances` or there are too few people for a batch.
+        ValueError: If `batch_size` is not a multiple of `num_instances` or there are too few identities for a batch.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class IdentitySampler(Sampler[int]):
         if batch_size < 1 or batch_size % num_instances:
             raise ValueError(
                 f'batch_size {batch_size} is not a multiple of num_instances {num_instances}; a batch holds '
-                'num_instances images of each of its people, so change one of them.'
+                'num_instances images of each of its identities, so change one of them.'
             )
         own_rank, world_size = get_dist_info()
         self.rank = own_rank if rank is None else rank
@@ -59,20 +59,20 @@ class IdentitySampler(Sampler[int]):
         self.num_instances = num_instances
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        self._people_per_rank = batch_size // num_instances
-        self._people_per_batch = self._people_per_rank * self.num_replicas
+        self._identities_per_rank = batch_size // num_instances
+        self._identities_per_batch = self._identities_per_rank * self.num_replicas
 
         identities = _identities_of(dataset)
         rows = self._usable_images(identities)
-        # Images grouped by person: person i owns _by_person[_starts[i] : _starts[i] + _counts[i]].
-        self._by_person = rows[np.argsort(identities[rows], kind='stable')]
-        self._people, self._starts, self._counts = np.unique(
-            identities[self._by_person], return_index=True, return_counts=True
+        # Images grouped by identity: identity i owns _by_identity[_starts[i] : _starts[i] + _counts[i]].
+        self._by_identity = rows[np.argsort(identities[rows], kind='stable')]
+        self._identities, self._starts, self._counts = np.unique(
+            identities[self._by_identity], return_index=True, return_counts=True
         )
         self._check_enough()
         self._warn_of_lonely()
         self._groups = np.maximum(self._counts // num_instances, 1)
-        self.num_batches = count_batches(self._groups, self._people_per_batch)
+        self.num_batches = count_batches(self._groups, self._identities_per_batch)
 
     def __len__(self) -> int:
         """Number of positions that an epoch gives on this rank."""
@@ -86,28 +86,28 @@ class IdentitySampler(Sampler[int]):
         """Give the positions of an epoch, batch after batch."""
         rng = np.random.default_rng((self.seed, self.epoch))
         shuffled = self._shuffle_images(rng)
-        people = self._draw_people(rng)  # (batches, people of all ranks)
-        turns = self._choose_groups(people, rng)
-        first = self.rank * self._people_per_rank
-        own = slice(first, first + self._people_per_rank)
-        people, turns = people[:, own, None], turns[:, own, None]
-        within = (turns * self.num_instances + np.arange(self.num_instances)) % self._counts[people]
-        return iter(shuffled[self._starts[people] + within].ravel().tolist())
+        identities = self._draw_identities(rng)  # (batches, identities of all ranks)
+        turns = self._choose_groups(identities, rng)
+        first = self.rank * self._identities_per_rank
+        own = slice(first, first + self._identities_per_rank)
+        identities, turns = identities[:, own, None], turns[:, own, None]
+        within = (turns * self.num_instances + np.arange(self.num_instances)) % self._counts[identities]
+        return iter(shuffled[self._starts[identities] + within].ravel().tolist())
 
     def _usable_images(self, identities: np.ndarray) -> np.ndarray:
         """Positions of the images that are drawn from."""
         return np.arange(len(identities))
 
-    def _choose_groups(self, people: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Number the group that each of the drawn people gives: the first, then the one after it."""
-        return count_earlier(people)
+    def _choose_groups(self, identities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Number the group that each of the drawn identities gives: the first, then the one after it."""
+        return count_earlier(identities)
 
     def _check_enough(self) -> None:
-        if len(self._counts) < self._people_per_batch:
+        if len(self._counts) < self._identities_per_batch:
             ranks = f' on each of {self.num_replicas} ranks' if self.num_replicas > 1 else ''
             raise ValueError(
-                f'the dataset has {len(self._counts)} people, but a batch of {self.batch_size} with '
-                f'{self.num_instances} images each{ranks} needs {self._people_per_batch}; lower batch_size, raise '
+                f'the dataset has {len(self._counts)} identities, but a batch of {self.batch_size} with '
+                f'{self.num_instances} images each{ranks} needs {self._identities_per_batch}; lower batch_size, raise '
                 'num_instances or add data.'
             )
 
@@ -117,26 +117,23 @@ class IdentitySampler(Sampler[int]):
         few = int((self._counts < self.num_instances).sum())
         total = f'of {len(self._counts):,} identities'
         if self.num_instances == 1:
-            text = 'num_instances=1: no batch holds two images of an identity, so triplets have no positive pair'
+            warn('num_instances=1: no batch holds two images of an identity, so triplets have no positive pair')
         elif alone:
-            text = f'{alone:,} {total} have one image only: in a batch it is its own positive pair of triplets'
+            warn(f'{alone:,} {total} have one image only: in a batch it is its own positive pair of triplets')
         elif few:
-            text = f'{few:,} {total} have fewer than {self.num_instances} images; theirs stand in a batch repeatedly'
-        else:
-            return
-        (say if few and not alone else warn)(text)
+            say(f'{few:,} {total} have fewer than {self.num_instances} images; theirs stand in a batch repeatedly')
 
     def _shuffle_images(self, rng: np.random.Generator) -> np.ndarray:
-        person = np.repeat(np.arange(len(self._counts)), self._counts)
-        return self._by_person[np.lexsort((rng.random(len(person)), person))]
+        owner = np.repeat(np.arange(len(self._counts)), self._counts)
+        return self._by_identity[np.lexsort((rng.random(len(owner)), owner))]
 
-    def _draw_people(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw different people for every batch, (batches, people of all ranks)."""
-        width = self._people_per_batch
+    def _draw_identities(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw different identities for every batch, (batches, identities of all ranks)."""
+        width = self._identities_per_batch
         left = trim_groups(np.minimum(self._groups, self.num_batches), self.num_batches * width, rng)
         drawn = np.empty((self.num_batches, width), dtype=np.int64)
         for batch in range(self.num_batches):
-            # Whoever has as many groups left as there are batches must be in all of them.
+            # One that has as many groups left as there are batches must be in all of them.
             due = np.flatnonzero(left == self.num_batches - batch)
             free = np.flatnonzero((left > 0) & (left < self.num_batches - batch))
             chosen = np.concatenate([due, rng.choice(free, width - len(due), replace=False)])
@@ -151,13 +148,13 @@ def _identities_of(dataset: Dataset) -> np.ndarray:
     identities = getattr(dataset, 'identities', None)
     if identities is None:
         raise TypeError(
-            f'expected a dataset with `identities`, the person of every image; {type(dataset).__name__} has none.'
+            f'expected a dataset with `identities`, the identity of every image; {type(dataset).__name__} has none.'
         )
     return np.asarray(identities)
 
 
 def count_batches(groups: np.ndarray, width: int) -> int:
-    """Find the most batches of `width` different people, person i being in at most `groups[i]` of them."""
+    """Find the most batches of `width` different identities, identity i being in at most `groups[i]` of them."""
     low, high = 1, max(int(groups.sum()) // width, 1)
     while low < high:
         middle = (low + high + 1) // 2
@@ -167,19 +164,19 @@ def count_batches(groups: np.ndarray, width: int) -> int:
 
 
 def trim_groups(groups: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
-    """Drop groups of random people until `total` are left."""
+    """Drop groups of random identities until `total` are left."""
     owners = np.repeat(np.arange(len(groups)), groups)
     dropped = rng.choice(owners, len(owners) - total, replace=False)
     return groups - np.bincount(dropped, minlength=len(groups))
 
 
-def count_earlier(people: np.ndarray) -> np.ndarray:
+def count_earlier(identities: np.ndarray) -> np.ndarray:
     """Count for every entry how often its value stands in earlier rows; no row holds a value twice."""
-    flat = people.ravel()
+    flat = identities.ravel()
     order = np.argsort(flat, kind='stable')
     ordered = flat[order]
     fresh = np.r_[True, ordered[1:] != ordered[:-1]]
     starts = np.maximum.accumulate(np.where(fresh, np.arange(len(flat)), 0))
     turns = np.empty_like(flat)
     turns[order] = np.arange(len(flat)) - starts
-    return turns.reshape(people.shape)
+    return turns.reshape(identities.shape)

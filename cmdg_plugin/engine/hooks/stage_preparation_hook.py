@@ -13,6 +13,7 @@ from cmdg_plugin.checkpoints.bank_shards import load_shard
 from cmdg_plugin.datasets.samplers import HardIdentitySampler
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, encode_rows, plain_model
 from cmdg_plugin.engine.stages import Stage
+from cmdg_plugin.models.identity_features import identity_features
 from cmdg_plugin.registry import HOOKS
 from cmdg_plugin.saying import say
 
@@ -55,11 +56,11 @@ class RunPreparation:
         return encode_rows(model, model.encode_retrieval, self.runner.train_loop.dataset, self.options, positions)
 
     def identity_features(self, source: str) -> Tensor:
-        """One feature of every identity; see `CMDGReID.identity_features`. Texts that stand still are encoded once."""
+        """One feature of every identity; see `models.identity_features`. Texts that stand still are encoded once."""
         if source in self._kept:
             return self._kept[source]
         model = plain_model(self.runner.model)
-        features = model.identity_features(self, source)
+        features = identity_features(model, self, source)
         if source != 'images' and not model.trains_text and not model.prompts.context.requires_grad:
             self._kept[source] = features
         return features

@@ -10,6 +10,7 @@ from cmdg_plugin.checkpoints.bank_shards import keep_shard
 from cmdg_plugin.checkpoints.reading import check_finite
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.hooks.weight_averaging_hook import put_plain_back
+from cmdg_plugin.engine.resuming import describe_position
 
 
 class StageResumeHook(Hook):
@@ -34,7 +35,7 @@ class StageResumeHook(Hook):
         meta['world_size'] = get_world_size()
         # No weight tells it, and who builds the model again need not fetch the weights that it began with.
         meta['quick_gelu'] = plain_model(runner.model).backbone.quick_gelu
-        meta['stage_position'] = runner.train_loop.describe_position(meta['epoch'])
+        meta['stage_position'] = describe_position(runner.train_loop.stages, meta['epoch'])
         checkpoint.update(plain_model(runner.model).stage_state())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from cmdg_plugin.models.backbones.text_tower import (
     text_tower_modules,
 )
 from cmdg_plugin.models.backbones.weights import load_weights, read_pretrained
+from cmdg_plugin.nested import has_prefix
 from cmdg_plugin.registry import MODELS
 
 
@@ -146,11 +147,7 @@ class TextAwareCLIP(BaseModule):
         """
         if self.pretrained is None:
             raise ValueError('There are no pretrained weights: model.backbone.pretrained is None, not a tag or a file.')
-        return [
-            name
-            for name in self.state_dict()
-            if name.startswith('clip.visual.') and not name.startswith('clip.visual.part_tokens.')
-        ]
+        return [f'clip.visual.{name}' for name in self.clip.visual.state_dict() if not has_prefix(name, 'part_tokens')]
 
     def text_parameters(self) -> Iterator[nn.Parameter]:
         """Go through the parameters of the text tower, its projection included."""

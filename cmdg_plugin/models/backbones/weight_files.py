@@ -129,12 +129,17 @@ def _check_blob(path: Path) -> None:
     blob = path.resolve()
     if blob.parent.name != 'blobs' or not _SHA256.fullmatch(blob.name):
         return
-    digest = hashlib.sha256()
-    with blob.open('rb') as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    if digest.hexdigest() != blob.name:
+    if hash_file(blob) != blob.name:
         raise ValueError(f'{path} is damaged: its content is not what the cache of the hub stored. Fetch it again.')
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    state = hashlib.sha256()
+    with path.open('rb') as file:
+        while piece := file.read(2**20):
+            state.update(piece)
+    return state.hexdigest()
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

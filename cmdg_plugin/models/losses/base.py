@@ -76,5 +76,5 @@ class LossTerm(nn.Module):
         raise NotImplementedError(f'{type(self).__name__} has no forward.')
 
 
-BASE_MEMBERS = ('has_loss', 'needed_by', 'bind_data', 'bind_backbone', 'check_data', 'begin', 'start_epoch')
+BASE_MEMBERS = tuple(name for name in vars(LossTerm) if not name.startswith('_') and name != 'forward')
 """Members by which a module shows that it should derive from the base."""

@@ -50,7 +50,9 @@ class PromptGuidanceLoss(LossTerm):
     """Module form of `prompt_guidance_loss`."""
 
     renamed_inputs: ClassVar = {
-        **{'prompts': 'prompt_features', 'domain_prompts': 'domain_prompt_features', 'targets': 'labels'}
+        'prompts': 'prompt_features',
+        'domain_prompts': 'domain_prompt_features',
+        'targets': 'labels',
     }
 
     def forward(self, image: Tensor, prompt_features: Tensor, domain_prompt_features: Tensor, labels: Tensor) -> Tensor:

@@ -127,8 +127,12 @@ class TextNeighborSearch(LossTerm):
     has_loss = False
     reads_bank_captions = True
     renamed_inputs: ClassVar = {
-        **{'captions': 'caption_regions', 'bank_text': 'bank', 'bank_domains': None},
-        **{'valid': None, 'text_norms': None, 'first_row': None},
+        'captions': 'caption_regions',
+        'bank_text': 'bank',
+        'bank_domains': None,
+        'valid': None,
+        'text_norms': None,
+        'first_row': None,
     }
 
     def __init__(self, num_neighbors: int = 10, start_epoch: int = 0) -> None:

@@ -51,7 +51,7 @@ train_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=64,  # 16 people with 4 images each, on every GPU
+    batch_size=64,  # 16 identities with 4 images each, on every GPU
     num_workers=num_workers,
     persistent_workers=False,
     pin_memory=True,

@@ -124,7 +124,7 @@ def test_all_faulty_rows_and_the_images_of_the_others(config: Config, tmp_path: 
 def test_too_few_people_for_a_batch(config: Config) -> None:
     config.train_dataloader.update(batch_size=16, sampler={'type': 'IdentitySampler', 'num_instances': 2})
     (problem,) = check_config(config).problems
-    assert problem.what.startswith('train_dataloader: the dataset has 5 people, but a batch of 16')
+    assert problem.what.startswith('train_dataloader: the dataset has 5 identities, but a batch of 16')
     config.train_dataloader.batch_size = 8
     assert check_config(config).problems == []
 

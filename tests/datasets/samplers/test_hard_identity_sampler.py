@@ -250,7 +250,7 @@ def test_a_sampler_that_was_not_prepared_says_so() -> None:
         ({'text_weight': -1.0}, r'text_weight must be a finite number of at least 0, got -1\.0'),
         ({'num_draws': 2}, 'num_draws is 2, but a batch alone holds 3 identities'),
         ({'across_domains': False}, 'a batch holds 3 identities of one domain, but domain 0 has 2 with two images'),
-        ({'batch_size': 24}, 'has 4 people'),
+        ({'batch_size': 24}, 'has 4 identities'),
     ],
 )
 def test_bad_settings_are_named(settings: dict, message: str) -> None:

@@ -155,9 +155,9 @@ def test_batch_size_must_fit(sizes: tuple[int, int]) -> None:
 
 
 def test_too_few_people() -> None:
-    with pytest.raises(ValueError, match=r'has 8 people.* needs 12'):
+    with pytest.raises(ValueError, match=r'has 8 identities.* needs 12'):
         IdentitySampler(People([4] * 8), batch_size=48)
-    with pytest.raises(ValueError, match=r'has 8 people.*on each of 3 ranks needs 9'):
+    with pytest.raises(ValueError, match=r'has 8 identities.*on each of 3 ranks needs 9'):
         IdentitySampler(People([4] * 8), batch_size=12, num_replicas=3, rank=0)
 
 

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
+from cmdg_plugin.engine.resuming import describe_position
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_a_checkpoint_says_where_the_run_stood(runner: Runner) -> None:
     meta = checkpoint['meta']
     assert (meta['world_size'], meta['quick_gelu']) == (1, runner.model.backbone.quick_gelu)
     # Two epochs of the warm-up, and one of the prompt stage.
-    assert meta['stage_position'] == runner.train_loop.describe_position(3)
+    assert meta['stage_position'] == describe_position(runner.train_loop.stages, 3)
     assert 'prompt' in str(meta['stage_position'])
 
 
