@@ -56,7 +56,7 @@ class Witness:
             for place in _linked_folders(folder):
                 self.see(place)
         if change := find_change(self.record()):
-            return f'{change} meanwhile'
+            return f'{change} since indexing began'
         latest = (self._began - SETTLED) * 1e9
         young = [path for path, state in self._contents.items() if max(state[2:], default=0) > latest]
         if young:
@@ -168,7 +168,7 @@ def _content(path: str, listed: bool = True) -> _State:
 
 def _tell(before: _State, now: _State) -> str:
     if before == _ABSENT:
-        return 'is there now'
+        return 'is new'
     return 'is gone' if now == _ABSENT else 'has changed'
 
 

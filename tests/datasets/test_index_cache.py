@@ -592,7 +592,7 @@ def test_a_dataset_of_ones_own_is_indexed_anew(sources: list, file: Path, log: p
 
 def test_data_that_change_meanwhile(sources: list, file: Path, log: pytest.LogCaptureFixture) -> None:
     make([{**sources[0], 'type': ChangingSource}], file)
-    assert f'{sources[0]["caption_file"]} has changed meanwhile; the next start keeps it' in log.text
+    assert f'{sources[0]["caption_file"]} has changed since indexing began; the next start keeps it' in log.text
     assert not file.exists()
 
 

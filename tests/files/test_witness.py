@@ -88,7 +88,7 @@ def test_what_is_not_there_may_come(tmp_path: Path) -> None:
         assert find_change(record) == ''
         (tmp_path / 'new').mkdir(exist_ok=True)
         (tmp_path / 'new' / how.__name__).touch()
-        assert find_change(record) == f'{tmp_path}/new/{how.__name__} is there now'
+        assert find_change(record) == f'{tmp_path}/new/{how.__name__} is new'
 
 
 def test_what_was_looked_for_alone_may_change_within(tree: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_first_look_counts(tree: Path) -> None:
         note(tree / 'facts.mat')
         rewrite(tree / 'facts.mat', 'facts.mbt')
         note(tree / 'facts.mat')
-    assert found.doubt() == f'{tree}/facts.mat has changed meanwhile'
+    assert found.doubt() == f'{tree}/facts.mat has changed since indexing began'
 
 
 def test_what_comes_and_goes_meanwhile_is_found(tree: Path) -> None:
@@ -150,7 +150,7 @@ def test_what_comes_and_goes_meanwhile_is_found(tree: Path) -> None:
         note(tree / 'late.json')
         is_folder(tree / 'a')
         (tree / 'late.json').unlink()
-    assert found.doubt() == f'{tree}/late.json is gone meanwhile'
+    assert found.doubt() == f'{tree}/late.json is gone since indexing began'
 
 
 @pytest.mark.parametrize('ahead', [-1, 3600])
