@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from cmdg_plugin.exporting.metadata import WEIGHTS_HASH, as_text, weights_of
 from cmdg_plugin.extras import import_extra
+from cmdg_plugin.files.hashing import hash_file
 from cmdg_plugin.files.writing import open_whole_bytes
-from cmdg_plugin.models.backbones.weight_files import hash_file
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch-export': '.pt2'}
 """What can be written, and the ending of its file."""

@@ -10,7 +10,7 @@ import torch
 
 from cmdg_plugin.exporting.metadata import WEIGHTS_HASH, as_text, sidecar_of, weights_of
 from cmdg_plugin.extras import import_extra
-from cmdg_plugin.models.backbones.weight_files import hash_file
+from cmdg_plugin.files.hashing import hash_file
 
 
 @dataclass(frozen=True)

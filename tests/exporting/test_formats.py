@@ -18,7 +18,7 @@ from cmdg_plugin.exporting.formats import (
     write_onnx,
     write_torch_export,
 )
-from cmdg_plugin.models.backbones.weight_files import hash_file
+from cmdg_plugin.files.hashing import hash_file
 
 for package in ('onnx', 'onnxscript', 'onnxruntime', 'openvino'):
     pytest.importorskip(package)

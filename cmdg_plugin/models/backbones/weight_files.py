@@ -1,6 +1,5 @@
 """Finding and reading files of weights, whatever wrote them, without running code that they may hold."""
 
-import hashlib
 import json
 import pickle
 import re
@@ -14,6 +13,8 @@ from typing import Any
 import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from torch import Tensor
+
+from cmdg_plugin.files.hashing import hash_file
 
 OPEN_CLIP_NAMES = (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
 """What open_clip calls the weights in a folder of the Hugging Face hub."""
@@ -131,15 +132,6 @@ def _check_blob(path: Path) -> None:
         return
     if hash_file(blob) != blob.name:
         raise ValueError(f'{path} is damaged: its content is not what the cache of the hub stored. Fetch it again.')
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    state = hashlib.sha256()
-    with path.open('rb') as file:
-        while piece := file.read(2**20):
-            state.update(piece)
-    return state.hexdigest()
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -8,7 +8,7 @@ import torch
 from helpers.weight_roads import write_archive
 from safetensors.torch import save_file
 
-from cmdg_plugin.models.backbones.weight_files import find_weight_file, hash_file, read_tensors
+from cmdg_plugin.models.backbones.weight_files import find_weight_file, read_tensors
 
 STATE = {'visual.proj': torch.arange(1600.0).reshape(40, 40), 'visual.bias': torch.ones(40)}
 
@@ -138,8 +138,3 @@ def test_the_file_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / 'weights' / 'yours.pth').touch()
     with pytest.raises(FileNotFoundError, match=re.escape('holds mine.pth, yours.pth. Give the path of the file')):
         find_weight_file(tmp_path / 'weights')
-
-
-def test_hash_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / 'abc').write_bytes(b'abc')
-    assert hash_file(tmp_path / 'abc') == 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
