@@ -32,23 +32,23 @@ def main() -> None:
     from cmdg_plugin.cli.input_checks import check_data
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
-    from cmdg_plugin.engine.launching import is_first_process, join_processes
+    from cmdg_plugin.engine.launching import is_first_process, joined_processes
 
     args.resume, args.no_validate, args.auto_scale_lr = None, False, False
     with OneLineErrors(sys.argv[0], args.debug) as errors, tempfile.TemporaryDirectory() as folder:
         errors.config = config = load_config(args)
-        join_processes(args.launcher)
-        config.work_dir = folder
-        lay_over(config, args)
-        check_data(config, 'train_dataloader')
-        check_arguments(config.to_dict())
-        from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory
-        from cmdg_plugin.engine.estimating import estimate_stages
+        with joined_processes(args.launcher):
+            config.work_dir = folder
+            lay_over(config, args)
+            check_data(config, 'train_dataloader')
+            check_arguments(config.to_dict())
+            from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory
+            from cmdg_plugin.engine.estimating import estimate_stages
 
-        saving = (config.get('default_hooks') or {}).get('checkpoint')
-        estimates = estimate_stages(config, args.steps)
-        if is_first_process(args.launcher):
-            sys.stdout.write(f'{format_estimates(estimates, saving)}\n{peak_memory()}\n')
+            saving = (config.get('default_hooks') or {}).get('checkpoint')
+            estimates = estimate_stages(config, args.steps)
+            if is_first_process(args.launcher):
+                sys.stdout.write(f'{format_estimates(estimates, saving)}\n{peak_memory()}\n')
 
 
 if __name__ == '__main__':

@@ -54,7 +54,7 @@ def main() -> None:
     from cmdg_plugin.cli.input_checks import check_checkpoint, check_data
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
-    from cmdg_plugin.engine.launching import join_processes
+    from cmdg_plugin.engine.launching import joined_processes
     from cmdg_plugin.engine.quiet_runner import build_runner
     from cmdg_plugin.evaluation.whole_results import WholeResults
     from cmdg_plugin.exporting import is_exported, use_exported
@@ -71,17 +71,17 @@ def main() -> None:
         if args.checkpoint is not None and is_exported(args.checkpoint):
             use_exported(config, Path(args.checkpoint), args.trust)
             args.checkpoint = None
-        join_processes(args.launcher)
-        lay_over(config, args)
-        check_arguments(config.to_dict())
-        runner = build_runner(config)
-        if config.load_from is None and config.model.type != 'cmdg_plugin.ExportedModel':
-            warn('No checkpoint was given: these are scores of the weights that training begins with.')
-        if args.out and args.out_item in ('pred', None):
-            runner.test_evaluator.metrics.append(WholeResults(args.out))
-        metrics = runner.test()
-        if args.out and args.out_item == 'metrics':
-            dump_whole({**metrics, **find_overlaps(runner, metrics)}, args.out)
+        with joined_processes(args.launcher):
+            lay_over(config, args)
+            check_arguments(config.to_dict())
+            runner = build_runner(config)
+            if config.load_from is None and config.model.type != 'cmdg_plugin.ExportedModel':
+                warn('No checkpoint was given: these are scores of the weights that training begins with.')
+            if args.out and args.out_item in ('pred', None):
+                runner.test_evaluator.metrics.append(WholeResults(args.out))
+            metrics = runner.test()
+            if args.out and args.out_item == 'metrics':
+                dump_whole({**metrics, **find_overlaps(runner, metrics)}, args.out)
 
 
 def check_exported_options(args: argparse.Namespace) -> None:

@@ -40,14 +40,13 @@ def main() -> None:
     from cmdg_plugin.cli.input_checks import check_checkpoint, check_data, hold_work_dir
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
-    from cmdg_plugin.engine.launching import join_processes
+    from cmdg_plugin.engine.launching import joined_processes
     from cmdg_plugin.engine.quiet_runner import build_runner
 
     with OneLineErrors(sys.argv[0], args.debug, resumable=True) as errors:
         train_in_mixed_precision(args)
         errors.config = config = load_config(args)
-        join_processes(args.launcher)
-        with hold_work_dir(config):
+        with joined_processes(args.launcher), hold_work_dir(config):
             lay_over(config, args)
             if config.get('load_from'):
                 check_checkpoint(config.load_from)

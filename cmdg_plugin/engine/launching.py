@@ -1,6 +1,8 @@
-"""The processes of a distributed job: joined where they run without GPUs, and told apart."""
+"""The processes of a distributed job: joined where they run without GPUs, parted at the end, and told apart."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
@@ -18,15 +20,25 @@ _STARTED_BY = {
 }
 
 
-def join_processes(launcher: str) -> None:
-    """Connect the processes that torchrun started on CPUs, over gloo.
+@contextmanager
+def joined_processes(launcher: str) -> Iterator[None]:
+    """Connect the processes that torchrun started on CPUs, over gloo, and part those of any job when all are done.
 
-    On GPUs MMEngine's runner does it; on CPUs it would ask for a GPU first, and goes on with the processes it finds
-    connected.
+    On GPUs MMEngine's runner connects them; on CPUs it would ask for a GPU first, and goes on with the processes it
+    finds connected. After an error they are not parted: others may wait for what this one will not send.
 
     Raises:
         RuntimeError: If the launcher did not start this process, or needs GPUs and there are none.
     """
+    _join(launcher)
+    yield
+    if is_distributed():
+        # Threads that still send when the interpreter ends abort their process: one end in 25, two processes on a CPU.
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def _join(launcher: str) -> None:
     if launcher == 'none':
         return
     missing = [name for name in _SET_BY[launcher] if name not in os.environ]

@@ -26,7 +26,7 @@ from released_step import released_loss
 
 from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory
 from cmdg_plugin.engine.estimating import estimate_stages
-from cmdg_plugin.engine.launching import is_first_process, join_processes
+from cmdg_plugin.engine.launching import is_first_process, joined_processes
 
 SMALL, WHOLE = 'cmdg_toy-vit_islands.py', 'cmdg_vit-base-p16_p1.py'
 
@@ -92,9 +92,8 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.device == 'cpu':
         os.environ['CUDA_VISIBLE_DEVICES'] = ''
-    join_processes(arguments.launcher)
     first = is_first_process(arguments.launcher)
-    with tempfile.TemporaryDirectory() as folder:
+    with joined_processes(arguments.launcher), tempfile.TemporaryDirectory() as folder:
         # Every process has its own copy, as they need not share a disk; the images are links to one picture.
         for name in DOMAINS:
             write_domain(Path(folder), name, arguments.images // len(DOMAINS))
