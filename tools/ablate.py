@@ -25,6 +25,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train variations of a config over seeds and compare them.')
     parser.add_argument('config', help='config file of the rows that name none')
     parser.add_argument('--grid', required=True, help='file with the variations (Python, YAML or JSON)')
+    parser.add_argument(
+        '--rows', nargs='+', metavar='ROW', help='train and compare these rows of the grid alone (default: all)'
+    )
     parser.add_argument('--seeds', type=int, default=5, help='number of seeds, from 0 (default: 5)')
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time (default: 1)')
     parser.add_argument(
@@ -78,9 +81,15 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     if held_out == ['all']:
         held_out = list_sources(args.config, options)
     runs = plan_runs(args.config, read_grid(args.grid), args.seeds, work_dir, options, held_out)
+    rows = list(dict.fromkeys(run.name for run in runs))
+    unknown = [repr(row) for row in args.rows or () if row not in rows]
+    if unknown:
+        raise ValueError(f'--rows: {args.grid} has no row {", ".join(unknown)}; it has {", ".join(rows)}.')
+    # All were planned, so that rows which share a beginning go on sharing it, whichever of them are asked for.
+    runs = [run for run in runs if run.name in (args.rows or rows)]
     check_unchanged(runs)
     if args.reference not in (None, *(run.name for run in runs)):
-        raise ValueError(f'--reference: {args.grid} has no row {args.reference!r}.')
+        raise ValueError(f'--reference: the comparison has no row {args.reference!r}.')
     todo = [run for run in runs if run.scores is None]
     print(f'{len(runs)} runs, {len(runs) - len(todo)} of them done before', flush=True)
     failures: dict[str, list[str]] = {}

@@ -122,3 +122,20 @@ def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path]
     assert '2 runs, 2 of them done before' in result.stdout
     assert '| base | 10.0 | -2.0 |' in run_tool(tool, *arguments, '--reference', 'more').stdout
     assert "has no row 'less'" in run_tool(tool, *arguments, '--reference', 'less').stderr
+
+
+def test_some_rows_alone(stub: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    tool, config, gate = stub
+    gate.touch()
+    rows = {'base': {}, 'more': {'stub.score': 12.0}, 'less': {'stub.score': 9.0}}
+    work = tmp_path / 'ablation'
+    arguments = (config, '--grid', write_grid(tmp_path / 'grid.json', rows=rows), '--work-dir', work, '--seeds', 2)
+    result = run_tool(tool, *arguments, '--rows', 'less', 'more')
+    assert result.stdout.startswith('4 runs, 0 of them done before\n')
+    assert '| less | 9.5 ' in result.stdout
+    assert '-3.0 [-3.0, -3.0]' in result.stdout
+    assert not (work / 'base').exists()
+    for option, value in (('--rows', 'fewer'), ('--reference', 'base')):
+        refused = run_tool(tool, *arguments, '--rows', 'less', option, value)
+        assert (refused.returncode, refused.stderr.count('\n')) == (1, 1)
+        assert repr(value) in refused.stderr
