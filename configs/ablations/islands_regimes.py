@@ -9,7 +9,7 @@ python tools/ablate.py configs/cmdg/cmdg-strong_toy-vit_islands.py --grid config
 
 dataset = 'train_dataloader.dataset'
 none = {'model.losses.bridging.caption.weight': 0.0}
-two = {'num_sources': 2}
+two = {'num_sources': '2'}
 as_trained = {'custom_hooks.WeightAveragingHook.alpha': 1.0}
 rows = {
     'no captions': none,
