@@ -4,6 +4,7 @@ import io
 import json
 import os
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,20 @@ from cmdg_plugin.files.writing import open_whole_bytes
 # Pixels of all images, an index in NumPy's own format, and this: where the index begins, its checksum, what it is.
 _FOOTER = struct.Struct('<QQ16s')
 _MAGIC = b'CMDG pixels 1\n'.ljust(16, b'\0')
+# What an index raises whose checksum is right, but whose content is not what `write_pixels` writes.
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -120,9 +135,38 @@ def _read_index(path: str) -> PixelIndex:
         begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
         file.seek(min(begin, size))
         packed = file.read()[: -_FOOTER.size]
+    fault = f'{path} is not a file of decoded images, or not a whole one.'
     if magic != _MAGIC or zlib.crc32(packed) != checksum:
-        raise ValueError(f'{path} is not a file of decoded images, or not a whole one.')
+        raise ValueError(fault)
+    try:
+        index = _unpack(packed)
+        _check(index, begin)
+    except _FAULTS as error:
+        raise ValueError(fault) from error
+    return index
+
+
+def _unpack(packed: bytes) -> PixelIndex:
     with np.load(io.BytesIO(packed), allow_pickle=False) as index:
+        # Ours are not compressed: of others, a few bytes could unpack to more than memory holds.
+        if sum(entry.file_size for entry in index.zip.infolist()) > len(packed):
+            raise ValueError('compressed')
         arrays = {name: index[name] for name in ('stamps', 'starts', 'shapes', 'originals')}
         settings, paths = (index[name].tobytes().decode('utf-8', 'surrogateescape') for name in ('settings', 'paths'))
     return PixelIndex(json.loads(settings), paths.split('\0'), **arrays)
+
+
+def _check(index: PixelIndex, end: int) -> None:
+    """Refuse what would be stumbled over, or read in the wrong place, only when an image is taken."""
+    pairs = {'stamps': index.stamps, 'shapes': index.shapes, 'originals': index.originals}
+    count = len(index.paths)
+    if any(array.shape != (count, 2) for array in pairs.values()) or index.starts.shape != (count,):
+        raise ValueError('numbers are of other images')
+    if not isinstance(index.settings, dict) or any(a.dtype.kind != 'i' for a in (index.starts, *pairs.values())):
+        raise TypeError('no numbers, or no settings')
+    # In floating point, products do not overflow.
+    ends = index.starts + 3.0 * index.shapes[:, 0] * index.shapes[:, 1]
+    if min(index.starts.min(), index.shapes.min(), end - ends.max()) < 0:
+        raise ValueError('pixels lie elsewhere')
+    if ((index.shapes > 0) != (index.originals > 0)).any():
+        raise ValueError('images without a size')
