@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -106,8 +106,10 @@ class PixelFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
-        self.index = _read_index(self.path)
-        self._pixels = np.memmap(self.path, np.uint8, 'r')
+        with open(self.path, 'rb') as file:
+            self.index = _read_index(file)
+            self._pixels = np.memmap(file, np.uint8, 'r')
+        self._footer = _footer(self._pixels)
 
     def read(self, row: int) -> np.ndarray | None:
         """Copy the pixels (H, W, 3) of an image; None if it is not there."""
@@ -116,26 +118,32 @@ class PixelFile:
         return np.array(self._pixels[start : start + 3 * height * width]).reshape(height, width, 3) if height else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the pixels where they are: a process that this is sent to maps the file itself."""
+        """Leave the pixels where they are: a process that this is sent to maps the file itself, if it is the same."""
         return {**vars(self), '_pixels': None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _pixels=np.memmap(state['path'], np.uint8, 'r'))
+        # Of another file, the index that came along would give other pixels.
+        if _footer(self._pixels) != self._footer:
+            raise ValueError(f'{self.path} is another file than when this run began: start it again.')
+
+
+def _footer(pixels: np.ndarray) -> bytes:
+    return pixels[-_FOOTER.size :].tobytes()
 
 
 def _to_bytes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode('utf-8', 'surrogateescape'), np.uint8)
 
 
-def _read_index(path: str) -> PixelIndex:
-    with open(path, 'rb') as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _FOOTER.size))
-        footer = file.read()
-        begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
-        file.seek(min(begin, size))
-        packed = file.read()[: -_FOOTER.size]
-    fault = f'{path} is not a file of decoded images, or not a whole one.'
+def _read_index(file: BinaryIO) -> PixelIndex:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _FOOTER.size))
+    footer = file.read()
+    begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
+    file.seek(min(begin, size))
+    packed = file.read()[: -_FOOTER.size]
+    fault = f'{file.name} is not a file of decoded images, or not a whole one.'
     if magic != _MAGIC or zlib.crc32(packed) != checksum:
         raise ValueError(fault)
     try:

@@ -53,6 +53,13 @@ def test_a_copy_maps_the_file_and_does_not_carry_it(tmp_path: Path) -> None:
         assert np.array_equal(other.read(3), IMAGES[2])
 
 
+def test_a_copy_does_not_map_another_file(tmp_path: Path) -> None:
+    sent = pickle.dumps(write(tmp_path / 'a.pixels'))
+    write_pixels(tmp_path / 'a.pixels', {}, PATHS, STAMPS, [(IMAGES[2], (8, 8)), None, None, None])
+    with pytest.raises(ValueError, match=r'a\.pixels is another file than when this run began: start it again\.'):
+        pickle.loads(sent)
+
+
 @pytest.mark.parametrize('damage', ['short', 'empty', 'index', 'text'])
 def test_what_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / 'a.pixels'
