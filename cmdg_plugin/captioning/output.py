@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +14,7 @@ from cmdg_plugin.captioning.journal import read_entry
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import ItemState, WorkList
 from cmdg_plugin.files.locking import hold
-from cmdg_plugin.files.writing import open_whole_text, write_whole
+from cmdg_plugin.files.writing import open_whole_text, remove_unfinished, write_whole
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
 
@@ -64,8 +63,7 @@ def lock_output(out: Path) -> Iterator[None]:
     """
     with hold(f'{out}.lock', f'another run writes to {out}; wait for it, or give another --out'):
         for path in (out, failed_path(out), summary_path(out)):
-            for left in path.parent.glob(f'{escape(path.name)}.*.unfinished'):
-                left.unlink(missing_ok=True)
+            remove_unfinished(path)
         yield
 
 

@@ -1,6 +1,5 @@
 """Training images decoded once, in one file whose memory loader workers, ranks and runs share."""
 
-import glob
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from cmdg_plugin.datasets.transforms import LoadImageFromFile
 from cmdg_plugin.files.images import READING_VERSION
 from cmdg_plugin.files.locking import hold
 from cmdg_plugin.files.pixel_file import PixelFile, PixelIndex, write_pixels
+from cmdg_plugin.files.writing import remove_unfinished
 from cmdg_plugin.saying import say, warn
 
 _OTHER_SIZE = " Where files are small, image_cache.resolution='source' needs less; where they are large, 'input' does."
@@ -75,7 +75,7 @@ class ImageCache:
         self._wanted = _describe(self._steps)
         places = [os.path.abspath(path) for path in paths]
         stamps = np.array([_stamp(place) for place in places], np.int64).reshape(-1, 2)
-        file = Path(settings.file)
+        file = Path(settings.file).expanduser()
         if not file.exists():
             self._make(file, settings, dict(zip(places, stamps, strict=True)))
         _check_memory(file, file.stat().st_size, settings)
@@ -117,8 +117,7 @@ class ImageCache:
             with hold(f'{file}.lock', f'Another process is making the image cache {file}: waiting for it.', wait=True):
                 # Asked again: while this process waited for the lock, another one may have made it.
                 if not file.exists():
-                    for leftover in file.parent.glob(f'{glob.escape(file.name[:200])}.*.unfinished'):
-                        leftover.unlink()
+                    remove_unfinished(file)
                     _check_room(file, bytes_needed(list(stamps), self._steps), settings)
                     images = decode_images(list(stamps), self._steps)
                     write_pixels(file, self._wanted, list(stamps), np.array(list(stamps.values())), images)

@@ -1,9 +1,10 @@
 """The index of a training set in a file, taken as long as nothing that it was made of has changed."""
 
-import glob
 import hashlib
 import json
 import os
+import platform
+import stat
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin import __version__
+from cmdg_plugin.datasets.packed_rows import check_rows
 from cmdg_plugin.files.locking import InUse, hold
 from cmdg_plugin.files.witness import Witness, collecting, find_change
-from cmdg_plugin.files.writing import open_whole_bytes
+from cmdg_plugin.files.writing import open_whole_bytes, remove_unfinished
 from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.saying import Line, keep_lines, say, say_again, warn
 
@@ -26,6 +28,8 @@ _MAGIC = b'CMDG index '
 _VERSION = b'1\n'
 # Behind the header, one array after the other.
 _ARRAYS = {'identities': np.int64, 'cameras': np.int64, 'domains': np.int64, 'ends': np.int64, 'rows': np.uint8}
+# What a file raises whose checksum is right, but whose content is not what `_pack` writes.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class KeptIndex:
     Attributes:
         arrays: `identities`, `cameras` and `domains` of the images, (N,); `rows`, the bytes of all rows one after
             another; `ends`, where each ends, (N,).
-        facts: What else there is, as JSON can hold it.
+        facts: `source_numbers` and `metainfo` of the dataset, as JSON can hold them.
     """
 
     arrays: dict[str, np.ndarray]
@@ -71,23 +75,25 @@ class IndexCache:
 
     def take(self) -> KeptIndex | None:
         """Return the index, and say again what was said when it was made; None if it must be made anew."""
-        if self._settings is None or not self.file.exists():
+        if self._settings is None or not os.path.exists(self.file):
             return None
         try:
-            content = self.file.read_bytes()
+            header, index = _unpack(self.file.read_bytes())
+            if why := self._find_difference(header):
+                say(f'The index cache {self.file} is out of date ({why}): indexing anew.')
+                return None
+            _check(index)
+            said = [(str(line), int(level)) for line, level in header['said']]
         except OSError as error:
             warn(f'The index cache {self.file} cannot be read ({error}): indexing anew.')
             return None
-        header, arrays = _unpack(content)
-        if header is None:
+        except _FAULTS:
             say(f'The index cache {self.file} is damaged, or of another version of the plugin: indexing anew.')
             return None
-        if why := self._find_difference(header):
-            say(f'The index cache {self.file} is out of date ({why}): indexing anew.')
-            return None
-        say_again(header['said'])
-        say(f'Index of {len(arrays["ends"]):,} images taken from {self.file}: nothing it was made of has changed.')
-        return KeptIndex(arrays, header['facts'])
+        say_again(said)
+        count = len(index.arrays['ends'])
+        say(f'Index of {count:,} images taken from {self.file}: nothing it was made of has changed.')
+        return index
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -110,8 +116,7 @@ class IndexCache:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with hold(f'{self.file}.lock', f'Another process writes {self.file}.'):
                 self._check_ours()
-                for leftover in self.file.parent.glob(f'{glob.escape(self.file.name[:200])}.*.unfinished'):
-                    leftover.unlink()
+                remove_unfinished(self.file)
                 with open_whole_bytes(self.file) as stream:
                     stream.writelines(_pack(header, index.arrays))
         except InUse:
@@ -127,10 +132,10 @@ class IndexCache:
     def _doubt(self) -> str:
         if self._why_not or self._witness.strangers:
             return self._why_not or f'nobody knows which files {self._witness.strangers[0]} reads'
+        why = self._witness.doubt()
         own = os.path.realpath(self.file.parent)
         if own in map(os.path.realpath, self._witness.folders()):
             return f'the images are looked for in {own}, which it would change; name a file elsewhere'
-        why = self._witness.doubt()
         return f'{why}; the next start keeps it' if why else ''
 
     def _check_ours(self) -> None:
@@ -138,7 +143,8 @@ class IndexCache:
         if not os.path.lexists(self.file):
             return
         start = b''
-        if not self.file.is_dir():
+        # Neither a folder nor a pipe, which would never begin.
+        if stat.S_ISREG(os.stat(self.file).st_mode):
             with self.file.open('rb') as stream:
                 start = stream.read(len(_MAGIC))
         if start != _MAGIC:
@@ -162,25 +168,46 @@ def _pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[b
     return [_MAGIC + _VERSION, b'%08x\n' % checksum, *parts]
 
 
-def _unpack(content: bytes) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
-    """Read a file; no header if it is of another version, or not as it was written."""
+def _unpack(content: bytes) -> tuple[dict[str, Any], KeptIndex]:
+    """Read a file; raises one of `_FAULTS` if it is of another version, or not as it was written."""
     begin = len(_MAGIC + _VERSION) + 9
     if content[:begin] != _MAGIC + _VERSION + b'%08x\n' % zlib.crc32(memoryview(content)[begin:]):
-        return None, {}
+        raise ValueError('of another version, or not as it was written')
     end = content.index(b'\n', begin) + 1
     header = json.loads(content[begin:end])
     arrays = {}
     for (name, kind), length in zip(_ARRAYS.items(), header['lengths'], strict=True):
         arrays[name] = np.frombuffer(content, kind, length, end)
         end += arrays[name].nbytes
+    if end != len(content):
+        raise ValueError('there is more than was written')
     # The rows stay where they are; the others are small, and may be written to, as ever.
-    return header, {name: array if name == 'rows' else array.copy() for name, array in arrays.items()}
+    arrays = {name: array if name == 'rows' else array.copy() for name, array in arrays.items()}
+    return header, KeptIndex(arrays, header['facts'])
+
+
+def _check(index: KeptIndex) -> None:
+    """Refuse what no indexing gives, and what a training would stumble over long after; raises one of `_FAULTS`."""
+    numbers = [index.arrays[name] for name in ('identities', 'cameras', 'domains')]
+    count = len(index.arrays['ends'])
+    check_rows(index.arrays['rows'], index.arrays['ends'], np.stack([*numbers, np.arange(count)], axis=1))
+    for kinds in map(np.unique, numbers):
+        # A model has weights for as many as the largest number says.
+        if kinds[0] != 0 or kinds[-1] != len(kinds) - 1:
+            raise ValueError('numbers are left out')
+    pairs, meta = index.facts['source_numbers'], index.facts['metainfo']
+    names = [*meta['fingerprints']]
+    if (len(pairs), {*map(len, pairs)}, meta['num_images']) != (count, {2}, count) or names != meta['sources']:
+        raise ValueError('facts are of other images')
+    if len(names) != numbers[-1].max() + 1:
+        raise ValueError('domains are of other sources')
 
 
 def _surroundings() -> dict[str, Any]:
     """What decides beside the settings: code, and what relative paths are relative to."""
     return {
         'version of the plugin': [__version__, _digest_code()],
+        'version of Python': platform.python_version(),  # its readers of CSV and JSON have changed before
         'version of numpy': np.__version__,  # some draws follow it
         'current folder': [os.getcwd(), os.path.expanduser('~'), sys.getfilesystemencoding()],
     }
@@ -189,9 +216,13 @@ def _surroundings() -> dict[str, Any]:
 @cache
 def _digest_code() -> str:
     """Digest of all code that indexing may run, so that nobody has to remember to count a version up."""
+    return hashlib.sha256(b''.join(path.read_bytes() for path in _code_files())).hexdigest()
+
+
+def _code_files() -> list[Path]:
     package = Path(__file__).parents[1]
-    files = [*package.glob('*.py'), *(package / 'datasets').rglob('*.py'), *(package / 'files').rglob('*.py')]
-    return hashlib.sha256(b''.join(path.read_bytes() for path in sorted(files))).hexdigest()
+    folders = [package / name for name in ('datasets', 'files', 'islands')]
+    return sorted([*package.glob('*.py'), *(path for folder in folders for path in folder.rglob('*.py'))])
 
 
 def _describe(value: Any) -> Any:

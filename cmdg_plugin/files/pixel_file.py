@@ -4,10 +4,11 @@ import io
 import json
 import os
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,6 +17,20 @@ from cmdg_plugin.files.writing import open_whole_bytes
 # Pixels of all images, an index in NumPy's own format, and this: where the index begins, its checksum, what it is.
 _FOOTER = struct.Struct('<QQ16s')
 _MAGIC = b'CMDG pixels 1\n'.ljust(16, b'\0')
+# What an index raises whose checksum is right, but whose content is not what `write_pixels` writes.
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -91,8 +106,10 @@ class PixelFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
-        self.index = _read_index(self.path)
-        self._pixels = np.memmap(self.path, np.uint8, 'r')
+        with open(self.path, 'rb') as file:
+            self.index = _read_index(file)
+            self._pixels = np.memmap(file, np.uint8, 'r')
+        self._footer = _footer(self._pixels)
 
     def read(self, row: int) -> np.ndarray | None:
         """Copy the pixels (H, W, 3) of an image; None if it is not there."""
@@ -101,28 +118,63 @@ class PixelFile:
         return np.array(self._pixels[start : start + 3 * height * width]).reshape(height, width, 3) if height else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the pixels where they are: a process that this is sent to maps the file itself."""
+        """Leave the pixels where they are: a process that this is sent to maps the file itself, if it is the same."""
         return {**vars(self), '_pixels': None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _pixels=np.memmap(state['path'], np.uint8, 'r'))
+        # Of another file, the index that came along would give other pixels.
+        if _footer(self._pixels) != self._footer:
+            raise ValueError(f'{self.path} is another file than when this run began: start it again.')
+
+
+def _footer(pixels: np.ndarray) -> bytes:
+    return pixels[-_FOOTER.size :].tobytes()
 
 
 def _to_bytes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode('utf-8', 'surrogateescape'), np.uint8)
 
 
-def _read_index(path: str) -> PixelIndex:
-    with open(path, 'rb') as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _FOOTER.size))
-        footer = file.read()
-        begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
-        file.seek(min(begin, size))
-        packed = file.read()[: -_FOOTER.size]
+def _read_index(file: BinaryIO) -> PixelIndex:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _FOOTER.size))
+    footer = file.read()
+    begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
+    file.seek(min(begin, size))
+    packed = file.read()[: -_FOOTER.size]
+    fault = f'{file.name} is not a file of decoded images, or not a whole one.'
     if magic != _MAGIC or zlib.crc32(packed) != checksum:
-        raise ValueError(f'{path} is not a file of decoded images, or not a whole one.')
+        raise ValueError(fault)
+    try:
+        index = _unpack(packed)
+        _check(index, begin)
+    except _FAULTS as error:
+        raise ValueError(fault) from error
+    return index
+
+
+def _unpack(packed: bytes) -> PixelIndex:
     with np.load(io.BytesIO(packed), allow_pickle=False) as index:
+        # Ours are not compressed: of others, a few bytes could unpack to more than memory holds.
+        if sum(entry.file_size for entry in index.zip.infolist()) > len(packed):
+            raise ValueError('compressed')
         arrays = {name: index[name] for name in ('stamps', 'starts', 'shapes', 'originals')}
         settings, paths = (index[name].tobytes().decode('utf-8', 'surrogateescape') for name in ('settings', 'paths'))
     return PixelIndex(json.loads(settings), paths.split('\0'), **arrays)
+
+
+def _check(index: PixelIndex, end: int) -> None:
+    """Refuse what would be stumbled over, or read in the wrong place, only when an image is taken."""
+    pairs = {'stamps': index.stamps, 'shapes': index.shapes, 'originals': index.originals}
+    count = len(index.paths)
+    if any(array.shape != (count, 2) for array in pairs.values()) or index.starts.shape != (count,):
+        raise ValueError('numbers are of other images')
+    if not isinstance(index.settings, dict) or any(a.dtype.kind != 'i' for a in (index.starts, *pairs.values())):
+        raise TypeError('no numbers, or no settings')
+    # In floating point, products do not overflow.
+    ends = index.starts + 3.0 * index.shapes[:, 0] * index.shapes[:, 1]
+    if min(index.starts.min(), index.shapes.min(), end - ends.max()) < 0:
+        raise ValueError('pixels lie elsewhere')
+    if ((index.shapes > 0) != (index.originals > 0)).any():
+        raise ValueError('images without a size')

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -193,12 +193,14 @@ def _tree(folder: str) -> Iterator[str]:
 def _linked_folders(folder: str) -> set[str]:
     """Folders in which links in this one end, or pass by further links."""
     found = set()
-    with os.scandir(folder) as entries:
-        links = [entry.path for entry in entries if entry.is_symlink()]
-    for path in links:
-        passed = set()
-        while os.path.islink(path) and path not in passed:
-            passed.add(path)
-            path = os.path.join(os.path.dirname(path), os.readlink(path))
-            found.add(os.path.dirname(path))
+    # Of what is gone meanwhile, the state of its folder tells.
+    with suppress(OSError):
+        with os.scandir(folder) as entries:
+            links = [entry.path for entry in entries if entry.is_symlink()]
+        for path in links:
+            passed = set()
+            while os.path.islink(path) and path not in passed:
+                passed.add(path)
+                path = os.path.join(os.path.dirname(path), os.readlink(path))
+                found.add(os.path.dirname(path))
     return found

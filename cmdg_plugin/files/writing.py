@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,8 +26,8 @@ def open_whole_bytes(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The process's number keeps two writers of one file apart; a name at the file system's limit is cut.
-    unfinished = target.with_name(f'{target.name[:200]}.{os.getpid()}.unfinished')
+    # The process's number keeps two writers of one file apart.
+    unfinished = target.with_name(f'{_shorten(target)}.{os.getpid()}.unfinished')
     try:
         with unfinished.open('wb') as file:
             yield file
@@ -71,6 +72,21 @@ def write_whole(path: str | os.PathLike[str], content: bytes | memoryview | str)
 def dump_whole(content: Any, path: str | os.PathLike[str]) -> None:
     """Write a value as MMEngine's `dump` does, as JSON, YAML or pickle by the file's ending, whole or not at all."""
     write_whole(path, dump(content, file_format=Path(path).suffix.removeprefix('.')))
+
+
+def remove_unfinished(path: str | os.PathLike[str]) -> None:
+    """Remove what killed writers of a file left beside it; the caller holds a lock, so that nobody writes it now."""
+    target = Path(path)
+    # No star for the number: somebody may be writing a.images beside a, in a.images.17.unfinished.
+    left = re.compile(rf'{re.escape(_shorten(target))}\.\d+\.unfinished')
+    for other in target.parent.iterdir():
+        if left.fullmatch(other.name):
+            other.unlink(missing_ok=True)
+
+
+def _shorten(target: Path) -> str:
+    """Cut a name that would otherwise exceed the file system's limit with what is added to it."""
+    return target.name[:200]
 
 
 def sync_folder(folder: Path) -> None:

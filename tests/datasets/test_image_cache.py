@@ -113,6 +113,12 @@ def test_part_of_the_images_and_another_order_will_do(sources: list, file: Path)
     check_same(samples(cached(sources[1:], file)), samples(CaptionedReIDDataset(sources[1:], PLAIN)))
 
 
+def test_a_file_in_the_home_folder(sources: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', str(tmp_path))
+    cached(sources, Path('~/a.images'))
+    assert (tmp_path / 'a.images').is_file()
+
+
 def test_other_images_are_refused(sources: list, file: Path) -> None:
     cached(sources[1:], file)
     with pytest.raises(ValueError, match=r'of other images: 8 of 11 are not among its 3, the first is .*shop.* Delete'):

@@ -5,8 +5,10 @@ import os
 import pickle
 import resource
 import shutil
+import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -362,6 +364,8 @@ def test_other_code_and_another_folder(
     check('version of the plugin')
     monkeypatch.setattr(np, '__version__', '1.0')
     check('version of numpy')
+    monkeypatch.setattr(index_cache.platform, 'python_version', lambda: '3.9.0')
+    check('version of Python')
     monkeypatch.setenv('HOME', str(tmp_path))
     check('current folder')
     monkeypatch.chdir(tmp_path)
@@ -375,10 +379,31 @@ def test_other_code_and_another_folder(
     assert taken(log)
 
 
-def test_all_code_that_indexes_counts() -> None:
-    assert index_cache._digest_code() == index_cache._digest_code.__wrapped__()
-    modules = {name for name in sys.modules if name.startswith('cmdg_plugin.islands')}
-    assert 'cmdg_plugin.datasets.sources.index' in sys.modules, modules
+def test_all_code_that_indexes_counts(
+    sources: list, tmp_path: Path, release_data: Path, torchreid_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harbor = tmp_path / 'islands' / 'harbor'
+    shutil.copytree(tmp_path / 'shop', harbor)
+    shutil.copy(tmp_path / 'shop.json', harbor.with_suffix('.json'))
+    (harbor.parent / 'islands.json').write_text('{"generator_version": 1, "seed": 0}')
+    several = [
+        sources[0],
+        own_images(tmp_path, 'csv and captions'),
+        {'type': 'IslandsSource', 'domain': 'harbor', 'root': str(harbor.parent)},
+        {'type': 'HeldOutSource', 'source': sources[1]},
+        {'type': 'BenchmarkSource', 'name': 'viper', 'data_root': str(release_data)},
+        {'type': 'BenchmarkSource', 'name': 'market1501', 'data_root': str(torchreid_data)},
+    ]
+    ran = set()
+    sys.setprofile(lambda frame, event, argument: ran.add(frame.f_code.co_filename))
+    try:
+        CaptionedReIDDataset(several, subsets='all', on_missing='empty')
+    finally:
+        sys.setprofile(None)
+    package = Path(index_cache.__file__).parents[1]
+    ours = {path for path in map(Path, ran) if path.is_relative_to(package)}
+    assert package / 'islands' / 'building.py' in ours
+    assert ours <= set(index_cache._code_files())
 
 
 def test_relative_paths_are_those_of_the_current_folder(
@@ -612,6 +637,18 @@ def test_a_folder_that_the_images_are_looked_for_in(tmp_path: Path, log: pytest.
     assert not list(Path(source['path']).glob('index*'))
 
 
+def test_a_folder_that_links_of_images_lead_to(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    source = own_images(tmp_path, 'folder')
+    store = tmp_path / 'store'
+    (Path(source['path']) / 'train').rename(store)
+    (Path(source['path']) / 'train').mkdir()
+    for path in store.iterdir():
+        (Path(source['path']) / 'train' / path.name).symlink_to(path)
+    make([source], store / 'index.kept', on_missing='empty')
+    assert f'the images are looked for in {store}, which it would change; name a file elsewhere' in log.text
+    assert not list(store.glob('index*'))
+
+
 # ------------------------------------------------------------------ files
 
 
@@ -628,6 +665,34 @@ def test_something_else_is_refused_and_left_alone(sources: list, file: Path, con
     assert file.read_bytes() == content
     with pytest.raises(ValueError, match='is not an index cache'):
         make(sources, file.parent)
+
+
+def test_a_pipe_is_not_waited_for(sources: list, file: Path) -> None:
+    def wake(*_: object) -> None:
+        raise TimeoutError
+
+    file.parent.mkdir()
+    os.mkfifo(file)
+    before = signal.signal(signal.SIGALRM, wake)
+    signal.alarm(20)
+    try:
+        with pytest.raises(ValueError, match='is not an index cache'):
+            make(sources, file)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_link_to_nothing_and_a_link_to_a_cache(sources: list, file: Path, log: pytest.LogCaptureFixture) -> None:
+    link = file.parent / 'link'
+    link.parent.mkdir()
+    link.symlink_to(file)
+    expected = state(make(sources))
+    assert state(make(sources, link)) == expected
+    assert f'The index is not kept in {link}: [Errno 2] No such file' in log.text
+    make(sources, file)
+    assert state(make(sources, link)) == expected
+    assert taken(log)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -661,21 +726,120 @@ class Explosive:
 
 def test_nothing_in_it_runs(sources: list, file: Path, tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     make(sources, file)
-    header, arrays = index_cache._unpack(file.read_bytes())
-    assert header is not None
+    header, index = index_cache._unpack(file.read_bytes())
     charge = pickle.dumps(Explosive(tmp_path / 'exploded'))
     ends = np.append(np.zeros(10, np.int64), len(charge))
-    packed = index_cache._pack(header, {**arrays, 'rows': np.frombuffer(charge, np.uint8), 'ends': ends})
+    packed = index_cache._pack(header, {**index.arrays, 'rows': np.frombuffer(charge, np.uint8), 'ends': ends})
     file.write_bytes(b''.join(packed))
-    dataset = make(sources, file)
-    assert taken(log)
-    with pytest.raises(Exception, match=r'.'):
-        dataset.get_data_info(10)
+    make(sources, file).get_data_info(10)
+    assert not taken(log)
     assert not (tmp_path / 'exploded').exists()
     np.save(file.with_suffix('.npy'), np.array([Explosive(tmp_path / 'exploded')], dtype=object))
     file.write_bytes(index_cache._MAGIC + file.with_suffix('.npy').read_bytes())
     make(sources, file)
     assert not (tmp_path / 'exploded').exists()
+
+
+def moved(name: str, by: int) -> Callable[[dict, dict], None]:
+    """Put other numbers into an array, and what the rows say along with it."""
+
+    def apply(header: dict, arrays: dict) -> None:
+        rows = arrays['rows'].copy()
+        starts = arrays['ends'] - np.diff(arrays['ends'], prepend=0)
+        place = 8 * ['identities', 'cameras', 'domains'].index(name)
+        arrays[name] = arrays[name] + by
+        for start, number in zip(starts, arrays[name], strict=True):
+            rows[start + place : start + place + 8] = np.frombuffer(np.int64(number).tobytes(), np.uint8)
+        arrays['rows'] = rows
+
+    return apply
+
+
+CRAFTED: dict[str, Callable[[dict, dict], object]] = {
+    'no settings': lambda header, arrays: header.pop('settings'),
+    'settings that are none': lambda header, arrays: header.update(settings=3),
+    'no witness': lambda header, arrays: header.pop('witness'),
+    'a witness that is none': lambda header, arrays: header.update(witness={'contents': [1]}),
+    'said what cannot be said': lambda header, arrays: header.update(said=[['line', 'level']]),
+    'said by nobody': lambda header, arrays: header.update(said=[3]),
+    'no facts': lambda header, arrays: header.pop('facts'),
+    'facts of fewer images': lambda header, arrays: header['facts']['source_numbers'].pop(),
+    'numbers without cameras': lambda header, arrays: header['facts'].update(source_numbers=[[1]] * 11),
+    'another count': lambda header, arrays: header['facts']['metainfo'].update(num_images=12),
+    'another source': lambda header, arrays: header['facts']['metainfo'].update(sources=['shop', 'yart']),
+    'no fingerprints': lambda header, arrays: header['facts']['metainfo'].pop('fingerprints'),
+    'one source more': lambda header, arrays: header['facts']['metainfo'].update(
+        sources=['shop', 'yard', 'x'], fingerprints={'shop': '', 'yard': '', 'x': ''}
+    ),
+    'more people than images': moved('identities', 2**40),
+    'cameras below 0': moved('cameras', -1),
+    'domains from 1': moved('domains', 1),
+    'identities of other rows': lambda header, arrays: arrays.update(identities=arrays['identities'][::-1]),
+    'one camera less': lambda header, arrays: arrays.update(cameras=arrays['cameras'][1:]),
+    'negative ends': lambda header, arrays: arrays.update(ends=-arrays['ends']),
+    'no images': lambda header, arrays: arrays.update({name: array[:0] for name, array in arrays.items()}),
+    'no UTF-8': lambda header, arrays: arrays.update(rows=np.where(arrays['rows'] == ord('A'), 255, arrays['rows'])),
+}
+
+
+@pytest.mark.parametrize('craft', CRAFTED.values(), ids=list(CRAFTED))
+def test_what_has_a_checksum_and_is_wrong_is_made_anew(
+    sources: list, file: Path, craft: Callable[[dict, dict], object], log: pytest.LogCaptureFixture
+) -> None:
+    make(sources, file)
+    whole = file.read_bytes()
+    header, index = index_cache._unpack(whole)
+    craft(header, index.arrays)
+    file.write_bytes(b''.join(index_cache._pack(header, index.arrays)))
+    assert file.read_bytes() != whole
+    check_made_anew(sources, file, log)
+
+
+LINES = {
+    'no end of the header': b'{}',
+    'no header': b'\n',
+    'no JSON': b'\xff{\n',
+    'no object': b'[]\n',
+    'nested too deep': b'[' * 100_000 + b'\n',
+    'no lengths': b'{}\n',
+    'too few': b'{"lengths": [1]}\n',
+    'negative lengths': b'{"lengths": [-1, -1, -1, -1, -1]}\n12345678',
+    'huge lengths': b'{"lengths": [1e300, 1, 1, 1, 1]}\n',
+    'larger than an address': b'{"lengths": [%d, 1, 1, 1, 1]}\n' % 10**40,
+    'more than there is': b'{"lengths": [%d, 1, 1, 1, 1]}\n' % 2**50,
+}
+
+
+@pytest.mark.parametrize('line', LINES.values(), ids=list(LINES))
+def test_a_header_with_a_checksum_that_is_wrong(
+    sources: list, file: Path, line: bytes, log: pytest.LogCaptureFixture
+) -> None:
+    file.parent.mkdir()
+    file.write_bytes(index_cache._MAGIC + index_cache._VERSION + b'%08x\n' % zlib.crc32(line) + line)
+    check_made_anew(sources, file, log)
+
+
+def test_what_follows_the_end(sources: list, file: Path, log: pytest.LogCaptureFixture) -> None:
+    make(sources, file)
+    content = file.read_bytes()
+    begin = content.index(b'{')
+    more = content[begin:] + b'more'
+    file.write_bytes(content[: begin - 9] + b'%08x\n' % zlib.crc32(more) + more)
+    check_made_anew(sources, file, log)
+
+
+def check_made_anew(sources: list, file: Path, log: pytest.LogCaptureFixture) -> None:
+    log.clear()
+    assert state(make(sources, file)) == state(make(sources))
+    assert f'The index cache {file} is damaged, or of another version of the plugin: indexing anew.' in log.text
+    assert not taken(log)
+    make(sources, file)
+    assert taken(log)
+
+
+def test_a_name_that_no_file_can_have(sources: list, file: Path, log: pytest.LogCaptureFixture) -> None:
+    assert len(make(sources, file.parent / ('x' * 300))) == 11
+    assert 'The index cannot be kept in' in log.text
 
 
 @pytest.mark.parametrize('place', ['occupied/a/index.kept', 'occupied/index.kept'])

@@ -1,12 +1,16 @@
 import copy
+import io
 import os
 import pickle
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cmdg_plugin.files import pixel_file
 from cmdg_plugin.files.pixel_file import PixelFile, write_pixels
 
 RNG = np.random.default_rng(0)
@@ -49,6 +53,13 @@ def test_a_copy_maps_the_file_and_does_not_carry_it(tmp_path: Path) -> None:
         assert np.array_equal(other.read(3), IMAGES[2])
 
 
+def test_a_copy_does_not_map_another_file(tmp_path: Path) -> None:
+    sent = pickle.dumps(write(tmp_path / 'a.pixels'))
+    write_pixels(tmp_path / 'a.pixels', {}, PATHS, STAMPS, [(IMAGES[2], (8, 8)), None, None, None])
+    with pytest.raises(ValueError, match=r'a\.pixels is another file than when this run began: start it again\.'):
+        pickle.loads(sent)
+
+
 @pytest.mark.parametrize('damage', ['short', 'empty', 'index', 'text'])
 def test_what_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / 'a.pixels'
@@ -57,6 +68,46 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
     content[-100] ^= 1
     kinds = {'short': path.read_bytes()[:-1], 'empty': b'', 'index': bytes(content), 'text': b'no pixels ' * 100}
     path.write_bytes(kinds[damage])
+    with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images, or not a whole one\.'):
+        PixelFile(path)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    'before the file': {'starts': np.array([-1, 45, 45, 87])},
+    'behind the pixels': {'starts': np.array([0, 45, 45, 88])},
+    'too large': {'shapes': np.array([[5, 3], [0, 0], [2, 7], [2**31 - 1, 2**31 - 1]])},
+    'negative sides': {'shapes': np.array([[5, 3], [0, 0], [2, 7], [-4, -4]])},
+    'sides that are no whole numbers': {'shapes': np.array([[5, 3], [0, 0], [2, 7], [4.0, 4.5]])},
+    'fewer images': {'starts': np.array([0, 45, 45])},
+    'fewer paths': {'paths': np.frombuffer(b'/a/1.jpg', np.uint8)},
+    'one number an image': {'stamps': np.arange(4)},
+    'no size of the file': {'originals': np.zeros((4, 2), np.int32)},
+    'settings that are none': {'settings': np.frombuffer(b'[1]', np.uint8)},
+    'settings that are not JSON': {'settings': np.frombuffer(b'\xff{', np.uint8)},
+    'objects': {'starts': np.array([None] * 4)},
+}
+
+
+@pytest.mark.parametrize('name', [*WRONG, 'an array less', 'compressed', 'one array', 'nothing', 'cut'])
+def test_what_has_a_checksum_and_is_wrong_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / 'a.pixels'
+    write(path)
+    content = path.read_bytes()
+    begin = pixel_file._FOOTER.unpack(content[-pixel_file._FOOTER.size :])[0]
+    with np.load(io.BytesIO(content[begin : -pixel_file._FOOTER.size])) as index:
+        arrays = {**index, **WRONG.get(name, {})}
+    packed = io.BytesIO()
+    if name == 'an array less':
+        del arrays['originals']
+    if name == 'compressed':
+        np.savez_compressed(packed, **arrays, zeros=np.zeros(10**6))
+    elif name == 'one array':
+        np.save(packed, arrays['starts'])
+    elif name != 'nothing':
+        np.savez(packed, **arrays)
+    kept = packed.getvalue()[: -50 if name == 'cut' else None]
+    footer = pixel_file._FOOTER.pack(begin, zlib.crc32(kept), pixel_file._MAGIC)
+    path.write_bytes(content[:begin] + kept + footer)
     with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images, or not a whole one\.'):
         PixelFile(path)
 

@@ -153,6 +153,13 @@ def test_what_comes_and_goes_meanwhile_is_found(tree: Path) -> None:
     assert found.doubt() == f'{tree}/late.json is gone since indexing began'
 
 
+def test_a_folder_that_goes_meanwhile_is_found(tree: Path) -> None:
+    with collecting() as found:
+        note(tree / 'b')
+        shutil.rmtree(tree / 'b')
+    assert found.doubt() == f'{tree}/b is gone since indexing began'
+
+
 @pytest.mark.parametrize('ahead', [-1, 3600])
 def test_times_that_cannot_be_trusted(tree: Path, monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
     if ahead < 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cmdg_plugin.files.writing import dump_whole, open_whole_bytes, open_whole_text, write_whole
+from cmdg_plugin.files.writing import dump_whole, open_whole_bytes, open_whole_text, remove_unfinished, write_whole
 
 
 def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path) -> None:
@@ -28,6 +28,16 @@ def test_what_was_there_stays_where_writing_fails(tmp_path: Path) -> None:
         file.write('not bytes')
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['a.txt']
+
+
+@pytest.mark.parametrize('name', ['a', 'a[0]*', 'x' * 250])
+def test_what_killed_writers_left_is_removed_and_a_neighbor_goes_on(tmp_path: Path, name: str) -> None:
+    (tmp_path / f'{name[:200]}.17.unfinished').touch()
+    write_whole(tmp_path / name, 'there')
+    with open_whole_bytes(tmp_path / f'{name[:190]}.images') as file:
+        file.write(b'pixels')
+        remove_unfinished(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == sorted([name, f'{name[:190]}.images'])
 
 
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
