@@ -15,6 +15,7 @@ from torch.hub import download_url_to_file, get_dir
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 from cmdg_plugin.nested import walk
+from cmdg_plugin.saying import say
 
 _SHOWN = 3
 _EXECUTED_BY_MMENGINE = 'config'
@@ -109,6 +110,9 @@ def load_from_url(filename: str, map_location: Any = 'cpu') -> dict[str, Any]:
             download_url_to_file(filename, str(cached), progress=False)
         except OSError as error:
             raise FileNotFoundError(f'{filename} could not be fetched ({error}).') from error
+    else:
+        # Torch's cache goes by the last part of an address alone: another address may have brought this file.
+        say(f'{filename}: taken from {cached}, as fetched before. Delete that file to fetch it anew.')
     return read_checkpoint(cached, map_location)
 
 

@@ -12,6 +12,7 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
 from cmdg_plugin.checkpoints.reading import read_checkpoint
+from cmdg_plugin.saying import keep_lines
 
 WEIGHTS = {'layer.weight': torch.arange(600.0).reshape(20, 30), 'count': torch.tensor(3)}
 
@@ -172,3 +173,6 @@ def test_downloads_run_no_code_either(tmp_path: Path, monkeypatch: pytest.Monkey
             CheckpointLoader.load_checkpoint(f'{address}/none.pth', 'cpu')
         server.shutdown()
     assert not (tmp_path / 'hacked').exists()
+    with keep_lines() as said:
+        CheckpointLoader.load_checkpoint('http://elsewhere.invalid/good.pth', 'cpu')
+    assert ['as fetched before' in line for line, _ in said] == [True]
