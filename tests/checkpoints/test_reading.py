@@ -11,6 +11,7 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
+import cmdg_plugin.registry  # noqa: F401  (puts the reader in place)
 from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.saying import keep_lines
 
