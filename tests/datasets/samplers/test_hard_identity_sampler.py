@@ -161,9 +161,11 @@ def test_few_images_are_repeated_and_single_ones_left_out(caplog: pytest.LogCapt
     logger.addHandler(caplog.handler)
     dataset = People([1, 2, 3, 1, 6, 2])
     sampler = prepared(dataset)
+    HardIdentitySampler(dataset, 4, num_instances=1)
     logger.removeHandler(caplog.handler)
     assert '2 of 6 identities have one image only and are left out' in caplog.text
-    assert '3 of 4 identities have fewer than 4 images; repeated' in caplog.text
+    assert '3 of 4 identities have fewer than 4 images; theirs stand in a batch repeatedly' in caplog.text
+    assert 'num_instances=1: no batch holds two images of an identity' in caplog.text
     counts = {1: 2, 2: 3, 4: 4, 5: 2}
     for batch in batches(sampler):
         for place, person in enumerate(people_of(dataset, batch)):
@@ -250,7 +252,7 @@ def test_a_sampler_that_was_not_prepared_says_so() -> None:
         ({'text_weight': -1.0}, r'text_weight must be a finite number of at least 0, got -1\.0'),
         ({'num_draws': 2}, 'num_draws is 2, but a batch alone holds 3 identities'),
         ({'across_domains': False}, 'a batch holds 3 identities of one domain, but domain 0 has 2 with two images'),
-        ({'batch_size': 24}, 'has 4 identities'),
+        ({'batch_size': 24}, 'has 4 identities with two images or more, but a batch of 24 with 4 images each needs 6'),
     ],
 )
 def test_bad_settings_are_named(settings: dict, message: str) -> None:
