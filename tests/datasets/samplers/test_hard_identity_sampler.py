@@ -88,8 +88,12 @@ def test_every_identity_is_an_anchor_before_any_is_one_again() -> None:
 
     sampler = HardIdentitySampler(dataset, 8, num_draws=24)
     sampler.prepare(0, Pairs(dataset))
-    drawn = Counter(tuple(sorted(people_of(dataset, batch))) for batch in batches(sampler))
-    assert drawn == {(first, first + 1): 2 for first in range(0, 12, 2)}
+    people = [people_of(dataset, batch) for batch in batches(sampler)]
+    pairs = [tuple(sorted(pair)) for pair in people]
+    assert Counter(pairs) == {(first, first + 1): 2 for first in range(0, 12, 2)}
+    # In random order, and the anchor has no place of its own in the batch, so that no rank has all of them.
+    assert pairs != sorted(pairs)
+    assert len({pair[0] for pair in people}) < 12
 
 
 def test_words_decide_where_they_weigh_more() -> None:
@@ -100,6 +104,15 @@ def test_words_decide_where_they_weigh_more() -> None:
     assert encoding.sources == ['captions']
     for batch in batches(sampler):
         assert len({person % 5 for person in people_of(dataset, batch)}) == 1
+
+
+def test_looks_decide_where_words_weigh_little() -> None:
+    dataset = People([4] * 20)
+    sampler = HardIdentitySampler(dataset, 16, text='captions', text_weight=1e-6)
+    sampler.prepare(0, OnALine(dataset))
+    for batch in batches(sampler):
+        people = people_of(dataset, batch)
+        assert max(people) - min(people) == 3
 
 
 def test_lambda_zero_reads_no_text() -> None:
@@ -131,12 +144,17 @@ def deal(images: dict[int, int], num_instances: int) -> list[list[int]]:
     return [sorted(order[i : i + num_instances]) for i in range(0, len(order) - num_instances + 1, num_instances)]
 
 
-def test_groups_take_turns_over_cameras() -> None:
+def seen_by_three_cameras() -> People:
+    """No two cameras of a person have equally many images, so that there is one order alone."""
     dataset = People([13] * 6)
-    # No two cameras of a person have equally many images, so that there is one order alone.
     dataset.cameras = np.empty(len(dataset), int)
     for person in range(6):
         dataset.cameras[dataset.identities == person] = [0] * 7 + [1] * 4 + [2] * 2
+    return dataset
+
+
+def test_groups_take_turns_over_cameras() -> None:
+    dataset = seen_by_three_cameras()
     expected = deal({0: 7, 1: 4, 2: 2}, 4)
     assert expected[0] == [0, 0, 1, 2]
     drawn = Counter()
@@ -148,6 +166,15 @@ def test_groups_take_turns_over_cameras() -> None:
     assert set(drawn) == {tuple(cameras) for cameras in expected}
     # Each of the three groups of a person is drawn about as often.
     assert min(drawn.values()) > 20
+
+
+def test_who_is_drawn_once_gives_any_of_its_groups() -> None:
+    dataset = seen_by_three_cameras()
+    drawn = set()
+    for epoch in range(10):
+        (batch,) = batches(prepared(dataset, epoch, num_draws=3))
+        drawn |= {tuple(sorted(dataset.cameras[batch[first : first + 4]].tolist())) for first in range(0, 12, 4)}
+    assert drawn == {tuple(cameras) for cameras in deal({0: 7, 1: 4, 2: 2}, 4)}
 
 
 def test_who_is_drawn_again_gives_another_group() -> None:
