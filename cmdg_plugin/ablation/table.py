@@ -89,7 +89,10 @@ def format_markdown(lines: Sequence[Line]) -> str:
         table = [header, [':---', *['---:'] * (len(header) - 1)]]
         for line in members:
             difference = '' if line.difference is None else _cell(line.difference, '+')
-            table.append([line.row, _cell(line.mean), difference, str(line.mean.count), format_time(line.seconds)])
+            seeds = str(line.mean.count)
+            if line.difference is not None and line.difference.count != line.mean.count:
+                seeds += f' ({line.difference.count} compared)'
+            table.append([line.row, _cell(line.mean), difference, seeds, format_time(line.seconds)])
         tables.append(
             '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |' for cells in table)
         )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _PREFIX = 'backbone.'
 # All else is of the training run, which cannot be gone on with other weights.
 _KEPT = ('meta', 'state_dict')
+INTERPOLATION = 'interpolation'
+"""What a checkpoint's `meta` tells of weights that were moved back: their alpha."""
 
 
 def interpolate_weights(
@@ -83,6 +85,23 @@ def pretrained_weights(backbone: 'TextAwareCLIP') -> dict[str, Tensor]:
     return {f'{_PREFIX}{name}': state[name].detach().clone() for name in backbone.pretrained_names()}
 
 
+def check_as_trained(checkpoint: Mapping[str, Any]) -> None:
+    """Refuse weights that were moved back before: the two shares would be multiplied, and only the last be told.
+
+    Args:
+        checkpoint: A checkpoint of a training run, or a published one.
+
+    Raises:
+        ValueError: If they were.
+    """
+    moved = checkpoint.get('meta', {}).get(INTERPOLATION)
+    if moved:
+        raise ValueError(
+            f'The image tower of this checkpoint was moved back to its pretrained weights before (alpha '
+            f'{moved["alpha"]:g}): give the one that it was made from, or train with alpha=1 in WeightAveragingHook.'
+        )
+
+
 def interpolate_checkpoint(
     checkpoint: Mapping[str, Any], pretrained: Mapping[str, Tensor], alpha: float
 ) -> dict[str, Any]:
@@ -98,8 +117,9 @@ def interpolate_checkpoint(
         cannot be resumed from it.
 
     Raises:
-        ValueError: As `interpolate_weights` does.
+        ValueError: As `interpolate_weights` and `check_as_trained` do.
     """
+    check_as_trained(checkpoint)
     kept = {key: value for key, value in checkpoint.items() if key in _KEPT}
-    meta = {**kept.get('meta', {}), 'interpolation': {'alpha': alpha}}
+    meta = {**kept.get('meta', {}), INTERPOLATION: {'alpha': alpha}}
     return {**kept, 'meta': meta, 'state_dict': interpolate_weights(pretrained, kept['state_dict'], alpha)}

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from torch import Tensor
 
-from cmdg_plugin.checkpoints.interpolating import interpolate_weights
+from cmdg_plugin.checkpoints.interpolating import check_as_trained, interpolate_weights
 from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.cli.input_checks import check_data
 from cmdg_plugin.cli.known_arguments import check_arguments
@@ -23,7 +23,7 @@ _AVERAGE = 'average/'
 
 
 def check_held_out(config: Config, checkpoint: Mapping[str, Any]) -> None:
-    """Refuse to choose by targets, or by what a model was trained on.
+    """Refuse to choose by targets, by what a model was trained on, or for weights that were moved back before.
 
     Args:
         config: The config that scores.
@@ -31,8 +31,9 @@ def check_held_out(config: Config, checkpoint: Mapping[str, Any]) -> None:
 
     Raises:
         FileNotFoundError: If the data are not there.
-        ValueError: If a target is not a `HeldOutSource`, or the model was trained on its source.
+        ValueError: If a target is not a `HeldOutSource`, the model was trained on its source, or it is moved back.
     """
+    check_as_trained(checkpoint)
     check_data(config, 'test_dataloader')
     targets = config.test_dataloader.dataset.targets
     if not all(str(target.get('type')).endswith('HeldOutSource') for target in targets):

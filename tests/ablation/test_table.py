@@ -59,6 +59,12 @@ def test_rows_may_be_compared_with_another(runs: list[Run]) -> None:
     assert lines[3].startswith('| more \\| bold | 22.0 [-5.3, 49.3] |  | 3 |')
 
 
+def test_seeds_that_the_reference_lacks_are_told(runs: list[Run]) -> None:
+    """As where a study is looked at before all of its runs are done: a mean of three, a difference of one."""
+    lines = format_markdown(collect_lines(runs, ['average/R1'], reference='once')).splitlines()
+    assert lines[2] == '| base | 20.0 [-4.8, 44.8] | +1.0 | 3 (1 compared) | 11 s |'
+
+
 def test_what_is_rounded_to_zero_has_no_minus_sign() -> None:
     small = Estimate(-0.04, 0.06, 2)
     base = Line('base', 'average/R1', {}, small, None, 0.0)

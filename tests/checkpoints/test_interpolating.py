@@ -67,3 +67,5 @@ def test_the_image_tower_alone_is_mixed_without_what_was_not_pretrained(tiny_cli
         expected = (pretrained[name] + trained[name]) / 2 if name in pretrained else trained[name]
         torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-6, msg=f'{name}: {{}}'.format)
     assert 'interpolation' not in checkpoint['meta']
+    with pytest.raises(ValueError, match=r'was moved back to its pretrained weights before \(alpha 0\.5\)'):
+        interpolate_checkpoint(mixed, pretrained, 0.5)

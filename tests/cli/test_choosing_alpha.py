@@ -14,3 +14,5 @@ def test_targets_and_trained_sources_are_refused(tiny_config: Config, tiny_data:
     check_held_out(tiny_config, {'meta': {'dataset_meta': {'fingerprints': {'alpha': '1', 'beta': '2'}}}})
     with pytest.raises(ValueError, match='was trained on target, so its scores there say nothing'):
         check_held_out(tiny_config, {'meta': {'dataset_meta': {'fingerprints': {'alpha': '1', 'target': '2'}}}})
+    with pytest.raises(ValueError, match=r'was moved back to its pretrained weights before \(alpha 0\.5\)'):
+        check_held_out(tiny_config, {'meta': {'interpolation': {'alpha': 0.5}}})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.fresh import call_afresh
-from helpers.tiny_runs import set_epochs
+from helpers.tiny_runs import on_tiny_data, set_epochs, train
 from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
@@ -96,6 +96,20 @@ def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras
     note = 'No camera ids: images of the same camera are not left out.'
     # Without cameras a query is compared with all three other images of its person, with cameras with two.
     assert log.read_text().count(f'2 queries, 6 gallery images. {note}') == (0 if cameras else 2)
+
+
+def test_recipe_strong_trains_where_no_image_has_a_caption(tiny_config: Config, tmp_path: Path) -> None:
+    """With the two options that docs/method.md names."""
+    config = on_tiny_data(Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg-strong_toy-vit_islands.py'), tiny_config)
+    del config.default_hooks.results
+    sites = [write_site(tmp_path, name, 'csv', cameras=True, captions=False) for name in 'ab']
+    config.train_dataloader.dataset.update(sources=sites, on_missing='empty')
+    config.train_dataloader.sampler.type = 'HardIdentitySampler'
+    (caption,) = [term for term in config.model.losses.bridging if term.name == 'caption']
+    caption.weight = 0
+    losses = train(config).message_hub.log_scalars
+    assert np.isfinite(losses['train/loss_id_width'].current())
+    assert 'train/loss_caption' not in losses
 
 
 def test_paths_follow_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:

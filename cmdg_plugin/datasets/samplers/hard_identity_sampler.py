@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from cmdg_plugin.datasets.samplers.identity_sampler import IdentitySampler, count_earlier
 from cmdg_plugin.datasets.samplers.nearest_identities import nearest_identities
 from cmdg_plugin.registry import DATA_SAMPLERS
-from cmdg_plugin.saying import say, warn
+from cmdg_plugin.saying import warn
 
 _TEXTS = ('captions', 'prompts')
 
@@ -59,6 +59,8 @@ class HardIdentitySampler(IdentitySampler):
         TypeError: If the dataset has no `identities`.
         ValueError: If a setting is out of range, or there are too few identities for a batch.
     """
+
+    _drawn_from = 'identities with two images or more'
 
     def __init__(
         self,
@@ -138,11 +140,6 @@ class HardIdentitySampler(IdentitySampler):
         if alone:
             warn(f'{alone:,} of {len(counts):,} identities have one image only and are left out of the batches.')
         return np.flatnonzero(counts[owner] > 1)
-
-    def _warn_of_lonely(self) -> None:
-        few = int((self._counts < self.num_instances).sum())
-        if few:
-            say(f'{few:,} of {len(self._counts):,} identities have fewer than {self.num_instances} images; repeated.')
 
     def _domains_of_identities(self, dataset: Dataset) -> np.ndarray:
         domains = getattr(dataset, 'domains', None)

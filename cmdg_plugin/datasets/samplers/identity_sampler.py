@@ -33,6 +33,8 @@ class IdentitySampler(Sampler[int]):
         ValueError: If `batch_size` is not a multiple of `num_instances` or there are too few identities for a batch.
     """
 
+    _drawn_from = 'identities'
+
     def __init__(
         self,
         dataset: Dataset,
@@ -106,7 +108,7 @@ class IdentitySampler(Sampler[int]):
         if len(self._counts) < self._identities_per_batch:
             ranks = f' on each of {self.num_replicas} ranks' if self.num_replicas > 1 else ''
             raise ValueError(
-                f'the dataset has {len(self._counts)} identities, but a batch of {self.batch_size} with '
+                f'the dataset has {len(self._counts)} {self._drawn_from}, but a batch of {self.batch_size} with '
                 f'{self.num_instances} images each{ranks} needs {self._identities_per_batch}; lower batch_size, raise '
                 'num_instances or add data.'
             )

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cmdg_plugin.checkpoints.interpolating import interpolate_weights, pretrained_weights
+from cmdg_plugin.checkpoints.interpolating import INTERPOLATION, interpolate_weights, pretrained_weights
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.registry import HOOKS, MODELS
@@ -45,7 +45,7 @@ class WeightAveragingHook(Hook):
         alpha: Share of the fine-tuned weights in the image tower's average, in [0, 1]; the rest is pretrained.
 
     Raises:
-        ValueError: If `start_epoch` is not a number of epochs, or `alpha` not a share.
+        ValueError: If `start_epoch` is not a number of epochs, `alpha` not a share, or `average` nothing to be built.
     """
 
     # Before hooks that encode for a validation, after the one that readies a stage for its checkpoint.
@@ -62,6 +62,7 @@ class WeightAveragingHook(Hook):
         self.start_epoch = start_epoch
         self.alpha = alpha
         self.average_cfg = average or {'type': 'StochasticWeightAverage'}
+        _check_average(self.average_cfg)
         self._pretrained: dict[str, Tensor] = {}
         self._weights: AveragedWeights | None = None
         self._loaded: tuple[dict[str, Tensor], Tensor] | None = None
@@ -133,6 +134,9 @@ class WeightAveragingHook(Hook):
         """Put the average into the checkpoint's weights, and these beside it."""
         if self._weights is None:
             return
+        if self.alpha < 1:
+            # As `interpolate_checkpoint` does, which moves nothing back a second time.
+            checkpoint['meta'][INTERPOLATION] = {'alpha': self.alpha}
         state, averaged = checkpoint['state_dict'], self._weights.averaged()
         checkpoint[_PLAIN] = {name: state[name] for name in averaged}
         checkpoint[_STEPS] = self._weights.steps
@@ -212,6 +216,17 @@ class AveragedWeights:
             kept = self._live[name].clone()
             self._live[name].copy_(averaged)
             averaged.copy_(kept)
+
+
+def _check_average(config: Mapping[str, Any]) -> None:
+    """Build the average of nothing, as a mistake in its config must not show when epochs have been trained."""
+    try:
+        MODELS.build({**config, 'model': nn.Module()})
+    except (KeyError, TypeError, AssertionError) as error:
+        raise ValueError(
+            'WeightAveragingHook: average must be the config of one of the averaged models of MMEngine, such as '
+            f"dict(type='ExponentialMovingAverage', momentum=0.01), got {config!r}: {error}"
+        ) from error
 
 
 def _as_module(tensors: Mapping[str, Tensor]) -> nn.Module:

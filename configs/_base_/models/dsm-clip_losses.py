@@ -1,7 +1,7 @@
 """Loss terms of DSM-CLIP's second stage, as in its public code: identity, triplet and the memory of identities.
 
-Identity 1 on two logits, triplet 1 on two features, memory 1 that starts from the prompts (temperature 0.05, momentum
-0.2, hardest image).
+Identity on two logits, triplet on two features, memory that starts from the prompts (momentum 0.2, hardest image). The
+weights and the memory's temperature are not published: 1, and Cluster Contrast's 0.05.
 """
 
 identity = dict(type='SoftIdentityLoss', smoothing=0.1)

@@ -99,6 +99,30 @@ def test_fewer_draws() -> None:
     assert len(list(sampler)) == 3 * 12
 
 
+class InPairs:
+    """Pairs of people on a line: each has its twin, then the next pairs."""
+
+    def __init__(self, dataset: People) -> None:
+        self.dataset = dataset
+
+    def retrieval_features(self, positions: Sequence[int]) -> torch.Tensor:
+        people = torch.as_tensor(self.dataset.identities[list(positions)], dtype=torch.float64)
+        angles = 0.1 * (people // 2) + 0.001 * (people % 2)
+        return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def test_the_walk_knows_so_many_neighbors_alone() -> None:
+    dataset = People([4] * 24)
+    apart = {}
+    for num_neighbors in (1, 3):
+        sampler = GraphIdentitySampler(dataset, 16, num_neighbors=num_neighbors)
+        sampler.prepare(0, InPairs(dataset))
+        one, other = sorted({person // 2 for person in people_of(dataset, sampler)[0]})
+        apart[num_neighbors] = other - one
+    # With the twin alone the way ends, and goes on anywhere; with three it leads to the next pair.
+    assert apart[3] == 1 < apart[1]
+
+
 def test_no_neighbors_are_refused() -> None:
     with pytest.raises(ValueError, match='num_neighbors must be at least 1, got 0'):
         GraphIdentitySampler(People([4] * 8), 8, num_neighbors=0)

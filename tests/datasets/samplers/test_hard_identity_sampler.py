@@ -88,8 +88,12 @@ def test_every_identity_is_an_anchor_before_any_is_one_again() -> None:
 
     sampler = HardIdentitySampler(dataset, 8, num_draws=24)
     sampler.prepare(0, Pairs(dataset))
-    drawn = Counter(tuple(sorted(people_of(dataset, batch))) for batch in batches(sampler))
-    assert drawn == {(first, first + 1): 2 for first in range(0, 12, 2)}
+    people = [people_of(dataset, batch) for batch in batches(sampler)]
+    pairs = [tuple(sorted(pair)) for pair in people]
+    assert Counter(pairs) == {(first, first + 1): 2 for first in range(0, 12, 2)}
+    # In random order, and the anchor has no place of its own in the batch, so that no rank has all of them.
+    assert pairs != sorted(pairs)
+    assert len({pair[0] for pair in people}) < 12
 
 
 def test_words_decide_where_they_weigh_more() -> None:
@@ -100,6 +104,15 @@ def test_words_decide_where_they_weigh_more() -> None:
     assert encoding.sources == ['captions']
     for batch in batches(sampler):
         assert len({person % 5 for person in people_of(dataset, batch)}) == 1
+
+
+def test_looks_decide_where_words_weigh_little() -> None:
+    dataset = People([4] * 20)
+    sampler = HardIdentitySampler(dataset, 16, text='captions', text_weight=1e-6)
+    sampler.prepare(0, OnALine(dataset))
+    for batch in batches(sampler):
+        people = people_of(dataset, batch)
+        assert max(people) - min(people) == 3
 
 
 def test_lambda_zero_reads_no_text() -> None:
@@ -131,12 +144,17 @@ def deal(images: dict[int, int], num_instances: int) -> list[list[int]]:
     return [sorted(order[i : i + num_instances]) for i in range(0, len(order) - num_instances + 1, num_instances)]
 
 
-def test_groups_take_turns_over_cameras() -> None:
+def seen_by_three_cameras() -> People:
+    """No two cameras of a person have equally many images, so that there is one order alone."""
     dataset = People([13] * 6)
-    # No two cameras of a person have equally many images, so that there is one order alone.
     dataset.cameras = np.empty(len(dataset), int)
     for person in range(6):
         dataset.cameras[dataset.identities == person] = [0] * 7 + [1] * 4 + [2] * 2
+    return dataset
+
+
+def test_groups_take_turns_over_cameras() -> None:
+    dataset = seen_by_three_cameras()
     expected = deal({0: 7, 1: 4, 2: 2}, 4)
     assert expected[0] == [0, 0, 1, 2]
     drawn = Counter()
@@ -150,6 +168,15 @@ def test_groups_take_turns_over_cameras() -> None:
     assert min(drawn.values()) > 20
 
 
+def test_who_is_drawn_once_gives_any_of_its_groups() -> None:
+    dataset = seen_by_three_cameras()
+    drawn = set()
+    for epoch in range(10):
+        (batch,) = batches(prepared(dataset, epoch, num_draws=3))
+        drawn |= {tuple(sorted(dataset.cameras[batch[first : first + 4]].tolist())) for first in range(0, 12, 4)}
+    assert drawn == {tuple(cameras) for cameras in deal({0: 7, 1: 4, 2: 2}, 4)}
+
+
 def test_who_is_drawn_again_gives_another_group() -> None:
     dataset = People([8] * 3)
     first, second = batches(prepared(dataset, num_draws=6))
@@ -161,9 +188,11 @@ def test_few_images_are_repeated_and_single_ones_left_out(caplog: pytest.LogCapt
     logger.addHandler(caplog.handler)
     dataset = People([1, 2, 3, 1, 6, 2])
     sampler = prepared(dataset)
+    HardIdentitySampler(dataset, 4, num_instances=1)
     logger.removeHandler(caplog.handler)
     assert '2 of 6 identities have one image only and are left out' in caplog.text
-    assert '3 of 4 identities have fewer than 4 images; repeated' in caplog.text
+    assert '3 of 4 identities have fewer than 4 images; theirs stand in a batch repeatedly' in caplog.text
+    assert 'num_instances=1: no batch holds two images of an identity' in caplog.text
     counts = {1: 2, 2: 3, 4: 4, 5: 2}
     for batch in batches(sampler):
         for place, person in enumerate(people_of(dataset, batch)):
@@ -250,7 +279,7 @@ def test_a_sampler_that_was_not_prepared_says_so() -> None:
         ({'text_weight': -1.0}, r'text_weight must be a finite number of at least 0, got -1\.0'),
         ({'num_draws': 2}, 'num_draws is 2, but a batch alone holds 3 identities'),
         ({'across_domains': False}, 'a batch holds 3 identities of one domain, but domain 0 has 2 with two images'),
-        ({'batch_size': 24}, 'has 4 identities'),
+        ({'batch_size': 24}, 'has 4 identities with two images or more, but a batch of 24 with 4 images each needs 6'),
     ],
 )
 def test_bad_settings_are_named(settings: dict, message: str) -> None:

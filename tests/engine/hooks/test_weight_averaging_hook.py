@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from cmdg_plugin.checkpoints.publishing import strip_checkpoint
+from cmdg_plugin.engine.hooks import WeightAveragingHook
 from cmdg_plugin.registry import MODELS
 
 STATISTICS = ('running_mean', 'running_var')
@@ -82,6 +83,7 @@ def test_the_average_is_saved_and_the_weights_as_trained_beside_it(tiny_config: 
         torch.testing.assert_close(averaged[name], expected, rtol=1e-5, atol=1e-6, msg=f'{name}: {{}}'.format)
     check_equal(saved['plain_weights'], {name: last[name] for name in saved['plain_weights']})
     assert set(saved['plain_weights']) == chosen
+    assert 'interpolation' not in saved['meta']
     check_equal({n: v for n, v in averaged.items() if n not in chosen}, {n: last[n] for n in last.keys() - chosen})
     assert not torch.allclose(averaged['backbone.clip.visual.proj'], last['backbone.clip.visual.proj'], atol=1e-5)
     # What inference gets, and what a program that goes on with the trained model has.
@@ -126,7 +128,10 @@ def test_the_average_lies_between_the_trained_weights_and_the_pretrained_ones(
     pretrained = pretrain(tiny_config, tmp_path)
     by_hand = ByHand('bridging', 1)
     runner = train(averaging(tiny_config, start_epoch=1, alpha=0.25), by_hand)
-    found = checkpoint(runner)['state_dict']
+    saved = checkpoint(runner)
+    found = saved['state_dict']
+    # What is published, and moved back by hand, is to know of it.
+    assert strip_checkpoint(saved)['meta']['interpolation'] == {'alpha': 0.25}
     known = {f'backbone.{name}' for name in runner.model.backbone.pretrained_names()}
     for name in by_hand.trained:
         expected = by_hand.mean(name)
@@ -188,6 +193,20 @@ def test_a_run_that_is_resumed_without_it_goes_on_with_the_weights_as_trained(ti
     averaged = train(averaging(tiny_config), name='averaged')
     again = train(going_on(tiny_config, Path(averaged.work_dir) / 'epoch_6.pth'), name='again')
     check_equal(checkpoint(again)['state_dict'], checkpoint(plain)['state_dict'])
+
+
+@pytest.mark.parametrize(
+    'average',
+    [
+        {'type': 'ExponentialMovingAvrage'},
+        {'type': 'ExponentialMovingAverage', 'momentm': 0.1},
+        {'type': 'ExponentialMovingAverage', 'momentum': 2.0},
+        {'momentum': 0.1},
+    ],
+)
+def test_an_average_that_cannot_be_built_is_named_before_anything_is_trained(average: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match='average must be the config of one of the averaged models of MMEngine'):
+        WeightAveragingHook('bridging', average=average)
 
 
 def test_wrong_settings_are_named(tiny_config: Config) -> None:
