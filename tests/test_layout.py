@@ -10,10 +10,6 @@ ELSEWHERE = {
     'gallery/filter_languages.py': ('gallery/test_filters.py', 'every language of a condition, side by side'),
     'gallery/sqlite_store.py': ('gallery/test_stores.py', 'all engines do the same'),
     'gallery/store.py': ('gallery/test_stores.py', 'the protocol that all engines follow'),
-    'tools/pretrain_toy_clip.py': (
-        'tools/pretraining/test_learner.py',
-        'a command line around `pretraining/`; it draws 100,000 pictures',
-    ),
 }
 # Modules without a test, each with the reason.
 UNTESTED = {

@@ -6,7 +6,11 @@ It is trained contrastively on drawn people who are in none of the benchmark's d
 domains' (`pretraining.elsewhere`); a picture is paired with its own captions, identities play no part. Pictures and the
 state of the training are kept in `--work-dir`: the same command goes on after an interruption, and only scores what is
 complete. The weights that ship are this command's, with `--threads 1`: 640,000 samples, 58 minutes on a core that
-multiplies bfloat16; without `--amp` about twice that. What they know: docs/benchmarks.md.
+multiplies bfloat16; without `--amp` about twice that. What they know: docs/benchmarks.md. Their vocabulary was learned
+with `--new-vocabulary`; without it, whatever is trained fits the model as it ships:
+
+    python tools/pretrain_toy_clip.py --amp --images 12000 --steps 400 --out weaker
+    python tools/train.py CONFIG --cfg-options model.backbone.pretrained=weaker/cmdg-toy-vit.safetensors
 """
 
 import argparse
@@ -58,15 +62,36 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--threads', type=int, default=2, help='CPU threads, and processes that draw')
     parser.add_argument('--save-every', type=int, default=100, help='batches between two states on disk')
     parser.add_argument('--amp', action='store_true', help='train in bfloat16, where the CPU has it twice as fast')
+    parser.add_argument(
+        '--new-vocabulary',
+        action='store_true',
+        help='learn the vocabulary from the captions; the weights then go with it, not with the one that ships',
+    )
     parser.add_argument('--islands', default='data/islands', help='folder of Islands, drawn where it is missing')
     return parser.parse_args()
 
 
-def build_model(folder: Path, texts: list[str]) -> tuple[open_clip.CLIP, open_clip.SimpleTokenizer]:
-    """Write vocabulary and configuration, and build the untrained model from them as any user of open_clip would."""
+def write_vocabulary(path: Path, texts: list[str], new: bool) -> None:
+    """Write the vocabulary that ships, or one learned from these texts, unless it is there.
+
+    Raises:
+        ValueError: If another one is there than ships, and no new one was asked for.
+    """
+    shipped = SHIPPED_MODELS[NAME].vocabulary
+    if new and not path.is_file():
+        write_merges(learn_merges([PROMPT, *texts], MAX_MERGES), path)
+    elif not new and shipped is not None:
+        # The model reads text by the vocabulary that ships, whatever its weights: with another, it would misread all.
+        if path.is_file() and path.read_bytes() != shipped.read_bytes():
+            raise ValueError(
+                f'{path} is another vocabulary than ships: go on with --new-vocabulary, or name another --work-dir.'
+            )
+        write_whole(path, shipped.read_bytes())
+
+
+def build_model(folder: Path) -> tuple[open_clip.CLIP, open_clip.SimpleTokenizer]:
+    """Write the configuration, and build the untrained model from it as any user of open_clip would."""
     vocabulary = folder / VOCABULARY
-    if not vocabulary.is_file():
-        write_merges(learn_merges([PROMPT, *texts], MAX_MERGES), vocabulary)
     tokenizer = open_clip.SimpleTokenizer(bpe_path=str(vocabulary))
     config = {**CONFIG, 'text_cfg': {**CONFIG['text_cfg'], 'vocab_size': tokenizer.vocab_size}}  # type: ignore[dict-item]
     path = folder / f'{NAME}.json'
@@ -112,7 +137,7 @@ def pretrain(args: argparse.Namespace) -> None:
     """Draw, learn the vocabulary, train, write the weights in half precision, and score them.
 
     Raises:
-        ValueError: If the seed is that of the pictures to score on, or the state that of another training.
+        ValueError: If the seed is that of the pictures to score on, or what is in the work folder of another training.
     """
     if args.seed == UNSEEN_SEED:
         raise ValueError(f'--seed {args.seed} is that of the pictures to score on; take another one.')
@@ -124,8 +149,10 @@ def pretrain(args: argparse.Namespace) -> None:
         Elsewhere(count, IMAGE_SIZE, seed, args.work_dir).load(args.threads)
         for count, seed in ((args.images, args.seed), (args.unseen, UNSEEN_SEED))
     )
-    model, tokenizer = build_model(args.work_dir, [text for captions in pairs.captions for text in captions])
-    tokens = tokenizer([text for captions in pairs.captions for text in captions]).view(args.images, 4, -1)
+    texts = [text for captions in pairs.captions for text in captions]
+    write_vocabulary(args.work_dir / VOCABULARY, texts, args.new_vocabulary)
+    model, tokenizer = build_model(args.work_dir)
+    tokens = tokenizer(texts).view(args.images, 4, -1)
     images = torch.from_numpy(pairs.images).permute(0, 3, 1, 2).contiguous()
     recipe = Recipe(args.steps, args.batch_size, args.lr, seed=args.seed)
     learner = Learner(model, images, tokens, recipe, bfloat16=args.amp)
