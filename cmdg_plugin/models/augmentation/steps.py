@@ -14,6 +14,7 @@ from torchvision import transforms
 from cmdg_plugin.datasets.transforms import AugMix
 from cmdg_plugin.datasets.transforms.aug_mix import OPERATIONS
 from cmdg_plugin.models.augmentation import operations
+from cmdg_plugin.models.utils import on_device
 
 
 class AugmentationStep(Protocol):
@@ -57,7 +58,7 @@ class Crop:
 
     def apply(self, images: Tensor, drawn: Sequence[tuple[int, int]]) -> Tensor:
         """Change them."""
-        top, left = on_device(np.array(drawn), images.device).unbind(1)
+        top, left = on_device(torch.tensor(drawn), images.device).unbind(1)
         height, width = self.size or images.shape[-2:]
         return operations.crop(images, top, left, (height, width), self.padding)
 
@@ -156,18 +157,12 @@ STEPS: dict[str, Callable[..., AugmentationStep]] = {
 """Steps by the names that configs use."""
 
 
-def on_device(values: np.ndarray, device: torch.device) -> Tensor:
-    """Bring numbers to a device without waiting for it."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else tensor.to(device)
-
-
 def _with_factors(change: Callable[[Tensor, Tensor], Tensor], images: Tensor, factors: list[float]) -> Tensor:
     return change(images, _floats(factors, images.device))
 
 
 def _floats(values: Sequence, device: torch.device) -> Tensor:
-    return on_device(np.array(values, np.float32), device)
+    return on_device(torch.tensor(values, dtype=torch.float32), device)
 
 
 def _factor(changes: list[tuple[int, float]] | None, turn: int, number: int) -> float | None:
@@ -180,7 +175,7 @@ def _change(images: Tensor, drawn: Sequence[Any], change: Callable[[Tensor, list
     rows = [row for row, what in enumerate(drawn) if what is not None]
     if not rows:
         return images
-    index = on_device(np.array(rows), images.device)
+    index = on_device(torch.tensor(rows), images.device)
     return images.index_copy(0, index, change(images[index], [drawn[row] for row in rows]))
 
 

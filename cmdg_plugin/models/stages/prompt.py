@@ -75,10 +75,10 @@ class PromptStage(TrainingStage):
 def _each_once(labels: Tensor) -> tuple[Tensor, Tensor]:
     """Identities to encode, and the place of each label among them.
 
-    One that stands several times in the batch is encoded once. Not on a GPU, where counting them would let the step
-    wait for the device, and batches of one size can be replayed as CUDA graphs.
+    One that stands several times in the batch is encoded once. On the CPU only: counting them on a GPU would let the
+    step wait for it, and batches of one size can be replayed as CUDA graphs.
     """
-    if labels.is_cuda:
+    if labels.device.type != 'cpu':
         return labels, torch.arange(len(labels), device=labels.device)
     own, places = torch.unique(labels, return_inverse=True)
     return own, places
