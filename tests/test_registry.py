@@ -39,7 +39,7 @@ def check() -> None:
         LOOPS: 'StagedTrainLoop',
         HOOKS: """
             PromptLearningHook DomainBridgingHook StagePreparationHook ResultsHook SentenceQueryHook
-            WeightAveragingHook
+            WeightAveragingHook StageIterTimerHook
         """,
         METRICS: 'ReIDMetric',
         LOG_PROCESSORS: 'StageLogProcessor',

@@ -3,7 +3,7 @@
 default_scope = 'cmdg_plugin'
 
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
+    timer=dict(type='StageIterTimerHook'),
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # The last epoch counts: a checkpoint is never chosen by its score on a target. Two are kept because the oldest is

@@ -2,6 +2,7 @@
 
 from cmdg_plugin.engine.hooks.results_hook import ResultsHook
 from cmdg_plugin.engine.hooks.sentence_query_hook import SentenceQueryHook
+from cmdg_plugin.engine.hooks.stage_iter_timer_hook import StageIterTimerHook
 from cmdg_plugin.engine.hooks.stage_preparation_hook import DomainBridgingHook, PromptLearningHook, StagePreparationHook
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.hooks.term_gradient_hook import MeasuredTerms, TermGradientHook
@@ -13,6 +14,7 @@ __all__ = [
     'PromptLearningHook',
     'ResultsHook',
     'SentenceQueryHook',
+    'StageIterTimerHook',
     'StagePreparationHook',
     'StageResumeHook',
     'TermGradientHook',
