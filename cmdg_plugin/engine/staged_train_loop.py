@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cmdg_plugin.datasets.samplers import HardIdentitySampler, tell_batch_size
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.first_batches import FirstBatches
+from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
@@ -227,7 +228,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         for term, source in model.losses[stage.name].identity_sources():
             self._check_source(source, f"The term '{term}'", stage, model)
         prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
-        if (prepares or hard) and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
+        prepared = {hook.stage for hook in self.runner.hooks if isinstance(hook, StagePreparationHook)}
+        if (prepares or hard) and stage.name not in prepared:
             raise ValueError(
                 f"Stage '{stage.name}' computes what its batches need when it begins, and no hook lets it: add "
                 f"dict(type='StagePreparationHook', stage={stage.name!r}, pipeline=...) to custom_hooks. A list in a "
