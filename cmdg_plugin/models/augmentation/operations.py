@@ -1,28 +1,12 @@
 """Changes of many images at once, each image with its own parameters, rounded as Pillow rounds them.
 
-All take and return RGB images (n, 3, H, W) uint8. What needs no parameter is torchvision's; its other functions take
-one for all images.
+All take and return RGB images (n, 3, H, W) uint8. What needs no parameter is torchvision's, in `steps`; its other
+functions take one for all images.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.v2.functional import autocontrast, equalize
-
-__all__ = [
-    'affine',
-    'autocontrast',
-    'brightness',
-    'contrast',
-    'crop',
-    'equalize',
-    'hue',
-    'luminance',
-    'posterize',
-    'saturation',
-    'solarize',
-    'to_gray',
-]
 
 _AROUND = 0.01  # Coordinates are in single precision: what is this close below a whole level is that level.
 
