@@ -20,6 +20,7 @@ from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.engine.resuming import (
+    begun_stages,
     check_optimizer,
     check_resume,
     compute_as_now,
@@ -117,10 +118,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
     @property
     def stages_done(self) -> list[str]:
         """Names of the stages that this run, or the one that the weights come from, has trained to their end."""
-        loaded = self._loaded_position or {'stage': None, 'stages': []}
-        names = [name for name, _ in loaded['stages']]
-        earlier = names[: names.index(loaded['stage']) + 1] if loaded['stage'] in names else []
-        return [*earlier, *(stage.name for stage in self.stages if stage.end <= self._epoch)]
+        done = [stage.name for stage in self.stages if stage.end <= self._epoch]
+        return [*begun_stages(self._loaded_position), *done]
 
     def prepare_to_load(self, checkpoint: dict[str, Any]) -> None:
         """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
