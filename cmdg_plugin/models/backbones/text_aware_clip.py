@@ -131,8 +131,8 @@ class TextAwareCLIP(BaseModule):
         """
         self.requires_grad_(False)
         set_text_trainable(self.clip, self.text_finetune_layers if trainable else 0)
-        for module in (self.clip.visual, self.norm_width, self.norm_shared):
-            module.requires_grad_(trainable)
+        for parameter in self.image_parameters():
+            parameter.requires_grad_(trainable)
 
     def image_parameters(self) -> Iterator[nn.Parameter]:
         """Go through the parameters of the image tower and of the norms of its features."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cmdg_plugin.models.memory.bank_rows import BankRows
 from cmdg_plugin.models.memory.repeats import Repeats
 from cmdg_plugin.models.memory.shards import own_rows
-from cmdg_plugin.models.utils import check_indices, check_sizes, wide_norms
+from cmdg_plugin.models.utils import check_count, check_indices, check_sizes, wide_norms
 from cmdg_plugin.registry import MODELS
 
 _ENTRIES = ('image', 'text')
@@ -61,9 +61,7 @@ class CaptionMemoryBank(nn.Module):
         sharded: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in (('num_samples', num_samples), ('num_parts', num_parts), ('dim', dim)):
-            if value < 1:
-                raise ValueError(f'CaptionMemoryBank: {name} must be at least 1, got {value}.')
+        check_count('CaptionMemoryBank', num_samples=num_samples, num_parts=num_parts, dim=dim)
         if not 0 < momentum <= 1:
             raise ValueError(f'CaptionMemoryBank: momentum must lie above 0 and at most at 1, got {momentum}.')
         if text_dtype not in _TEXT_TYPES:

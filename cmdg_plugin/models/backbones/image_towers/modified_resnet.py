@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cmdg_plugin.models.backbones.image_towers.base import Config, ImageTower, RegionTokens, Size
-from cmdg_plugin.models.backbones.region_pooling import pool_stripes, stripe_bounds
+from cmdg_plugin.models.backbones.region_pooling import pool_regions, stripe_bounds
 from cmdg_plugin.regions import REGIONS
 
 _STRIDE = 32
@@ -71,7 +71,7 @@ class ModifiedResNet(ImageTower):
         visual = self.visual
         entering = visual.layer3(visual.layer2(visual.layer1(visual.stem(images))))
         cells = visual.layer4(entering).flatten(2).transpose(1, 2)
-        regions = torch.cat([pool_stripes(cells, self.grid), cells.mean(dim=1)[None]])
+        regions = pool_regions(cells.mean(dim=1), cells, self.grid)
         return RegionTokens(entering.mean(dim=(2, 3)), regions, self._pool(regions, cells.transpose(0, 1)))
 
     def _pool(self, regions: Tensor, cells: Tensor) -> Tensor:
