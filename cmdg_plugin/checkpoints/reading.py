@@ -15,9 +15,8 @@ from torch.hub import download_url_to_file, get_dir
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 from cmdg_plugin.nested import walk
-from cmdg_plugin.saying import say
+from cmdg_plugin.saying import first_of, say
 
-_SHOWN = 3
 _EXECUTED_BY_MMENGINE = 'config'
 # All else poisons a run as weights do, only later: averages, an optimizer's state, what a stage keeps.
 _LOGGED = 'message_hub'
@@ -74,9 +73,8 @@ def check_finite(weights: Mapping[str, Any], what: str) -> None:
     """
     bad = [name for name, value in weights.items() if isinstance(value, Tensor) and not _is_finite(value)]
     if bad:
-        more = f' and {len(bad) - _SHOWN} more' if len(bad) > _SHOWN else ''
         raise ValueError(
-            f'{what}: {", ".join(bad[:_SHOWN])}{more}. Go on from an earlier checkpoint; what made them so shows in '
+            f'{what}: {first_of(bad)}. Go on from an earlier checkpoint; what made them so shows in '
             'the log of their run (a learning rate too high, half precision).'
         )
 
@@ -151,7 +149,7 @@ _INSTEAD = 'Copy it again from where it came from, or go on from another checkpo
 def _refusal(path: Path, error: Exception) -> str:
     """Say why torch refused a file, without its advice to load the file in a way that runs code from it."""
     if isinstance(error, pickle.UnpicklingError):
-        wanted = ', '.join(_more_than_data(path)[:_SHOWN])
+        wanted = first_of(_more_than_data(path))
         return (
             f'{path} is damaged, or holds more than data{f" ({wanted})" if wanted else ""}: loading it could run code '
             'of whoever made it, so it is refused. Ask for a file with tensors and plain values alone.'

@@ -26,7 +26,7 @@ from cmdg_plugin.models.stages import Preparation, TrainingStage
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
 from cmdg_plugin.regions import GLOBAL
-from cmdg_plugin.registry import MODELS
+from cmdg_plugin.registry import MODELS, build_part
 
 _STAGES = {
     'warmup': {'type': 'WarmupStage'},
@@ -388,12 +388,6 @@ class CMDGReID(BaseModel, CachesTensors):
             own = cast(nn.ModuleDict, self.losses).state_dict(prefix=f'{prefix}losses.')
             state_dict.update(own)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def build_part(config: dict[str, Any]) -> Any:
-    """Build a part of this model: names without prefix are ours, also inside another project's config."""
-    with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
-        return registry.build(dict(config))
 
 
 def _build_stages(configs: Mapping[str, dict[str, Any]]) -> nn.ModuleDict:
