@@ -225,7 +225,7 @@ def _check_average(config: Mapping[str, Any]) -> None:
     except (KeyError, TypeError, AssertionError) as error:
         raise ValueError(
             'WeightAveragingHook: average must be the config of one of the averaged models of MMEngine, such as '
-            f"dict(type='ExponentialMovingAverage', momentum=0.01), got {config!r}: {error}"
+            f"dict(type='ExponentialMovingAverage', momentum=0.01), got {config!r}: {error}."
         ) from error
 
 

@@ -16,6 +16,8 @@ class TextTower:
     Attributes:
         pieces: The module with `token_embedding`, `positional_embedding`, `transformer`, `ln_final` and
             `text_projection`; the two classes have no type in common that says so.
+        pool_type: `eos` where the text's feature is that of the token `end`.
+        end: Number of the end-of-text token.
         is_causal: Whether tokens see only those before them, so that those after the end of a text change nothing.
             SigLIP's are not: all tokens see each other, padding included, and the last one is the text's feature.
         context_length: The most tokens that it reads.
@@ -25,10 +27,11 @@ class TextTower:
     def __init__(self, clip: Any) -> None:
         custom = isinstance(clip, CustomTextCLIP)
         self.pieces = clip.text if custom else clip
+        # `open_clip.CLIP` copies these two from its text tower under a longer name.
+        self.pool_type = clip.text.pool_type if custom else clip.text_pool_type
+        self.end = clip.text.eos_id if custom else clip.text_eos_id
         self.is_causal = self.pieces.attn_mask is not None
         self.context_length, self.width = self.pieces.positional_embedding.shape
-        # `open_clip.CLIP` copies these two from its text tower under a longer name.
-        self._pool_type, self._end = ('pool_type', 'eos_id') if custom else ('text_pool_type', 'text_eos_id')
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:
@@ -46,8 +49,8 @@ class TextTower:
         """
         if not self.is_causal:
             return torch.full(tokens.shape[:1], tokens.shape[1] - 1, device=tokens.device)
-        if getattr(self.pieces, self._pool_type) == 'eos':
-            return (tokens == getattr(self.pieces, self._end)).int().argmax(dim=-1)
+        if self.pool_type == 'eos':
+            return (tokens == self.end).int().argmax(dim=-1)
         # CLIP's vocabulary numbers the end-of-text token last.
         return tokens.argmax(dim=-1)
 

@@ -15,9 +15,7 @@ def tower(request: pytest.FixtureRequest) -> TextTower:
 
 def test_end_is_the_highest_token_or_the_named_one(tower: TextTower) -> None:
     assert tower.ends(TOKENS).tolist() == [1, 1]
-    prefix = '' if hasattr(tower.pieces, 'pool_type') else 'text_'
-    setattr(tower.pieces, f'{prefix}pool_type', 'eos')
-    setattr(tower.pieces, f'{prefix}eos_id', 7)
+    tower.pool_type, tower.end = 'eos', 7
     assert tower.ends(TOKENS).tolist() == [2, 1]
 
 
