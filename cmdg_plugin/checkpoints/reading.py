@@ -2,8 +2,6 @@
 
 import os
 import pickle
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,14 @@ from torch import Tensor
 from torch.hub import download_url_to_file, get_dir
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
+from cmdg_plugin.files.archives import check_archive
 from cmdg_plugin.nested import walk
 from cmdg_plugin.saying import first_of, say
 
 _EXECUTED_BY_MMENGINE = 'config'
 # All else poisons a run as weights do, only later: averages, an optimizer's state, what a stage keeps.
 _LOGGED = 'message_hub'
+_INSTEAD = 'Copy it again from where it came from, or go on from another checkpoint.'
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
@@ -40,7 +40,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'No checkpoint at {path}.')
-    _check_archive(path)
+    if check_beginning(path):
+        check_archive(path, _INSTEAD)
     trust_checkpoint_classes()
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
@@ -128,22 +129,6 @@ def check_beginning(path: Path) -> bool:
     if beginning != b'PK' and not beginning.startswith(b'\x80'):
         raise ValueError(f'{path} is not a checkpoint that torch has written, or its beginning is damaged.')
     return beginning == b'PK'
-
-
-def _check_archive(path: Path) -> None:
-    """Compare the checksums of a ZIP archive, which torch's reader does not ask for."""
-    if not check_beginning(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise ValueError(f'{path} is damaged or incomplete ({error}). {_INSTEAD}') from error
-    if damaged is not None:
-        raise ValueError(f'{path} is damaged: the checksum of its part {damaged} does not match. {_INSTEAD}')
-
-
-_INSTEAD = 'Copy it again from where it came from, or go on from another checkpoint.'
 
 
 def _refusal(path: Path, error: Exception) -> str:

@@ -5,8 +5,6 @@ import pickle
 import re
 import struct
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from torch import Tensor
 
+from cmdg_plugin.files.archives import check_archive
 from cmdg_plugin.files.hashing import hash_file
 
 OPEN_CLIP_NAMES = (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
@@ -120,7 +119,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if start[8:9] == b'{' or path.suffix == '.safetensors':
         state, metadata = _read_safetensors(path)
         return _strip_prefixes(state), metadata
-    if start.startswith(b'PK') and _is_torchscript(path):
+    parts = check_archive(path, 'Fetch it again.') if start.startswith(b'PK') else []
+    if any(part.endswith('/constants.pkl') for part in parts):
         return _read_torchscript(path), {}
     return _strip_prefixes(_read_pickle(path)), {}
 
@@ -158,19 +158,6 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
             raise ValueError(f'{index} names {name}, which is missing beside it.')
         state |= read_tensors(index.parent / name)[0]
     return state
-
-
-def _is_torchscript(path: Path) -> bool:
-    """Whether an archive is one of TorchScript; compares the checksums of any archive on the way."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = archive.namelist()
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f'{path} is damaged: {error}. Fetch it again.') from error
-    if broken is not None:
-        raise ValueError(f'{path} is damaged: the checksum of {broken} in it is wrong. Fetch it again.')
-    return any(name.endswith('/constants.pkl') for name in names)
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
