@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.hub import download_url_to_file, get_dir
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
-from cmdg_plugin.files.archives import check_archive
+from cmdg_plugin.files.torch_files import UNPICKLING_ERRORS, check_archive
 from cmdg_plugin.nested import walk
 from cmdg_plugin.saying import first_of, say
 
@@ -45,7 +45,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     trust_checkpoint_classes()
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except UNPICKLING_ERRORS as error:
         raise ValueError(_refusal(path, error)) from error
     if not isinstance(content, dict):
         raise ValueError(

@@ -1,9 +1,7 @@
 """Finding and reading files of weights, whatever wrote them, without running code that they may hold."""
 
 import json
-import pickle
 import re
-import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from torch import Tensor
 
-from cmdg_plugin.files.archives import check_archive
 from cmdg_plugin.files.hashing import hash_file
+from cmdg_plugin.files.torch_files import UNPICKLING_ERRORS, check_archive
 
 OPEN_CLIP_NAMES = (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
 """What open_clip calls the weights in a folder of the Hugging Face hub."""
@@ -31,20 +29,6 @@ _WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 _PREFIXES = ('module.', '_orig_mod.', 'model.', 'clip.', 'clip_model.')
 _CODE = re.compile(r'GLOBAL (\S+)')
 _SHA256 = re.compile('[0-9a-f]{64}')
-_DAMAGED = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-)
-"""What torch's reader of pickles raises, according to where a file happens to be damaged."""
 
 
 def find_weight_file(folder: Path) -> Path:
@@ -173,7 +157,7 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
 def _read_pickle(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except _DAMAGED as error:
+    except UNPICKLING_ERRORS as error:
         # Torch's own text is left out, as it advises to load without the guard.
         code = _CODE.search(str(error))
         raise ValueError(

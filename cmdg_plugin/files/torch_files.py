@@ -1,12 +1,29 @@
-"""ZIP archives, whose checksums torch's readers do not compare."""
+"""Damage in files that torch has written: what its own readers do not notice, and what they raise where they do."""
 
+import pickle
+import struct
 import zipfile
 import zlib
 from pathlib import Path
 
+UNPICKLING_ERRORS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
+"""What torch's reader of pickles raises, according to where a file happens to be damaged."""
+
 
 def check_archive(path: Path, advice: str) -> list[str]:
-    """Compare the checksum of every part of an archive.
+    """Compare the checksum of every part of an archive, which torch does not.
 
     Args:
         path: The archive.

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cmdg_plugin.files.archives import check_archive
+from cmdg_plugin.files.torch_files import check_archive
 
 
 def test_a_sound_archive_names_its_parts_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
