@@ -1,7 +1,7 @@
 """What a loss term is: a module with a few members that its stage's list asks for."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -71,10 +71,6 @@ class LossTerm(nn.Module):
             resumed: Whether the run goes on inside the stage, with the buffers of its checkpoint.
         """
 
-    def forward(self, *fields: Any, **named: Any) -> Any:
-        """Compute the loss of a batch from the fields that the arguments name."""
-        raise NotImplementedError(f'{type(self).__name__} has no forward.')
 
-
-BASE_MEMBERS = tuple(name for name in vars(LossTerm) if not name.startswith('_') and name != 'forward')
+BASE_MEMBERS = tuple(name for name in vars(LossTerm) if not name.startswith('_'))
 """Members by which a module shows that it should derive from the base."""
