@@ -20,7 +20,8 @@ class LossTerm(nn.Module):
     Attributes:
         has_loss: False for a term that has no loss: `forward` returns what its `outputs` name, or a dict of numbers for
             the log.
-        needed_by: Argument of `forward` by option of the constructor that does nothing without it.
+        needed_by: Argument of `forward` by what does nothing without it: an option of the constructor, or another
+            argument.
         reads_bank_captions: Whether it chooses among the bank's entries by their captions, so that images without
             captions, which resemble each other perfectly, may not be trained on.
         renamed_inputs: New name of an argument of `forward` by the one that older configs use; None for one that is no

@@ -92,7 +92,14 @@ class SoftIdentityLoss(LossTerm):
     """Module form of `soft_identity_loss`, whose settings it takes; looks the neighbors' identities up itself."""
 
     renamed_inputs: ClassVar = {'targets': 'labels', 'bank_labels': 'bank'}
-    needed_by: ClassVar = {'soft_weight': 'neighbors', 'soft_ratio': 'neighbors', 'text_ratio': 'text_neighbors'}
+    needed_by: ClassVar = {
+        'soft_weight': 'neighbors',
+        'soft_ratio': 'neighbors',
+        'text_ratio': 'text_neighbors',
+        'text_neighbors': 'neighbors',
+        'neighbors': 'bank',
+        'bank': 'neighbors',
+    }
 
     def __init__(
         self, smoothing: float = 0.1, soft_weight: float = 0.5, soft_ratio: float = 0.5, text_ratio: float = 0.0

@@ -142,9 +142,10 @@ def _fill_inputs(term: Term, module: nn.Module, renamed: Mapping[str, str | None
 
 def _check_options(term: Term, config: Mapping[str, Any], needed_by: Mapping[str, str]) -> None:
     for option, argument in needed_by.items():
-        if config.get(option) and argument not in term.inputs:
+        given = config.get(option) or term.inputs.get(option)
+        if given and argument not in term.inputs:
             raise ValueError(
-                f"loss term '{term.name}': {option}={config[option]} does nothing without {argument}; name the field "
+                f"loss term '{term.name}': {option}={given} does nothing without {argument}; name the field "
                 f'that holds it, inputs={{..., {argument}=...}}, or leave {option} out.'
             )
 
