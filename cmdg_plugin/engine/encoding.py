@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.dataset import default_collate
@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.progress import track
 from cmdg_plugin.saying import warn
 
@@ -30,9 +31,9 @@ class EncodingOptions:
     num_workers: int
 
 
-def plain_model(model: torch.nn.Module) -> Any:
+def plain_model(model: torch.nn.Module) -> CMDGReID:
     """Return the model inside a distributed wrapper, or the model itself."""
-    return model.module if is_model_wrapper(model) else model
+    return cast(CMDGReID, model.module if is_model_wrapper(model) else model)
 
 
 def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows: slice | None = None) -> Tensor:

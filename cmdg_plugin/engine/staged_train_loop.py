@@ -30,6 +30,7 @@ from cmdg_plugin.engine.resuming import (
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.models.augmentation import split_pipeline
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.stages import PromptStage, TrainingStage
@@ -219,7 +220,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
                 )
             self._build_optimizer(stage)
 
-    def _check_preparation(self, stage: Stage, model: Any) -> None:
+    def _check_preparation(self, stage: Stage, model: CMDGReID) -> None:
         sampler: Any = self.loaders[stage.name].sampler
         hard = isinstance(sampler, HardIdentitySampler)
         if hard and sampler.text is not None:
@@ -235,7 +236,7 @@ class StagedTrainLoop(EpochBasedTrainLoop):
                 'config or option replaces the one before, with the hooks in it.'
             )
 
-    def _check_source(self, source: str, owner: str, stage: Stage, model: Any) -> None:
+    def _check_source(self, source: str, owner: str, stage: Stage, model: CMDGReID) -> None:
         before = [model.stages[each.name] for each in self.stages if each.end <= stage.start]
         # Weights that a run begins with may hold prompts.
         learned = any(isinstance(each, PromptStage) for each in before) or bool(self.runner.cfg.get('load_from'))
