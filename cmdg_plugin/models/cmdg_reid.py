@@ -113,7 +113,6 @@ class CMDGReID(BaseModel, CachesTensors):
         self.stage_epoch = 0
         self.image_features = None
         self._images: TrainingImages | None = None
-        self._sizes: DataSizes | None = None
         self._never_trained: set[str] = set()
 
     # ------------------------------------------------------------------ the training data
@@ -140,7 +139,7 @@ class CMDGReID(BaseModel, CachesTensors):
                 )
             return
         self._images = images
-        self._sizes = sizes = images.sizes(self.backbone.width, self.backbone.embed_dim)
+        sizes = images.sizes(self.backbone.width, self.backbone.embed_dim)
         self._build_parts(sizes)
         for terms in self.losses.values():
             terms.bind_data(sizes)
@@ -214,8 +213,8 @@ class CMDGReID(BaseModel, CachesTensors):
         """
         trained = self._trained(stage, trainable)
         self.losses[stage].check_fields(self.stages[stage].provides(self))
-        if self._sizes is not None:
-            self.losses[stage].check_data(self._sizes)
+        if self._images is not None:
+            self.losses[stage].check_data(self._images.sizes(self.backbone.width, self.backbone.embed_dim))
         self.stages[stage].check(self, trained, dataset)
         if self.stages[stage].reads_text:
             # The first texts are read after the warm-up, too late to find out.

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -14,6 +13,7 @@ from cmdg_plugin.datasets.samplers import HardIdentitySampler
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, encode_rows, plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.models.identity_features import identity_features
+from cmdg_plugin.models.memory import CaptionMemoryBank
 from cmdg_plugin.registry import HOOKS
 from cmdg_plugin.saying import say
 
@@ -65,7 +65,7 @@ class RunPreparation:
             self._kept[source] = features
         return features
 
-    def restore_bank(self, memory: Any) -> None:
+    def restore_bank(self, memory: CaptionMemoryBank) -> None:
         """Read this rank's rows of a sharded bank; see `load_shard`."""
         loop = self.runner.train_loop
         load_shard(memory, loop.resumed_from, self.runner.epoch, loop.resumed_run)
