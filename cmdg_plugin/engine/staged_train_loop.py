@@ -225,11 +225,12 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         hard = isinstance(sampler, HardIdentitySampler)
         if hard and sampler.text is not None:
             self._check_source(sampler.text, type(sampler).__name__, stage, model)
-        for term, source in model.losses[stage.name].identity_sources():
+        sources = model.losses[stage.name].identity_sources()
+        for term, source in sources:
             self._check_source(source, f"The term '{term}'", stage, model)
         prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
         prepared = {hook.stage for hook in self.runner.hooks if isinstance(hook, StagePreparationHook)}
-        if (prepares or hard) and stage.name not in prepared:
+        if (prepares or hard or sources) and stage.name not in prepared:
             raise ValueError(
                 f"Stage '{stage.name}' computes what its batches need when it begins, and no hook lets it: add "
                 f"dict(type='StagePreparationHook', stage={stage.name!r}, pipeline=...) to custom_hooks. A list in a "
