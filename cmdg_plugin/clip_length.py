@@ -1,28 +1,12 @@
 """How many of CLIP's 77 text tokens a caption takes, and shortening it at the end of a sentence."""
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from open_clip.tokenizer import SimpleTokenizer
+from functools import cache
 
 CONTEXT_LENGTH = 77
 """Tokens that CLIP's text tower reads, with the one at the start and the one at the end."""
 
 _SENTENCE_END = re.compile(r'(?<=[.!?])["\')]*\s+')
-
-
-class _WordLengths(dict[str, int]):
-    """Tokens of each word, found out once: captions share few words."""
-
-    def __init__(self, tokenizer: 'SimpleTokenizer') -> None:
-        super().__init__()
-        self._tokenizer = tokenizer
-
-    def __missing__(self, word: str) -> int:
-        symbols = ''.join(self._tokenizer.byte_encoder[byte] for byte in word.encode(errors='surrogatepass'))
-        self[word] = length = len(self._tokenizer.bpe(symbols).split(' '))
-        return length
 
 
 class ClipLength:
@@ -38,14 +22,19 @@ class ClipLength:
 
         self.context_length = context_length
         self._tokenizer = SimpleTokenizer()
-        self._words = _WordLengths(self._tokenizer)
+        # Found out once for each word, as captions share few.
+        self._word_length = cache(self._count_word)
 
     def count(self, text: str) -> int:
         """Tokens of a text, with start and end."""
         # Repairing broken text takes most of a tokenizer's time, and in plain text there is nothing to repair.
         plain = text.isascii() and text.isprintable() and '&' not in text
         clean = text.lower() if plain else self._tokenizer.clean_fn(text)
-        return sum(map(self._words.__getitem__, self._tokenizer.pat.findall(clean))) + 2
+        return sum(map(self._word_length, self._tokenizer.pat.findall(clean))) + 2
+
+    def _count_word(self, word: str) -> int:
+        symbols = ''.join(self._tokenizer.byte_encoder[byte] for byte in word.encode(errors='surrogatepass'))
+        return len(self._tokenizer.bpe(symbols).split(' '))
 
     def fits(self, text: str) -> bool:
         """Whether nothing of a text would be cut off."""

@@ -4,6 +4,9 @@ MMEngine imports it whenever a config says `type='cmdg_plugin.X'`. The `location
 neither `custom_imports` nor an import by hand is needed.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine import registry as root
 from mmengine.registry import Registry
 
@@ -45,3 +48,9 @@ VISBACKENDS = _child('vis_backend', root.VISBACKENDS)
 
 SOURCES = Registry('ReID source', scope=_SCOPE, locations=[f'{_SCOPE}.datasets.sources'])
 """Where images, identities, cameras and captions come from; no counterpart in MMEngine, hence no parent."""
+
+
+def build_part(config: Mapping[str, Any]) -> Any:
+    """Build a part of a model of ours: names without prefix are ours, also inside another project's config."""
+    with MODELS.switch_scope_and_registry(_SCOPE) as registry:
+        return registry.build(dict(config))

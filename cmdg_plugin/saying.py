@@ -1,7 +1,7 @@
 """Lines for the log of whatever runs (MMEngine's current logger, which the tools set up) and for terminals."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mmengine.logging import print_log
@@ -47,6 +47,12 @@ def say_again(lines: Iterable[Line]) -> None:
     """Write lines that were kept, each at its level."""
     for line, level in lines:
         _write(line, level)
+
+
+def first_of(items: Sequence[str], number: int = 3, separator: str = ', ') -> str:
+    """The first of many names, and how many more there are, for a message."""
+    more = f', and {len(items) - number} more' if len(items) > number else ''
+    return separator.join(items[:number]) + more
 
 
 def printable(text: str, keep: str = '') -> str:

@@ -3,7 +3,7 @@ import logging
 import pytest
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.saying import complain, keep_lines, printable, say, say_again, warn
+from cmdg_plugin.saying import complain, first_of, keep_lines, printable, say, say_again, warn
 
 
 def test_lines_go_to_the_current_logger_each_at_its_level() -> None:
@@ -36,6 +36,11 @@ def test_lines_are_kept_and_said_again(log: pytest.LogCaptureFixture) -> None:
     log.clear()
     say_again(kept)
     assert [(record.getMessage(), record.levelno) for record in log.records] == kept
+
+
+def test_of_many_names_the_first_and_how_many_more() -> None:
+    assert first_of(['a', 'b', 'c']) == 'a, b, c'
+    assert first_of(['a', 'b', 'c', 'd'], 2, '; ') == 'a; b, and 2 more'
 
 
 def test_what_a_terminal_would_obey_is_written_out() -> None:

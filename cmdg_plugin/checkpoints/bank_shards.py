@@ -15,16 +15,18 @@ import torch
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
+from torch import Tensor
 
 from cmdg_plugin.checkpoints.reading import read_checkpoint
 from cmdg_plugin.files.writing import write_whole
+from cmdg_plugin.models.memory import CaptionMemoryBank
 
 _FOLDER = 'bank_shards'
 _ORIGIN = 'origin'
 _EPOCH = re.compile(r'epoch_(\d+)\.pth$')
 
 
-def keep_shard(runner: Runner, memory: Any) -> None:
+def keep_shard(runner: Runner, memory: CaptionMemoryBank) -> None:
     """Write the rows that this rank holds if the epoch that just ended gets a checkpoint; call it before that."""
     for hook in runner.hooks:
         if not isinstance(hook, CheckpointHook) or not hook.by_epoch:
@@ -35,7 +37,7 @@ def keep_shard(runner: Runner, memory: Any) -> None:
             save_shard(memory, Path(hook.out_dir), runner.epoch + 1, runner.experiment_name)
 
 
-def save_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = None) -> None:
+def save_shard(memory: CaptionMemoryBank, folder: Path, epochs_done: int, run: str | None = None) -> None:
     """Write the rows that this rank holds, and remove those whose checkpoint is gone.
 
     Args:
@@ -46,7 +48,7 @@ def save_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = No
     """
     # Not as a context: its end would hide what goes wrong while its memory is written.
     file = io.BytesIO()
-    rows = {name: getattr(memory, name).cpu() for name in _saved(memory)}
+    rows = {name: held.cpu() for name, held in _held_rows(memory).items()}
     torch.save({**rows, _ORIGIN: _origin(epochs_done, run)}, file)
     write_whole(_path(folder, epochs_done), file.getbuffer())
     # Older rows go once every rank has written its new ones.
@@ -59,7 +61,7 @@ def save_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = No
             shutil.rmtree(others, ignore_errors=True)
 
 
-def load_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = None) -> None:
+def load_shard(memory: CaptionMemoryBank, folder: Path, epochs_done: int, run: str | None = None) -> None:
     """Read the rows that this rank held.
 
     Args:
@@ -88,20 +90,21 @@ def load_shard(memory: Any, folder: Path, epochs_done: int, run: str | None = No
     rows = read_checkpoint(path, map_location=memory.image.device)
     # Older versions did not write where the rows are from.
     _check_origin(path, rows.pop(_ORIGIN, {}), _origin(epochs_done, run))
-    missing = [name for name in _saved(memory) if name not in rows]
+    held = _held_rows(memory)
+    missing = [name for name in held if name not in rows]
     if missing:
         raise ValueError(
             f'{path} holds {", ".join(rows)}, but not {", ".join(missing)}: its run kept the text tower frozen. Resume '
             'with the text_finetune_layers of that run.'
         )
-    for name in _saved(memory):
-        if rows[name].shape != getattr(memory, name).shape:
+    for name, own in held.items():
+        if rows[name].shape != own.shape:
             raise ValueError(
-                f'{path} holds {tuple(rows[name].shape)} as {name}, and the bank of this run '
-                f'{tuple(getattr(memory, name).shape)}: resume with the images and the model of that run.'
+                f'{path} holds {tuple(rows[name].shape)} as {name}, and the bank of this run {tuple(own.shape)}: '
+                'resume with the images and the model of that run.'
             )
-    for name in _saved(memory):
-        getattr(memory, name).copy_(rows[name])
+    for name, own in held.items():
+        own.copy_(rows[name])
     memory.refresh_norms()
 
 
@@ -121,9 +124,10 @@ def _check_origin(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any
         )
 
 
-def _saved(memory: Any) -> tuple[str, ...]:
+def _held_rows(memory: CaptionMemoryBank) -> dict[str, Tensor]:
+    rows = {'image': memory.image, 'filled': memory.filled}
     # Captions of a frozen text tower are encoded anew on a resume; those of one that trains are running averages.
-    return ('image', 'filled', 'text') if memory.save_text else ('image', 'filled')
+    return {**rows, 'text': memory.text} if memory.save_text else rows
 
 
 def _path(folder: Path, epochs_done: int) -> Path:

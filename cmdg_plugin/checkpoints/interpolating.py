@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cmdg_plugin.models.cmdg_reid import build_part
+from cmdg_plugin.registry import build_part
 
 if TYPE_CHECKING:
     from cmdg_plugin.models.backbones import TextAwareCLIP

@@ -10,7 +10,7 @@ import torch
 
 from cmdg_plugin.checkpoints.reading import check_finite, read_checkpoint
 from cmdg_plugin.files.writing import write_whole
-from cmdg_plugin.models.identity_parts import TRAINING_PARTS
+from cmdg_plugin.models.cmdg_reid import TRAINING_PARTS
 
 _META_KEPT = (
     'cfg',

@@ -2,8 +2,6 @@
 
 import os
 import pickle
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,14 @@ from torch import Tensor
 from torch.hub import download_url_to_file, get_dir
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
+from cmdg_plugin.files.torch_files import UNPICKLING_ERRORS, check_archive
 from cmdg_plugin.nested import walk
-from cmdg_plugin.saying import say
+from cmdg_plugin.saying import first_of, say
 
-_SHOWN = 3
 _EXECUTED_BY_MMENGINE = 'config'
 # All else poisons a run as weights do, only later: averages, an optimizer's state, what a stage keeps.
 _LOGGED = 'message_hub'
+_INSTEAD = 'Copy it again from where it came from, or go on from another checkpoint.'
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
@@ -41,11 +40,12 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'No checkpoint at {path}.')
-    _check_archive(path)
+    if check_beginning(path):
+        check_archive(path, _INSTEAD)
     trust_checkpoint_classes()
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except UNPICKLING_ERRORS as error:
         raise ValueError(_refusal(path, error)) from error
     if not isinstance(content, dict):
         raise ValueError(
@@ -74,9 +74,8 @@ def check_finite(weights: Mapping[str, Any], what: str) -> None:
     """
     bad = [name for name, value in weights.items() if isinstance(value, Tensor) and not _is_finite(value)]
     if bad:
-        more = f' and {len(bad) - _SHOWN} more' if len(bad) > _SHOWN else ''
         raise ValueError(
-            f'{what}: {", ".join(bad[:_SHOWN])}{more}. Go on from an earlier checkpoint; what made them so shows in '
+            f'{what}: {first_of(bad)}. Go on from an earlier checkpoint; what made them so shows in '
             'the log of their run (a learning rate too high, half precision).'
         )
 
@@ -132,26 +131,10 @@ def check_beginning(path: Path) -> bool:
     return beginning == b'PK'
 
 
-def _check_archive(path: Path) -> None:
-    """Compare the checksums of a ZIP archive, which torch's reader does not ask for."""
-    if not check_beginning(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise ValueError(f'{path} is damaged or incomplete ({error}). {_INSTEAD}') from error
-    if damaged is not None:
-        raise ValueError(f'{path} is damaged: the checksum of its part {damaged} does not match. {_INSTEAD}')
-
-
-_INSTEAD = 'Copy it again from where it came from, or go on from another checkpoint.'
-
-
 def _refusal(path: Path, error: Exception) -> str:
     """Say why torch refused a file, without its advice to load the file in a way that runs code from it."""
     if isinstance(error, pickle.UnpicklingError):
-        wanted = ', '.join(_more_than_data(path)[:_SHOWN])
+        wanted = first_of(_more_than_data(path))
         return (
             f'{path} is damaged, or holds more than data{f" ({wanted})" if wanted else ""}: loading it could run code '
             'of whoever made it, so it is refused. Ask for a file with tensors and plain values alone.'

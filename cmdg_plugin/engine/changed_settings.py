@@ -1,7 +1,7 @@
 """What a resumed run changes of the run that it goes on from, in one line each."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from cmdg_plugin.nested import flatten, has_prefix
 
@@ -40,18 +40,6 @@ _WRONG_SEED = (
 _MAX_LINES = 12
 
 
-class Changes(NamedTuple):
-    """What differs.
-
-    Args:
-        refused: Lines on what no run can go on with.
-        said: Lines on what counts, or does not, from here on.
-    """
-
-    refused: list[str]
-    said: list[str]
-
-
 def compare_settings(
     before: Mapping[str, Any] | None,
     now: Mapping[str, Any],
@@ -60,7 +48,7 @@ def compare_settings(
     *,
     stage: int = 0,
     checkpoint: str = 'CHECKPOINT',
-) -> Changes:
+) -> list[str]:
     """Compare the settings of two runs, as far as they decide what is learned.
 
     Args:
@@ -70,6 +58,12 @@ def compare_settings(
         world_size_now: Processes of this run.
         stage: Position in `train_cfg.stages` of the stage that the checkpoint stands in.
         checkpoint: Name of the checkpoint, for what to do.
+
+    Returns:
+        Lines on what counts, or does not, from here on.
+
+    Raises:
+        ValueError: If they differ in what no run can go on with.
     """
     said = []
     if world_size_before is not None and world_size_before != world_size_now:
@@ -79,14 +73,16 @@ def compare_settings(
             f'{world_size_now} x {batch} images, at unchanged learning rates.'
         )
     if before is None:
-        return Changes([], said)
+        return said
     old, new = _learned_from(before), _learned_from(now)
     changed = [key for key in {**old, **new} if not _same(old.get(key, _ABSENT), new.get(key, _ABSENT))]
-    refused = [f'{_spell(key, old, new)}: {_WRONG_SEED}' for key in changed if key == _SEED]
-    lines = [f'{_spell(key, old, new)}: {_effect(key, stage, checkpoint)}.' for key in changed if key != _SEED]
+    if _SEED in changed:
+        raise ValueError(f'{_spell(_SEED, old, new)}: {_WRONG_SEED}')
+    lines = [f'{_spell(key, old, new)}: {_effect(key, stage, checkpoint)}.' for key in changed]
     if len(lines) > _MAX_LINES:
-        lines[_MAX_LINES - 1 :] = [f'{len(lines) - _MAX_LINES + 1} more settings have changed: compare the configs.']
-    return Changes(refused, said + lines)
+        unsaid = len(lines) - _MAX_LINES + 1
+        lines = [*lines[:-unsaid], f'{unsaid} more settings have changed: compare the configs.']
+    return said + lines
 
 
 def _effect(key: str, stage: int, checkpoint: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.dataset import default_collate
@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.progress import track
 from cmdg_plugin.saying import warn
 
@@ -30,9 +31,9 @@ class EncodingOptions:
     num_workers: int
 
 
-def plain_model(model: torch.nn.Module) -> Any:
+def plain_model(model: torch.nn.Module) -> CMDGReID:
     """Return the model inside a distributed wrapper, or the model itself."""
-    return model.module if is_model_wrapper(model) else model
+    return cast(CMDGReID, model.module if is_model_wrapper(model) else model)
 
 
 def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows: slice | None = None) -> Tensor:
@@ -51,15 +52,20 @@ def encode_images(model: Any, dataset: Any, options: EncodingOptions, kept_rows:
     def encode(batch: dict[str, Any]) -> Tensor:
         return model.encode_regions(batch).transpose(0, 1)
 
-    if kept_rows is None:
-        return encode_rows(model, encode, dataset, options, range(len(dataset)))
-    return _encode_own(model, encode, dataset, options, range(len(dataset))[kept_rows])
+    rows = range(len(dataset))[kept_rows or slice(None)]
+    return encode_rows(model, encode, dataset, options, rows, together=kept_rows is None)
 
 
+@torch.no_grad()
 def encode_rows(
-    model: Any, encode: Callable[[dict[str, Any]], Tensor], dataset: Any, options: EncodingOptions, rows: Sequence[int]
+    model: Any,
+    encode: Callable[[dict[str, Any]], Tensor],
+    dataset: Any,
+    options: EncodingOptions,
+    rows: Sequence[int],
+    together: bool = True,
 ) -> Tensor:
-    """Encode some images of a dataset once, all ranks together.
+    """Encode some images of a dataset once.
 
     Args:
         model: The model, which is in evaluation mode meanwhile.
@@ -67,20 +73,14 @@ def encode_rows(
         dataset: Has `with_pipeline`.
         options: How to read them.
         rows: Positions of n images in the dataset, at least one for every rank.
+        together: Whether all ranks share the work; else each encodes its own rows.
 
     Returns:
         (n, ...) on every rank.
     """
-    own = _strided(len(rows))
-    return _put_together(_encode_own(model, encode, dataset, options, [rows[place] for place in own]), own, len(rows))
-
-
-@torch.no_grad()
-def _encode_own(
-    model: Any, encode: Callable[[dict[str, Any]], Tensor], dataset: Any, options: EncodingOptions, rows: Sequence[int]
-) -> Tensor:
+    places = _strided(len(rows)) if together else range(len(rows))
     loader = DataLoader(
-        Subset(dataset.with_pipeline(options.pipeline), rows),
+        Subset(dataset.with_pipeline(options.pipeline), [rows[place] for place in places]),
         batch_size=options.batch_size,
         num_workers=options.num_workers,
         collate_fn=default_collate,
@@ -89,7 +89,7 @@ def _encode_own(
     model.eval()
     features = torch.cat([encode(batch).float() for batch in track(loader, 'Encoding images')])
     model.train(was_training)
-    return features
+    return _put_together(features, places, len(rows)) if together else features
 
 
 @torch.no_grad()

@@ -29,6 +29,14 @@ def describe_position(stages: Sequence[Stage], epochs_done: int) -> dict[str, An
     }
 
 
+def begun_stages(position: Mapping[str, Any] | None) -> list[str]:
+    """Names of the stages that a run had begun at a position that `describe_position` gave; none if it is None."""
+    if position is None:
+        return []
+    names = [name for name, _ in position['stages']]
+    return names[: names.index(position['stage']) + 1]
+
+
 def check_resume(checkpoint: Mapping[str, Any], stages: Sequence[Stage], fingerprints: Mapping[str, str]) -> None:
     """Refuse a checkpoint that a run cannot go on from: of other stages up to this point, or other training images.
 
@@ -73,15 +81,13 @@ def say_changes(checkpoint: Mapping[str, Any], now: Mapping[str, Any], origin: s
         before = parse_stored_config(dict(checkpoint), origin)
     except ValueError:
         before = None
-    position = meta.get('stage_position') or {'stage': None, 'stages': []}
-    names = [name for name, _ in position['stages']]
-    stage = names.index(position['stage']) if position['stage'] in names else 0
-    changes = compare_settings(
+    # The config also lists stages of 0 epochs, which a position leaves out.
+    names = [stage['name'] for stage in now['train_cfg']['stages']]
+    begun = begun_stages(meta.get('stage_position'))
+    stage = names.index(begun[-1]) if begun else 0
+    for line in compare_settings(
         before, now, meta.get('world_size'), get_world_size(), stage=stage, checkpoint=str(origin)
-    )
-    if changes.refused:
-        raise ValueError('\n'.join(changes.refused))
-    for line in changes.said:
+    ):
         warn(line)
 
 
@@ -127,7 +133,7 @@ def compute_as_now(saved: Mapping[str, Any], optim_wrapper: OptimWrapper) -> Non
 
 def _check_stages(saved: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     # What comes later may be changed: it has not begun.
-    begun = [name for name, _ in saved['stages']].index(saved['stage']) + 1
+    begun = len(begun_stages(saved))
     if saved['stages'][:begun] != here['stages'][:begun]:
         raise ValueError(
             f"The checkpoint was saved after epoch {saved['epochs_in_stage']} of stage '{saved['stage']}' of a run of "

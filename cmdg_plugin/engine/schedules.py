@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
+from cmdg_plugin.models.utils import check_count, check_fraction
 from cmdg_plugin.registry import PARAM_SCHEDULERS
 
 
@@ -31,11 +32,8 @@ class WarmupCosineLR(_ParamScheduler):
     def __init__(
         self, optimizer: Any, warmup_epochs: int = 0, start_ratio: float = 0.0, end_ratio: float = 0.0, **kwargs: Any
     ) -> None:
-        if warmup_epochs < 0:
-            raise ValueError(f'warmup_epochs must be at least 0, got {warmup_epochs}.')
-        for name, ratio in (('start_ratio', start_ratio), ('end_ratio', end_ratio)):
-            if not 0 <= ratio <= 1:
-                raise ValueError(f'{name} is a share of the peak rate and must lie in [0, 1], got {ratio}.')
+        check_count('WarmupCosineLR', at_least=0, warmup_epochs=warmup_epochs)
+        check_fraction('WarmupCosineLR', start_ratio=start_ratio, end_ratio=end_ratio)
         self.warmup_epochs = warmup_epochs
         self.start_ratio = start_ratio
         self.end_ratio = end_ratio

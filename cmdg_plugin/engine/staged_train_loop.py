@@ -14,11 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 from cmdg_plugin.datasets.samplers import HardIdentitySampler, tell_batch_size
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.first_batches import FirstBatches
+from cmdg_plugin.engine.hooks.stage_preparation_hook import StagePreparationHook
 from cmdg_plugin.engine.hooks.stage_resume_hook import StageResumeHook
 from cmdg_plugin.engine.identity_sources import check_source
 from cmdg_plugin.engine.log_filters import stage_name_in_log, without_lines_per_parameter
 from cmdg_plugin.engine.mixed_precision import fit_precision_to_device
 from cmdg_plugin.engine.resuming import (
+    begun_stages,
     check_optimizer,
     check_resume,
     compute_as_now,
@@ -28,6 +30,7 @@ from cmdg_plugin.engine.resuming import (
 from cmdg_plugin.engine.seeding import seed_epoch
 from cmdg_plugin.engine.stage_logging import forget_losses
 from cmdg_plugin.engine.stages import Stage, overlay, parse_stages
+from cmdg_plugin.models import CMDGReID
 from cmdg_plugin.models.augmentation import split_pipeline
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.stages import PromptStage, TrainingStage
@@ -116,10 +119,8 @@ class StagedTrainLoop(EpochBasedTrainLoop):
     @property
     def stages_done(self) -> list[str]:
         """Names of the stages that this run, or the one that the weights come from, has trained to their end."""
-        loaded = self._loaded_position or {'stage': None, 'stages': []}
-        names = [name for name, _ in loaded['stages']]
-        earlier = names[: names.index(loaded['stage']) + 1] if loaded['stage'] in names else []
-        return [*earlier, *(stage.name for stage in self.stages if stage.end <= self._epoch)]
+        done = [stage.name for stage in self.stages if stage.end <= self._epoch]
+        return [*begun_stages(self._loaded_position), *done]
 
     def prepare_to_load(self, checkpoint: dict[str, Any]) -> None:
         """Get ready for a checkpoint's optimizer state: build the optimizer of the stage it was saved in.
@@ -219,22 +220,24 @@ class StagedTrainLoop(EpochBasedTrainLoop):
                 )
             self._build_optimizer(stage)
 
-    def _check_preparation(self, stage: Stage, model: Any) -> None:
+    def _check_preparation(self, stage: Stage, model: CMDGReID) -> None:
         sampler: Any = self.loaders[stage.name].sampler
         hard = isinstance(sampler, HardIdentitySampler)
         if hard and sampler.text is not None:
             self._check_source(sampler.text, type(sampler).__name__, stage, model)
-        for term, source in model.losses[stage.name].identity_sources():
+        sources = model.losses[stage.name].identity_sources()
+        for term, source in sources:
             self._check_source(source, f"The term '{term}'", stage, model)
         prepares = type(model.stages[stage.name]).prepare is not TrainingStage.prepare
-        if (prepares or hard) and stage.name not in [getattr(hook, 'stage', None) for hook in self.runner.hooks]:
+        prepared = {hook.stage for hook in self.runner.hooks if isinstance(hook, StagePreparationHook)}
+        if (prepares or hard or sources) and stage.name not in prepared:
             raise ValueError(
                 f"Stage '{stage.name}' computes what its batches need when it begins, and no hook lets it: add "
                 f"dict(type='StagePreparationHook', stage={stage.name!r}, pipeline=...) to custom_hooks. A list in a "
                 'config or option replaces the one before, with the hooks in it.'
             )
 
-    def _check_source(self, source: str, owner: str, stage: Stage, model: Any) -> None:
+    def _check_source(self, source: str, owner: str, stage: Stage, model: CMDGReID) -> None:
         before = [model.stages[each.name] for each in self.stages if each.end <= stage.start]
         # Weights that a run begins with may hold prompts.
         learned = any(isinstance(each, PromptStage) for each in before) or bool(self.runner.cfg.get('load_from'))

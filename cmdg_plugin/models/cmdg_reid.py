@@ -16,7 +16,6 @@ from cmdg_plugin.models.cached_tensors import CachesTensors
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 from cmdg_plugin.models.heads import ReIDHead
 from cmdg_plugin.models.identity_features import identity_features
-from cmdg_plugin.models.identity_parts import IDENTITY_PARTS, size_parts
 from cmdg_plugin.models.losses import LossTerms
 from cmdg_plugin.models.memory import CaptionMemoryBank
 from cmdg_plugin.models.nonfinite import NonFiniteGuard
@@ -26,8 +25,14 @@ from cmdg_plugin.models.stages import Preparation, TrainingStage
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
 from cmdg_plugin.models.utils import on_device
-from cmdg_plugin.regions import GLOBAL
-from cmdg_plugin.registry import MODELS
+from cmdg_plugin.regions import GLOBAL, PARTS
+from cmdg_plugin.registry import MODELS, build_part
+
+IDENTITY_PARTS = ('head', 'prompts', 'memory')
+"""Parts of the model that belong to the training identities."""
+
+TRAINING_PARTS = (*IDENTITY_PARTS, 'losses')
+"""Parts of the model that features do without."""
 
 _STAGES = {
     'warmup': {'type': 'WarmupStage'},
@@ -102,14 +107,13 @@ class CMDGReID(BaseModel, CachesTensors):
             'memory': {'type': 'CaptionMemoryBank', **(memory or {})},
         }
         for name in IDENTITY_PARTS:
-            self.register_module(name, None)
+            self.register_module(name, None)  # until the training data is known
         self.guard = NonFiniteGuard(on_nonfinite)
         self.flip_test = flip_test
         self.stage: str | None = None
         self.stage_epoch = 0
         self.image_features = None
         self._images: TrainingImages | None = None
-        self._sizes: DataSizes | None = None
         self._never_trained: set[str] = set()
 
     # ------------------------------------------------------------------ the training data
@@ -136,17 +140,27 @@ class CMDGReID(BaseModel, CachesTensors):
                 )
             return
         self._images = images
-        self._sizes = sizes = images.sizes(self.backbone.width, self.backbone.embed_dim)
-        reads = {field for terms in self.losses.values() for field in terms.reads}
-        sized = size_parts(
-            self.part_configs, sizes, text_width=self.backbone.text_width, reads=reads, trains_text=self.trains_text
-        )
-        for part, config in sized.items():
-            setattr(self, part, build_part(config))
+        sizes = images.sizes(self.backbone.width, self.backbone.embed_dim)
+        self._build_parts(sizes)
         for terms in self.losses.values():
             terms.bind_data(sizes)
             terms.bind_backbone(self.backbone)
         self._never_trained = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+
+    def _build_parts(self, sizes: DataSizes) -> None:
+        """Build head, prompts and memory bank; what their configs say counts."""
+        counts = {'num_identities': sizes.num_identities}
+        widths = {'width': sizes.width, 'embed_dim': sizes.embed_dim}
+        words = {'num_domains': sizes.num_domains, 'text_width': self.backbone.text_width}
+        self.head = build_part({**counts, **widths, **self.part_configs['head']})
+        self.prompts = build_part({**counts, **words, **self.part_configs['prompts']})
+        reads = {field for terms in self.losses.values() for field in terms.reads}
+        if reads.isdisjoint(('bank', 'caption_regions', 'caption_global')):
+            return
+        rows = {'num_samples': sizes.num_samples, 'num_parts': len(PARTS), 'dim': sizes.embed_dim}
+        # A frozen text tower encodes captions anew on a resume: checkpoints need not hold them. Those of a tower that
+        # trains are running averages.
+        self.memory = build_part({**rows, 'save_text': self.trains_text, **self.part_configs['memory']})
 
     @property
     def images(self) -> TrainingImages:
@@ -167,7 +181,7 @@ class CMDGReID(BaseModel, CachesTensors):
     @property
     def trains_text(self) -> bool:
         """Whether blocks of the text tower may train."""
-        return getattr(self.backbone, 'text_finetune_layers', 0) > 0
+        return self.backbone.text_finetune_layers > 0
 
     @property
     def has_domain_prompts(self) -> bool:
@@ -200,8 +214,8 @@ class CMDGReID(BaseModel, CachesTensors):
         """
         trained = self._trained(stage, trainable)
         self.losses[stage].check_fields(self.stages[stage].provides(self))
-        if self._sizes is not None:
-            self.losses[stage].check_data(self._sizes)
+        if self._images is not None:
+            self.losses[stage].check_data(self._images.sizes(self.backbone.width, self.backbone.embed_dim))
         self.stages[stage].check(self, trained, dataset)
         if self.stages[stage].reads_text:
             # The first texts are read after the warm-up, too late to find out.
@@ -389,12 +403,6 @@ class CMDGReID(BaseModel, CachesTensors):
             own = cast(nn.ModuleDict, self.losses).state_dict(prefix=f'{prefix}losses.')
             state_dict.update(own)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def build_part(config: dict[str, Any]) -> Any:
-    """Build a part of this model: names without prefix are ours, also inside another project's config."""
-    with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
-        return registry.build(dict(config))
 
 
 def _build_stages(configs: Mapping[str, dict[str, Any]]) -> nn.ModuleDict:

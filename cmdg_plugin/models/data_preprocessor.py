@@ -8,7 +8,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn import functional
 
-from cmdg_plugin.registry import MODELS
+from cmdg_plugin.registry import MODELS, build_part
 
 _CLIP_MEAN = (122.7709, 116.7460, 104.0937)
 _CLIP_STD = (68.5005, 66.6322, 70.3232)
@@ -72,9 +72,7 @@ class ReIDDataPreprocessor(BaseDataPreprocessor):
         """
         if self.augmentation is not None:
             raise ValueError('The data preprocessor augments batches already: take one of the two augmentations out.')
-        # A name without prefix is ours, also inside another project's config.
-        with MODELS.switch_scope_and_registry('cmdg_plugin') as registry:
-            self.augmentation = registry.build(dict(config))
+        self.augmentation = build_part(config)
 
     def start_epoch(self, seed: int, epoch: int) -> None:
         """Say which epoch of the run begins, and the run's seed: the augmentation draws from them."""

@@ -33,8 +33,9 @@ class FeatureRetriever(BaseModel):
         init_cfg: dict[str, Any] | None = None,
         flip_test: bool = False,
     ) -> None:
-        settings = {**({} if data_preprocessor is None else {'data_preprocessor': data_preprocessor}), **model}
-        inner = MODELS.build(settings)
+        if data_preprocessor is not None:
+            model = {'data_preprocessor': data_preprocessor, **model}
+        inner = MODELS.build(model)
         super().__init__(inner.data_preprocessor, init_cfg)
         self.model = inner
         self.arguments = {} if stage is None else {'stage': stage}

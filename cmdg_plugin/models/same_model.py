@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-_SHOWN = 3
+from cmdg_plugin.saying import first_of
 
 
 def check_same_model(state_dict: Mapping[str, Tensor], prefix: str, backbone: nn.Module) -> None:
@@ -29,9 +29,8 @@ def check_same_model(state_dict: Mapping[str, Tensor], prefix: str, backbone: nn
     saved_names = (name.removeprefix(prefix) for name in state_dict if name.startswith(prefix))
     problems += [f'backbone.{name} has no place here' for name in saved_names if name not in here]
     if problems:
-        more = f', and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
         raise ValueError(
-            f'The checkpoint belongs to another model: {"; ".join(problems[:_SHOWN])}{more}. Use it with the config '
+            f'The checkpoint belongs to another model: {first_of(problems, separator="; ")}. Use it with the config '
             'that it was trained with (backbone.model_name, image_size, part_attention). Weights of CLIP itself go '
             'into model.backbone.pretrained.'
         )

@@ -64,6 +64,17 @@ def test_flipped_bits_and_zeroed_blocks_are_noticed(tmp_path: Path) -> None:
             torch.testing.assert_close(read_checkpoint(path), expected, rtol=0, atol=0)
 
 
+def test_damage_in_a_file_without_checksums_is_refused_in_our_words(tmp_path: Path) -> None:
+    path = written(tmp_path / 'a.pth', _use_new_zipfile_serialization=False)
+    sound = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(sound) - len(WEIGHTS['layer.weight']) * 120, size=200):
+        for damaged in (sound[:place], sound[:place] + b'q' + sound[place + 1 :]):
+            path.write_bytes(damaged)
+            # Nothing but a ValueError; what was hit may also be a number, which nobody can tell.
+            assert str(path) in (refusal(path) or str(path))
+
+
 def refusal(path: Path) -> str:
     try:
         read_checkpoint(path)

@@ -4,8 +4,15 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from cmdg_plugin.engine.resuming import check_optimizer, check_resume, compute_as_now, describe_position
+from cmdg_plugin.engine.resuming import (
+    check_optimizer,
+    check_resume,
+    compute_as_now,
+    describe_position,
+    say_changes,
+)
 from cmdg_plugin.engine.stages import parse_stages
+from cmdg_plugin.saying import keep_lines
 
 KNOWN = ('warmup', 'prompt', 'bridging')
 SEEN = {'alpha': 'aa', 'beta': 'bb'}
@@ -44,6 +51,17 @@ def test_what_has_not_begun_may_change() -> None:
 def test_what_has_begun_may_not(now: tuple) -> None:
     with pytest.raises(ValueError, match=r"after epoch 2 of stage 'prompt' of a run of 3 warmup \+ 120 prompt \+ 60"):
         check_resume(saved(meta(5, 3, 120, 60)), stages(*now), SEEN)
+
+
+def test_a_change_counts_at_once_in_the_current_stage_also_after_one_of_no_epochs() -> None:
+    def settings(batch_size: int) -> dict:
+        listed = [{'name': name, 'epochs': epochs} for name, epochs in zip(KNOWN, (0, 1, 2), strict=True)]
+        return {'train_cfg': {'stages': [*listed[:2], {**listed[2], 'train_dataloader': {'batch_size': batch_size}}]}}
+
+    checkpoint = saved({**meta(2, 0, 1, 2), 'cfg': f'train_cfg = {settings(4)["train_cfg"]}'})
+    with keep_lines() as lines:
+        say_changes(checkpoint, settings(8), 'epoch_2.pth')
+    assert ['from here on epochs have another number of steps' in line for line, _ in lines] == [True]
 
 
 def test_other_images_are_named() -> None:

@@ -320,6 +320,20 @@ def test_trainable_part_that_does_not_exist_is_refused_before_training(tiny_conf
         train(tiny_config)
 
 
+def test_a_term_that_no_hook_lets_begin_is_refused_before_training(tiny_config: Config) -> None:
+    term = {'type': 'IdentityMemoryLoss', 'name': 'memory', 'inputs': {'features': 'global_shared'}}
+    tiny_config.model.losses.warmup.append(term)
+    with pytest.raises(ValueError, match=r"Stage 'warmup' computes what its batches need .* no hook lets it"):
+        train(tiny_config)
+
+
+def test_a_stage_that_no_hook_prepares_is_refused_before_training(tiny_config: Config) -> None:
+    # A hook for the stage, but not one that prepares it.
+    tiny_config.custom_hooks[-1] = dict(type='WeightAveragingHook', stage='bridging')
+    with pytest.raises(ValueError, match=r"Stage 'bridging' computes what its batches need .* no hook lets it"):
+        train(tiny_config)
+
+
 def test_mistake_in_a_later_optimizer_shows_before_training(tiny_config: Config) -> None:
     tiny_config.train_cfg.stages[2].optim_wrapper = {'optimizer': {'lrate': 1}}
     runner = make_runner(tiny_config)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from cmdg_plugin.engine.mixed_precision import cpu_bfloat16
 from cmdg_plugin.models.backbones.region_pooling import pool_stripes
-from cmdg_plugin.models.backbones.text_tower import encode_embeddings, end_positions, text_module
+from cmdg_plugin.models.backbones.text_tower import TextTower
 from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 
 _NUM_LENGTHS = 4
@@ -49,13 +49,14 @@ class Recipe:
 
 def encode_text(model: open_clip.CLIP, tokens: Tensor) -> Tensor:
     """Encode tokens (B, L), each group of similar length at the length of its longest text; returns (B, D)."""
-    ends = end_positions(model, tokens)
+    tower = TextTower(model)
+    ends = tower.ends(tokens)
     order = ends.argsort()
     groups = []
     for rows in order.chunk(_NUM_LENGTHS):
         longest = int(ends[rows[-1]]) + 1
-        embeddings = text_module(model).token_embedding(tokens[rows, :longest])
-        groups.append(encode_embeddings(model, embeddings, ends[rows]))
+        embeddings = tower.pieces.token_embedding(tokens[rows, :longest])
+        groups.append(tower.encode(embeddings, ends[rows]))
     return torch.cat(groups)[order.argsort()]
 
 
@@ -135,7 +136,7 @@ class Learner:
     ) -> None:
         self.model, self.images, self.tokens, self.recipe = model, images, tokens, recipe
         self.precision = cpu_bfloat16 if bfloat16 else nullcontext
-        self.rarity = token_rarity(tokens.flatten(0, 1), text_module(model).token_embedding.num_embeddings)
+        self.rarity = token_rarity(tokens.flatten(0, 1), TextTower(model).pieces.token_embedding.num_embeddings)
         # No others: Adam moves the weights of tokens that are never asked for as fast as all, always the same way.
         self.asked = self.rarity.nonzero()[:, 0]
         self.words = nn.Linear(model.visual.output_dim, len(self.asked))

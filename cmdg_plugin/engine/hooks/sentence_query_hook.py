@@ -34,7 +34,7 @@ class SentenceQueryHook(Hook):
         self._encode(runner, runner.test_loop)
 
     def _encode(self, runner: Runner, loop: Any) -> None:
-        model = plain_model(runner.model)
+        model: Any = plain_model(runner.model)  # of any project
         for metric in loop.evaluator.metrics:
             if not isinstance(metric, ReIDMetric):
                 continue

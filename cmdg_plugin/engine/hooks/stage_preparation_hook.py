@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -14,6 +13,7 @@ from cmdg_plugin.datasets.samplers import HardIdentitySampler
 from cmdg_plugin.engine.encoding import EncodingOptions, encode_captions, encode_images, encode_rows, plain_model
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.models.identity_features import identity_features
+from cmdg_plugin.models.memory import CaptionMemoryBank
 from cmdg_plugin.registry import HOOKS
 from cmdg_plugin.saying import say
 
@@ -65,7 +65,7 @@ class RunPreparation:
             self._kept[source] = features
         return features
 
-    def restore_bank(self, memory: Any) -> None:
+    def restore_bank(self, memory: CaptionMemoryBank) -> None:
         """Read this rank's rows of a sharded bank; see `load_shard`."""
         loop = self.runner.train_loop
         load_shard(memory, loop.resumed_from, self.runner.epoch, loop.resumed_run)
@@ -110,17 +110,13 @@ class StagePreparationHook(Hook):
 class PromptLearningHook(StagePreparationHook):
     """Prepares the prompt stage: every training image is encoded once. Arguments as `StagePreparationHook` has them."""
 
-    def __init__(
-        self, pipeline: list[dict], batch_size: int = 128, num_workers: int = 2, stage: str = 'prompt'
-    ) -> None:
-        super().__init__(stage, pipeline, batch_size, num_workers)
+    def __init__(self, pipeline: list[dict], stage: str = 'prompt', **options: int) -> None:
+        super().__init__(stage, pipeline, **options)
 
 
 @HOOKS.register_module()
 class DomainBridgingHook(StagePreparationHook):
     """Prepares the bridging stage: captions and identity prompts encoded once, the bank filled; arguments likewise."""
 
-    def __init__(
-        self, pipeline: list[dict], batch_size: int = 128, num_workers: int = 2, stage: str = 'bridging'
-    ) -> None:
-        super().__init__(stage, pipeline, batch_size, num_workers)
+    def __init__(self, pipeline: list[dict], stage: str = 'bridging', **options: int) -> None:
+        super().__init__(stage, pipeline, **options)

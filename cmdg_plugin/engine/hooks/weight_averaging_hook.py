@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cmdg_plugin.checkpoints.interpolating import INTERPOLATION, interpolate_weights, pretrained_weights
 from cmdg_plugin.engine.encoding import plain_model
 from cmdg_plugin.engine.stages import Stage
+from cmdg_plugin.models.utils import check_fraction
 from cmdg_plugin.registry import HOOKS, MODELS
 from cmdg_plugin.saying import say, warn
 
@@ -56,8 +57,7 @@ class WeightAveragingHook(Hook):
     ) -> None:
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
             raise ValueError(f'WeightAveragingHook: start_epoch must be a whole number from 0, got {start_epoch!r}.')
-        if not 0 <= alpha <= 1:
-            raise ValueError(f'WeightAveragingHook: alpha must lie between 0 and 1, got {alpha!r}.')
+        check_fraction('WeightAveragingHook', alpha=alpha)
         self.stage = stage
         self.start_epoch = start_epoch
         self.alpha = alpha
@@ -225,7 +225,7 @@ def _check_average(config: Mapping[str, Any]) -> None:
     except (KeyError, TypeError, AssertionError) as error:
         raise ValueError(
             'WeightAveragingHook: average must be the config of one of the averaged models of MMEngine, such as '
-            f"dict(type='ExponentialMovingAverage', momentum=0.01), got {config!r}: {error}"
+            f"dict(type='ExponentialMovingAverage', momentum=0.01), got {config!r}: {error}."
         ) from error
 
 

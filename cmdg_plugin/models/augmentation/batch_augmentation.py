@@ -69,7 +69,8 @@ class BatchAugmentation(nn.Module):
             now = size
             for name, step in self.steps.items():
                 drawn[name].append(step.draw(rng, now))
-                now = (step.size if isinstance(step, Crop) else None) or now
+                if isinstance(step, Crop) and step.size is not None:
+                    now = step.size
         return drawn
 
     @torch.no_grad()

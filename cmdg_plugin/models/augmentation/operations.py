@@ -1,30 +1,14 @@
 """Changes of many images at once, each image with its own parameters, rounded as Pillow rounds them.
 
-All take and return RGB images (n, 3, H, W) uint8. What needs no parameter is torchvision's; its other functions take
-one for all images.
+All take and return RGB images (n, 3, H, W) uint8. What needs no parameter is torchvision's, in `steps`; its other
+functions take one for all images.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.v2.functional import autocontrast, equalize
 
 from cmdg_plugin.models.utils import on_device
-
-__all__ = [
-    'affine',
-    'autocontrast',
-    'brightness',
-    'contrast',
-    'crop',
-    'equalize',
-    'hue',
-    'luminance',
-    'posterize',
-    'saturation',
-    'solarize',
-    'to_gray',
-]
 
 _SIXTHS = [[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 1, 2]]
 """Which of (highest, lowest, falling, rising) is red, green, blue in each sixth of the circle of hues."""

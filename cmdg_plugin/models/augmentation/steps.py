@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import transforms
+from torchvision.transforms.v2.functional import autocontrast, equalize
 
 from cmdg_plugin.datasets.transforms import AugMix
 from cmdg_plugin.datasets.transforms.aug_mix import OPERATIONS
@@ -217,8 +218,8 @@ def _matrix(name: str, level: float, sign: float, height: int, width: int) -> li
 
 
 _COPY_CHANGES: dict[str, Callable[[Tensor, list], Tensor]] = {
-    'auto contrast': lambda images, _: operations.autocontrast(images),
-    'equalize': lambda images, _: operations.equalize(images),
+    'auto contrast': lambda images, _: autocontrast(images),
+    'equalize': lambda images, _: equalize(images),
     'posterize': lambda images, bits: operations.posterize(images, _floats(bits, images.device)),
     'solarize': lambda images, thresholds: operations.solarize(images, _floats(thresholds, images.device)),
     'move': lambda images, entries: operations.affine(images, _floats(entries, images.device).view(-1, 2, 3)),

@@ -24,13 +24,10 @@ def find_source_grid(num_patches: int, native_grid: Grid, target_grid: Grid) -> 
     Raises:
         ValueError: If none of the three has that many tokens.
     """
-    if math.prod(native_grid) == num_patches:
-        return native_grid
     side = math.isqrt(num_patches)
-    if side * side == num_patches:
-        return side, side
-    if math.prod(target_grid) == num_patches:
-        return target_grid
+    for grid in (native_grid, (side, side), target_grid):
+        if math.prod(grid) == num_patches:
+            return grid
     raise ValueError(
         f'The checkpoint has position embeddings for {num_patches} patches. That is neither the native grid of the '
         f'model ({native_grid[0]}x{native_grid[1]}), nor a square, nor the grid of the image size asked for '

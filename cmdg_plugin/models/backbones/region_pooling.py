@@ -54,7 +54,7 @@ def pool_regions(class_token: Tensor, patches: Tensor, grid: tuple[int, int]) ->
     """Stack the features of all regions: three stripe means and the class token as the global one.
 
     Args:
-        class_token: Class token of each image, (B, C).
+        class_token: Class token of each image, or what stands for it, (B, C).
         patches: Patch tokens in row-major order, (B, h * w, C).
         grid: Height and width (h, w) of the token grid; h at least 3.
 

@@ -13,14 +13,7 @@ from cmdg_plugin.models.backbones.image_towers import ImageTower, TimmViT, find_
 from cmdg_plugin.models.backbones.part_attention import add_part_tokens
 from cmdg_plugin.models.backbones.prompt_template import DEFAULT_TEMPLATE
 from cmdg_plugin.models.backbones.text_tokenizer import TextTokenizer
-from cmdg_plugin.models.backbones.text_tower import (
-    encode_embeddings,
-    end_positions,
-    is_causal,
-    set_text_trainable,
-    text_module,
-    text_tower_modules,
-)
+from cmdg_plugin.models.backbones.text_tower import TextTower
 from cmdg_plugin.models.backbones.weights import load_weights, read_pretrained
 from cmdg_plugin.models.utils import on_device
 from cmdg_plugin.nested import has_prefix
@@ -109,11 +102,12 @@ class TextAwareCLIP(BaseModule):
             load_weights(self.clip, weights, self.image_tower, token_grid(config))
         if part_attention:
             add_part_tokens(self.clip.visual)
-        self.text_tokenizer = TextTokenizer(self.clip, model_name, config['text_cfg'], tokenizer)
+        self.text_tower = TextTower(self.clip)
+        self.text_tokenizer = TextTokenizer(self.text_tower, model_name, config['text_cfg'], tokenizer)
 
         self.image_size = to_size(self.clip.visual.image_size)
         self.width, self.embed_dim = self.image_tower.width, self.image_tower.embed_dim
-        self.context_length, self.text_width = text_module(self.clip).positional_embedding.shape
+        self.context_length, self.text_width = self.text_tower.context_length, self.text_tower.width
         self.out_channels = self.width + self.embed_dim
         self.norm_width = nn.LayerNorm(self.width)
         self.norm_shared = nn.LayerNorm(self.embed_dim)
@@ -122,7 +116,7 @@ class TextAwareCLIP(BaseModule):
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
         _compile_blocks(self.image_tower.blocks, compile)
-        _compile_blocks(text_module(self.clip).transformer.resblocks, compile_text)
+        _compile_blocks(self.text_tower.pieces.transformer.resblocks, compile_text)
 
     def set_trainable(self, trainable: bool) -> None:
         """Let gradients into all that this backbone trains, or into nothing.
@@ -131,9 +125,9 @@ class TextAwareCLIP(BaseModule):
         rather than `requires_grad_(True)`, which would unfreeze the whole text tower.
         """
         self.requires_grad_(False)
-        set_text_trainable(self.clip, self.text_finetune_layers if trainable else 0)
-        for module in (self.clip.visual, self.norm_width, self.norm_shared):
-            module.requires_grad_(trainable)
+        self.text_tower.set_trainable(self.text_finetune_layers if trainable else 0)
+        for parameter in self.image_parameters():
+            parameter.requires_grad_(trainable)
 
     def image_parameters(self) -> Iterator[nn.Parameter]:
         """Go through the parameters of the image tower and of the norms of its features."""
@@ -161,7 +155,7 @@ class TextAwareCLIP(BaseModule):
         """Switch between training and evaluation mode; a frozen text tower stays in evaluation mode."""
         super().train(mode)
         if self.text_finetune_layers == 0:
-            for module in text_tower_modules(self.clip):
+            for module in self.text_tower.modules:
                 module.eval()
         return self
 
@@ -251,14 +245,14 @@ class TextAwareCLIP(BaseModule):
             raise ValueError(
                 f'Expected tokens of shape (B, L) with L from 1 to {self.context_length}, got {tuple(tokens.shape)}.'
             )
-        if tokens.shape[1] < self.context_length and not is_causal(self.clip):
+        if tokens.shape[1] < self.context_length and not self.text_tower.is_causal:
             raise ValueError(
                 f'Tokens of {self.model_name!r} see those after them: expected all {self.context_length} of each text '
                 f'as `tokenize` returns them, got {tokens.shape[1]}.'
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.text_finetune_layers > 0):
-            embeddings = text_module(self.clip).token_embedding(tokens)
-            return encode_embeddings(self.clip, embeddings, end_positions(self.clip, tokens))
+            embeddings = self.text_tower.pieces.token_embedding(tokens)
+            return self.text_tower.encode(embeddings, self.text_tower.ends(tokens))
 
     def encode_prompts(
         self, context: Tensor | Sequence[Tensor], template: str = DEFAULT_TEMPLATE, chunk_size: int = 512
@@ -289,10 +283,10 @@ class TextAwareCLIP(BaseModule):
             raise ValueError(f'`chunk_size` must be at least 1, got {chunk_size}.')
         prompt = self.text_tokenizer.template(template, tuple(one.shape[1] for one in contexts))
         device = contexts[0].device
-        embeddings = text_module(self.clip).token_embedding(on_device(prompt.tokens, device))
+        embeddings = self.text_tower.pieces.token_embedding(on_device(prompt.tokens, device))
         end = torch.full((1,), len(prompt.tokens) - 1, device=device)
         features = [
-            encode_embeddings(self.clip, prompt.fill(embeddings, *chunks), end.expand(len(chunks[0])))
+            self.text_tower.encode(prompt.fill(embeddings, *chunks), end.expand(len(chunks[0])))
             for chunks in zip(*(one.split(chunk_size) for one in contexts), strict=True)
         ]
         return torch.cat(features)

@@ -7,18 +7,18 @@ from typing import Any
 
 import open_clip
 from open_clip.tokenizer import HFTokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmdg_plugin.models.backbones.prompt_template import TokenizedTemplate, tokenize_template
 from cmdg_plugin.models.backbones.shipped_models import tokenizer_arguments
-from cmdg_plugin.models.backbones.text_tower import end_positions, is_causal, text_module
+from cmdg_plugin.models.backbones.text_tower import TextTower
 
 
 class TextTokenizer:
     """Tokenizer of a CLIP model, made on first use: images alone need none.
 
     Args:
-        clip: The model.
+        tower: Its text tower.
         model_name: Its name.
         config: Its `text_cfg`.
         folder: Folder with the files of a tokenizer from Hugging Face, for a model that has such a one; they are
@@ -28,14 +28,14 @@ class TextTokenizer:
         ValueError: If the model's tokenizer is not one of Hugging Face.
     """
 
-    def __init__(self, clip: nn.Module, model_name: str, config: dict[str, Any], folder: str | None = None) -> None:
+    def __init__(self, tower: TextTower, model_name: str, config: dict[str, Any], folder: str | None = None) -> None:
         if folder is not None and not config.get('hf_tokenizer_name'):
             raise ValueError(f"{model_name!r} has open_clip's own tokenizer: leave `tokenizer` out.")
-        self.clip = clip
+        self.tower = tower
         self.model_name = model_name
         self.config = config
         self.folder = folder
-        self.context_length: int = text_module(clip).positional_embedding.shape[0]
+        self.context_length: int = tower.context_length
         self._templates: dict[tuple[str, tuple[int, ...]], TokenizedTemplate] = {}
 
     @cached_property
@@ -48,7 +48,7 @@ class TextTokenizer:
             ImportError: If it takes a package that is not installed.
         """
         tokenizer = self._load()
-        known, size = getattr(tokenizer, 'vocab_size', 0), text_module(self.clip).token_embedding.num_embeddings
+        known, size = getattr(tokenizer, 'vocab_size', 0), self.tower.pieces.token_embedding.num_embeddings
         if known > size:
             raise ValueError(
                 f'The tokenizer of {self.model_name!r} has {known} tokens, its text tower {size}. '
@@ -78,8 +78,8 @@ class TextTokenizer:
 
     def ends(self, tokens: Tensor) -> Tensor:
         """Locate the end-of-text token of each row of tokens (B, L); returns (B,)."""
-        if is_causal(self.clip):
-            return end_positions(self.clip, tokens)
+        if self.tower.is_causal:
+            return self.tower.ends(tokens)
         # Here the tower reads the last token, which stands in the padding of all but the longest texts.
         return (tokens == self.words.tokenizer.eos_token_id).int().argmax(dim=-1)
 
@@ -95,13 +95,13 @@ class TextTokenizer:
         # Only with room for one more token can an exact fit be told from a truncated text.
         full = [sentence for sentence, end in zip(sentences, ends.tolist(), strict=True) if end == length - 1]
         longer = self.ends(self.words(full, length + 1)) == length if full else ends[:0]
-        used = int(ends.max()) + 1 if is_causal(self.clip) else length
+        used = int(ends.max()) + 1 if self.tower.is_causal else length
         return tokens[:, :used].contiguous(), int(longer.sum())
 
     def template(self, template: str, num_context: tuple[int, ...]) -> TokenizedTemplate:
         """Tokenize a sentence with gaps of `num_context` tokens; see `tokenize_template`."""
         key = template, num_context
         if key not in self._templates:
-            tokenized = tokenize_template(self.words, self.ends, template, num_context, cut=is_causal(self.clip))
+            tokenized = tokenize_template(self.words, self.ends, template, num_context, cut=self.tower.is_causal)
             self._templates[key] = tokenized
         return self._templates[key]

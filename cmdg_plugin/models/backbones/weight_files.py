@@ -1,12 +1,8 @@
 """Finding and reading files of weights, whatever wrote them, without running code that they may hold."""
 
 import json
-import pickle
 import re
-import struct
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from torch import Tensor
 
 from cmdg_plugin.files.hashing import hash_file
+from cmdg_plugin.files.torch_files import UNPICKLING_ERRORS, check_archive
 
 OPEN_CLIP_NAMES = (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME)
 """What open_clip calls the weights in a folder of the Hugging Face hub."""
@@ -32,20 +29,6 @@ _WRAPPERS = ('state_dict', 'model_state_dict', 'model')
 _PREFIXES = ('module.', '_orig_mod.', 'model.', 'clip.', 'clip_model.')
 _CODE = re.compile(r'GLOBAL (\S+)')
 _SHA256 = re.compile('[0-9a-f]{64}')
-_DAMAGED = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-)
-"""What torch's reader of pickles raises, according to where a file happens to be damaged."""
 
 
 def find_weight_file(folder: Path) -> Path:
@@ -120,7 +103,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if start[8:9] == b'{' or path.suffix == '.safetensors':
         state, metadata = _read_safetensors(path)
         return _strip_prefixes(state), metadata
-    if start.startswith(b'PK') and _is_torchscript(path):
+    parts = check_archive(path, 'Fetch it again.') if start.startswith(b'PK') else []
+    if any(part.endswith('/constants.pkl') for part in parts):
         return _read_torchscript(path), {}
     return _strip_prefixes(_read_pickle(path)), {}
 
@@ -160,19 +144,6 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     return state
 
 
-def _is_torchscript(path: Path) -> bool:
-    """Whether an archive is one of TorchScript; compares the checksums of any archive on the way."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = archive.namelist()
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f'{path} is damaged: {error}. Fetch it again.') from error
-    if broken is not None:
-        raise ValueError(f'{path} is damaged: the checksum of {broken} in it is wrong. Fetch it again.')
-    return any(name.endswith('/constants.pkl') for name in names)
-
-
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
     with warnings.catch_warnings():
         # Deprecated or not, there is no other reader for the archives that OpenAI published.
@@ -186,7 +157,7 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
 def _read_pickle(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except _DAMAGED as error:
+    except UNPICKLING_ERRORS as error:
         # Torch's own text is left out, as it advises to load without the guard.
         code = _CODE.search(str(error))
         raise ValueError(

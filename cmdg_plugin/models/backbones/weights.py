@@ -16,6 +16,7 @@ from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, shipped_
 from cmdg_plugin.models.backbones.transformers_clip import convert_transformers, is_transformers
 from cmdg_plugin.models.backbones.weight_config import WeightConfig, find_weight_config, hub_repository
 from cmdg_plugin.models.backbones.weight_files import find_weight_file, read_tensors
+from cmdg_plugin.saying import first_of
 
 _OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
 _CONTRASTIVE_SCALE = ('logit_scale', 'logit_bias')
@@ -156,25 +157,19 @@ def load_weights(clip: Any, weights: PretrainedWeights, tower: ImageTower, nativ
         )
     expected = clip.state_dict()
     for key in _CONTRASTIVE_SCALE:
-        if key in expected and (key not in state or state[key].numel() != expected[key].numel()):
-            state[key] = expected[key]
-        elif key in expected:
-            state[key] = state[key].reshape(expected[key].shape)
-        else:
-            state.pop(key, None)
+        saved = state.pop(key, None)
+        if key in expected:
+            own = expected[key]
+            state[key] = own if saved is None or saved.numel() != own.numel() else saved.reshape(own.shape)
     problems = _differences(state, expected)
     if problems:
         raise ValueError(
-            f'{weights.origin} does not fit the model: {"; ".join(problems[:4])}'
-            f'{f"; and {len(problems) - 4} more" if len(problems) > 4 else ""}. '
+            f'{weights.origin} does not fit the model: {first_of(problems, 4, "; ")}. '
             'Check that `model_name` is the model that the file was made for.'
         )
     broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
-        raise ValueError(
-            f'{weights.origin} is damaged: NaN or infinite numbers in {", ".join(broken[:3])}'
-            f'{f" and {len(broken) - 3} more" if len(broken) > 3 else ""}.'
-        )
+        raise ValueError(f'{weights.origin} is damaged: NaN or infinite numbers in {first_of(broken)}.')
     clip.load_state_dict(state)
 
 

@@ -1,7 +1,7 @@
 """What a loss term is: a module with a few members that its stage's list asks for."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -20,7 +20,8 @@ class LossTerm(nn.Module):
     Attributes:
         has_loss: False for a term that has no loss: `forward` returns what its `outputs` name, or a dict of numbers for
             the log.
-        needed_by: Argument of `forward` by option of the constructor that does nothing without it.
+        needed_by: Argument of `forward` by what does nothing without it: an option of the constructor, or another
+            argument.
         reads_bank_captions: Whether it chooses among the bank's entries by their captions, so that images without
             captions, which resemble each other perfectly, may not be trained on.
         renamed_inputs: New name of an argument of `forward` by the one that older configs use; None for one that is no
@@ -71,10 +72,6 @@ class LossTerm(nn.Module):
             resumed: Whether the run goes on inside the stage, with the buffers of its checkpoint.
         """
 
-    def forward(self, *fields: Any, **named: Any) -> Any:
-        """Compute the loss of a batch from the fields that the arguments name."""
-        raise NotImplementedError(f'{type(self).__name__} has no forward.')
 
-
-BASE_MEMBERS = tuple(name for name in vars(LossTerm) if not name.startswith('_') and name != 'forward')
+BASE_MEMBERS = tuple(name for name in vars(LossTerm) if not name.startswith('_'))
 """Members by which a module shows that it should derive from the base."""

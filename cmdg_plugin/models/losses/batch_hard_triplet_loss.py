@@ -78,8 +78,8 @@ class BatchHardTripletLoss(LossTerm):
         """Check that any identity has a positive pair; see the base class."""
         if not sizes.num_paired:
             raise ValueError(
-                f'{type(self).__name__} compares images of one identity, but every identity has one image only; were '
-                f'identities read from the right numbers?'
+                f'{type(self).__name__} compares images of one identity, but every identity has one image only; look '
+                'whether identities were read from the right numbers.'
             )
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:

@@ -147,7 +147,7 @@ class MultiPositiveCaptionLoss(LossTerm):
             inputs `neighbors`, `bank` and `image_index`.
     """
 
-    needed_by: ClassVar = {'look_alike_ratio': 'neighbors'}
+    needed_by: ClassVar = {'look_alike_ratio': 'neighbors', 'neighbors': 'bank', 'bank': 'image_index'}
 
     def __init__(self, temperature: float = 0.1, look_alike_ratio: float = 0.0) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cmdg_plugin.models.losses.base import LossTerm
-from cmdg_plugin.models.losses.neighbor_pull import NeighborPull
+from cmdg_plugin.models.losses.neighbor_pull import NeighborPull, Search
 from cmdg_plugin.models.memory import BankRows, check_bank
 from cmdg_plugin.models.training_images import DataSizes
 from cmdg_plugin.models.utils import (
@@ -74,15 +74,18 @@ def part_neighbor_loss(
     entries = check_sizes(_OWNER, parts=(parts, 'PBD'), bank=(bank, 'NPD'), positions=(positions, 'B'))['N']
     check_positive(_OWNER, scale=scale)
     check_fraction(_OWNER, text_weight=text_weight)
+    check_count(_OWNER, num_neighbors=num_neighbors)
+    if valid is not None:
+        check_mask(_OWNER, 'valid', valid, entries)
     if text_neighbors is not None:
         check_sizes(_OWNER, positions=(positions, 'B'), text_neighbors=(text_neighbors, 'BK'))
-        if first_row is None:
+    if first_row is None:
+        check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
+        if text_neighbors is not None:
             # -1 stands for none.
             rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
             check_indices(_OWNER, 'text_neighbors', rows, entries, 'entries in the bank')
-    if first_row is None:
-        check_indices(_OWNER, 'positions', positions, entries, 'entries in the bank')
-    _check_neighbors(num_neighbors, entries, positions, valid, whole=first_row is None)
+        _check_enough(num_neighbors, _count_others(entries, positions, valid))
     bank = bank.detach()
     (parts,) = to_common_float(parts)
     if bank_norms is None:
@@ -91,31 +94,16 @@ def part_neighbor_loss(
     bias = bank_norms.detach().T.to(parts.dtype).contiguous() * -scale
     if valid is not None:
         bias = bias.masked_fill(~valid, -torch.inf)
-    with_gradient = torch.is_grad_enabled() and parts.requires_grad
-    return NeighborPull.apply(
-        parts,
-        bank,
-        bias,
-        positions.long(),
-        num_neighbors,
-        scale,
-        with_gradient,
-        first_row,
-        text_neighbors,
-        text_weight,
-    )
+    search = Search(bank, bias, positions.long(), num_neighbors, scale, first_row, text_neighbors, text_weight)
+    return NeighborPull.apply(parts, search, torch.is_grad_enabled() and parts.requires_grad)
 
 
-def _check_neighbors(num_neighbors: int, entries: int, positions: Tensor, valid: Tensor | None, whole: bool) -> None:
-    check_count(_OWNER, num_neighbors=num_neighbors)
-    others = entries - 1
-    if valid is not None:
-        check_mask(_OWNER, 'valid', valid, entries)
+def _count_others(entries: int, positions: Tensor, valid: Tensor | None) -> int:
+    """Entries that every sample of a batch may find besides its own."""
+    if valid is None or valid.device.type != 'cpu':
         # Counting on a GPU would make the step wait; there, missing neighbors add nothing to the loss.
-        if whole and valid.device.type == 'cpu':
-            others = int(valid.sum()) - int(valid[positions.long()].any())
-    if whole:
-        _check_enough(num_neighbors, others)
+        return entries - 1
+    return int(valid.sum()) - int(valid[positions.long()].any())
 
 
 def _check_enough(num_neighbors: int, others: int) -> None:

@@ -92,7 +92,14 @@ class SoftIdentityLoss(LossTerm):
     """Module form of `soft_identity_loss`, whose settings it takes; looks the neighbors' identities up itself."""
 
     renamed_inputs: ClassVar = {'targets': 'labels', 'bank_labels': 'bank'}
-    needed_by: ClassVar = {'soft_weight': 'neighbors', 'soft_ratio': 'neighbors', 'text_ratio': 'text_neighbors'}
+    needed_by: ClassVar = {
+        'soft_weight': 'neighbors',
+        'soft_ratio': 'neighbors',
+        'text_ratio': 'text_neighbors',
+        'text_neighbors': 'neighbors',
+        'neighbors': 'bank',
+        'bank': 'neighbors',
+    }
 
     def __init__(
         self, smoothing: float = 0.1, soft_weight: float = 0.5, soft_ratio: float = 0.5, text_ratio: float = 0.0
@@ -126,37 +133,30 @@ class SoftIdentityLoss(LossTerm):
             ValueError: If one of `neighbors` and `bank` came without the other, or `text_neighbors` without
                 them, or one is not a row of the bank; and as `soft_identity_loss`.
         """
-        owners = None if bank is None else check_bank(type(self).__name__, bank).labels
+        owner = type(self).__name__
+        neighbor_labels = text_labels = None
+        if neighbors is not None and bank is not None:
+            owners = check_bank(owner, bank).labels
+            check_sizes(owner, targets=(labels, 'B'), neighbors=(neighbors, 'PBk'))
+            check_indices(owner, 'neighbors', neighbors, len(owners), 'entries in the memory bank')
+            neighbor_labels = owners[neighbors].transpose(0, 1).flatten(1)
+            if text_neighbors is not None:
+                check_sizes(owner, targets=(labels, 'B'), text_neighbors=(text_neighbors, 'BK'))
+                rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
+                check_indices(owner, 'text_neighbors', rows, len(owners), 'entries in the memory bank')
+                text_labels = torch.where(text_neighbors < 0, labels[:, None], owners[rows])
+        elif neighbors is not None or bank is not None:
+            missing = 'neighbors' if neighbors is None else 'bank'
+            raise ValueError(f'{owner}: neighbors and bank come together, but {missing} is missing.')
+        elif text_neighbors is not None:
+            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank, but those are missing.')
         return soft_identity_loss(
             logits,
             labels,
-            self._neighbor_labels(labels, neighbors, owners),
+            neighbor_labels,
             smoothing=self.smoothing,
             soft_weight=self.soft_weight,
             soft_ratio=self.soft_ratio,
-            text_labels=self._text_labels(labels, text_neighbors, owners),
+            text_labels=text_labels,
             text_ratio=self.text_ratio,
         )
-
-    def _neighbor_labels(self, targets: Tensor, neighbors: Tensor | None, bank_labels: Tensor | None) -> Tensor | None:
-        owner = type(self).__name__
-        if neighbors is None and bank_labels is None:
-            return None
-        if neighbors is None or bank_labels is None:
-            missing = 'neighbors' if neighbors is None else 'bank'
-            raise ValueError(f'{owner}: neighbors and bank come together, but {missing} is missing.')
-        sizes = check_sizes(owner, targets=(targets, 'B'), neighbors=(neighbors, 'PBk'), bank_labels=(bank_labels, 'N'))
-        check_indices(owner, 'neighbors', neighbors, sizes['N'], 'entries in the memory bank')
-        return torch.index_select(bank_labels, 0, neighbors.transpose(0, 1).reshape(-1)).view(sizes['B'], -1)
-
-    def _text_labels(self, targets: Tensor, text_neighbors: Tensor | None, bank_labels: Tensor | None) -> Tensor | None:
-        if text_neighbors is None:
-            return None
-        owner = type(self).__name__
-        if bank_labels is None:
-            raise ValueError(f'{owner}: text_neighbors come with neighbors and bank, but those are missing.')
-        check_sizes(owner, targets=(targets, 'B'), text_neighbors=(text_neighbors, 'BK'))
-        rows = text_neighbors.masked_fill(text_neighbors == -1, 0)
-        check_indices(owner, 'text_neighbors', rows, len(bank_labels), 'entries in the memory bank')
-        missing = text_neighbors < 0
-        return torch.where(missing, targets[:, None], bank_labels[text_neighbors.clamp_min(0)])

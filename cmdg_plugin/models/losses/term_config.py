@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -14,7 +14,7 @@ from cmdg_plugin.registry import MODELS
 _PARTS_OF_BANK = ('bank_labels', 'bank_text')
 
 
-@dataclass(frozen=True)
+@dataclass
 class Term:
     """How one term is wired: from which fields it reads and to which it writes.
 
@@ -58,13 +58,18 @@ def read_terms(configs: Sequence[Mapping[str, Any]]) -> tuple[tuple[Term, ...], 
         term, module_config = _parse(index, config)
         _check_unique(term, terms)
         module = _build(term, module_config)
-        term = _without_loss(term, config) if not has_loss(module) else term
-        term = replace(term, inputs=_fill_inputs(term, module))
-        _check_inputs(term, module)
-        _check_options(term, module_config, module)
+        # Any other module has the defaults of the base.
+        members = module if isinstance(module, LossTerm) else LossTerm
+        if not members.has_loss:
+            if 'weight' in config:
+                raise ValueError(f"loss term '{term.name}': {config['type']} has no loss, so it takes no weight.")
+            term.weight, term.has_loss = 0.0, False
+        term.inputs = _fill_inputs(term, module, members.renamed_inputs)
+        _check_options(term, module_config, members.needed_by)
         modules[term.key] = module
         terms.append(term)
-    return _mark_running(terms), modules
+    _mark_running(terms)
+    return tuple(terms), modules
 
 
 def _parse(index: int, config: Mapping[str, Any]) -> tuple[Term, dict[str, Any]]:
@@ -86,12 +91,6 @@ def _parse(index: int, config: Mapping[str, Any]) -> tuple[Term, dict[str, Any]]
     if isinstance(outputs, str) or not all(isinstance(field, str) for field in outputs):
         raise ValueError(f"loss term '{name}': outputs must be a list of field names, got {outputs!r}.")
     return Term(name, float(weight), dict(inputs), tuple(outputs)), rest
-
-
-def _without_loss(term: Term, config: Mapping[str, Any]) -> Term:
-    if 'weight' in config:
-        raise ValueError(f"loss term '{term.name}': {config['type']} has no loss, so it takes no weight.")
-    return replace(term, weight=0.0, has_loss=False)
 
 
 def _check_unique(term: Term, others: list[Term]) -> None:
@@ -121,58 +120,42 @@ def _build(term: Term, config: dict[str, Any]) -> nn.Module:
     return module
 
 
-def has_loss(module: nn.Module) -> bool:
-    """Whether a term's module returns a loss; any module does that does not say otherwise."""
-    return not isinstance(module, LossTerm) or module.has_loss
-
-
-def _fill_inputs(term: Term, module: nn.Module) -> dict[str, str]:
+def _fill_inputs(term: Term, module: nn.Module, renamed: Mapping[str, str | None]) -> dict[str, str]:
     """Name the field of each argument: as the config says, else the one of the argument's own name."""
-    renamed = module.renamed_inputs if isinstance(module, LossTerm) else {}
-    named = {renamed.get(argument, argument): field for argument, field in term.inputs.items()}
-    # An older config names a part of the bank; what is asked for now is the bank.
-    given = {
-        argument: 'bank' if argument == 'bank' and field in _PARTS_OF_BANK else field
-        for argument, field in named.items()
-        if argument is not None
-    }
-    return {name: name for name, p in _arguments(module).items() if p.default is p.empty} | given
-
-
-def _arguments(module: nn.Module) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(module.forward).parameters.values()
-    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-
-
-def _check_inputs(term: Term, module: nn.Module) -> None:
-    named = _arguments(module)
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(module.forward).parameters.values())
-    unknown = [argument for argument in term.inputs if argument not in named and not takes_any]
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    inputs = {name: name for name, p in named.items() if p.default is p.empty}
+    for written, field in term.inputs.items():
+        argument = renamed.get(written, written)
+        if argument is not None:
+            # An older config names a part of the bank; what is asked for now is the bank.
+            inputs[argument] = 'bank' if argument == 'bank' and field in _PARTS_OF_BANK else field
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    unknown = [argument for argument in inputs if argument not in named and not takes_any]
     if unknown:
         raise ValueError(
             f"loss term '{term.name}': {type(module).__name__}.forward does not take {', '.join(unknown)}; "
             f'it takes {", ".join(named)}.'
         )
+    return inputs
 
 
-def _check_options(term: Term, config: Mapping[str, Any], module: nn.Module) -> None:
-    for option, argument in (module.needed_by if isinstance(module, LossTerm) else {}).items():
-        if config.get(option) and argument not in term.inputs:
+def _check_options(term: Term, config: Mapping[str, Any], needed_by: Mapping[str, str]) -> None:
+    for option, argument in needed_by.items():
+        given = config.get(option) or term.inputs.get(option)
+        if given and argument not in term.inputs:
             raise ValueError(
-                f"loss term '{term.name}': {option}={config[option]} does nothing without {argument}; name the field "
+                f"loss term '{term.name}': {option}={given} does nothing without {argument}; name the field "
                 f'that holds it, inputs={{..., {argument}=...}}, or leave {option} out.'
             )
 
 
-def _mark_running(terms: list[Term]) -> tuple[Term, ...]:
+def _mark_running(terms: Sequence[Term]) -> None:
     """Drop terms that have no weight and no reader, from the last to the first so that chains resolve."""
     needed: set[str] = set()
-    marked = []
     for term in reversed(terms):
         # What neither has a loss nor feeds a term writes to the log.
         logs = not term.has_loss and not term.outputs
-        runs = term.weight != 0 or logs or not needed.isdisjoint(term.outputs)
-        if runs:
+        term.runs = term.weight != 0 or logs or not needed.isdisjoint(term.outputs)
+        if term.runs:
             needed.update(term.inputs.values())
-        marked.append(replace(term, runs=runs))
-    return tuple(reversed(marked))

@@ -52,9 +52,7 @@ def measure_terms(losses: Mapping[str, Tensor], parameters: Sequence[nn.Paramete
 
 def _gradient(value: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
     """Gradient of a scalar with respect to all parameters, flat, in float32."""
-    found: Sequence[Tensor | None] = [None] * len(parameters)
+    found: Sequence[Tensor] = [torch.zeros_like(parameter) for parameter in parameters]
     if value.requires_grad:
-        found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-    pairs = zip(parameters, found, strict=True)
-    flat = [(torch.zeros_like(parameter) if gradient is None else gradient).flatten() for parameter, gradient in pairs]
-    return torch.cat(flat).float()
+        found = torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
+    return torch.cat([gradient.flatten() for gradient in found]).float()

@@ -88,8 +88,11 @@ class LossTerms(nn.Module):
 
     def identity_sources(self) -> list[tuple[str, str]]:
         """Names of the terms that start from features of identities, and where these come from."""
-        own = [(term.name, module.identity_source) for term, module in self._own_terms() if term.runs]
-        return [(name, source) for name, source in own if source is not None]
+        return [
+            (term.name, module.identity_source)
+            for term, module in self._own_terms()
+            if term.runs and module.identity_source is not None
+        ]
 
     def starting_after(self, epochs: int) -> list[str]:
         """Names of the terms that a stage of so many epochs never reaches."""
@@ -147,15 +150,15 @@ class LossTerms(nn.Module):
             if not term.has_loss and not term.outputs:
                 values.update(_numbers(term, result))
                 continue
-            value, extras = _split(term, result)
-            for name, extra in zip(term.outputs, extras, strict=False):
+            loss, outputs = _split(term, result)
+            for name, output in zip(term.outputs, outputs, strict=False):
                 if name in known:
                     raise ValueError(
                         f"loss term '{term.name}': its output '{name}' would replace the field of that name."
                     )
-                known[name] = extra
-            if term.weight != 0:
-                values[term.key] = term.weight * value
+                known[name] = output
+            if loss is not None and term.weight != 0:
+                values[term.key] = term.weight * loss
         return values
 
     def extra_repr(self) -> str:
@@ -185,25 +188,26 @@ def _numbers(term: Term, result: Any) -> dict[str, Any]:
     return numbers
 
 
-def _split(term: Term, result: Any) -> tuple[Tensor, tuple[Any, ...]]:
-    """Separate a loss value from what a module returned after it."""
-    value, *extras = result if isinstance(result, tuple | list) else (result,)
-    if isinstance(result, Mapping) and not term.has_loss:
+def _split(term: Term, result: Any) -> tuple[Tensor | None, Sequence[Any]]:
+    """Separate a loss value, if there is one, from what a module returned after it."""
+    outputs = result if isinstance(result, tuple | list) else (result,)
+    loss = None
+    if term.has_loss:
+        loss, *outputs = outputs
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            shape = f' of shape {tuple(loss.shape)}' if isinstance(loss, Tensor) else ''
+            raise ValueError(
+                f"loss term '{term.name}' must return a scalar tensor first, got {type(loss).__name__}{shape}."
+            )
+        loss = loss.reshape(())
+    elif isinstance(result, Mapping):
         raise ValueError(
             f"loss term '{term.name}' returns a dict, so it cannot fill its outputs {', '.join(term.outputs)}: return "
             'tensors for them.'
         )
-    if not term.has_loss:
-        extras = [value, *extras]
-        value = torch.zeros(())
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        shape = f' of shape {tuple(value.shape)}' if isinstance(value, Tensor) else ''
+    if len(outputs) < len(term.outputs):
         raise ValueError(
-            f"loss term '{term.name}' must return a scalar tensor first, got {type(value).__name__}{shape}."
-        )
-    if len(extras) < len(term.outputs):
-        raise ValueError(
-            f"loss term '{term.name}' returns {len(extras)} tensors besides its loss, but outputs names "
+            f"loss term '{term.name}' returns {len(outputs)} tensors besides its loss, but outputs names "
             f'{len(term.outputs)}: {", ".join(term.outputs)}.'
         )
-    return value.reshape(()), tuple(extras)
+    return loss, outputs

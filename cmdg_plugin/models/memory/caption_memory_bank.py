@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from cmdg_plugin.models.memory.bank_rows import BankRows
 from cmdg_plugin.models.memory.repeats import Repeats
 from cmdg_plugin.models.memory.shards import own_rows
-from cmdg_plugin.models.utils import check_indices, check_sizes, wide_norms
+from cmdg_plugin.models.utils import check_count, check_indices, check_sizes, wide_norms
 from cmdg_plugin.registry import MODELS
 
-_ENTRIES = ('image', 'text')
 _TEXT_TYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
@@ -61,9 +60,7 @@ class CaptionMemoryBank(nn.Module):
         sharded: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in (('num_samples', num_samples), ('num_parts', num_parts), ('dim', dim)):
-            if value < 1:
-                raise ValueError(f'CaptionMemoryBank: {name} must be at least 1, got {value}.')
+        check_count('CaptionMemoryBank', num_samples=num_samples, num_parts=num_parts, dim=dim)
         if not 0 < momentum <= 1:
             raise ValueError(f'CaptionMemoryBank: momentum must lie above 0 and at most at 1, got {momentum}.')
         if text_dtype not in _TEXT_TYPES:
@@ -199,12 +196,8 @@ class CaptionMemoryBank(nn.Module):
     @torch.no_grad()
     def refresh_norms(self) -> None:
         """Recompute `image_norms` from `image`, and `text_norms` from `text`."""
-        for name, norms in (('image_norms', wide_norms(self.image).square_()), ('text_norms', wide_norms(self.text))):
-            kept = getattr(self, name)
-            if (norms.dtype, norms.device) == (kept.dtype, kept.device):
-                kept.copy_(norms)  # in place: data-parallel wrappers hold on to the buffer itself
-            else:
-                setattr(self, name, norms)
+        self.image_norms = _renewed(self.image_norms, wide_norms(self.image).square_())
+        self.text_norms = _renewed(self.text_norms, wide_norms(self.text))
 
     def extra_repr(self) -> str:
         """Name the sizes."""
@@ -242,23 +235,28 @@ class CaptionMemoryBank(nn.Module):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if not self.filled.any():
             # Before the bridging stage there is nothing but zeros.
-            for name in _ENTRIES:
+            for name in ('image', 'text'):
                 destination.pop(prefix + name, None)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         filled = state_dict.get(prefix + 'filled')
-        for name in ('filled', *_ENTRIES):
+        for name, own in (('filled', self.filled), ('image', self.image), ('text', self.text)):
             if name in self._non_persistent_buffers_set:
                 # A shard's rows have files of their own; captions of a frozen tower are encoded anew.
                 state_dict.pop(prefix + name, None)
                 continue
-            saved, own = state_dict.get(prefix + name), getattr(self, name)
+            saved = state_dict.get(prefix + name)
             if saved is not None and saved.shape != own.shape:
                 raise ValueError(_size_message(saved, own))
             if saved is None and filled is not None and not filled.any():
                 state_dict[prefix + name] = torch.zeros_like(own)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self.refresh_norms()
+
+
+def _renewed(kept: Tensor, norms: Tensor) -> Tensor:
+    """New norms, in place where they can be: data-parallel wrappers hold on to the buffer itself."""
+    return kept.copy_(norms) if (norms.dtype, norms.device) == (kept.dtype, kept.device) else norms
 
 
 def _size_message(saved: Tensor, own: Tensor) -> str:

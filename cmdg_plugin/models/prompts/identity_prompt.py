@@ -64,20 +64,18 @@ class IdentityPrompt(BaseModule):
             nn.init.normal_(self.domain_context, std=0.02)
             guard_identity_count(self, num_domains, 'domain_context', what='domains')
 
-    def forward(self, labels: Tensor | None = None) -> Tensor:
+    def forward(self, labels: Tensor) -> Tensor:
         """Look context vectors up.
 
         Args:
-            labels: Identities, (B,), each from 0 to `num_identities` - 1; all identities in order if None.
+            labels: Identities, (B,), each from 0 to `num_identities` - 1.
 
         Returns:
-            Their context vectors, (B or num_identities, num_context, text width).
+            Their context vectors, (B, num_context, text width).
 
         Raises:
             TypeError: If the labels are not int64.
         """
-        if labels is None:
-            return self.context
         if labels.dtype != torch.int64:
             raise TypeError(f'Identity labels must be int64, got {labels.dtype}.')
         return self.context[labels]

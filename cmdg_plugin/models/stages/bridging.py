@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cmdg_plugin.models.memory import BankRows, lookup_rows
-from cmdg_plugin.models.stages.base import Preparation, TrainingStage
+from cmdg_plugin.models.stages.base import Preparation
 from cmdg_plugin.models.stages.prompt import PromptStage, encode_prompts, needed
-from cmdg_plugin.models.stages.warmup import ImageFields, compute_image_fields
+from cmdg_plugin.models.stages.warmup import ImageFields, WarmupStage
 from cmdg_plugin.models.utils import gather_batch
 from cmdg_plugin.regions import GLOBAL, PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
@@ -44,7 +44,7 @@ class BridgingFields(ImageFields):
 
 
 @MODELS.register_module()
-class BridgingStage(TrainingStage):
+class BridgingStage(WarmupStage):
     """Inter-ID domain bridging (CMDG, stage 3).
 
     When it begins, captions and identity prompts are encoded once, and the bank is filled with the features that the
@@ -149,7 +149,7 @@ class BridgingStage(TrainingStage):
         prompts = self.prompt_features
         if self._needs_prompts(model):
             prompts = needed(prompts, 'features of the identity prompts', 'DomainBridgingHook')
-        image = compute_image_fields(model, batch['inputs'], batch['data_samples'])
+        image = super().compute(model, batch)
         fields = BridgingFields(
             **vars(image),
             parts=image.image_regions[: len(PARTS)],

@@ -50,40 +50,34 @@ class ImageFields:
 class WarmupStage(TrainingStage):
     """Image warm-up (CMDG, stage 1): identities alone, no text."""
 
-    fields: ClassVar = ImageFields
+    fields: ClassVar[type] = ImageFields
 
     def compute(self, model: 'CMDGReID', batch: Mapping[str, Any]) -> ImageFields:
-        """Encode and classify a batch of images; see the base class."""
-        return compute_image_fields(model, batch['inputs'], batch['data_samples'])
+        """Encode and classify a batch of images; see the base class.
 
+        Args:
+            model: The model.
+            batch: Normalized `inputs`, (B, 3, H, W), and their `data_samples`, with `gt_label` and `image_index`.
 
-def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[Any]) -> ImageFields:
-    """Encode and classify a batch of images.
-
-    Args:
-        model: The model.
-        inputs: Normalized images, (B, 3, H, W).
-        data_samples: Their data samples, with `gt_label` and `image_index`.
-
-    Raises:
-        ValueError: If a sample does not say where in the training set its image stands.
-    """
-    features = model.backbone.encode_image(inputs)
-    labels = torch.cat([sample.gt_label for sample in data_samples])
-    token, width, regions = gather_batch(
-        features.last_block_token, features.width_regions[GLOBAL], features.shared_regions.transpose(0, 1)
-    )
-    logits_width, logits_shared = model.head(width, regions[:, GLOBAL])
-    labels, index = gather_batch(labels, on_device(torch.tensor(image_positions(data_samples)), labels.device))
-    return ImageFields(
-        labels=labels,
-        domains=model.images.domains[index],
-        image_index=index,
-        epoch=model.stage_epoch,
-        last_block_token=token,
-        global_width=width,
-        global_shared=regions[:, GLOBAL],
-        image_regions=regions.transpose(0, 1),
-        logits_width=logits_width,
-        logits_shared=logits_shared,
-    )
+        Raises:
+            ValueError: If a sample does not say where in the training set its image stands.
+        """
+        features, data_samples = model.backbone.encode_image(batch['inputs']), batch['data_samples']
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        token, width, regions = gather_batch(
+            features.last_block_token, features.width_regions[GLOBAL], features.shared_regions.transpose(0, 1)
+        )
+        logits_width, logits_shared = model.head(width, regions[:, GLOBAL])
+        labels, index = gather_batch(labels, on_device(torch.tensor(image_positions(data_samples)), labels.device))
+        return ImageFields(
+            labels=labels,
+            domains=model.images.domains[index],
+            image_index=index,
+            epoch=model.stage_epoch,
+            last_block_token=token,
+            global_width=width,
+            global_shared=regions[:, GLOBAL],
+            image_regions=regions.transpose(0, 1),
+            logits_width=logits_width,
+            logits_shared=logits_shared,
+        )

@@ -1,18 +1,16 @@
-from functools import partial
-
 import open_clip
 import pytest
 import torch
 
 from cmdg_plugin.models.backbones.architecture import build_clip, find_model_config
 from cmdg_plugin.models.backbones.prompt_template import TokenizedTemplate, check_template, tokenize_template
-from cmdg_plugin.models.backbones.text_tower import end_positions
+from cmdg_plugin.models.backbones.text_tower import TextTower
 
 
 def test_gap_is_found_even_among_words_like_the_placeholder() -> None:
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     tokenizer = open_clip.get_tokenizer('cmdg-test-tiny')
-    prompt = tokenize_template(tokenizer, partial(end_positions, clip), 'X x {} x.', (2,))
+    prompt = tokenize_template(tokenizer, TextTower(clip).ends, 'X x {} x.', (2,))
     assert prompt.gaps == (slice(3, 5),)
     assert torch.equal(prompt.tokens, tokenizer(['X x X X x.'])[0, : len(prompt.tokens)])
     assert prompt.tokens[-1] == tokenizer.eot_token_id
@@ -28,7 +26,7 @@ def test_filling_replaces_the_gap_and_nothing_else() -> None:
 def test_two_gaps_are_found_and_filled_apart() -> None:
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     tokenizer = open_clip.get_tokenizer('cmdg-test-tiny')
-    prompt = tokenize_template(tokenizer, partial(end_positions, clip), 'A {} person from {} dataset.', (3, 1))
+    prompt = tokenize_template(tokenizer, TextTower(clip).ends, 'A {} person from {} dataset.', (3, 1))
     # Start token, A, three words, person, from, one word, dataset (two tokens), full stop, end token.
     assert prompt.gaps == (slice(2, 5), slice(7, 8))
     assert torch.equal(prompt.tokens, tokenizer(['A X X X person from X dataset.'])[0, :12])
@@ -41,7 +39,7 @@ def test_two_gaps_are_found_and_filled_apart() -> None:
 def test_each_gap_must_stand_alone(template: str) -> None:
     clip = build_clip(find_model_config('cmdg-test-tiny'), None)
     with pytest.raises(ValueError, match=r'A gap in .* must stand between'):
-        tokenize_template(open_clip.get_tokenizer('cmdg-test-tiny'), partial(end_positions, clip), template, (2, 1))
+        tokenize_template(open_clip.get_tokenizer('cmdg-test-tiny'), TextTower(clip).ends, template, (2, 1))
 
 
 @pytest.mark.parametrize('template', ['', 'A person.', '{} {}'])

@@ -52,6 +52,23 @@ def test_an_option_that_does_nothing_without_its_input_is_refused(term: dict, op
 
 
 @pytest.mark.parametrize(
+    ('term', 'given', 'lacking'),
+    [
+        (dict(type='SoftIdentityLoss'), 'logits labels neighbors', 'bank'),
+        (dict(type='SoftIdentityLoss'), 'logits labels bank', 'neighbors'),
+        (dict(type='SoftIdentityLoss'), 'logits labels text_neighbors', 'neighbors'),
+        (dict(type='MultiPositiveCaptionLoss', look_alike_ratio=0.3), 'neighbors', 'bank'),
+        (dict(type='MultiPositiveCaptionLoss', look_alike_ratio=0.3), 'neighbors bank', 'image_index'),
+    ],
+)
+def test_an_input_that_is_nothing_without_another_is_refused_before_training(
+    term: dict, given: str, lacking: str
+) -> None:
+    with pytest.raises(ValueError, match=rf'does nothing without {lacking}; name the field'):
+        read_terms([term | dict(name='x', inputs={name: name for name in given.split()})])
+
+
+@pytest.mark.parametrize(
     ('term', 'before', 'now'),
     [
         (

@@ -5,7 +5,7 @@ import torch
 from pretraining.learner import Learner, Recipe, encode_text, shift_images, token_rarity, word_targets
 
 from cmdg_plugin.models.backbones.shipped_models import register_shipped_model, tokenizer_arguments
-from cmdg_plugin.models.backbones.text_tower import end_positions
+from cmdg_plugin.models.backbones.text_tower import TextTower
 
 TEXTS = [
     'A man in a red coat.',
@@ -32,7 +32,7 @@ def test_texts_in_groups_of_length_are_encoded_as_one_by_one() -> None:
     with torch.no_grad():
         together = encode_text(learner.model, tokens)
         alone = learner.model.encode_text(tokens)
-    assert end_positions(learner.model, tokens).unique().numel() > 2
+    assert TextTower(learner.model).ends(tokens).unique().numel() > 2
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 

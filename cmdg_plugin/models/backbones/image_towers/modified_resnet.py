@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cmdg_plugin.models.backbones.image_towers.base import Config, ImageTower, RegionTokens, Size
-from cmdg_plugin.models.backbones.region_pooling import pool_stripes, stripe_bounds
+from cmdg_plugin.models.backbones.region_pooling import pool_regions, stripe_bounds
 from cmdg_plugin.regions import REGIONS
 
 _STRIDE = 32
@@ -31,7 +31,7 @@ class ModifiedResNet(ImageTower):
         super().__init__(visual, grid, embed_dim)
         self.width = visual.attnpool.c_proj.in_features
         # On the pool, so that it goes where the pool goes; it is not a weight.
-        visual.attnpool.register_buffer('hidden', _hidden_from_region(grid), persistent=False)
+        visual.attnpool.register_buffer('seen', _seen_by_region(grid), persistent=False)
 
     @classmethod
     def problem(cls, vision: Config) -> str | None:
@@ -71,7 +71,7 @@ class ModifiedResNet(ImageTower):
         visual = self.visual
         entering = visual.layer3(visual.layer2(visual.layer1(visual.stem(images))))
         cells = visual.layer4(entering).flatten(2).transpose(1, 2)
-        regions = torch.cat([pool_stripes(cells, self.grid), cells.mean(dim=1)[None]])
+        regions = pool_regions(cells.mean(dim=1), cells, self.grid)
         return RegionTokens(entering.mean(dim=(2, 3)), regions, self._pool(regions, cells.transpose(0, 1)))
 
     def _pool(self, regions: Tensor, cells: Tensor) -> Tensor:
@@ -80,36 +80,25 @@ class ModifiedResNet(ImageTower):
         positions = pool.positional_embedding.to(cells.dtype)[:, None]
         queries = regions + positions[0]
         keys = torch.cat([queries, cells + positions[1:]])
-        pooled, _ = functional.multi_head_attention_forward(
-            queries,
-            keys,
-            keys,
-            embed_dim_to_check=self.width,
-            num_heads=pool.num_heads,
-            in_proj_weight=None,
-            in_proj_bias=torch.cat([pool.q_proj.bias, pool.k_proj.bias, pool.v_proj.bias]),
-            bias_k=None,
-            bias_v=None,
-            add_zero_attn=False,
-            dropout_p=0.0,
-            out_proj_weight=pool.c_proj.weight,
-            out_proj_bias=pool.c_proj.bias,
-            need_weights=False,
-            attn_mask=pool.hidden,
-            use_separate_proj_weight=True,
-            q_proj_weight=pool.q_proj.weight,
-            k_proj_weight=pool.k_proj.weight,
-            v_proj_weight=pool.v_proj.weight,
+        pooled = functional.scaled_dot_product_attention(
+            _by_head(pool.q_proj(queries), pool.num_heads),
+            _by_head(pool.k_proj(keys), pool.num_heads),
+            _by_head(pool.v_proj(keys), pool.num_heads),
+            attn_mask=pool.seen,
         )
-        return pooled
+        return pool.c_proj(pooled.permute(2, 0, 1, 3).flatten(2))
 
 
-def _hidden_from_region(grid: Size) -> Tensor:
-    """Tell what each region must not see: of the regions' means all but its own, of the cells those of others."""
+def _by_head(tokens: Tensor, heads: int) -> Tensor:
+    """(L, B, W) -> (B, heads, L, W / heads)."""
+    return tokens.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3)
+
+
+def _seen_by_region(grid: Size) -> Tensor:
+    """Tell what each region sees: of the regions' means its own, of the cells those of its stripe."""
     rows, columns = grid
-    hidden = torch.ones(len(REGIONS), len(REGIONS) + rows * columns, dtype=torch.bool)
-    bounds = [*stripe_bounds(rows), (0, rows)]
-    for region, (top, bottom) in enumerate(bounds):
-        hidden[region, region] = False
-        hidden[region, len(REGIONS) + top * columns : len(REGIONS) + bottom * columns] = False
-    return hidden
+    seen = torch.zeros(len(REGIONS), len(REGIONS) + rows * columns, dtype=torch.bool)
+    for region, (top, bottom) in enumerate([*stripe_bounds(rows), (0, rows)]):
+        seen[region, region] = True
+        seen[region, len(REGIONS) + top * columns : len(REGIONS) + bottom * columns] = True
+    return seen

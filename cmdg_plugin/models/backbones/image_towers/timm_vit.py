@@ -12,7 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from cmdg_plugin.models.backbones.image_towers.base import Config, ImageTower, RegionTokens, Size
-from cmdg_plugin.models.backbones.region_pooling import pool_regions, pool_stripes, stripe_bounds
+from cmdg_plugin.models.backbones.region_pooling import pool_regions, stripe_bounds
 
 
 @lru_cache
@@ -85,7 +85,7 @@ class TimmViT(ImageTower):
             regions = pool_regions(last[:, 0], last[:, trunk.num_prefix_tokens :], self.grid)
             projected = trunk.head(trunk.head_drop(trunk.fc_norm(regions)))
             return RegionTokens(entering[1][:, 0], regions, self.visual.head(projected))
-        regions = torch.cat([pool_stripes(last, self.grid), last.mean(dim=1)[None]])
+        regions = pool_regions(last.mean(dim=1), last, self.grid)
         columns = self.grid[1]
         stripes = [last[:, top * columns : bottom * columns] for top, bottom in stripe_bounds(self.grid[0])]
         projected = torch.stack([self.visual.head(trunk.forward_head(tokens)) for tokens in (*stripes, last)])
