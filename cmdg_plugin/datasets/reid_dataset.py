@@ -272,7 +272,7 @@ class CaptionedReIDDataset(BaseDataset):
         return np.frombuffer(b''.join(rows), np.uint8), np.cumsum([len(row) for row in rows], dtype=np.int64)
 
     def _select(self, index: SourceIndex) -> list[SourceRecord]:
-        records = index.select(self.subsets, self.split if len(index.splits) > 1 else 'released')
+        records = index.select(self.subsets, self.split)
         if not records:
             raise ValueError(f'{index.name}: no image in {", ".join(self.subsets)}.')
         bare = [record for record in records if record.captions is None]
