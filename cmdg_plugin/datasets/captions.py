@@ -65,7 +65,7 @@ def _read(path: Path) -> list[CaptionRecord]:
 
     def read(row: IndexRow | NestingError) -> CaptionRecord:
         record = _parse(path, row)
-        repeats.is_new(record)
+        repeats.first(record)
         return record
 
     try:

@@ -10,7 +10,7 @@ from cmdg_plugin.datasets.caption_fields import (
     SPLITS,
     FieldError,
     clean_path,
-    is_writable,
+    clean_sentences,
     read_facts,
     show,
 )
@@ -84,14 +84,16 @@ def _parse(record: Mapping[str, object]) -> SentenceRecord:
     key = next((name for name in _PATH_KEYS if record.get(name) is not None), _PATH_KEYS[0])
     file_path = clean_path(record.get(key), key)
     role = _role(record)
-    # Only keys count: names of MSMT17 and Market-1501 have numbers of their own, which are not these.
-    facts = {name: record.get(name) for name in IDENTITY_KEYS}
-    if all(value is None for value in facts.values()):
+    # Without the name: those of MSMT17 and Market-1501 have numbers of their own, which are not these.
+    identity, _, _ = read_facts({name: record.get(name) for name in IDENTITY_KEYS}, '', prefixes=False)
+    if identity is None:
         raise FieldError('id', f'nothing says who is in {file_path}; give the number of the identity')
-    identity = read_facts(facts, file_path, prefixes=False)[0]
-    if identity is None or identity < 0:
+    if identity < 0:
         raise FieldError('id', f'identities are numbered from 0 or 1, got {identity}')
-    return SentenceRecord(file_path, identity, role, _sentences(record.get('captions')))
+    captions = record.get('captions')
+    if not isinstance(captions, list) or not captions:
+        raise FieldError('captions', f'expected a list of one sentence or more, got {show(captions)}')
+    return SentenceRecord(file_path, identity, role, clean_sentences(captions))
 
 
 def _role(record: Mapping[str, object]) -> str:
@@ -103,16 +105,3 @@ def _role(record: Mapping[str, object]) -> str:
     if role not in SPLITS:
         raise FieldError(key, f'expected train, val or {_TEST}, got {show(value)}')
     return role
-
-
-def _sentences(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise FieldError('captions', f'expected a list of one sentence or more, got {show(value)}')
-    for position, sentence in enumerate(value):
-        if not isinstance(sentence, str):
-            raise FieldError('captions', f'entry {position} is {show(sentence)}, not a sentence')
-        if not sentence.strip():
-            raise FieldError('captions', f'entry {position} is empty')
-        if not is_writable(sentence):
-            raise FieldError('captions', f'entry {position} holds half a character (a lone surrogate)')
-    return tuple(value)

@@ -9,11 +9,7 @@ from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.index_files import make_relative
 from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS
 from cmdg_plugin.datasets.sources.index import SourceIndex
-from cmdg_plugin.datasets.sources.record_indexing import (
-    check_missing_choice,
-    index_images,
-    keep_existing,
-)
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
 from cmdg_plugin.files.witness import is_file
 from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.saying import say

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
-from cmdg_plugin.datasets.faulty_rows import FaultyRows
+from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.repeats import Repeats
 from cmdg_plugin.datasets.sentence_files import SentenceRecord
 from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
@@ -24,15 +24,6 @@ def check_missing_choice(name: str, choice: str) -> None:
     """
     if choice not in ('error', 'skip'):
         raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}.")
-
-
-def warn_of_shared_people(name: str, shared: Collection[int]) -> None:
-    """Warn of identities that are trained on and looked for as well, if there are any."""
-    if shared:
-        warn(
-            f'{name}: {len(shared):,} identities are trained on and looked for as well, the first is {min(shared)}; '
-            'scores on identities that the model knows say little about others'
-        )
 
 
 def keep_existing(name: str, root: Path, images: Sequence[_Listed], listed_in: Path, on_missing: str) -> list[_Listed]:
@@ -121,16 +112,8 @@ def index_images(
 def _without_repeats(root: Path, images: Sequence[CaptionRecord], listed_in: Path) -> list[CaptionRecord]:
     """Drop rows that say again what an earlier one did; refuse, all at once, those that say something else."""
     repeats = Repeats('column' if listed_in.suffix.lower() == '.csv' else 'key')
-    distinct, faults = [], []
-    for item in images:
-        try:
-            if repeats.is_new(item):
-                distinct.append(item)
-        except ValueError as error:
-            faults.append(str(error))
-    if faults:
-        raise FaultyRows(faults, [str(root / item.file_path) for item in images])
-    return distinct
+    firsts = read_all(images, repeats.first, lambda item: str(root / item.file_path))
+    return [item for item, first in zip(images, firsts, strict=True) if item is first]
 
 
 def _identity(item: CaptionRecord, listed_in: Path) -> int:

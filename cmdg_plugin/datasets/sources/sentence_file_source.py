@@ -5,11 +5,7 @@ from pathlib import Path
 from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.sentence_files import load_sentences
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_split
-from cmdg_plugin.datasets.sources.record_indexing import (
-    check_missing_choice,
-    keep_existing,
-    warn_of_shared_people,
-)
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, keep_existing
 from cmdg_plugin.registry import SOURCES
 
 
@@ -54,14 +50,10 @@ class SentenceFileSource:
 
         Raises:
             FileNotFoundError: If the file, the root or an image is not there; shows the expected folders.
-            ValueError: If a record is not as described, or an identity is trained on and tested on.
+            ValueError: If a record is not as described.
         """
         records = load_sentences(self.caption_file)
         kept = keep_existing(self.name, self.root, records, self.caption_file, self.on_missing_image)
-        trained, tested = (
-            {record.identity for record in records if (record.role == 'gallery') == test} for test in (False, True)
-        )
-        warn_of_shared_people(self.name, trained & tested)
         roles: dict[str, list[SourceRecord]] = {role: [] for role in SPLITS}
         for record in kept:
             image = SourceRecord(record.file_path, record.identity, sentences=record.sentences)
