@@ -174,9 +174,7 @@ def clean_sentences(values: Iterable[object]) -> tuple[str, ...]:
         if not sentence.strip():
             raise FieldError('captions', f'entry {place} is empty')
         if not is_writable(sentence):
-            raise FieldError(
-                'captions', f'entry {place} holds half a character (a lone surrogate): {show(sentence)}'
-            )
+            raise FieldError('captions', f'entry {place} holds half a character (a lone surrogate): {show(sentence)}')
         sentences.append(sentence)
     return tuple(sentences)
 
