@@ -59,7 +59,7 @@ class CaptionRecord:
     Attributes:
         file_path: Path below the dataset's root, with forward slashes and no leading one.
         captions: Four sentences: global, upper, middle, lower third (file order). `load_captions` gives no record
-            without.
+            without; those of `load_sentences` have any number.
         identity: Who is in the image, as the list numbers people.
         camera: Which camera took it, as the list numbers cameras.
         split: `train`, `val`, `query` or `gallery`.

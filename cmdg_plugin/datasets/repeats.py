@@ -47,4 +47,5 @@ def _show(value: object, other: object) -> str:
         return show(value)
     if not isinstance(other, tuple):
         return show(value[0])
-    return show(next(mine for mine, theirs in zip(value, other, strict=True) if mine != theirs))
+    differing = (show(mine) for mine, theirs in zip(value, other, strict=False) if mine != theirs)
+    return next(differing, f'{len(value)} sentences')

@@ -1,13 +1,13 @@
 """Files that say in any number of sentences what each image shows: CUHK-PEDES, ICFG-PEDES, RSTPReid and their kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cmdg_plugin.datasets.caption_fields import (
     IDENTITY_KEYS,
     ROLE_KEYS,
     SPLITS,
+    CaptionRecord,
     FieldError,
     clean_path,
     clean_sentences,
@@ -23,25 +23,8 @@ _PATH_KEYS = ('file_path', 'img_path')
 _TEST = 'test'
 
 
-@dataclass(frozen=True, slots=True)
-class SentenceRecord:
-    """One image of such a file.
-
-    Attributes:
-        file_path: Path below the root of the images, with forward slashes and no leading one.
-        identity: Who is in the image, as the file numbers people.
-        role: `train`, `val`, `query` or `gallery`; the file's `test` is `gallery`.
-        sentences: What it shows; at least one.
-    """
-
-    file_path: str
-    identity: int
-    role: str
-    sentences: tuple[str, ...]
-
-
 @collector_paused()
-def load_sentences(path: str | Path) -> list[SentenceRecord]:
+def load_sentences(path: str | Path) -> list[CaptionRecord]:
     """Read a file of images with sentences.
 
     It holds a list of records with `file_path` (CUHK-PEDES, ICFG-PEDES) or `img_path` (RSTPReid), `captions` (one
@@ -52,7 +35,8 @@ def load_sentences(path: str | Path) -> list[SentenceRecord]:
         path: The JSON file.
 
     Returns:
-        Its records in file order.
+        Its records in file order, each with an identity, a split (the file's `test` is `gallery`) and one sentence or
+        more as `captions`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -68,17 +52,17 @@ def load_sentences(path: str | Path) -> list[SentenceRecord]:
     return records
 
 
-def _read(path: Path, number: int, record: object) -> SentenceRecord:
+def _read(path: Path, number: int, record: object) -> CaptionRecord:
     where = f'{path}, record {number} (counted from 0)'
     if not isinstance(record, Mapping):
         raise ValueError(f'{where}: expected a record, got {show(record)}.')
     try:
-        return _parse(record)
+        return _parse(record, where)
     except FieldError as error:
         raise ValueError(f'{where}, key {error.key!r}: {error}.') from error
 
 
-def _parse(record: Mapping[str, object]) -> SentenceRecord:
+def _parse(record: Mapping[str, object], where: str) -> CaptionRecord:
     if isinstance(record, RepeatedKey):
         raise FieldError(record.key, 'the record has this key twice; keep one of them')
     key = next((name for name in _PATH_KEYS if record.get(name) is not None), _PATH_KEYS[0])
@@ -93,7 +77,7 @@ def _parse(record: Mapping[str, object]) -> SentenceRecord:
     captions = record.get('captions')
     if not isinstance(captions, list) or not captions:
         raise FieldError('captions', f'expected a list of one sentence or more, got {show(captions)}')
-    return SentenceRecord(file_path, identity, role, clean_sentences(captions))
+    return CaptionRecord(file_path, clean_sentences(captions), identity, split=role, where=where)
 
 
 def _role(record: Mapping[str, object]) -> str:

@@ -29,6 +29,7 @@ def test_repeats_are_counted() -> None:
         ('split', 'gallery', "row 2, column 'role': a.jpg has 'gallery' here and 'query' in row 1"),
         ('captions', ('a', 'b', 'x', 'd'), "row 2, column 'captions': a.jpg has 'x' here and 'c' in row 1"),
         ('captions', None, "row 2, column 'captions': a.jpg has None here and 'a' in row 1"),
+        ('captions', ('a', 'b'), "row 2, column 'captions': a.jpg has 2 sentences here and 4 sentences in row 1"),
     ],
 )
 def test_contradictions_name_both_rows(

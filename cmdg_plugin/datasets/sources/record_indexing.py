@@ -3,17 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.repeats import Repeats
-from cmdg_plugin.datasets.sentence_files import SentenceRecord
 from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_scope, make_split
 from cmdg_plugin.saying import warn
-
-_Listed = TypeVar('_Listed', CaptionRecord, SentenceRecord)
 
 
 def check_missing_choice(name: str, choice: str) -> None:
@@ -26,7 +22,9 @@ def check_missing_choice(name: str, choice: str) -> None:
         raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}.")
 
 
-def keep_existing(name: str, root: Path, images: Sequence[_Listed], listed_in: Path, on_missing: str) -> list[_Listed]:
+def keep_existing(
+    name: str, root: Path, images: Sequence[CaptionRecord], listed_in: Path, on_missing: str
+) -> list[CaptionRecord]:
     """Leave out, or refuse, images that are listed and do not exist.
 
     Args:
@@ -57,6 +55,7 @@ def index_images(
     *,
     distractors: Collection[int] = (),
     shared_identities: bool = False,
+    captions_are_queries: bool = False,
     released: int = -1,
 ) -> SourceIndex:
     """Share images out by split and role; junk (identities of negative number) is left out.
@@ -68,6 +67,7 @@ def index_images(
         listed_in: The list, for messages.
         distractors: Identities that only stand in the gallery.
         shared_identities: Whether a number means the same identity in training and test images.
+        captions_are_queries: Whether captions are sentences for text search, in any number, rather than four.
         released: Position of the split that results are compared on.
 
     Raises:
@@ -95,9 +95,10 @@ def index_images(
             path=item.file_path,
             identity=identity,
             camera=item.camera,
-            captions=item.captions,
+            captions=None if captions_are_queries else item.captions,
             scope='' if shared_identities else make_scope(item.file_path, role),
             distractor=identity in distractors and _may_be_distractor(item.file_path, role),
+            sentences=(item.captions or ()) if captions_are_queries else (),
         )
         splits[item.split_index or 0][role].append(record)
     return SourceIndex(

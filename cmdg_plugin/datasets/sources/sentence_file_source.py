@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.sentence_files import load_sentences
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_split
-from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, keep_existing
+from cmdg_plugin.datasets.sources.index import SourceIndex
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
 from cmdg_plugin.registry import SOURCES
 
 
@@ -50,12 +49,10 @@ class SentenceFileSource:
 
         Raises:
             FileNotFoundError: If the file, the root or an image is not there; shows the expected folders.
-            ValueError: If a record is not as described.
+            ValueError: If a record is not as described, or two of one image disagree.
         """
         records = load_sentences(self.caption_file)
         kept = keep_existing(self.name, self.root, records, self.caption_file, self.on_missing_image)
-        roles: dict[str, list[SourceRecord]] = {role: [] for role in SPLITS}
-        for record in kept:
-            image = SourceRecord(record.file_path, record.identity, sentences=record.sentences)
-            roles[record.role].append(image)
-        return SourceIndex(self.name, str(self.root), (make_split(roles),), has_cameras=False)
+        return index_images(
+            self.name, self.root, kept, self.caption_file, shared_identities=True, captions_are_queries=True
+        )

@@ -84,5 +84,7 @@ def test_an_image_listed_twice_says_one_thing(miniatures: ModuleType, tmp_path: 
     file = tmp_path / 'own.json'
     records = [{'img_path': 'a.jpg', 'captions': [text], 'id': 1, 'split': 'test'} for text in ('One.', 'Two.')]
     file.write_text(json.dumps(records))
-    with pytest.raises(ValueError, match='but has two sentences values'):
+    with pytest.raises(
+        ValueError, match=r"record 1 .* key 'captions': a\.jpg has 'Two\.' here and 'One\.' in .*record 0"
+    ):
         load_sources([SentenceFileSource('shop', str(tmp_path), str(file))])
