@@ -26,7 +26,7 @@ from cmdg_plugin.saying import Line, keep_lines, say, say_again, warn
 
 _MAGIC = b'CMDG index '
 _VERSION = b'1\n'
-# Behind the header, one array after the other.
+# After the header, one array after the other.
 _ARRAYS = {'identities': np.int64, 'cameras': np.int64, 'domains': np.int64, 'ends': np.int64, 'rows': np.uint8}
 # What a file raises whose checksum is right, but whose content is not what `_pack` writes.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -197,8 +197,10 @@ def _check(index: KeptIndex) -> None:
             raise ValueError('numbers are left out')
     pairs, meta = index.facts['source_numbers'], index.facts['metainfo']
     names = [*meta['fingerprints']]
-    if (len(pairs), {*map(len, pairs)}, meta['num_images']) != (count, {2}, count) or names != meta['sources']:
+    if len(pairs) != count or any(len(pair) != 2 for pair in pairs) or meta['num_images'] != count:
         raise ValueError('facts are of other images')
+    if names != meta['sources']:
+        raise ValueError('fingerprints are of other sources')
     if len(names) != numbers[-1].max() + 1:
         raise ValueError('domains are of other sources')
 

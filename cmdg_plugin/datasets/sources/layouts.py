@@ -129,14 +129,10 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         Layout('release', 'QMUL-iLIDS', _ILIDS_RELEASE, links=((_ILIDS_LISTING[1], 'images'),), listing=_ILIDS_LISTING),
         Layout('torchreid', _ILIDS_PLACE, _ILIDS_OWN, links=((_ILIDS_PLACE, ''),), listing=_ILIDS_LISTING),
     ),
-}
-"""Where each of the nine datasets may lie, in the order in which places are tried."""
-
-TEXT_LAYOUTS: dict[str, tuple[Layout, ...]] = {
     'cuhk-pedes': (
         _text('CUHK-PEDES', 'reid_raw.json', 'CUHK01/, CUHK03/, Market/, cam_a/, test_query/, ...  (40,206 images)'),
     ),
     'icfg-pedes': (_text('ICFG-PEDES', 'ICFG-PEDES.json', 'train/0000/*.jpg, test/0627/*.jpg, ...  (54,522 images)'),),
     'rstpreid': (_text('RSTPReid', 'data_captions.json', '0000_c14_0031.jpg, ...  (20,505 images)'),),
 }
-"""Where each dataset for text search lies."""
+"""Where each dataset may lie, in the order in which places are tried; the last three are for text search."""
