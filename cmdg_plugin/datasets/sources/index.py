@@ -189,7 +189,7 @@ def check_source(source: ReIDSource) -> None:
 
 
 def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:
-    """Spell out which roles are meant.
+    """Return the roles that are meant.
 
     Raises:
         ValueError: If one is unknown or none is given.

@@ -77,10 +77,10 @@ def summarize(index: SourceIndex) -> str:
     parts = []
     for role in SPLITS:
         if records := getattr(split, role):
-            people = _images_each(records)
-            each = sorted(people.values())
-            spread = f'{len(records) / len(people):.1f} each, {each[0]:,} to {each[-1]:,}'
-            parts.append(f'{role} {len(records):,} images of {len(people):,} identities ({spread})')
+            identities = _images_each(records)
+            each = sorted(identities.values())
+            spread = f'{len(records) / len(identities):.1f} each, {each[0]:,} to {each[-1]:,}'
+            parts.append(f'{role} {len(records):,} images of {len(identities):,} identities ({spread})')
     records = {record.path: record for _, record in split.members()}
     cameras = {record.camera for record in records.values()} - {None}
     captions = sum(record.captions is not None for record in records.values())

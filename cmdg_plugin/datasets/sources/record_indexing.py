@@ -75,12 +75,12 @@ def index_images(
             all are junk.
     """
     distinct = _without_repeats(root, images, listed_in)
-    people = [(item, identity) for item in distinct if (identity := _identity(item, listed_in)) >= 0]
-    if not people:
+    kept = [(item, identity) for item in distinct if (identity := _identity(item, listed_in)) >= 0]
+    if not kept:
         raise ValueError(f'{listed_in}: all images are junk (identities of negative number), so none is left.')
-    without_role = sum(item.split is None for item, _ in people)
+    without_role = sum(item.split is None for item, _ in kept)
     counts = {
-        'junk images left out': len(distinct) - len(people),
+        'junk images left out': len(distinct) - len(kept),
         # Where no image has a role, that is what the list means.
         'images without a role, trained on': without_role if any(item.split is not None for item in images) else 0,
         'images listed twice, counted once': len(images) - len(distinct),
@@ -89,7 +89,7 @@ def index_images(
         if count:
             warn(f'{name}: {count:,} {what}')
     splits: dict[int, dict[str, list[SourceRecord]]] = defaultdict(lambda: {role: [] for role in SPLITS})
-    for item, identity in people:
+    for item, identity in kept:
         role = item.split or 'train'
         record = SourceRecord(
             path=item.file_path,
