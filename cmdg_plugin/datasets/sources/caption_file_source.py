@@ -83,13 +83,13 @@ class CaptionFileSource:
         )
 
     def _read_records(self) -> list[CaptionRecord]:
-        path = self.caption_file
-        if not path.is_absolute() and not is_file(path):
-            path = self.root / path
+        # Below the root too, which an absolute path does not go.
+        places = (self.caption_file, self.root / self.caption_file)
+        path = next((place for place in places if is_file(place)), self.caption_file)
         relative = make_relative(self.root)
         records = [
             record if (short := relative(record.file_path)) == record.file_path else replace(record, file_path=short)
-            for record in load_captions(path if is_file(path) else self.caption_file)
+            for record in load_captions(path)
         ]
         chosen = [record for record in records if record.file_path.startswith(self.only)]
         if not chosen:
