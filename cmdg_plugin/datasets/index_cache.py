@@ -161,11 +161,8 @@ def _pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[b
     """Write a file: what it is, a checksum of all that follows, the header in a line of JSON, the arrays."""
     lengths = [len(arrays[name]) for name in _ARRAYS]
     line = json.dumps({**header, 'lengths': lengths}).encode('ascii') + b'\n'
-    parts = [line, *(arrays[name].astype(kind, copy=False).tobytes() for name, kind in _ARRAYS.items())]
-    checksum = 0
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    return [_MAGIC + _VERSION, b'%08x\n' % checksum, *parts]
+    content = b''.join([line, *(arrays[name].astype(kind, copy=False).tobytes() for name, kind in _ARRAYS.items())])
+    return [_MAGIC + _VERSION, b'%08x\n' % zlib.crc32(content), content]
 
 
 def _unpack(content: bytes) -> tuple[dict[str, Any], KeptIndex]:
