@@ -5,7 +5,7 @@ The nine released caption files name these facts differently, and three of them 
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -59,7 +59,7 @@ class CaptionRecord:
     Attributes:
         file_path: Path below the dataset's root, with forward slashes and no leading one.
         captions: Four sentences: global, upper, middle, lower third (file order). `load_captions` gives no record
-            without.
+            without; those of `load_sentences` have any number.
         identity: Who is in the image, as the list numbers people.
         camera: Which camera took it, as the list numbers cameras.
         split: `train`, `val`, `query` or `gallery`.
@@ -147,7 +147,7 @@ def clean_path(value: object, key: str = 'file_path') -> str:
     return path
 
 
-def clean_captions(value: object) -> tuple[str, str, str, str]:
+def clean_captions(value: object) -> tuple[str, ...]:
     """Check that a record holds four sentences: global, upper, middle, lower third.
 
     Raises:
@@ -158,14 +158,25 @@ def clean_captions(value: object) -> tuple[str, str, str, str]:
         raise FieldError('captions', f'{wanted}, got {"nothing" if value is None else type(value).__name__}')
     if len(value) != 4:
         raise FieldError('captions', f'{wanted}, got {len(value)}')
-    for position, caption in enumerate(value):
-        if not isinstance(caption, str):
-            raise FieldError('captions', f'{wanted}, but entry {position} is {show(caption)}, not a string')
-        if not caption.strip():
-            raise FieldError('captions', f'{wanted}, but entry {position} is empty')
-        if not is_writable(caption):
-            raise FieldError('captions', f'entry {position} holds half a character (a lone surrogate): {show(caption)}')
-    return value[0], value[1], value[2], value[3]
+    return clean_sentences(value)
+
+
+def clean_sentences(values: Iterable[object]) -> tuple[str, ...]:
+    """Check that a record's captions are sentences, however many.
+
+    Raises:
+        FieldError: If one is not.
+    """
+    sentences = []
+    for place, sentence in enumerate(values):
+        if not isinstance(sentence, str):
+            raise FieldError('captions', f'entry {place} is {show(sentence)}, not a sentence')
+        if not sentence.strip():
+            raise FieldError('captions', f'entry {place} is empty')
+        if not is_writable(sentence):
+            raise FieldError('captions', f'entry {place} holds half a character (a lone surrogate): {show(sentence)}')
+        sentences.append(sentence)
+    return tuple(sentences)
 
 
 def is_writable(value: str) -> bool:

@@ -1,6 +1,6 @@
 """Caption files: one reader for the nine files that CMDG's authors released and for our own format."""
 
-import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,6 @@ from cmdg_plugin.files.witness import note
 from cmdg_plugin.saying import warn
 
 _SPLIT_KEYS = ('train', 'query', 'gallery')
-
-_FileState = tuple[int, int, int]
-_cache: dict[Path, tuple[_FileState, tuple[CaptionRecord, ...]]] = {}
-_cache_lock = threading.Lock()
 
 
 def load_captions(path: str | Path) -> list[CaptionRecord]:
@@ -45,17 +41,13 @@ def load_captions(path: str | Path) -> list[CaptionRecord]:
     if not path.is_file():
         raise FileNotFoundError(f'no caption file at {path}; give the path of a caption JSON.')
     stat = path.stat()
-    state = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
-    with _cache_lock:
-        cached = _cache.get(path)
-        if cached is None or cached[0] != state:
-            with collector_paused():
-                cached = (state, tuple(_read(path)))
-            _cache[path] = cached
-    return list(cached[1])
+    return list(_read(path, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
 
 
-def _read(path: Path) -> list[CaptionRecord]:
+@lru_cache(maxsize=32)
+@collector_paused()
+def _read(path: Path, *state: int) -> list[CaptionRecord]:
+    """Read a file, or take what was read of it when it was in the same state."""
     content = _decode(path)
     if not isinstance(content, list):
         raise _nesting_error(path, f'the file holds a {type(content).__name__}, not a list')
@@ -65,7 +57,7 @@ def _read(path: Path) -> list[CaptionRecord]:
 
     def read(row: IndexRow | NestingError) -> CaptionRecord:
         record = _parse(path, row)
-        repeats.is_new(record)
+        repeats.first(record)
         return record
 
     try:

@@ -162,11 +162,8 @@ def make_target(index: SourceIndex, split: str | int = 'released', *, offset: in
             )
         return EvaluationSplit(query=positions(roles.query), gallery=positions(roles.gallery))
 
-    if isinstance(split, str):
-        index.positions(split)  # refuses words that mean nothing, also where there is one split to choose
-    which = split if len(index.splits) > 1 else 'released'
-    splits = tuple(arrange(position) for position in index.positions(which))
-    released = arrange(index.positions('released')[0]) if which == 'all' else None
+    splits = tuple(arrange(position) for position in index.positions(split))
+    released = arrange(index.positions('released')[0]) if split == 'all' and len(index.splits) > 1 else None
     return EvaluationTarget(
         name=index.name,
         paths=[index.absolute(record) for record in records],

@@ -26,7 +26,7 @@ from cmdg_plugin.saying import Line, keep_lines, say, say_again, warn
 
 _MAGIC = b'CMDG index '
 _VERSION = b'1\n'
-# Behind the header, one array after the other.
+# After the header, one array after the other.
 _ARRAYS = {'identities': np.int64, 'cameras': np.int64, 'domains': np.int64, 'ends': np.int64, 'rows': np.uint8}
 # What a file raises whose checksum is right, but whose content is not what `_pack` writes.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -161,11 +161,8 @@ def _pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> list[b
     """Write a file: what it is, a checksum of all that follows, the header in a line of JSON, the arrays."""
     lengths = [len(arrays[name]) for name in _ARRAYS]
     line = json.dumps({**header, 'lengths': lengths}).encode('ascii') + b'\n'
-    parts = [line, *(arrays[name].astype(kind, copy=False).tobytes() for name, kind in _ARRAYS.items())]
-    checksum = 0
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    return [_MAGIC + _VERSION, b'%08x\n' % checksum, *parts]
+    content = b''.join([line, *(arrays[name].astype(kind, copy=False).tobytes() for name, kind in _ARRAYS.items())])
+    return [_MAGIC + _VERSION, b'%08x\n' % zlib.crc32(content), content]
 
 
 def _unpack(content: bytes) -> tuple[dict[str, Any], KeptIndex]:
@@ -197,8 +194,10 @@ def _check(index: KeptIndex) -> None:
             raise ValueError('numbers are left out')
     pairs, meta = index.facts['source_numbers'], index.facts['metainfo']
     names = [*meta['fingerprints']]
-    if (len(pairs), {*map(len, pairs)}, meta['num_images']) != (count, {2}, count) or names != meta['sources']:
+    if len(pairs) != count or any(len(pair) != 2 for pair in pairs) or meta['num_images'] != count:
         raise ValueError('facts are of other images')
+    if names != meta['sources']:
+        raise ValueError('fingerprints are of other sources')
     if len(names) != numbers[-1].max() + 1:
         raise ValueError('domains are of other sources')
 

@@ -207,9 +207,9 @@ class CaptionedReIDDataset(BaseDataset):
         chosen = [(domain, record) for domain, index in enumerate(indices) for record in self._select(index)]
         if not chosen:
             raise ValueError(f'no image left to train on; subsets are {list(self.subsets)}.')
-        people = [(domain, record.scope, record.identity) for domain, record in chosen]
+        identities = [(domain, record.scope, record.identity) for domain, record in chosen]
         cameras = [(domain, -1 if record.camera is None else record.camera) for domain, record in chosen]
-        self.identities = _number(people)
+        self.identities = _number(identities)
         self.cameras = _number(cameras)
         self.domains = np.array([domain for domain, _ in chosen], dtype=np.int64)
         self.source_numbers = [(record.identity, record.camera) for _, record in chosen]
@@ -241,7 +241,7 @@ class CaptionedReIDDataset(BaseDataset):
         Raises:
             ValueError: If the image cannot be read and may not be replaced, or none of its identity's can.
         """
-        for candidate in self._same_person(idx):
+        for candidate in self._same_identity(idx):
             if self._corrupt[candidate]:
                 continue
             info = self.get_data_info(candidate)
@@ -272,7 +272,7 @@ class CaptionedReIDDataset(BaseDataset):
         return np.frombuffer(b''.join(rows), np.uint8), np.cumsum([len(row) for row in rows], dtype=np.int64)
 
     def _select(self, index: SourceIndex) -> list[SourceRecord]:
-        records = index.select(self.subsets, self.split if len(index.splits) > 1 else 'released')
+        records = index.select(self.subsets, self.split)
         if not records:
             raise ValueError(f'{index.name}: no image in {", ".join(self.subsets)}.')
         bare = [record for record in records if record.captions is None]
@@ -298,7 +298,7 @@ class CaptionedReIDDataset(BaseDataset):
             warn(f'{self.swapped_captions:.0%} of the images have the captions of somebody else (swapped_captions).')
         return captions
 
-    def _same_person(self, idx: int) -> Iterable[int]:
+    def _same_identity(self, idx: int) -> Iterable[int]:
         yield idx
         others = np.flatnonzero(self.identities == self.identities[idx])
         start = int(np.searchsorted(others, idx))

@@ -20,15 +20,15 @@ class Repeats:
         self.count = 0
         self._seen: dict[tuple[int | None, str], CaptionRecord] = {}
 
-    def is_new(self, record: CaptionRecord) -> bool:
-        """Note a record; tell whether it is the first about its image in its split.
+    def first(self, record: CaptionRecord) -> CaptionRecord:
+        """Note a record; return the first about its image in its split, which may be itself.
 
         Raises:
-            ValueError: If an earlier one said something else; names both rows and the field.
+            ValueError: If that one said something else; names both rows and the field.
         """
         known = self._seen.setdefault((record.split_index, record.file_path), record)
         if known is record:
-            return True
+            return record
         for field in _FIELDS:
             old, new = getattr(known, field), getattr(record, field)
             if old != new:
@@ -38,7 +38,7 @@ class Repeats:
                     f'{_show(old, new)} in {known.where}. One of the two is wrong; keep the other.'
                 )
         self.count += 1
-        return False
+        return known
 
 
 def _show(value: object, other: object) -> str:
@@ -47,4 +47,5 @@ def _show(value: object, other: object) -> str:
         return show(value)
     if not isinstance(other, tuple):
         return show(value[0])
-    return show(next(mine for mine, theirs in zip(value, other, strict=True) if mine != theirs))
+    differing = (show(mine) for mine, theirs in zip(value, other, strict=False) if mine != theirs)
+    return next(differing, f'{len(value)} sentences')

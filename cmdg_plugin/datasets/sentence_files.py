@@ -1,16 +1,16 @@
 """Files that say in any number of sentences what each image shows: CUHK-PEDES, ICFG-PEDES, RSTPReid and their kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cmdg_plugin.datasets.caption_fields import (
     IDENTITY_KEYS,
     ROLE_KEYS,
     SPLITS,
+    CaptionRecord,
     FieldError,
     clean_path,
-    is_writable,
+    clean_sentences,
     read_facts,
     show,
 )
@@ -23,25 +23,8 @@ _PATH_KEYS = ('file_path', 'img_path')
 _TEST = 'test'
 
 
-@dataclass(frozen=True, slots=True)
-class SentenceRecord:
-    """One image of such a file.
-
-    Attributes:
-        file_path: Path below the root of the images, with forward slashes and no leading one.
-        identity: Who is in the image, as the file numbers people.
-        role: `train`, `val`, `query` or `gallery`; the file's `test` is `gallery`.
-        sentences: What it shows; at least one.
-    """
-
-    file_path: str
-    identity: int
-    role: str
-    sentences: tuple[str, ...]
-
-
 @collector_paused()
-def load_sentences(path: str | Path) -> list[SentenceRecord]:
+def load_sentences(path: str | Path) -> list[CaptionRecord]:
     """Read a file of images with sentences.
 
     It holds a list of records with `file_path` (CUHK-PEDES, ICFG-PEDES) or `img_path` (RSTPReid), `captions` (one
@@ -52,7 +35,8 @@ def load_sentences(path: str | Path) -> list[SentenceRecord]:
         path: The JSON file.
 
     Returns:
-        Its records in file order.
+        Its records in file order, each with an identity, a split (the file's `test` is `gallery`) and one sentence or
+        more as `captions`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -68,30 +52,32 @@ def load_sentences(path: str | Path) -> list[SentenceRecord]:
     return records
 
 
-def _read(path: Path, number: int, record: object) -> SentenceRecord:
+def _read(path: Path, number: int, record: object) -> CaptionRecord:
     where = f'{path}, record {number} (counted from 0)'
     if not isinstance(record, Mapping):
         raise ValueError(f'{where}: expected a record, got {show(record)}.')
     try:
-        return _parse(record)
+        return _parse(record, where)
     except FieldError as error:
         raise ValueError(f'{where}, key {error.key!r}: {error}.') from error
 
 
-def _parse(record: Mapping[str, object]) -> SentenceRecord:
+def _parse(record: Mapping[str, object], where: str) -> CaptionRecord:
     if isinstance(record, RepeatedKey):
         raise FieldError(record.key, 'the record has this key twice; keep one of them')
     key = next((name for name in _PATH_KEYS if record.get(name) is not None), _PATH_KEYS[0])
     file_path = clean_path(record.get(key), key)
     role = _role(record)
-    # Only keys count: names of MSMT17 and Market-1501 have numbers of their own, which are not these.
-    facts = {name: record.get(name) for name in IDENTITY_KEYS}
-    if all(value is None for value in facts.values()):
+    # Without the name: those of MSMT17 and Market-1501 have numbers of their own, which are not these.
+    identity, _, _ = read_facts({name: record.get(name) for name in IDENTITY_KEYS}, '', prefixes=False)
+    if identity is None:
         raise FieldError('id', f'nothing says who is in {file_path}; give the number of the identity')
-    identity = read_facts(facts, file_path, prefixes=False)[0]
-    if identity is None or identity < 0:
+    if identity < 0:
         raise FieldError('id', f'identities are numbered from 0 or 1, got {identity}')
-    return SentenceRecord(file_path, identity, role, _sentences(record.get('captions')))
+    captions = record.get('captions')
+    if not isinstance(captions, list) or not captions:
+        raise FieldError('captions', f'expected a list of one sentence or more, got {show(captions)}')
+    return CaptionRecord(file_path, clean_sentences(captions), identity, split=role, where=where)
 
 
 def _role(record: Mapping[str, object]) -> str:
@@ -103,16 +89,3 @@ def _role(record: Mapping[str, object]) -> str:
     if role not in SPLITS:
         raise FieldError(key, f'expected train, val or {_TEST}, got {show(value)}')
     return role
-
-
-def _sentences(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise FieldError('captions', f'expected a list of one sentence or more, got {show(value)}')
-    for position, sentence in enumerate(value):
-        if not isinstance(sentence, str):
-            raise FieldError('captions', f'entry {position} is {show(sentence)}, not a sentence')
-        if not sentence.strip():
-            raise FieldError('captions', f'entry {position} is empty')
-        if not is_writable(sentence):
-            raise FieldError('captions', f'entry {position} holds half a character (a lone surrogate)')
-    return tuple(value)

@@ -84,8 +84,7 @@ class TextSearchSet(ReIDEvaluationSet):
 
     def _records(self, index: SourceIndex) -> list[tuple[int, SourceRecord]]:
         """The images of the chosen roles, each once, with their identities numbered from 0."""
-        split = index.split(self.split if len(index.splits) > 1 else 'released')
-        found = {record.path: record for role, record in split.members() if role in self.subsets}
+        found = {record.path: record for role, record in index.split(self.split).members() if role in self.subsets}
         if not found:
             raise ValueError(f'{index.name}: no images of the roles {", ".join(self.subsets)}.')
         # One number may mean two people, one in training and one in test images.

@@ -84,8 +84,8 @@ def rerank_distances(
         encoding = _Encoding(query_features, gallery_features, settings or Reranking(), target)
         distance = np.empty((encoding.num_queries, encoding.num_gallery), np.float32)
         size = choose_chunk_size(None, *distance.shape)
-        for start in range(0, len(distance), size):
-            distance[start : start + size] = encoding.distances(start, start + size).cpu()
+        for start, rows in encoding.chunks(size):
+            distance[start : start + size] = rows.cpu()
     return distance
 
 
@@ -114,12 +114,7 @@ def rank_reranked(
         index.require_a_valid_query()
         encoding = _Encoding(query_features, gallery_features, settings or Reranking(), target)
         size = choose_chunk_size(chunk_size, *shape)
-
-        def chunks() -> Iterator[tuple[int, Tensor]]:
-            for start in range(0, shape[0], size):
-                yield start, encoding.distances(start, start + size)
-
-        return score_chunks(chunks(), index, max_rank, size)
+        return score_chunks(encoding.chunks(size), index, max_rank, size)
 
 
 class _Encoding:
@@ -145,8 +140,12 @@ class _Encoding:
         averaged.data /= min(k2, len(features))
         return (averaged @ codes).tocsr()
 
-    def distances(self, start: int, stop: int) -> Tensor:
-        """Final distances of queries `start` to `stop` to the gallery, (n, G)."""
+    def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
+        """Yield the first of some queries at a time, and their final distances to the gallery, (n, G)."""
+        for start in range(0, self.num_queries, size):
+            yield start, self._distances(start, start + size)
+
+    def _distances(self, start: int, stop: int) -> Tensor:
         share = self.settings.lambda_value
         distance = squared_distances(self.query[start:stop], self.gallery)
         distance /= torch.from_numpy(self.farthest[: self.num_queries][start:stop, None]).to(distance.device)

@@ -53,17 +53,13 @@ def format_score_table(
     ]
     shown = (*SCORES, *OPEN_SET_SCORES)
     scores = [score for score in shown if any(f'{target}/{score}' in metrics for target in targets)]
-    if before is None:
-        headers = [['target', *scores]]
-        rows = [
-            [label, *(_cell(metrics, f'{target}/{score}{end}') for score in scores)] for label, target, end in lines
-        ]
-    else:
+    headers = [['target', *scores]]
+    if before is not None:
         headers = [['', *(name for score in scores for name in (score, '', ''))], ['target', *_COMPARED * len(scores)]]
-        rows = [
-            [label, *(cell for score in scores for cell in _compare(before, metrics, f'{target}/{score}{end}'))]
-            for label, target, end in lines
-        ]
+    rows = [
+        [label, *(cell for score in scores for cell in _cells(before, metrics, f'{target}/{score}{end}'))]
+        for label, target, end in lines
+    ]
     table = _markdown(headers, rows) if style == 'markdown' else _plain(headers, rows)
     star = _STAR.strip().replace('*', r'\*') if style == 'markdown' else _STAR.strip()
     return '\n\n'.join([table, *(f'{star} {target}: {text}' for target, text in said.items())])
@@ -84,7 +80,9 @@ def _cell(metrics: Mapping[str, float], key: str) -> str:
     return f'{value:.1f}' if spread is None else f'{value:.1f} ± {spread:.1f}'
 
 
-def _compare(before: Mapping[str, float], after: Mapping[str, float], key: str) -> list[str]:
+def _cells(before: Mapping[str, float] | None, after: Mapping[str, float], key: str) -> list[str]:
+    if before is None:
+        return [_cell(after, key)]
     old, new = before.get(key), after.get(key)
     gain = '-' if old is None or new is None else f'{new - old:+.1f}'
     return [_cell(before, key), _cell(after, key), gain]

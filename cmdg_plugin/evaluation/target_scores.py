@@ -106,17 +106,20 @@ def rank_target(
     """
     _check_finite(features, target)
     rank = partial(_rank, features, target, chunk_size=chunk_size, device=device)
-    results = [rank(rank_retrieval, split) for split in target.splits]
+    scores: dict[str, float] = {}
+
+    def score(ranking: Callable[..., RetrievalResult], ending: str) -> list[RetrievalResult]:
+        results = [rank(ranking, split) for split in target.splits]
+        scores.update(_average_splits(results, ending))
+        if target.released is not None:
+            scores.update(_average_splits([rank(ranking, target.released)], RELEASED + ending))
+        return results
+
+    results = score(rank_retrieval, '')
     asked = sum(len(split_rows(target, split)[0]) for split in target.splits)
     _log_counts(target, asked, sum(result.num_valid_queries for result in results))
-    scores = _average_splits(results, '')
-    if target.released is not None:
-        scores |= _average_splits([rank(rank_retrieval, target.released)], RELEASED)
     if reranking is not None:
-        again = partial(rank_reranked, settings=reranking)
-        scores |= _average_splits([rank(again, split) for split in target.splits], RERANKED)
-        if target.released is not None:
-            scores |= _average_splits([rank(again, target.released)], RELEASED + RERANKED)
+        score(partial(rank_reranked, settings=reranking), RERANKED)
     return scores, results[0]
 
 

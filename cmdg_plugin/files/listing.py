@@ -83,7 +83,7 @@ class FolderListing:
         if not self.left_out:
             return text
         kinds = [f'{count:,} {what}' for what, count in self.left_out.most_common()]
-        shown = ', '.join([*kinds[:_SHOWN], *(['...'] if len(kinds) > _SHOWN else [])])
+        shown = ', '.join(kinds[:_SHOWN] if len(kinds) <= _SHOWN else [*kinds[:_SHOWN], '...'])
         return f'{text}, left out {listed - self.used:,}: {shown}'
 
     def log(self) -> None:

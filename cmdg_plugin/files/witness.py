@@ -115,11 +115,21 @@ def note(path: _Path) -> None:
 def note_tree(folder: _Path) -> None:
     """Note a folder, the folders below it, and the files in them that are not images, which others are about to read.
 
-    Links to folders are followed, unless they lead back to a folder that they lie in.
+    Links to folders are followed; a folder that several lead to is gone through once.
     """
-    if _collecting:
-        for path in _tree(os.fspath(folder)):
-            note(path)
+    if not _collecting:
+        return
+    note(folder)
+    gone_through = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in gone_through:
+            folders.clear()
+            continue
+        gone_through.add(real)
+        others = [name for name in names if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES]
+        for name in (*folders, *others):
+            note(os.path.join(place, name))
 
 
 def note_stranger(name: str) -> None:
@@ -170,24 +180,6 @@ def _tell(before: _State, now: _State) -> str:
     if before == _ABSENT:
         return 'is new'
     return 'is gone' if now == _ABSENT else 'has changed'
-
-
-def _tree(folder: str) -> Iterator[str]:
-    folders: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
-    while folders:
-        place, above = folders.pop()
-        yield place
-        try:
-            status = os.stat(place)
-            own = (status.st_dev, status.st_ino)
-            entries = [] if own in above else list(os.scandir(place))
-        except OSError:
-            continue
-        for entry in entries:
-            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                folders.append((entry.path, above | {own}))
-            elif os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:
-                yield entry.path
 
 
 def _linked_folders(folder: str) -> set[str]:

@@ -3,7 +3,7 @@
 from .building import GENERATOR_VERSION, build_islands
 from .clips import write_clip
 from .describing import describe
-from .domains import LARGE_TARGET_DOMAINS, SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain, sample_domain
+from .domains import LARGE_TARGET_DOMAINS, SOURCE_DOMAINS, TARGET_DOMAINS, Domain, get_domain
 from .people import Person, sample_person, vary_person
 from .pictures import Picture, draw
 from .planning import find_size
@@ -21,7 +21,6 @@ __all__ = [
     'draw',
     'find_size',
     'get_domain',
-    'sample_domain',
     'sample_person',
     'vary_person',
     'write_clip',

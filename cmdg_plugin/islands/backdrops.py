@@ -116,17 +116,8 @@ def _dunes(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 
 
 _PAINTERS: dict[str, _Painter] = {
-    'quay': _quay,
-    'stalls': _stalls,
-    'lawn': _lawn,
-    'hall': _hall,
-    'tunnel': _tunnel,
-    'slope': _slope,
-    'arcade': _arcade,
-    'studio': _studio,
-    'street': _street,
-    'collage': _collage,
-    'dunes': _dunes,
+    painter.__name__.removeprefix('_'): painter
+    for painter in (_quay, _stalls, _lawn, _hall, _tunnel, _slope, _arcade, _studio, _street, _collage, _dunes)
 }
 PRETRAINING_PLACES: tuple[str, ...] = ('studio', 'street', 'collage', 'dunes')
 """Places that no domain of the benchmark uses."""

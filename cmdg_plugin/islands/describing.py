@@ -177,7 +177,7 @@ def _third(person: Person, eye: _Eye, seen: np.ndarray, region: str) -> str:
         items.append(f'the hem of a {eye.color(person.upper_color)} coat')
     if not items:
         return _EMPTY[1].format(region)
-    wearing = 'a person {}'.format('with {}' if region == 'upper' else 'wearing {}')
+    wearing = 'a person with {}' if region == 'upper' else 'a person wearing {}'
     subject = eye.one_of(('a person with {}', wearing, '{}'))
     return eye.one_of(_OPENERS[region]).format(subject.format(_joined(items)))
 

@@ -1,11 +1,8 @@
-"""The islands themselves: four source domains, unseen targets, and any number of other styles for pretraining."""
+"""The islands themselves: four source domains and unseen targets."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from .backdrops import PRETRAINING_PLACES
 from .cameras import Camera
 
 _MOSTLY_FRONT = (3.0, 0.5, 1.0, 1.0)
@@ -141,38 +138,3 @@ def get_domain(name: str) -> Domain:
     if name not in _DOMAINS:
         raise ValueError(f'Islands has no domain {name!r}; there are {", ".join(_DOMAINS)}.')
     return _DOMAINS[name]
-
-
-def sample_domain(rng: np.random.Generator, num_cameras: int = 2) -> Domain:
-    """Invent a domain in a style that is none of the benchmark's, for pretraining.
-
-    Its places are others than those of the six domains; light and lens vary as far as those of the four sources do, and
-    so less far than the targets'.
-
-    Args:
-        rng: Source of all chance.
-        num_cameras: Number of cameras.
-    """
-    cameras = []
-    for _ in range(num_cameras):
-        r, g, b = rng.uniform(0.8, 1.2, size=3).tolist()
-        wide = int(rng.integers(44, 65))
-        cameras.append(
-            Camera(
-                place=PRETRAINING_PLACES[int(rng.integers(len(PRETRAINING_PLACES)))],
-                tilt=rng.uniform(0, 0.5),
-                gains=(r, g, b),
-                mixing=rng.uniform(0, 0.1),
-                saturation=rng.uniform(0.8, 1.15),
-                exposure=rng.uniform(0.7, 1.2),
-                gamma=rng.uniform(0.9, 1.15),
-                haze=rng.uniform(0, 0.15),
-                light=rng.uniform(-0.6, 0.6),
-                blur=rng.uniform(0.2, 0.6),
-                noise=rng.uniform(1, 9),
-                size=(wide, 2 * wide),
-                quality=int(rng.integers(70, 93)),
-                crowding=0.3,
-            )
-        )
-    return Domain('elsewhere', tuple(cameras))

@@ -194,16 +194,14 @@ class _Figure:
             self._backpack()
         elif kind != 'none':
             x = 0.0 if self.pose.bag_in_front else self.pose.bag_side * (self.hip * 1.25)
-            strap = shade(self.bag, 0.75)
-            if kind == 'shoulder bag':
-                self._strap(((-self.pose.bag_side * self.shoulder * 0.6, 18), (x, 42)), strap)
-                self._box((x, 45), (4.6, 4.4), self.bag)
-            elif kind == 'handbag':
-                self._strap(((x, 44), (x, 50)), strap)
-                self._box((x, 53), (4.8, 3.8), self.bag)
-            else:
-                self._strap(((x, 46), (x, 54)), strap)
-                self._box((x, 60), (4.8, 7.0), self.bag)
+            shoulder = (-self.pose.bag_side * self.shoulder * 0.6, 18)
+            straps, center, radii = {
+                'shoulder bag': ((shoulder, (x, 42)), (x, 45), (4.6, 4.4)),
+                'handbag': (((x, 44), (x, 50)), (x, 53), (4.8, 3.8)),
+                'shopping bag': (((x, 46), (x, 54)), (x, 60), (4.8, 7.0)),
+            }[kind]
+            self._strap(straps, shade(self.bag, 0.75))
+            self._box(center, radii, self.bag)
 
     def _backpack(self) -> None:
         if self.pose.facing == 'back':

@@ -16,7 +16,8 @@ from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 _MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
 # File systems take 255 bytes, some 143, and an ending and a number stand there, too.
 _LONGEST_TARGET, _LONGEST_STEM, _CUT = 40, 80, '...'
-_QUERY, _RIGHT, _WRONG, _UNKNOWN = '#2f5d9b', '#1a7f37', '#c62828', '#57606a'
+_QUERY = '#2f5d9b'
+_VERDICTS = {True: ('  right', '#1a7f37'), False: ('  wrong', '#c62828'), None: ('', '#57606a')}
 
 
 def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 256)) -> Image.Image:
@@ -98,7 +99,7 @@ def _name(query: RankedQuery, number: int) -> str:
     target, stem = (
         re.sub(r'[^\w.-]+', '-', text) for text in (query.target, PurePath(query.query_path or 'text').stem)
     )
-    chosen_as = query.chosen_as and f'{query.chosen_as}_'
+    chosen_as = f'{query.chosen_as}_' if query.chosen_as else ''
     return f'{_shorten(target, _LONGEST_TARGET)}_{number:02d}_{chosen_as}{_shorten(stem, _LONGEST_STEM)}'
 
 
@@ -128,11 +129,11 @@ def _caption(query: RankedQuery) -> str:
 
 def _labels(query: RankedQuery) -> list[tuple[str, str]]:
     """Text and color of each image's tab, the query first."""
-    ranked = [
-        (str(rank), _UNKNOWN) if match is None else (f'{rank}  right', _RIGHT) if match else (f'{rank}  wrong', _WRONG)
-        for rank, match in enumerate(query.matches, start=1)
-    ]
-    return [('query', _QUERY), *ranked]
+    labels = [('query', _QUERY)]
+    for rank, match in enumerate(query.matches, start=1):
+        verdict, color = _VERDICTS[match]
+        labels.append((f'{rank}{verdict}', color))
+    return labels
 
 
 def _closeness(query: RankedQuery) -> list[str]:

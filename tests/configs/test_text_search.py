@@ -44,7 +44,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
     return run_tool
 
 
-def score_by_hand(similarity: np.ndarray, asking: list[int], shown: list[int]) -> dict[str, float]:
+def score_by_hand(similarity: np.ndarray, asking: list[int | None], shown: list[int | None]) -> dict[str, float]:
     """mAP, R1 and mINP from the definitions, a query at a time."""
     precisions, firsts, penalties = [], [], []
     for row, person in zip(similarity, asking, strict=True):
@@ -61,8 +61,9 @@ def test_public_datasets(name: str, run: Run, miniatures: ModuleType, tmp_path: 
     miniatures.write_text_miniature(tmp_path, name)
     options = (*TOY, f'data_root={tmp_path}', 'num_workers=0')
     said, scores = run(f'cmdg_vit-base-p16_{name}', options=options)
-    records = [record for record in load_sentences(tmp_path / FILES[name]) if record.role == 'gallery']
-    assert f'{name}: {sum(len(record.sentences) for record in records)} sentences ask, {len(records)} gallery' in said
+    records = [record for record in load_sentences(tmp_path / FILES[name]) if record.split == 'gallery']
+    asked = sum(len(record.captions or ()) for record in records)
+    assert f'{name}: {asked} sentences ask, {len(records)} gallery' in said
     assert 'scores of the weights that training begins with' in said
     assert 'overlaps' not in scores  # no checkpoint, nothing that it was trained on
 
@@ -72,7 +73,7 @@ def test_public_datasets(name: str, run: Run, miniatures: ModuleType, tmp_path: 
     model = init_model(config, device='cpu')
     folder = (tmp_path / FILES[name]).parent / 'imgs'
     images = extract_features(model, [str(folder / each.file_path) for each in records], space='shared', progress=False)
-    asking = [(each.identity, sentence) for each in records for sentence in each.sentences]
+    asking = [(each.identity, sentence) for each in records for sentence in each.captions]
     sentences = encode_text(model, [sentence for _, sentence in asking])
     people = [person for person, _ in asking]
     expected = score_by_hand((sentences @ images.T).numpy(), people, [each.identity for each in records])

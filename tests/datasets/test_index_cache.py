@@ -896,6 +896,6 @@ def nothing_kept_in_memory() -> Iterator[None]:
     """Caption files that are read say how many of their records repeat others; those in memory do not."""
     from cmdg_plugin.datasets import captions
 
-    captions._cache.clear()
+    captions._read.cache_clear()
     yield
-    captions._cache.clear()
+    captions._read.cache_clear()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from cmdg_plugin.datasets import CaptionRecord
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
-from cmdg_plugin.datasets.sentence_files import SentenceRecord, load_sentences
+from cmdg_plugin.datasets.sentence_files import load_sentences
 
 GOOD = {'split': 'test', 'captions': ['A man in red.'], 'file_path': 'a/0002_c1s1_000451_03.jpg', 'id': 7}
 
@@ -52,8 +53,8 @@ def test_public_formats(
     written = miniatures.write_text_miniature(tmp_path, name)
     records = load_sentences(tmp_path / file)
     path, identity, sentences = last
-    assert records[-1] == SentenceRecord(path, identity, 'gallery', sentences)
-    assert [record.role for record in records] == [
+    assert records[-1] == CaptionRecord(path, sentences, identity, split='gallery')
+    assert [record.split for record in records] == [
         {'test': 'gallery'}.get(record['split'], record['split']) for record in written
     ]
 
@@ -61,7 +62,7 @@ def test_public_formats(
 def test_only_keys_say_who_is_in_an_image(tmp_path: Path) -> None:
     """The name says person 2, as Market-1501 numbers them; the file says 7."""
     (record,) = load_sentences(write(tmp_path / 'a.json', [{**GOOD, 'id': '7'}]))
-    assert record == SentenceRecord('a/0002_c1s1_000451_03.jpg', 7, 'gallery', ('A man in red.',))
+    assert record == CaptionRecord('a/0002_c1s1_000451_03.jpg', ('A man in red.',), 7, split='gallery')
 
 
 @pytest.mark.parametrize(

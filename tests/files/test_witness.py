@@ -75,6 +75,15 @@ def test_any_change_of_a_tree_is_found(tree: Path, change: Callable[[Path], obje
     assert find_change(record) != ''
 
 
+def test_a_link_back_is_noted_and_not_followed(tree: Path) -> None:
+    (tree / 'b/back').symlink_to(tree)
+    record = seen(tree, how=note_tree)
+    assert [path for path in record['contents'] if '/b/back' in path] == [f'{tree}/b/back']
+    (tree / 'b/back').unlink()
+    (tree / 'b/back').symlink_to(tree.parent)
+    assert find_change(record) != ''
+
+
 def test_pixels_may_change(tree: Path) -> None:
     record = seen(tree, how=note_tree)
     (tree / 'a/1.jpg').write_text('other pixels')

@@ -11,11 +11,12 @@ from torch.utils.data import DataLoader
 
 from cmdg_plugin.files.writing import open_whole_bytes, write_whole
 from cmdg_plugin.islands.describing import describe
-from cmdg_plugin.islands.describing_scenes import describe_scene
-from cmdg_plugin.islands.domains import sample_domain
+from cmdg_plugin.islands.domains import Domain
 from cmdg_plugin.islands.people import sample_person
 from cmdg_plugin.islands.pictures import draw
 from cmdg_plugin.progress import track
+from pretraining.scenes import describe_scene
+from pretraining.styles import sample_camera
 
 UNSEEN_SEED = 1
 """Seed of the pairs that nothing is trained on; training takes others."""
@@ -106,13 +107,13 @@ def sample_pair(number: int, size: tuple[int, int], seed: int = 0) -> tuple[np.n
         The picture (height, width, 3), RGB, uint8, and its four captions.
     """
     rng = np.random.default_rng([seed, _STREAM, number])
-    person, domain = sample_person(rng), sample_domain(rng, num_cameras=1)
+    person, camera = sample_person(rng), sample_camera(rng)
     # A few hundred places are enough, and their paintings are kept.
-    picture = draw(person, domain, 1, rng, place_seed=_STREAM + int(rng.integers(12)))
+    picture = draw(person, Domain('elsewhere', (camera,)), 1, rng, place_seed=_STREAM + int(rng.integers(12)))
     whole, *thirds = describe(person, picture, rng)
     if rng.random() < _SCENES:
         whole = f'{describe_scene(picture.image, rng)} {whole}'
     written = io.BytesIO()
-    picture.image.save(written, 'JPEG', quality=domain.cameras[0].quality)
+    picture.image.save(written, 'JPEG', quality=camera.quality)
     resized = Image.open(written).resize(size[::-1], Image.Resampling.BICUBIC)
     return np.asarray(resized), [whole, *thirds]

@@ -186,8 +186,7 @@ def _forgiving(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _look_at_source(index: SourceIndex, dataset: Mapping[str, Any], check: ConfigCheck) -> str:
-    split = dataset.get('split', 'released') if len(index.splits) > 1 else 'released'
-    records = index.select(dataset.get('subsets', ('train',)), split)
+    records = index.select(dataset.get('subsets', ('train',)), dataset.get('split', 'released'))
     check.images.update({index.absolute(record): index.name for record in records})
     bare = tuple(index.absolute(record) for record in records if record.captions is None)
     if bare and dataset.get('on_missing', 'error') == 'error':

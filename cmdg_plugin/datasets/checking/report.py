@@ -42,7 +42,13 @@ def _rows(check: DatasetCheck) -> list[tuple[str, ...]]:
     index = check.index
     version = check.version if check.layout is None else check.layout.version
     roles = [
-        ('', '', row.role, _pair(row.found.people, row.expected.people), _pair(row.found.images, row.expected.images))
+        (
+            '',
+            '',
+            row.role,
+            _pair(row.found.identities, row.expected.identities),
+            _pair(row.found.images, row.expected.images),
+        )
         for row in compare_counts(index, check.benchmark, version)
     ]
     # Datasets for text search have none.

@@ -174,11 +174,9 @@ def trim_groups(groups: np.ndarray, total: int, rng: np.random.Generator) -> np.
 
 def count_earlier(identities: np.ndarray) -> np.ndarray:
     """Count for every entry how often its value stands in earlier rows; no row holds a value twice."""
-    flat = identities.ravel()
-    order = np.argsort(flat, kind='stable')
-    ordered = flat[order]
-    fresh = np.r_[True, ordered[1:] != ordered[:-1]]
-    starts = np.maximum.accumulate(np.where(fresh, np.arange(len(flat)), 0))
-    turns = np.empty_like(flat)
-    turns[order] = np.arange(len(flat)) - starts
-    return turns.reshape(identities.shape)
+    earlier = np.empty_like(identities)
+    seen = np.zeros(identities.max() + 1, dtype=np.int64)
+    for row, values in enumerate(identities):
+        earlier[row] = seen[values]
+        seen[values] += 1
+    return earlier

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,10 @@ class Layout:
         return '\n'.join(lines)
 
 
-@dataclass(frozen=True)
-class RoleCount:
+class RoleCount(NamedTuple):
     """How many identities and images a role has; None where nobody says."""
 
-    people: int | None
+    identities: int | None
     images: int | None
 
 
@@ -81,8 +81,8 @@ class Benchmark:
     layouts: tuple[Layout, ...]
     caption_file: str
     counts: Mapping[str, Mapping[str, RoleCount]]
-    cameras: int | None
-    joins: tuple[re.Pattern[str], ...]
+    cameras: int | None = None
+    joins: tuple[re.Pattern[str], ...] = ()
     person: re.Pattern[str] | None = None
     distractors: frozenset[int] = field(default_factory=frozenset)
     ten_splits: str = ''

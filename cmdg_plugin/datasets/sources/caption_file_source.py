@@ -9,11 +9,7 @@ from cmdg_plugin.datasets.captions import load_captions
 from cmdg_plugin.datasets.index_files import make_relative
 from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS
 from cmdg_plugin.datasets.sources.index import SourceIndex
-from cmdg_plugin.datasets.sources.record_indexing import (
-    check_missing_choice,
-    index_images,
-    keep_existing,
-)
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
 from cmdg_plugin.files.witness import is_file
 from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.saying import say
@@ -87,13 +83,13 @@ class CaptionFileSource:
         )
 
     def _read_records(self) -> list[CaptionRecord]:
-        path = self.caption_file
-        if not path.is_absolute() and not is_file(path):
-            path = self.root / path
+        # Below the root too, which an absolute path does not go.
+        places = (self.caption_file, self.root / self.caption_file)
+        path = next((place for place in places if is_file(place)), self.caption_file)
         relative = make_relative(self.root)
         records = [
             record if (short := relative(record.file_path)) == record.file_path else replace(record, file_path=short)
-            for record in load_captions(path if is_file(path) else self.caption_file)
+            for record in load_captions(path)
         ]
         chosen = [record for record in records if record.file_path.startswith(self.only)]
         if not chosen:

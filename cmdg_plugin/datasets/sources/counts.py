@@ -22,13 +22,13 @@ class CountRow:
     @property
     def agrees(self) -> bool:
         """Whether everything that is expected was found."""
-        pairs = ((self.found.people, self.expected.people), (self.found.images, self.expected.images))
+        pairs = zip(self.found, self.expected, strict=True)
         return all(expected is None or found == expected for found, expected in pairs)
 
     def __str__(self) -> str:
         """Say what was found, and what is expected where that differs."""
-        text = f'{self.role} {_spell(self.found)}'
-        return text if self.agrees else f'{text} (expected {_spell(self.expected)})'
+        text = f'{self.role} {_describe(self.found)}'
+        return text if self.agrees else f'{text} (expected {_describe(self.expected)})'
 
 
 def compare_counts(index: SourceIndex | None, benchmark: Benchmark, version: str = '') -> list[CountRow]:
@@ -68,6 +68,6 @@ def _count(records: Sequence[SourceRecord]) -> RoleCount:
     return RoleCount(len({(record.scope, record.identity) for record in records}), len(records))
 
 
-def _spell(count: RoleCount) -> str:
-    people = '' if count.people is None else f'{count.people:,} identities, '
-    return f'{people}{"?" if count.images is None else format(count.images, ",")} images'
+def _describe(count: RoleCount) -> str:
+    identities = '' if count.identities is None else f'{count.identities:,} identities, '
+    return f'{identities}{"?" if count.images is None else format(count.images, ",")} images'

@@ -68,7 +68,7 @@ class HeldOutSource:
 
 
 def _numbered_as_one(records: list[SourceRecord]) -> list[SourceRecord]:
-    """Number people over training and test images, where one number may mean two people; from 1; 0 is nobody."""
-    people = sorted({(record.scope, record.identity) for record in records})
-    number = {person: position for position, person in enumerate(people, start=1)}
+    """Number identities over training and test images, where one number may mean two; from 1; 0 is nobody."""
+    identities = sorted({(record.scope, record.identity) for record in records})
+    number = {identity: position for position, identity in enumerate(identities, start=1)}
     return [replace(record, identity=number[record.scope, record.identity]) for record in records]

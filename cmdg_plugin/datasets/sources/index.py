@@ -81,7 +81,7 @@ class SourceIndex:
         """Return one split.
 
         Args:
-            which: `'released'` or the position of a split.
+            which: `'released'` or the position of a split; where there is one split, any position is its.
 
         Raises:
             ValueError: If there is no such split.
@@ -89,7 +89,7 @@ class SourceIndex:
         return self.splits[self.positions(which)[0]]
 
     def positions(self, which: str | int = 'released') -> tuple[int, ...]:
-        """Return the positions of the asked splits: one, or every one for `'all'`.
+        """Return the positions of the asked splits: one, or every one for `'all'`; see `split`.
 
         Raises:
             ValueError: If there is no such split.
@@ -98,6 +98,9 @@ class SourceIndex:
             return (self.released % len(self.splits),)
         if which == 'all':
             return tuple(range(len(self.splits) if self.num_listed is None else self.num_listed))
+        if isinstance(which, int) and len(self.splits) == 1:
+            # The number is meant for the other sources beside it.
+            return (0,)
         if isinstance(which, int) and not isinstance(which, bool) and 0 <= which < len(self.splits):
             return (which,)
         raise ValueError(
@@ -186,7 +189,7 @@ def check_source(source: ReIDSource) -> None:
 
 
 def check_subsets(subsets: str | Iterable[str]) -> tuple[str, ...]:
-    """Spell out which roles are meant.
+    """Return the roles that are meant.
 
     Raises:
         ValueError: If one is unknown or none is given.

@@ -77,10 +77,10 @@ def summarize(index: SourceIndex) -> str:
     parts = []
     for role in SPLITS:
         if records := getattr(split, role):
-            people = _images_each(records)
-            each = sorted(people.values())
-            spread = f'{len(records) / len(people):.1f} each, {each[0]:,} to {each[-1]:,}'
-            parts.append(f'{role} {len(records):,} images of {len(people):,} identities ({spread})')
+            identities = _images_each(records)
+            each = sorted(identities.values())
+            spread = f'{len(records) / len(identities):.1f} each, {each[0]:,} to {each[-1]:,}'
+            parts.append(f'{role} {len(records):,} images of {len(identities):,} identities ({spread})')
     records = {record.path: record for _, record in split.members()}
     cameras = {record.camera for record in records.values()} - {None}
     captions = sum(record.captions is not None for record in records.values())
@@ -92,19 +92,27 @@ def summarize(index: SourceIndex) -> str:
 
 
 def find_oddities(index: SourceIndex) -> Iterator[str]:
-    """Say what of an index is possible, but more often the result of misread names."""
+    """Say what of an index is possible, but more often a mistake or the result of misread names."""
     split = index.split()
+    seen = []
     for what, roles in (('train', _TRAINED), ('query and gallery', _TESTED)):
         records = {r.path: r for role, r in split.members() if role in roles and not r.distractor}.values()
-        people = _images_each(records)
-        alone = sum(count == 1 for count in people.values())
-        if alone * 2 > len(people):
+        identities = _images_each(records)
+        seen.append(identities.keys())
+        alone = sum(count == 1 for count in identities.values())
+        if alone * 2 > len(identities):
             yield (
-                f'{alone:,} of {len(people):,} identities of {what} have one image only; are the numbers those of '
+                f'{alone:,} of {len(identities):,} identities of {what} have one image only; are the numbers those of '
                 f'people, or of frames?'
             )
-        if len(people) == 1 and len(records) > 1:
-            yield f'all {len(records):,} images of {what} show one identity, {next(iter(people))[1]}'
+        if len(identities) == 1 and len(records) > 1:
+            yield f'all {len(records):,} images of {what} show one identity, {next(iter(identities))[1]}'
+    trained, tested = seen
+    if shared := trained & tested:
+        yield (
+            f'{len(shared):,} identities are trained on and looked for as well, the first is {min(shared)[1]}; '
+            'scores on identities that the model knows say little about others'
+        )
     listed = {record.path: record for _, record in split.members()}.values()
     known = sum(record.camera is not None for record in listed)
     if known and not index.has_cameras:

@@ -23,13 +23,18 @@ _CUHK03_FILES = (
 )
 
 
-def _market(kind: str, folder: str) -> Layout:
-    shows = (
-        ('bounding_box_train/', '0002_c1s1_000451_03.jpg, ...  (12,936 images)'),
-        ('query/', '0001_c1s1_001051_00.jpg, ...  (3,368 images)'),
-        ('bounding_box_test/', '0000_c1s1_000151_01.jpg, ...  (19,732 images, junk included)'),
-    )
-    return Layout(kind, folder, shows, links=(('market1501/Market-1501-v15.09.15', ''),))
+def _alike(
+    shows: tuple[tuple[str, str], ...], link: str, *places: tuple[str, str], needs: tuple[str, ...] = ()
+) -> tuple[Layout, ...]:
+    """Describe a dataset that looks the same wherever it lies.
+
+    Args:
+        shows: What it contains, see `Layout`.
+        link: Where torchreid's reader wants to find its folder, below its own root.
+        *places: Kinds of its layouts, each with its folder.
+        needs: Files without which torchreid's reader cannot work.
+    """
+    return tuple(Layout(kind, folder, shows, links=((link, ''),), needs=needs) for kind, folder in places)
 
 
 def _msmt17(kind: str, folder: str, version: str, names: tuple[str, str] = ('train', 'test')) -> Layout:
@@ -62,34 +67,6 @@ def _cuhk03(version: str) -> Layout:
     )
 
 
-def _cuhk02(kind: str, folder: str) -> Layout:
-    shows = tuple((f'P{pair}/', 'cam1/*.png, cam2/*.png') for pair in range(1, 6))
-    return Layout(kind, folder, shows, links=(('cuhk02/Dataset', ''),))
-
-
-def _cuhksysu(kind: str, folder: str) -> Layout:
-    return Layout(
-        kind, folder, (('cropped_images/', 'p11422_s16929_1.jpg, ...  (34,574 images)'),), links=(('cuhksysu', ''),)
-    )
-
-
-def _prid(kind: str, folder: str) -> Layout:
-    shows = (
-        ('single_shot/cam_a/', 'person_0001.png, ...'),
-        ('single_shot/cam_b/', 'person_0001.png, ...  (749 images)'),
-    )
-    return Layout(kind, folder, shows, links=(('prid2011/prid_2011', ''),))
-
-
-def _grid(kind: str, folder: str) -> Layout:
-    shows = (
-        ('probe/', '0001_1_25004_107_32_106_221.jpeg, ...  (250 images)'),
-        ('gallery/', '0000_1_25023_115_75_85_218.jpeg, ...  (1,025 images)'),
-        ('features_and_partitions.mat', 'unless the caption file is the index'),
-    )
-    return Layout(kind, folder, shows, links=(('grid/underground_reid', ''),), needs=('features_and_partitions.mat',))
-
-
 def _text(folder: str, caption_file: str, images: str) -> Layout:
     return Layout('original', folder, (('imgs/', images), (caption_file, '')), only='imgs')
 
@@ -111,7 +88,16 @@ _ILIDS_PLACE = 'ilids/i-LIDS_Pedestrian'
 _ILIDS_LISTING = ('ilids/splits.json', f'{_ILIDS_PLACE}/Persons')
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
-    'market1501': (_market('torchreid', 'market1501/Market-1501-v15.09.15'), _market('release', 'market1501')),
+    'market1501': _alike(
+        (
+            ('bounding_box_train/', '0002_c1s1_000451_03.jpg, ...  (12,936 images)'),
+            ('query/', '0001_c1s1_001051_00.jpg, ...  (3,368 images)'),
+            ('bounding_box_test/', '0000_c1s1_000151_01.jpg, ...  (19,732 images, junk included)'),
+        ),
+        'market1501/Market-1501-v15.09.15',
+        ('torchreid', 'market1501/Market-1501-v15.09.15'),
+        ('release', 'market1501'),
+    ),
     'msmt17': (
         _msmt17('release', 'MSMT17_V1', 'MSMT17_V1'),
         _msmt17('torchreid', 'msmt17/MSMT17_V1', 'MSMT17_V1'),
@@ -120,23 +106,47 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         _msmt17('release', 'MSMT17_V2', 'MSMT17_V2'),
     ),
     'cuhk03': (_cuhk03('labeled'), _cuhk03('detected')),
-    'cuhk02': (_cuhk02('torchreid', 'cuhk02/Dataset'), _cuhk02('release', 'cuhk02')),
-    'cuhksysu': (_cuhksysu('release', 'CUHK-SYSU'), _cuhksysu('torchreid', 'cuhksysu')),
-    'prid': (_prid('release', 'prid_2011'), _prid('torchreid', 'prid2011/prid_2011')),
-    'grid': (_grid('torchreid', 'grid/underground_reid'), _grid('release', 'grid')),
+    'cuhk02': _alike(
+        tuple((f'P{pair}/', 'cam1/*.png, cam2/*.png') for pair in range(1, 6)),
+        'cuhk02/Dataset',
+        ('torchreid', 'cuhk02/Dataset'),
+        ('release', 'cuhk02'),
+    ),
+    'cuhksysu': _alike(
+        (('cropped_images/', 'p11422_s16929_1.jpg, ...  (34,574 images)'),),
+        'cuhksysu',
+        ('release', 'CUHK-SYSU'),
+        ('torchreid', 'cuhksysu'),
+    ),
+    'prid': _alike(
+        (
+            ('single_shot/cam_a/', 'person_0001.png, ...'),
+            ('single_shot/cam_b/', 'person_0001.png, ...  (749 images)'),
+        ),
+        'prid2011/prid_2011',
+        ('release', 'prid_2011'),
+        ('torchreid', 'prid2011/prid_2011'),
+    ),
+    'grid': _alike(
+        (
+            ('probe/', '0001_1_25004_107_32_106_221.jpeg, ...  (250 images)'),
+            ('gallery/', '0000_1_25023_115_75_85_218.jpeg, ...  (1,025 images)'),
+            ('features_and_partitions.mat', 'unless the caption file is the index'),
+        ),
+        'grid/underground_reid',
+        ('torchreid', 'grid/underground_reid'),
+        ('release', 'grid'),
+        needs=('features_and_partitions.mat',),
+    ),
     'viper': (_VIPER_RELEASE, Layout('torchreid', 'viper/VIPeR', _VIPER_OWN, links=(('viper/VIPeR', ''),))),
     'ilids': (
         Layout('release', 'QMUL-iLIDS', _ILIDS_RELEASE, links=((_ILIDS_LISTING[1], 'images'),), listing=_ILIDS_LISTING),
         Layout('torchreid', _ILIDS_PLACE, _ILIDS_OWN, links=((_ILIDS_PLACE, ''),), listing=_ILIDS_LISTING),
     ),
-}
-"""Where each of the nine datasets may lie, in the order in which places are tried."""
-
-TEXT_LAYOUTS: dict[str, tuple[Layout, ...]] = {
     'cuhk-pedes': (
         _text('CUHK-PEDES', 'reid_raw.json', 'CUHK01/, CUHK03/, Market/, cam_a/, test_query/, ...  (40,206 images)'),
     ),
     'icfg-pedes': (_text('ICFG-PEDES', 'ICFG-PEDES.json', 'train/0000/*.jpg, test/0627/*.jpg, ...  (54,522 images)'),),
     'rstpreid': (_text('RSTPReid', 'data_captions.json', '0000_c14_0031.jpg, ...  (20,505 images)'),),
 }
-"""Where each dataset for text search lies."""
+"""Where each dataset may lie, in the order in which places are tried; the last three are for text search."""

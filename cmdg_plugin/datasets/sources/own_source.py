@@ -20,12 +20,7 @@ from cmdg_plugin.datasets.index_files import PATH_KEYS, IndexRow, default_image_
 from cmdg_plugin.datasets.sources.caption_join import join_captions
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.datasets.sources.name_doubts import find_doubts
-from cmdg_plugin.datasets.sources.record_indexing import (
-    check_missing_choice,
-    index_images,
-    keep_existing,
-    warn_of_shared_people,
-)
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 from cmdg_plugin.registry import SOURCES
 from cmdg_plugin.saying import say, warn
@@ -106,11 +101,6 @@ class OwnSource:
         _check_all_or_none(images, 'camera', 'the same-camera rule needs every camera, or works without any')
         _check_all_or_none(images, 'split', 'where it is absent altogether, every image is trained on', 'role')
         images = keep_existing(self.name, self.root, images, self.path, self.on_missing_image)
-        trained, tested = (
-            {image.identity for image in images if image.identity is not None and image.split in roles}
-            for roles in (('train', 'val'), ('query', 'gallery'))
-        )
-        warn_of_shared_people(self.name, trained & tested - self.distractors)
         return index_images(
             self.name, self.root, images, self.path, distractors=self.distractors, shared_identities=True
         )
@@ -119,8 +109,8 @@ class OwnSource:
         self.check()
         rows = list(iterate_rows(self.path))
         if not rows:
-            tree = f'. Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
-            raise ValueError(f'{self.name}: no images in {self.path}{tree}')
+            tree = f' Expected:\n{_FOLDER_RULE.format(root=self.path)}' if self.path.is_dir() else ''
+            raise ValueError(f'{self.name}: no images in {self.path}.{tree}')
         relative = make_relative(self.root)
         listed = read_all(
             rows, lambda row: self._read_image(row, relative), lambda image: os.path.join(self.root, image.file_path)

@@ -3,17 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
-from cmdg_plugin.datasets.faulty_rows import FaultyRows
+from cmdg_plugin.datasets.faulty_rows import read_all
 from cmdg_plugin.datasets.repeats import Repeats
-from cmdg_plugin.datasets.sentence_files import SentenceRecord
 from cmdg_plugin.datasets.sources.image_files import draw_expected_tree, leave_out_missing
 from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_scope, make_split
 from cmdg_plugin.saying import warn
-
-_Listed = TypeVar('_Listed', CaptionRecord, SentenceRecord)
 
 
 def check_missing_choice(name: str, choice: str) -> None:
@@ -26,16 +22,9 @@ def check_missing_choice(name: str, choice: str) -> None:
         raise ValueError(f"{name}: expected on_missing_image 'error' or 'skip', got {choice!r}.")
 
 
-def warn_of_shared_people(name: str, shared: Collection[int]) -> None:
-    """Warn of identities that are trained on and looked for as well, if there are any."""
-    if shared:
-        warn(
-            f'{name}: {len(shared):,} identities are trained on and looked for as well, the first is {min(shared)}; '
-            'scores on identities that the model knows say little about others'
-        )
-
-
-def keep_existing(name: str, root: Path, images: Sequence[_Listed], listed_in: Path, on_missing: str) -> list[_Listed]:
+def keep_existing(
+    name: str, root: Path, images: Sequence[CaptionRecord], listed_in: Path, on_missing: str
+) -> list[CaptionRecord]:
     """Leave out, or refuse, images that are listed and do not exist.
 
     Args:
@@ -66,6 +55,7 @@ def index_images(
     *,
     distractors: Collection[int] = (),
     shared_identities: bool = False,
+    captions_are_queries: bool = False,
     released: int = -1,
 ) -> SourceIndex:
     """Share images out by split and role; junk (identities of negative number) is left out.
@@ -77,6 +67,7 @@ def index_images(
         listed_in: The list, for messages.
         distractors: Identities that only stand in the gallery.
         shared_identities: Whether a number means the same identity in training and test images.
+        captions_are_queries: Whether captions are sentences for text search, in any number, rather than four.
         released: Position of the split that results are compared on.
 
     Raises:
@@ -84,12 +75,12 @@ def index_images(
             all are junk.
     """
     distinct = _without_repeats(root, images, listed_in)
-    people = [(item, identity) for item in distinct if (identity := _identity(item, listed_in)) >= 0]
-    if not people:
+    kept = [(item, identity) for item in distinct if (identity := _identity(item, listed_in)) >= 0]
+    if not kept:
         raise ValueError(f'{listed_in}: all images are junk (identities of negative number), so none is left.')
-    without_role = sum(item.split is None for item, _ in people)
+    without_role = sum(item.split is None for item, _ in kept)
     counts = {
-        'junk images left out': len(distinct) - len(people),
+        'junk images left out': len(distinct) - len(kept),
         # Where no image has a role, that is what the list means.
         'images without a role, trained on': without_role if any(item.split is not None for item in images) else 0,
         'images listed twice, counted once': len(images) - len(distinct),
@@ -98,15 +89,16 @@ def index_images(
         if count:
             warn(f'{name}: {count:,} {what}')
     splits: dict[int, dict[str, list[SourceRecord]]] = defaultdict(lambda: {role: [] for role in SPLITS})
-    for item, identity in people:
+    for item, identity in kept:
         role = item.split or 'train'
         record = SourceRecord(
             path=item.file_path,
             identity=identity,
             camera=item.camera,
-            captions=item.captions,
+            captions=None if captions_are_queries else item.captions,
             scope='' if shared_identities else make_scope(item.file_path, role),
             distractor=identity in distractors and _may_be_distractor(item.file_path, role),
+            sentences=(item.captions or ()) if captions_are_queries else (),
         )
         splits[item.split_index or 0][role].append(record)
     return SourceIndex(
@@ -121,16 +113,8 @@ def index_images(
 def _without_repeats(root: Path, images: Sequence[CaptionRecord], listed_in: Path) -> list[CaptionRecord]:
     """Drop rows that say again what an earlier one did; refuse, all at once, those that say something else."""
     repeats = Repeats('column' if listed_in.suffix.lower() == '.csv' else 'key')
-    distinct, faults = [], []
-    for item in images:
-        try:
-            if repeats.is_new(item):
-                distinct.append(item)
-        except ValueError as error:
-            faults.append(str(error))
-    if faults:
-        raise FaultyRows(faults, [str(root / item.file_path) for item in images])
-    return distinct
+    firsts = read_all(images, repeats.first, lambda item: str(root / item.file_path))
+    return [item for item, first in zip(images, firsts, strict=True) if item is first]
 
 
 def _identity(item: CaptionRecord, listed_in: Path) -> int:

@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-from cmdg_plugin.datasets.caption_fields import SPLITS
 from cmdg_plugin.datasets.sentence_files import load_sentences
-from cmdg_plugin.datasets.sources.index import SourceIndex, SourceRecord, make_split
-from cmdg_plugin.datasets.sources.record_indexing import (
-    check_missing_choice,
-    keep_existing,
-    warn_of_shared_people,
-)
+from cmdg_plugin.datasets.sources.index import SourceIndex
+from cmdg_plugin.datasets.sources.record_indexing import check_missing_choice, index_images, keep_existing
 from cmdg_plugin.registry import SOURCES
 
 
@@ -54,16 +49,10 @@ class SentenceFileSource:
 
         Raises:
             FileNotFoundError: If the file, the root or an image is not there; shows the expected folders.
-            ValueError: If a record is not as described, or an identity is trained on and tested on.
+            ValueError: If a record is not as described, or two of one image disagree.
         """
         records = load_sentences(self.caption_file)
         kept = keep_existing(self.name, self.root, records, self.caption_file, self.on_missing_image)
-        trained, tested = (
-            {record.identity for record in records if (record.role == 'gallery') == test} for test in (False, True)
+        return index_images(
+            self.name, self.root, kept, self.caption_file, shared_identities=True, captions_are_queries=True
         )
-        warn_of_shared_people(self.name, trained & tested)
-        roles: dict[str, list[SourceRecord]] = {role: [] for role in SPLITS}
-        for record in kept:
-            image = SourceRecord(record.file_path, record.identity, sentences=record.sentences)
-            roles[record.role].append(image)
-        return SourceIndex(self.name, str(self.root), (make_split(roles),), has_cameras=False)

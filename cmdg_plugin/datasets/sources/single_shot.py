@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from cmdg_plugin.datasets.caption_fields import SPLITS, CaptionRecord
@@ -36,13 +36,19 @@ def draw_splits(benchmark: Benchmark, records: Sequence[SourceRecord]) -> tuple[
     Raises:
         ValueError: If the dataset ships its own splits or has but one.
     """
-    makers: dict[str, Callable[[Sequence[SourceRecord]], list[SourceSplit]]] = {
-        'two cameras': _two_cameras,
-        'any two images': _any_two_images,
-    }
-    if benchmark.ten_splits not in makers:
-        raise ValueError(f'{benchmark.name}: splits are drawn of {" and ".join(makers)}, not {benchmark.ten_splits!r}.')
-    return tuple(makers[benchmark.ten_splits](sorted(records, key=lambda record: record.path)))
+    askers = {'two cameras': _two_cameras, 'any two images': _any_two_images}
+    if benchmark.ten_splits not in askers:
+        raise ValueError(f'{benchmark.name}: splits are drawn of {" and ".join(askers)}, not {benchmark.ten_splits!r}.')
+    ask = askers[benchmark.ten_splits]
+    ordered = sorted(records, key=lambda record: record.path)
+    images = _several_each(record for record in ordered if not record.distractor)
+    distractors = [record for record in ordered if record.distractor]
+    splits = []
+    for number, (trained, tested) in enumerate(draw_people(images)):
+        train = [record for identity in sorted(trained) for record in images[identity]]
+        query, gallery = ask(tested, images, random.Random(_SEED - 1 - number))
+        splits.append(make_split({'train': train, 'query': query, 'gallery': [*gallery, *distractors]}))
+    return tuple(splits)
 
 
 def arrange_single_shot(
@@ -95,44 +101,30 @@ def _splits_of_captions(
     )
 
 
-def _two_cameras(records: Sequence[SourceRecord]) -> list[SourceSplit]:
-    by_person = _by_person(record for record in records if not record.distractor)
-    distractors = tuple(record for record in records if record.distractor)
-    first = min((record.camera or 0 for record in records), default=0)
-    splits = []
-    for trained, tested in draw_people(by_person):
-        images = [record for person in sorted(tested) for record in by_person[person]]
-        splits.append(
-            SourceSplit(
-                train=tuple(record for person in sorted(trained) for record in by_person[person]),
-                query=tuple(record for record in images if (record.camera or 0) == first),
-                gallery=(*(record for record in images if (record.camera or 0) != first), *distractors),
-            )
-        )
-    return splits
+_Asking = tuple[list[SourceRecord], list[SourceRecord]]
+"""Queries and gallery."""
 
 
-def _any_two_images(records: Sequence[SourceRecord]) -> list[SourceSplit]:
-    by_person = _by_person(records)
-    splits = []
-    for number, (trained, tested) in enumerate(draw_people(by_person)):
-        rng = random.Random(_SEED - 1 - number)
-        pairs = [_shuffled(by_person[person], rng)[:2] for person in tested]
-        splits.append(
-            SourceSplit(
-                train=tuple(record for person in sorted(trained) for record in by_person[person]),
-                query=tuple(first for first, _ in pairs),
-                gallery=tuple(second for _, second in pairs),
-            )
-        )
-    return splits
+def _two_cameras(tested: Sequence[int], images: Mapping[int, list[SourceRecord]], rng: random.Random) -> _Asking:
+    """Ask with all images of the first camera for those of the other."""
+    shown = [record for identity in sorted(tested) for record in images[identity]]
+    first = min((record.camera or 0 for record in shown), default=0)
+    query = [record for record in shown if (record.camera or 0) == first]
+    return query, [record for record in shown if (record.camera or 0) != first]
 
 
-def _by_person(records: Iterable[SourceRecord]) -> dict[int, list[SourceRecord]]:
-    people: dict[int, list[SourceRecord]] = defaultdict(list)
+def _any_two_images(tested: Sequence[int], images: Mapping[int, list[SourceRecord]], rng: random.Random) -> _Asking:
+    """Ask with one image of each identity for another."""
+    pairs = [_shuffled(images[identity], rng)[:2] for identity in tested]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def _several_each(records: Iterable[SourceRecord]) -> dict[int, list[SourceRecord]]:
+    """Images of each identity that has two or more; others can be neither asked for nor found."""
+    images: dict[int, list[SourceRecord]] = defaultdict(list)
     for record in records:
-        people[record.identity].append(record)
-    return {person: images for person, images in people.items() if len(images) > 1}
+        images[record.identity].append(record)
+    return {identity: found for identity, found in images.items() if len(found) > 1}
 
 
 def _shuffled(items: Sequence[_T], rng: random.Random) -> list[_T]:

@@ -18,17 +18,6 @@ from cmdg_plugin.datasets.sources.benchmark import Layout
 from cmdg_plugin.files.witness import note_tree
 from cmdg_plugin.torchreid_import import import_torchreid
 
-_READ_FAULTS = (
-    AssertionError,
-    AttributeError,
-    ImportError,  # CUHK03 is unpacked with h5py and imageio
-    IndexError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-
 Listing = list[tuple[str, int, int]]
 """Images as torchreid lists them: path below the root of the layout, person, camera."""
 
@@ -63,7 +52,8 @@ def read_with_torchreid(name: str, root: Path, layout: Layout, *, num_splits: in
         options = dict(layout.options)
         try:
             return [_list(_build(readers, name, view, split, options), view, layout) for split in range(num_splits)]
-        except _READ_FAULTS as error:
+        except Exception as error:
+            # Its readers check little: what they raise depends on what they stumble over.
             reason = str(error).replace(str(view), '...') or type(error).__name__
             data_root = str(root).removesuffix(layout.folder).rstrip('/')
             raise ValueError(

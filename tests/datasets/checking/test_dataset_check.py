@@ -107,7 +107,7 @@ def own_copy(release_data: Path, tmp_path: Path) -> Callable[..., Path]:
 def test_expected_numbers(name: str) -> None:
     *_, roles, cameras = EXPECTED[name]
     rows = compare_counts(None, BENCHMARKS[name], 'labeled' if name == 'cuhk03' else '')
-    assert {row.role: (row.expected.people, row.expected.images) for row in rows} == roles
+    assert {row.role: (row.expected.identities, row.expected.images) for row in rows} == roles
     assert BENCHMARKS[name].cameras == cameras
 
 
@@ -188,7 +188,7 @@ def test_datasets_for_text_search(miniatures: ModuleType, tmp_path: Path, name: 
     assert check.layout.folder == folder
     assert (check.captions.covered, check.captions.images, check.captions.cut) == (images, images, 0)
     rows = compare_counts(check.index, check.benchmark)
-    assert {row.role: (row.expected.people, row.expected.images) for row in rows} == expected
+    assert {row.role: (row.expected.identities, row.expected.images) for row in rows} == expected
     assert sum(row.found.images or 0 for row in rows) == images
 
 

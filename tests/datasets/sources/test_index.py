@@ -16,6 +16,10 @@ def test_splits_are_asked_for_by_name_or_number() -> None:
     for which in (3, -1, True, 'first', 1.0):
         with pytest.raises(ValueError, match=r"shop: expected split 'released', 'all' or a number below 3"):
             index.split(which)  # type: ignore[arg-type, unused-ignore]
+    single = SourceIndex('shop', 'root', SPLITS[:1])
+    assert single.split(7) is SPLITS[0]
+    with pytest.raises(ValueError, match='expected split'):
+        single.split('first')
 
 
 def test_images_to_train_on_come_once_by_path_and_without_distractors() -> None:

@@ -72,6 +72,13 @@ def test_every_source_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
             {'train': (record('a.jpg', 1, 1), record('b.jpg', 1, None)), 'has_cameras': False},
             '1 of 2 images have a camera',
         ),
+        (
+            {
+                'train': (record('a.jpg', 5), record('b.jpg', 6)),
+                'query': (record('c.jpg', 6, scope='test'), record('d.jpg', 5)),
+            },
+            '1 identities are trained on and looked for as well, the first is 5',
+        ),
     ],
 )
 def test_oddities(made: dict, expected: str) -> None:
@@ -79,7 +86,7 @@ def test_oddities(made: dict, expected: str) -> None:
 
 
 def test_nothing_odd() -> None:
-    test = {'query': (record('q.jpg', 1, 1),), 'gallery': (record('g.jpg', 1, 2), record('h.jpg', 2, distractor=True))}
+    test = {'query': (record('q.jpg', 3, 1),), 'gallery': (record('g.jpg', 3, 2), record('h.jpg', 1, distractor=True))}
     pairs = tuple(record(f'{n}.jpg', n // 2) for n in range(4))
     more = {'gallery': (*test['gallery'], *(record(f'g{n}.jpg', 5 + n // 2) for n in range(4)))}
     assert list(find_oddities(index(train=pairs, **(test | more)))) == []

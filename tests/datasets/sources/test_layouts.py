@@ -3,12 +3,12 @@ from types import ModuleType
 
 import pytest
 
-from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS
+from cmdg_plugin.datasets.sources.benchmarks import BENCHMARKS, TEXT_BENCHMARKS
 from cmdg_plugin.datasets.sources.layouts import LAYOUTS
 
 
 @pytest.mark.parametrize('kind', ['release', 'torchreid'])
-@pytest.mark.parametrize('name', list(LAYOUTS))
+@pytest.mark.parametrize('name', list(BENCHMARKS))
 def test_what_identifies_a_layout_is_in_the_real_one(
     release_data: Path, torchreid_data: Path, miniatures: ModuleType, name: str, kind: str
 ) -> None:
@@ -29,8 +29,9 @@ def test_what_identifies_a_layout_is_in_the_real_one(
 
 
 def test_every_dataset_has_the_layout_of_the_release_and_of_torchreid() -> None:
-    assert LAYOUTS.keys() == BENCHMARKS.keys()
-    for name, layouts in LAYOUTS.items():
+    assert LAYOUTS.keys() == BENCHMARKS.keys() | TEXT_BENCHMARKS.keys()
+    for name, benchmark in BENCHMARKS.items():
+        layouts = benchmark.layouts
         kinds = ' '.join(layout.kind for layout in layouts)
         assert 'release' in kinds, name
         assert 'torchreid' in kinds, name

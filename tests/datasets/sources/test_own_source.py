@@ -9,6 +9,7 @@ from mmengine.logging import MMLogger
 
 from cmdg_plugin.datasets import ReIDEvaluationSet
 from cmdg_plugin.datasets.faulty_rows import FaultyRows
+from cmdg_plugin.datasets.source_building import load_sources
 from cmdg_plugin.datasets.sources import OwnSource
 from cmdg_plugin.datasets.sources.index import SourceIndex
 from cmdg_plugin.registry import SOURCES
@@ -223,7 +224,7 @@ def test_people_on_both_sides_are_said(images: Path, tmp_path: Path, caplog: pyt
     MMLogger.get_current_instance().addHandler(caplog.handler)
     index = tmp_path / 'index.csv'
     index.write_text('path,identity,camera,role\na/1.jpg,12,3,train\na/2.jpg,12,4,query\nb/1.jpg,40,1,gallery\n')
-    OwnSource('shop', str(index), root=str(images)).load()
+    load_sources([OwnSource('shop', str(index), root=str(images))])
     assert '1 identities are trained on and looked for as well, the first is 12' in caplog.text
 
 

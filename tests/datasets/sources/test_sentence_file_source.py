@@ -68,7 +68,7 @@ def test_a_file_of_ones_own(miniatures: ModuleType, tmp_path: Path, log: pytest.
         {'img_path': 'b.jpg', 'captions': ['A red coat.'], 'id': 1, 'split': 'test'},
     ]
     file.write_text(json.dumps(records))
-    index = SentenceFileSource('shop', str(tmp_path / 'pictures'), str(file)).load()
+    (index,) = load_sources([SentenceFileSource('shop', str(tmp_path / 'pictures'), str(file))])
     assert [record.sentences for record in index.images().values()] == [('A red coat.', 'A hat.'), ('A red coat.',)]
     assert '1 identities are trained on and looked for as well, the first is 1' in log.text
     with pytest.raises(FileNotFoundError, match=r'no folder .*absent'):
@@ -84,5 +84,7 @@ def test_an_image_listed_twice_says_one_thing(miniatures: ModuleType, tmp_path: 
     file = tmp_path / 'own.json'
     records = [{'img_path': 'a.jpg', 'captions': [text], 'id': 1, 'split': 'test'} for text in ('One.', 'Two.')]
     file.write_text(json.dumps(records))
-    with pytest.raises(ValueError, match='but has two sentences values'):
+    with pytest.raises(
+        ValueError, match=r"record 1 .* key 'captions': a\.jpg has 'Two\.' here and 'One\.' in .*record 0"
+    ):
         load_sources([SentenceFileSource('shop', str(tmp_path), str(file))])

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-
-from cmdg_plugin.islands.describing_scenes import describe_scene
+from pretraining.scenes import describe_scene
 
 
 def _scene(wall: tuple[int, int, int], ground: tuple[int, int, int]) -> Image.Image:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from .people import COLORS
+from cmdg_plugin.islands.people import COLORS
 
 _FRAMES = (
     'A {light} picture of a {wall} place with {ground} ground.',
