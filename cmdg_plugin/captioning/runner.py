@@ -38,7 +38,7 @@ class CaptionRunner:
         prompts: The questions.
         image_root: Where the images' paths start.
         record: Called with each finished sentence.
-        attempts: How often a sentence is asked for in all, before it fails for good.
+        attempts: How often a sentence is asked for in all, before it fails for good; at least once.
     """
 
     def __init__(
@@ -49,10 +49,8 @@ class CaptionRunner:
         image_root: Path,
         record: Callable[[Entry], None],
         *,
-        attempts: int = 3,
+        attempts: int,
     ) -> None:
-        if attempts < 1:
-            raise ValueError(f'attempts must be at least 1, got {attempts}.')
         self._backend = backend
         self._settings = settings
         self._prompts = prompts
