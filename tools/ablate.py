@@ -94,6 +94,7 @@ def run_grid(args: argparse.Namespace, work_dir: Path) -> int:
     print(f'{len(runs)} runs, {len(runs) - len(todo)} of them done before', flush=True)
     failures: dict[str, list[str]] = {}
     with Trainings(Path(__file__).with_name('train.py'), args.jobs, args.keep_checkpoints) as trainings:
+        trainings.clear(runs)
         for number, outcome in enumerate(trainings.run(todo), start=1):
             without = f', without {outcome.run.held_out}' if outcome.run.held_out else ''
             name = f'{outcome.run.name}, seed {outcome.run.seed}{without}'

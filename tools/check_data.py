@@ -40,12 +40,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument(f'--{name}-version', default=value, help=f'version that counts (default: {value})')
     args = parser.parse_args(arguments)
     if args.config is None and (args.cfg_options or args.out):
-        parser.error('--cfg-options and --out go with --config')
+        parser.error('--cfg-options and --out go with --config.')
     if args.config is not None and args.data_root is not None:
-        parser.error(f'with --config, the folder of all datasets is said by --cfg-options data_root={args.data_root}')
+        parser.error(f'with --config, the folder of all datasets is said by --cfg-options data_root={args.data_root}.')
     args.data_root = args.data_root or Path(default)
     if args.config is not None and (args.protocol or args.captions):
-        parser.error('--config says itself which data and captions it uses: leave out --protocol and --captions')
+        parser.error('--config says itself which data and captions it uses: leave out --protocol and --captions.')
     return args
 
 
@@ -68,7 +68,7 @@ def _check_config(args: argparse.Namespace) -> int:
     except (ImportError, OSError, ValueError) as error:
         sys.stderr.write(f'{error}\n')
         return 1
-    return int(bool(check.problems))
+    return 1 if check.problems else 0
 
 
 def _check_datasets(args: argparse.Namespace) -> int:

@@ -26,20 +26,16 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Estimate, and print a table."""
     args = parse_args()
-    from train import lay_over
-
-    from cmdg_plugin.cli.command_line import load_config
+    from cmdg_plugin.cli.command_line import load_training_config
     from cmdg_plugin.cli.input_checks import check_data
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
     from cmdg_plugin.engine.launching import is_first_process, joined_processes
 
-    args.resume, args.no_validate, args.auto_scale_lr = None, False, False
     with OneLineErrors(sys.argv[0], args.debug) as errors, tempfile.TemporaryDirectory() as folder:
-        errors.config = config = load_config(args)
+        errors.config = config = load_training_config(args)
         with joined_processes(args.launcher):
             config.work_dir = folder
-            lay_over(config, args)
             check_data(config, 'train_dataloader')
             check_arguments(config.to_dict())
             from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory

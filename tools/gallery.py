@@ -85,7 +85,7 @@ def _gibibytes(text: str) -> int:
     except ValueError:
         number = -1
     if not 0 <= number < 2**20:
-        raise argparse.ArgumentTypeError(f'expected a number of GiB from 0, got {text}')
+        raise argparse.ArgumentTypeError(f'expected a number of GiB from 0, got {text}.')
     return int(number * 2**30)
 
 

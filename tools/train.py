@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the runner from the config and train."""
     args = parse_args()
-    from cmdg_plugin.cli.command_line import load_config, train_in_mixed_precision
+    from cmdg_plugin.cli.command_line import load_training_config
     from cmdg_plugin.cli.input_checks import check_checkpoint, check_data, hold_work_dir
     from cmdg_plugin.cli.known_arguments import check_arguments
     from cmdg_plugin.cli.one_line_errors import OneLineErrors
@@ -44,8 +44,7 @@ def main() -> None:
     from cmdg_plugin.engine.quiet_runner import build_runner
 
     with OneLineErrors(sys.argv[0], args.debug, resumable=True) as errors:
-        train_in_mixed_precision(args)
-        errors.config = config = load_config(args)
+        errors.config = config = load_training_config(args)
         with joined_processes(args.launcher), hold_work_dir(config):
             lay_over(config, args)
             if config.get('load_from'):
@@ -59,8 +58,6 @@ def lay_over(config: 'Config', args: argparse.Namespace) -> None:
     """Lay the arguments of training over a config."""
     from cmdg_plugin.checkpoints.finding import find_checkpoint
 
-    if config.get('train_cfg') is None:
-        raise ValueError(f'{args.config} trains nothing: it has no train_cfg. Evaluate with it: tools/test.py.')
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
     if args.resume is not None:

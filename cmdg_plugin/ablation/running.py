@@ -22,6 +22,8 @@ from cmdg_plugin.threads import count_cores
 
 _TAIL_LINES = 15
 _SECONDS_TO_END = 15
+_TO_REMOVE = 'checkpoints_to_remove'
+"""An empty file in the folder of a run whose checkpoints are not to be kept, until they are gone."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,20 @@ class Trainings(AbstractContextManager):
         for future in as_completed(futures):
             yield future.result()
 
+    def clear(self, runs: Sequence[Run]) -> None:
+        """Remove checkpoints of finished runs that were not to be kept, which a kill left behind."""
+        for run in runs:
+            if _is_to_clear(run):
+                self._clear(run)
+            if run.beginning is not None and _is_to_clear(run.beginning):
+                self._clear(run.beginning, keep_last=True)
+
     def _train_beginning(self, run: Run) -> Outcome:
         if run.scores is not None and list_checkpoints(run.folder):
             return Outcome(run)
         outcome = self._train(run)
         if outcome.failure is None:
-            self._remove([file for file in list_checkpoints(run.folder) if str(file) != find_checkpoint(run.folder)])
+            self._clear(run, keep_last=True)
         return outcome
 
     def _train_row(self, run: Run, before: 'Future[Outcome] | None') -> Outcome:
@@ -111,12 +121,16 @@ class Trainings(AbstractContextManager):
             return Outcome(run, f'the beginning that it shares with other rows failed: {failure}')
         outcome = self._train(run)
         if outcome.failure is None:
-            self._remove(list_checkpoints(run.folder))
+            self._clear(run)
         return outcome
 
     def _train(self, run: Run) -> Outcome:
         run.folder.mkdir(parents=True, exist_ok=True)
         write_whole(run.config_file, run.config.pretty_text)
+        if self.keep_checkpoints:
+            (run.folder / _TO_REMOVE).unlink(missing_ok=True)
+        else:
+            (run.folder / _TO_REMOVE).touch()
         log = run.folder / 'train.log'
         code = self._call([str(run.config_file), '--work-dir', str(run.folder), *_resume(run)], run.folder, log)
         if code == 0 and run.scores is not None:
@@ -127,10 +141,13 @@ class Trainings(AbstractContextManager):
         lines = log.read_text(encoding='utf-8', errors='replace').splitlines() if log.is_file() else []
         return Outcome(run, '\n'.join([f'{reason}; the end of {log}:', *lines[-_TAIL_LINES:]]))
 
-    def _remove(self, checkpoints: list[Path]) -> None:
+    def _clear(self, run: Run, keep_last: bool = False) -> None:
+        """Remove a finished run's checkpoints, unless they are to be kept."""
+        checkpoints = list_checkpoints(run.folder)
         if not self.keep_checkpoints:
-            for checkpoint in checkpoints:
+            for checkpoint in checkpoints[:-1] if keep_last else checkpoints:
                 checkpoint.unlink()
+        (run.folder / _TO_REMOVE).unlink(missing_ok=True)
 
     def _call(self, arguments: list[str], folder: Path, log: Path) -> int:
         """Run the tool to its end; returns its exit status and adds its seconds to the folder's."""
@@ -156,6 +173,10 @@ class Trainings(AbstractContextManager):
         # Whole or not at all: half a number would end the next run of the tool.
         write_whole(folder / 'seconds.json', json.dumps(seconds))
         return code
+
+
+def _is_to_clear(run: Run) -> bool:
+    return (run.folder / _TO_REMOVE).exists() and run.scores is not None
 
 
 def _signal(process: subprocess.Popen, number: int) -> None:

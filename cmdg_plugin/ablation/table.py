@@ -12,11 +12,6 @@ from cmdg_plugin.ablation.running import read_seconds
 from cmdg_plugin.ablation.statistics import Estimate, estimate_difference, estimate_mean
 from cmdg_plugin.files.writing import open_whole_text
 
-_CSV_COLUMNS = (
-    *('row', 'metric', 'seeds', 'mean', 'low', 'high'),
-    *('difference', 'difference_low', 'difference_high', 'difference_seeds', 'seconds', 'scores'),
-)
-
 
 @dataclass(frozen=True)
 class Line:
@@ -88,11 +83,11 @@ def format_markdown(lines: Sequence[Line]) -> str:
         header = ['', metric, f'against {find_reference(members).row}', 'seeds', 'time of a run']
         table = [header, [':---', *['---:'] * (len(header) - 1)]]
         for line in members:
-            difference = '' if line.difference is None else _cell(line.difference, '+')
+            difference = '' if line.difference is None else format_estimate(line.difference, '+')
             seeds = str(line.mean.count)
             if line.difference is not None and line.difference.count != line.mean.count:
                 seeds += f' ({line.difference.count} compared)'
-            table.append([line.row, _cell(line.mean), difference, seeds, format_time(line.seconds)])
+            table.append([line.row, format_estimate(line.mean), difference, seeds, format_time(line.seconds)])
         tables.append(
             '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |' for cells in table)
         )
@@ -101,25 +96,33 @@ def format_markdown(lines: Sequence[Line]) -> str:
 
 def write_csv(lines: Sequence[Line], path: Path) -> None:
     """Write lines with unrounded numbers; what is not known is left empty."""
+    rows = [_csv_row(line) for line in lines]
     with open_whole_text(path, newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(_CSV_COLUMNS)
-        for line in lines:
-            mean, difference = line.mean, line.difference or Estimate(math.nan, math.nan, 0)
-            numbers = [mean.mean, mean.low, mean.high, difference.mean, difference.low, difference.high]
-            cells = ['' if math.isnan(number) else repr(number) for number in [*numbers, line.seconds]]
-            scores = ' '.join(f'{seed}:{score!r}' for seed, score in line.scores.items())
-            writer.writerow(
-                [
-                    line.row,
-                    line.metric,
-                    mean.count,
-                    *cells[:6],
-                    difference.count if line.difference else '',
-                    cells[6],
-                    scores,
-                ]
-            )
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _csv_row(line: Line) -> dict[str, object]:
+    difference = line.difference or Estimate(math.nan, math.nan, 0)
+    return {
+        'row': line.row,
+        'metric': line.metric,
+        'seeds': line.mean.count,
+        'mean': _exact(line.mean.mean),
+        'low': _exact(line.mean.low),
+        'high': _exact(line.mean.high),
+        'difference': _exact(difference.mean),
+        'difference_low': _exact(difference.low),
+        'difference_high': _exact(difference.high),
+        'difference_seeds': difference.count if line.difference else '',
+        'seconds': _exact(line.seconds),
+        'scores': ' '.join(f'{seed}:{score!r}' for seed, score in line.scores.items()),
+    }
+
+
+def _exact(number: float) -> str:
+    return '' if math.isnan(number) else repr(number)
 
 
 def format_time(seconds: float) -> str:
@@ -133,7 +136,13 @@ def format_time(seconds: float) -> str:
     return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'
 
 
-def _cell(estimate: Estimate, sign: str = '') -> str:
+def format_estimate(estimate: Estimate, sign: str = '') -> str:
+    """Write a mean with its interval, as `1.5 [1.2, 1.8]`; `-` where nothing is known.
+
+    Args:
+        estimate: The mean.
+        sign: `+` to write the sign of positive numbers, too.
+    """
     if not estimate.count:
         return '-'
     if math.isnan(estimate.margin):

@@ -109,7 +109,8 @@ def _describe_region(
     fixes: Counter[str] = Counter()
     for sentence in sentences:
         clean = clean_caption(sentence, length)
-        problems.update([clean.problem] if clean.problem else [])
+        if clean.problem is not None:
+            problems[clean.problem] += 1
         fixes.update(clean.fixes)
     return RegionStatistics(
         sentences=len(sentences),

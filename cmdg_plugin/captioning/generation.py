@@ -6,9 +6,8 @@ from itertools import islice
 from math import inf
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
 from cmdg_plugin.captioning.backends.base import CaptionBackend
+from cmdg_plugin.captioning.image_state import has_changed
 from cmdg_plugin.captioning.interruption import run_until_stopped
 from cmdg_plugin.captioning.journal import Journal, read_entries
 from cmdg_plugin.captioning.output import RunSummary, finish_outputs, journal_path, lock_output, prepare_output
@@ -19,6 +18,7 @@ from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.captioning.worklist import WorkList, list_images
 from cmdg_plugin.datasets.index_files import default_image_root
+from cmdg_plugin.saying import say, warn
 
 _TRIED = 100
 _MOST_ATTEMPTS = 100
@@ -77,7 +77,6 @@ def generate_captions(
         BackendUnavailable: If the backend gives up; what was finished is on disk.
         KeyboardInterrupt: If the run is interrupted or terminated; the same.
     """
-    logger = MMLogger.get_current_instance()
     out = prepare_output(job.out)
     with lock_output(out), WorkList() as worklist:
         path = journal_path(out)
@@ -85,13 +84,11 @@ def generate_captions(
             raise ValueError(f'{out} exists, but no run of this tool wrote it (no {path.name}); give another --out.')
         list_images(worklist, job.source, job.shard)
         with Journal(path, settings.as_dict(), job.fsync_seconds) as journal:
-            finished, strangers = _replay(worklist, path, job.retry_failed)
+            root = job.image_root or default_image_root(job.source)
+            finished = _replay(worklist, path, root, job.retry_failed)
             missing = worklist.count_missing()
-            logger.info(f'{len(worklist)} images: {finished} sentences are on disk, {missing} are missing')
-            if strangers:
-                logger.warning(f'{strangers} sentences in {path} are of images that are no longer there')
+            say(f'{len(worklist)} images: {finished} sentences are on disk, {missing} are missing')
             if missing:
-                root = job.image_root or default_image_root(job.source)
                 if not finished:
                     _check_root(root, worklist)
                 backend = make_backend()
@@ -107,17 +104,24 @@ def generate_captions(
         return finish_outputs(out, worklist, [path], settings)
 
 
-def _replay(worklist: WorkList, journal: Path, retry_failed: bool) -> tuple[int, int]:
-    finished = strangers = 0
+def _replay(worklist: WorkList, journal: Path, root: Path, retry_failed: bool) -> int:
+    """Note what a journal holds about the images as they are; returns how many sentences that are."""
+    finished = strangers = changed = 0
     for position, entry in read_entries(journal):
         failed = 'caption' not in entry
         if failed and retry_failed:
             continue
-        if worklist.set_answer(entry['path'], entry['region'], 0, position, failed):
+        if has_changed(entry, root / entry['path']):
+            changed += 1
+        elif worklist.set_answer(entry['path'], entry['region'], 0, position, failed):
             finished += 1
         else:
             strangers += 1
-    return finished, strangers
+    if strangers:
+        warn(f'{strangers} sentences in {journal} are of images that are no longer there')
+    if changed:
+        warn(f'{changed} sentences in {journal} are of images that have changed since, and are left out')
+    return finished
 
 
 def _check_root(root: Path, worklist: WorkList) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from cmdg_plugin.captioning.image_state import STATE_KEYS
 from cmdg_plugin.captioning.plain_text import is_plain, is_text
 from cmdg_plugin.regions import CAPTION_FILE_ORDER
 
@@ -10,7 +11,7 @@ LONGEST_LINE = 1 << 18
 """Bytes; the longest path, caption and failure together take a fifth."""
 
 _LONGEST_CAPTION = 5000
-_KNOWN = frozenset({'path', 'region', 'caption', 'failure', 'unreadable', 'problems', 'fixes'})
+_KNOWN = frozenset({'path', 'region', 'caption', 'failure', 'unreadable', 'problems', 'fixes', *STATE_KEYS})
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
@@ -53,6 +54,9 @@ def parse_entry(line: bytes) -> dict[str, Any]:
         names = entry.get(key, [])
         if not (isinstance(names, list) and all(isinstance(name, str) and name.isidentifier() for name in names)):
             raise ValueError(f'expected a list of names as {key}, got {_shown(entry, key)}')
+    for key in STATE_KEYS:
+        if type(entry.get(key, 0)) is not int:
+            raise ValueError(f'expected a whole number as {key}, got {_shown(entry, key)}')
     if not isinstance(entry.get('unreadable', True), bool):
         raise ValueError(f'expected true or false as unreadable, got {_shown(entry, "unreadable")}')
     return entry

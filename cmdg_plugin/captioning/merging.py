@@ -94,7 +94,8 @@ def merge_journals(worklist: WorkList, journals: list[Path], files: list[BinaryI
                 if 'caption' in other:
                     continue
             failed = 'caption' not in entry
-            strangers += not worklist.set_answer(entry['path'], entry['region'], number, position, failed)
+            if not worklist.set_answer(entry['path'], entry['region'], number, position, failed):
+                strangers += 1
     if conflicts:
         shown = '; '.join(conflicts[:_SHOWN])
         raise ValueError(f'{len(conflicts)} sentences have two different captions, such as {shown}.')

@@ -13,6 +13,7 @@ from cmdg_plugin.captioning.backends.base import (
     RequestFailed,
 )
 from cmdg_plugin.captioning.cleaning import clean_caption
+from cmdg_plugin.captioning.image_state import image_state
 from cmdg_plugin.captioning.images import UnreadableImage
 from cmdg_plugin.captioning.leaks import holds_secret
 from cmdg_plugin.captioning.plain_text import one_line
@@ -22,7 +23,8 @@ from cmdg_plugin.clip_length import ClipLength
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
 
 Entry = dict[str, Any]
-"""A line of the journal: `path`, `region` and either `caption` or `failure`; `problems` of earlier answers, `fixes`."""
+"""A line of the journal: `path`, `region` and either `caption` or `failure`; `problems` of earlier answers, `fixes`; of
+the image's file, its `size` and when it was `changed`."""
 
 _FEWEST_FAILURES_TO_STOP = 50
 
@@ -36,7 +38,7 @@ class CaptionRunner:
         prompts: The questions.
         image_root: Where the images' paths start.
         record: Called with each finished sentence.
-        attempts: How often a sentence is asked for in all, before it fails for good.
+        attempts: How often a sentence is asked for in all, before it fails for good; at least once.
     """
 
     def __init__(
@@ -47,10 +49,8 @@ class CaptionRunner:
         image_root: Path,
         record: Callable[[Entry], None],
         *,
-        attempts: int = 3,
+        attempts: int,
     ) -> None:
-        if attempts < 1:
-            raise ValueError(f'attempts must be at least 1, got {attempts}.')
         self._backend = backend
         self._settings = settings
         self._prompts = prompts
@@ -97,7 +97,8 @@ class CaptionRunner:
 
     async def _finish(self, item: CaptionRecord, region: str) -> Entry:
         """Ask until there is a caption, at most `attempts` times."""
-        entry: Entry = {'path': item.file_path, 'region': region}
+        # Its state before it is read: an image that is replaced meanwhile is asked about again by the next run.
+        entry: Entry = {'path': item.file_path, 'region': region, **image_state(self._image_root / item.file_path)}
         problems: list[str] = []
         for attempt in range(self._attempts):
             request = self._request(item, region, attempt, problems[-1] if problems else None)

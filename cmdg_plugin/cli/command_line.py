@@ -24,7 +24,7 @@ class _OptionAction(argparse.Action):
         for value in values:
             key, separator, text = value.partition('=')
             if not key.strip(':') or not separator:
-                parser.error(f'{option} takes key=value, got {value}')
+                parser.error(f'{option} takes key=value, got {value}.')
             options[key] = OptionText(text)
         setattr(namespace, self.dest, options)
 
@@ -118,6 +118,20 @@ def load_config(args: argparse.Namespace) -> Config:
         config.work_dir = args.work_dir
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    return config
+
+
+def load_training_config(args: argparse.Namespace) -> Config:
+    """Do what `load_config` does, for a command line that trains, with its `--amp`.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If an option is one that nothing reads, or the config trains nothing.
+    """
+    train_in_mixed_precision(args)
+    config = load_config(args)
+    if config.get('train_cfg') is None:
+        raise ValueError(f'{args.config} trains nothing: it has no train_cfg. Evaluate with it: tools/test.py.')
     return config
 
 

@@ -61,6 +61,27 @@ def test_finished_runs_keep_results_but_no_checkpoints(make_run: Callable[..., R
     assert len(list(kept.folder.glob('*.pth'))) == 3
 
 
+@pytest.mark.parametrize('keep', [False, True])
+def test_what_a_kill_before_the_clean_up_left_is_cleared(make_run: Callable[..., Run], keep: bool) -> None:
+    beginning = make_run('beginning', epochs=2)
+    row, unfinished, kept = make_run('row', beginning=beginning), make_run('unfinished', fails_at=3), make_run('kept')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainings, '_clear', lambda *arguments, **settings: None)
+        train([row, unfinished])
+    train([kept], keep_checkpoints=True)
+    runs = [row, unfinished, kept, beginning]
+    left = {run.name: len(list(run.folder.glob('*.pth'))) for run in runs}
+    assert left == {'row': 1, 'unfinished': 2, 'kept': 3, 'beginning': 2}
+    with Trainings(STUB, keep_checkpoints=keep) as trainings:
+        trainings.clear([row, unfinished, kept])
+    cleared = left if keep else {**left, 'row': 0, 'beginning': 1}
+    assert {run.name: len(list(run.folder.glob('*.pth'))) for run in runs} == cleared
+    # What was once to be kept stays, whatever is said later.
+    with Trainings(STUB) as trainings:
+        trainings.clear([row, unfinished, kept])
+    assert {run.name: len(list(run.folder.glob('*.pth'))) for run in runs} == cleared
+
+
 def test_a_failing_run_is_kept_apart_and_goes_on_when_it_is_mended(make_run: Callable[..., Run]) -> None:
     good, bad = make_run('good'), make_run('bad', fails_at=2)
     outcomes = train([bad, good])

@@ -74,6 +74,43 @@ def test_a_finished_run_asks_nothing_and_new_images_are_added(make_images: Calla
     assert [record.file_path for record in load_captions(out)] == ['bounding_box_train/0000_c1s1_000000.png', 'new.png']
 
 
+def test_an_image_that_was_replaced_is_asked_about_again(
+    make_images: Callable[..., Path], tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    root, out = make_images(2), tmp_path / 'c.json'
+    first, second = sorted(root.glob('*/*'))
+    second.write_bytes(b'no image')
+    assert generate(root, out).failed == 1
+    Image.new('RGB', (28, 64), 'red').save(first)
+    Image.new('RGB', (28, 64), 'blue').save(second)
+    backend = Scripted(lambda request: 'A man in another coat.')
+    assert generate(root, out, backend).captioned == 2
+    assert [request.image for request in backend.requests] == [first] * 4 + [second] * 4
+    assert '8 sentences in' in log.text
+    assert 'of images that have changed since, and are left out' in log.text
+    assert load_captions(out)[0].captions == ('A man in another coat.',) * 4
+    again = Scripted()
+    generate(root, out, again)
+    assert again.requests == []
+
+
+def test_a_journal_without_states_of_images_continues_by_path(make_images: Callable[..., Path], tmp_path: Path) -> None:
+    root, out = make_images(2), tmp_path / 'c.json'
+    generate(root, out)
+    journal = tmp_path / 'c.journal.jsonl'
+    header, *lines = journal.read_text().splitlines()
+    older = [
+        {key: value for key, value in json.loads(line).items() if key in ('path', 'region', 'caption')}
+        for line in lines
+    ]
+    journal.write_text('\n'.join([header, *map(json.dumps, older)]) + '\n')
+    for path in root.glob('*/*'):
+        Image.new('RGB', (28, 64), 'red').save(path)
+    backend = Scripted()
+    assert generate(root, out, backend).captioned == 2
+    assert backend.requests == []
+
+
 def test_a_stop_in_the_middle_keeps_what_is_finished(
     make_images: Callable[..., Path], tmp_path: Path, read_journal: Callable[[Path], list[dict]]
 ) -> None:

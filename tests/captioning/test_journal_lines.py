@@ -31,6 +31,8 @@ FAILED = {'path': 'a', 'region': 'upper', 'failure': 'no'}
         ({**GOOD, 'fixes': 'markup'}, 'list of names as fixes'),
         ({**GOOD, 'problems': [1]}, 'list of names as problems'),
         ({**FAILED, 'unreadable': 'yes'}, 'true or false'),
+        ({**GOOD, 'size': 1.5}, 'whole number as size, got a float'),
+        ({**GOOD, 'changed': True}, 'whole number as changed, got a bool'),
         ({**GOOD, 'more': 1}, "unknown key 'more'"),
         (b'[]', 'expected an object'),
         (b'{"path":"a","path":"b","region":"upper","caption":"A red coat."}', "names the key 'path' twice"),
@@ -44,7 +46,10 @@ def test_what_this_tool_never_writes_is_refused(line: bytes | dict, said: str) -
         parse_entry((line if isinstance(line, bytes) else json.dumps(line).encode()) + b'\n')
 
 
-@pytest.mark.parametrize('entry', [GOOD, FAILED, {**GOOD, 'fixes': ['markup'], 'problems': ['refused']}])
+@pytest.mark.parametrize(
+    'entry',
+    [GOOD, FAILED, {**GOOD, 'size': 5, 'changed': 1_700_000_000, 'fixes': ['markup'], 'problems': ['refused']}],
+)
 def test_what_it_writes_is_read(entry: dict) -> None:
     assert parse_entry(json.dumps(entry).encode() + b'\n') == entry
 

@@ -117,9 +117,14 @@ def test_a_score_that_no_run_has_costs_no_training(stub: tuple[Path, Path, Path]
     assert result.returncode == 1
     assert 'results.json has no average/Rank1; it has average/R1' in result.stderr
     assert len(list((tmp_path / 'ablation').glob('*/seed0/results.json'))) == 2
+    # As a kill before the clean-up leaves it.
+    left = tmp_path / 'ablation/base/seed0/epoch_4.pth'
+    for file in (left, left.with_name('checkpoints_to_remove')):
+        file.touch()
     result = run_tool(tool, *arguments)
     assert result.returncode == 0, result.stderr
     assert '2 runs, 2 of them done before' in result.stdout
+    assert not left.exists()
     assert '| base | 10.0 | -2.0 |' in run_tool(tool, *arguments, '--reference', 'more').stdout
     assert "has no row 'less'" in run_tool(tool, *arguments, '--reference', 'less').stderr
 

@@ -15,6 +15,12 @@ def test_a_run_is_estimated_and_leaves_nothing(config_file: Path) -> None:
     assert sorted(os.listdir(config_file.parent)) == before
 
 
+def test_mixed_precision_is_asked_for_by_one_option(config_file: Path) -> None:
+    options = ('--steps', '1', '--amp', '--cfg-options', 'optim_wrapper.dtype=bfloat16')
+    result = run_tool('estimate_run.py', config_file, *options, cwd=config_file.parent)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
 def test_mistakes_are_one_line(config_file: Path) -> None:
     result = run_tool('estimate_run.py', config_file, '--steps', '0', cwd=config_file.parent)
     assert result.returncode == 1

@@ -17,13 +17,12 @@ from functools import partial
 
 import torch
 from measuring import device_name, in_turns, report
+from released_step import NEIGHBORS, SCALE, blend_one_by_one, softened_identity_loss, sorted_part_loss
 from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.models.losses import SoftIdentityLoss, find_text_neighbors, part_neighbor_loss
 from cmdg_plugin.models.memory import CaptionMemoryBank
-
-NEIGHBORS, SCALE = 10, 0.02
 
 
 @dataclass(frozen=True)
@@ -131,28 +130,10 @@ def caption_products(step: Step) -> None:
 def plain(step: Step) -> tuple[Tensor, Tensor]:
     """Do the same with a loop, the whole distance matrix under autograd, and full sorts."""
     parts, logits = step.leaves()
-    momentum, bank = step.bank.momentum, step.bank
-    for position, row in enumerate(step.indices.tolist()):
-        for entries, features in ((bank.image, step.images), (bank.text, step.texts)):
-            entries[row] = (1 - momentum) * entries[row] + momentum * features[:, position].to(entries.dtype)
-    others = torch.ones(len(step.indices), len(step.labels), dtype=torch.bool, device=parts.device)
-    others[torch.arange(len(others)), step.indices] = False
-    columns = others.nonzero()[:, 1].view(len(others), -1)
-    losses, neighbor_labels = [], []
-    for part, features in enumerate(parts.float()):
-        entries = bank.image[:, part]
-        distances = features.square().sum(1, keepdim=True) + entries.square().sum(1) - 2 * features @ entries.T
-        distances = distances[others].view(len(others), -1)
-        nearest, order = distances.sort(dim=1)
-        losses.append(
-            -torch.log(torch.exp(-SCALE * nearest[:, :NEIGHBORS]).sum(1) / torch.exp(-SCALE * nearest).sum(1))
-        )
-        neighbor_labels.append(step.labels[columns.gather(1, order[:, :NEIGHBORS])])
-    targets, classes = step.labels[step.indices], logits.shape[1]
-    histogram = functional.one_hot(torch.cat(neighbor_labels, dim=1), classes).float().mean(dim=1)
-    soft = 0.5 * functional.one_hot(targets, classes) + 0.5 * histogram
-    identity = 0.5 * functional.cross_entropy(logits.float(), targets, label_smoothing=0.1)
-    loss = torch.stack(losses).mean() + identity + 0.5 * functional.cross_entropy(logits.float(), soft)
+    blend_one_by_one(step.bank.image, step.indices, step.images)
+    blend_one_by_one(step.bank.text, step.indices, step.texts)
+    part, neighbor_labels = sorted_part_loss(parts, step.bank.image, step.indices, step.labels)
+    loss = part + softened_identity_loss(logits, step.labels[step.indices], neighbor_labels)
     loss.backward()
     return loss.detach(), gradient_of(parts)
 

@@ -8,14 +8,15 @@ without end; on a machine that is busy anyway, take 0.
 """
 
 import argparse
-import json
+import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
 
 from measuring import report
 
@@ -25,7 +26,6 @@ WAYS = {
     '1 thread': {'OMP_NUM_THREADS': '1'},
 }
 SETTINGS = ('OMP_NUM_THREADS', 'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'MKL_NUM_THREADS')
-STEP = '--step'
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -33,12 +33,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Time training steps on busy cores by how threads wait.')
     parser.add_argument('--competitors', type=int, default=2)
     parser.add_argument('--rounds', type=int, default=10)
-    parser.add_argument(STEP, action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def work() -> None:
-    """Take a step for every line on standard input; answers with its seconds by the clock and of processor time."""
+def work(connection: Connection) -> None:
+    """Take a step whenever asked to; answers with its seconds by the clock and of processor time."""
     import torch
     from torch import nn
 
@@ -47,51 +46,49 @@ def work() -> None:
     tower = nn.TransformerEncoder(block, 5, enable_nested_tensor=False)
     tokens = torch.randn(64, 73, 128)
     optimizer = torch.optim.Adam(tower.parameters(), lr=1e-5)
-    for _ in sys.stdin:
+    while True:
+        connection.recv()
         wall, busy = time.perf_counter(), time.process_time()
         optimizer.zero_grad()
         tower(tokens).square().mean().backward()
         optimizer.step()
-        sys.stdout.write(json.dumps([time.perf_counter() - wall, time.process_time() - busy]) + '\n')
-        sys.stdout.flush()
+        connection.send((time.perf_counter() - wall, time.process_time() - busy))
 
 
-def ask(process: subprocess.Popen) -> list[float]:
+def start(settings: dict[str, str], stack: ExitStack) -> Connection:
+    """Start a process that waits in some way, until the stack is left; returns what it is asked by."""
+    context = multiprocessing.get_context('spawn')
+    here, there = context.Pipe()
+    process = context.Process(target=work, args=(there,))
+    # What says how threads wait is read when a process begins, from the environment that it gets from this one.
+    for name in SETTINGS:
+        os.environ.pop(name, None)
+    os.environ.update(settings)
+    process.start()
+    stack.callback(process.kill)
+    return here
+
+
+def ask(connection: Connection) -> tuple[float, float]:
     """Let a process take a step."""
-    ends: tuple[IO[str] | None, IO[str] | None] = process.stdin, process.stdout
-    if ends[0] is None or ends[1] is None:
-        raise RuntimeError('The process was started without pipes.')
-    ends[0].write('\n')
-    ends[0].flush()
-    return json.loads(ends[1].readline())
+    connection.send(None)
+    seconds: tuple[float, float] = connection.recv()
+    return seconds
 
 
 def main() -> None:
     """Start all, let them take turns, and print medians."""
     arguments = parse_arguments()
-    if arguments.step:
-        work()
-        return
-    plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    command = [sys.executable, str(Path(__file__).resolve()), STEP]
-    processes = {
-        way: subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**plain, **settings}
-        )
-        for way, settings in WAYS.items()
-    }
-    others: list[subprocess.Popen] = []
-    try:
-        for process in processes.values():
-            ask(process)
-        others = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(arguments.competitors)]
-        taken: dict[str, list[list[float]]] = {way: [] for way in WAYS}
+    taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    with ExitStack() as stack:
+        connections = {way: start(settings, stack) for way, settings in WAYS.items()}
+        for connection in connections.values():
+            ask(connection)
+        for _ in range(arguments.competitors):
+            stack.callback(subprocess.Popen([sys.executable, '-c', 'while True: pass']).kill)
         for _ in range(arguments.rounds):
-            for way, process in processes.items():
-                taken[way].append(ask(process))
-    finally:
-        for process in (*processes.values(), *others):
-            process.kill()
+            for way, connection in connections.items():
+                taken[way].append(ask(connection))
     load = Path('/proc/loadavg').read_text(encoding='ascii').split()[0]
     report(f'{len(os.sched_getaffinity(0))} cores, {arguments.competitors} competitors started here, load {load}')
     for way, pairs in taken.items():

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-from measuring import MEBIBYTE, report, resident
+from measuring import MEBIBYTE, in_fresh_process, report, resident
 from PIL import Image
 
 from cmdg_plugin.captioning import (
@@ -119,7 +119,7 @@ def measure_memory(images: int) -> None:
                     journal.append({'path': path_of(number), 'region': region, 'caption': SENTENCE})
         before = resident('VmHWM') / MEBIBYTE
         seconds = run(index, out, InstantBackend())
-        size = journal_path(out).stat().st_size / 2**20
+        size = journal_path(out).stat().st_size / MEBIBYTE
     report(
         f'{images} images, of which {asked} sentences were missing: {seconds:.0f} s, peak memory '
         f'{resident("VmHWM") / MEBIBYTE:.0f} MiB, {before:.0f} of them before the run; journal {size:.0f} MiB'
@@ -163,9 +163,7 @@ def main() -> None:
         return
     for images in args.memory:
         # Peak memory is a process's, so each number gets one.
-        process = multiprocessing.get_context('spawn').Process(target=measure_memory, args=(images,))
-        process.start()
-        process.join()
+        in_fresh_process(measure_memory, images)
 
 
 if __name__ == '__main__':

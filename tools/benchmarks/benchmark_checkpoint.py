@@ -2,22 +2,21 @@
 
     python tools/benchmarks/benchmark_checkpoint.py [--images 100000] [--model ViT-B-16]
 
-A run over generated records (those of `benchmark_startup.py`, 8 images an identity) goes straight into the bridging
+A run over generated records (8 images an identity) goes straight into the bridging
 stage with random weights. Its features are random numbers, as encoding 100,000 images is not what is measured; all else
 is a run's own: its data, optimizer and hooks. After its first step, when Adam's state exists, it is saved as at the
 end of an epoch, then stripped as `tools/publish_model.py` does.
 """
 
 import argparse
-import contextlib
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_startup import DOMAINS, build_config, write_domain
-from measuring import MEBIBYTE, Enough, report
+from generated_runs import compose, write_domains
+from measuring import MEBIBYTE, Enough, report, train_until_enough
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -58,19 +57,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def save_checkpoint(data: Path, arguments: argparse.Namespace) -> Path:
     """Run to the first step of the bridging stage; returns the checkpoint."""
-    config = build_config(data)
+    config = compose(data, 'cmdg_toy-vit_islands.py')
+    config.train_dataloader.num_workers = 0
     # Images stay as small as the toy's, which spares 0.5 MiB of position embedding and most of the step.
     config.model.backbone.update(model_name=arguments.model, pretrained=None)
     config.train_dataloader.batch_size = arguments.batch
-    config.train_cfg.val_before_training = False
     for stage, epochs in enumerate((0, 0, 1)):
         config.train_cfg.stages[stage].epochs = epochs
     config.custom_hooks = []
     config.log_level = 'ERROR'
     runner = Runner.from_cfg(config)
     runner.register_hook(Saving())
-    with contextlib.suppress(Enough):
-        runner.train()
+    train_until_enough(runner)
     return Path(runner.work_dir) / 'epoch_1.pth'
 
 
@@ -78,8 +76,7 @@ def main() -> None:
     """Save, take apart, publish."""
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
-        for name in DOMAINS:
-            write_domain(Path(folder), name, arguments.images // len(DOMAINS))
+        write_domains(Path(folder), arguments.images)
         path = save_checkpoint(Path(folder), arguments)
         whole = path.stat().st_size
         checkpoint = torch.load(path, mmap=True, weights_only=True)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import report
+from measuring import in_turns, medians, report
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import FUNCTIONS, DefaultScope
@@ -35,7 +35,6 @@ from cmdg_plugin.datasets.image_cache import ImageCache, ImageCacheSettings
 from cmdg_plugin.datasets.transforms import AugMix
 from cmdg_plugin.models.augmentation import BatchAugmentation, split_pipeline
 
-Pipeline = Callable[[dict], Any]
 Step = Callable[[Any], Any]
 
 
@@ -117,14 +116,11 @@ def run(steps: Sequence[tuple[str, Step]], samples: Sequence[dict], seconds: dic
     return outputs
 
 
-def timed(work: Callable[[], object], seed: int) -> float:
-    """Seconds of processor time of one run with seeded random numbers."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (the transforms draw from it)
-    torch.manual_seed(seed)
-    start = time.process_time()
-    work()
-    return time.process_time() - start
+def seed(number: int) -> None:
+    """Seed all random numbers that transforms draw."""
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002  (the transforms draw from it)
+    torch.manual_seed(number)
 
 
 def with_fields(steps: Sequence[tuple[str, Step]], samples: Sequence[dict]) -> list[dict]:
@@ -140,7 +136,9 @@ def with_fields(steps: Sequence[tuple[str, Step]], samples: Sequence[dict]) -> l
 def report_shares(title: str, steps: Sequence[tuple[str, Step]], samples: Sequence[dict]) -> None:
     """Say how long each step takes for an image on average."""
     seconds: dict[str, float] = {}
-    timed(lambda: [run(steps, samples, seconds) for _ in range(4)], 0)
+    seed(0)
+    for _ in range(4):
+        run(steps, samples, seconds)
     total = sum(seconds.values())
     report(f'{title}: {total / len(samples) / 4 * 1e3:.2f} ms an image')
     for name, spent in seconds.items():
@@ -178,13 +176,13 @@ def time_options(pipeline: Compose, collate: Step, samples: Sequence[dict], fold
     size = (batch.shape[-2], batch.shape[-1])
     works['batched augmentation alone, on the CPU'] = lambda: augmentation(batch, positions)
     works['its draws alone'] = lambda: augmentation.draw(positions, size)
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(rounds + 1):
+
+    def begin(turn: int) -> None:
+        seed(turn)
         augmentation.start_epoch(0, turn)
-        for name, work in works.items():
-            times[name].append(timed(work, turn))
-    # The first round also imports and fills caches.
-    spent = {name: statistics.median(seconds[1:]) / len(samples) * 1e3 for name, seconds in times.items()}
+
+    times = medians(in_turns(works, rounds, clock=time.process_time, before=begin))
+    spent = {name: seconds / len(samples) * 1e3 for name, seconds in times.items()}
     first = spent['files, augmented in the worker']
     report(f'{"median of rounds":<44}{"ms an image":>12}{"images/s":>10}{"times the first":>17}')
     for name, milliseconds in spent.items():
@@ -217,12 +215,8 @@ def main() -> None:
             'plain': lambda: default_collate(with_fields(plain, samples)),
             'ours': lambda: collate([pipeline(dict(sample)) for sample in samples]),
         }
-        times: dict[str, list[float]] = {name: [] for name in works}
-        for turn in range(arguments.rounds + 1):
-            for name, work in works.items():
-                times[name].append(timed(work, turn))
-        # The first round also imports and fills caches.
-        rates = {name: [len(samples) / spent for spent in spents[1:]] for name, spents in times.items()}
+        times = in_turns(works, arguments.rounds, clock=time.process_time, before=seed)
+        rates = {name: [len(samples) / spent for spent in spents] for name, spents in times.items()}
         for name, rate in rates.items():
             report(f'{name:<6}{statistics.median(rate):>8.0f} images/s (median; best {max(rate):.0f})')
         ratio = statistics.median(a / b for a, b in zip(rates['ours'], rates['plain'], strict=True))

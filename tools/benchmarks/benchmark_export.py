@@ -8,7 +8,6 @@ take turns, and must give the same features before anything is timed.
 """
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measuring import REPOSITORY, device_name, in_turns, report
+from measuring import REPOSITORY, device_name, in_turns, medians, report
 from mmengine.config import Config
 
 from cmdg_plugin.exporting import export_images, open_exported
@@ -98,7 +97,7 @@ def main() -> None:
                 if difference > TOLERANCE:
                     raise SystemExit(f'{name} gives other features than PyTorch at batch {batch}: {difference:.1e}.')
             timed = {name: partial(run, images) for name, run in found.items()}
-            seconds = {name: statistics.median(each) for name, each in in_turns(timed, arguments.rounds).items()}
+            seconds = medians(in_turns(timed, arguments.rounds))
             for name, each in seconds.items():
                 faster = seconds['PyTorch'] / each
                 report(f'| {name} | {batch} | {1000 * each:,.1f} | {batch / each:,.0f} | {faster:.2f} |')

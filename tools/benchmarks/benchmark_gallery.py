@@ -18,7 +18,6 @@ import json
 import multiprocessing
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from gallery_candidates import CANDIDATES
-from measuring import MEBIBYTE, report, resident
+from measuring import MEBIBYTE, in_fresh_process, report, resident
 
 TOP, CAMERAS, BATCH, SEARCHED, REMOVED = 20, 10, 5_000, 3, 4
 PER_PERSON = 20
@@ -75,7 +74,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--uri', help='address of a Milvus server')
     parser.add_argument('--kills', type=int, default=0, help='how often to kill -9 each engine while it adds')
     parser.add_argument('--keep', type=Path, metavar='FILE', help='file of rows, to go on with after an interruption')
-    parser.add_argument('--measure', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -140,12 +138,13 @@ def fill(engine: Any, arguments: argparse.Namespace, say: Callable[[int], None] 
 
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure one engine."""
+    """Measure one engine; for a process of its own."""
+    # First, as databases do not expect processes to be forked once they are at work.
+    found: dict[str, Any] = {'whole': survive(name, arguments) if arguments.kills else None}
     queries = make_queries(arguments)
     every, filtered = find_exactly(arguments, queries)
     Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
     before = resident('VmRSS')
-    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         engine = open_engine(name, folder, arguments)
@@ -236,13 +235,8 @@ def _rest(receiver: Any) -> Iterator[int]:
 
 
 def main() -> None:
-    """Measure each engine in a process of its own, or be one of these processes."""
+    """Measure each engine in a process of its own."""
     arguments = parse_arguments()
-    if arguments.measure:
-        # First, as databases do not expect processes to be forked once they are at work.
-        whole = survive(arguments.measure, arguments) if arguments.kills else None
-        report(json.dumps(measure(arguments.measure, arguments) | {'whole': whole}))
-        return
     os.environ.update({name: str(arguments.threads) for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')})
     there = [name for name in arguments.engines if _is_there(name, arguments)]
     report(
@@ -286,18 +280,10 @@ def _measure_apart(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         if NEEDED.get(name) == 'milvus' and arguments.uri is None:
             server = stack.enter_context(_serving())
             arguments = argparse.Namespace(**{**vars(arguments), 'uri': server.uri})
-        process = subprocess.run(_command(name, arguments), stdout=subprocess.PIPE, text=True, check=True)
-        found: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+        found: dict[str, Any] = in_fresh_process(measure, name, arguments)
         if server is not None:
             found |= {'mib': _mebibytes(server.folder), 'peak_mib': resident('VmHWM', server.process) / MEBIBYTE}
     return found
-
-
-def _command(name: str, arguments: argparse.Namespace) -> list[str]:
-    """What runs this program with an engine alone."""
-    options = ('vectors', 'dimensions', 'queries', 'threads', 'memory', 'kills', 'uri')
-    given = [(f'--{option}', str(getattr(arguments, option))) for option in options if getattr(arguments, option)]
-    return [sys.executable, __file__, *(part for pair in given for part in pair), '--measure', name]
 
 
 @dataclass(frozen=True)

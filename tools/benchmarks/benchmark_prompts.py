@@ -8,8 +8,6 @@ alone on as many vectors, so that a busy machine disturbs all three alike; on a 
 """
 
 import argparse
-import contextlib
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from measuring import REPOSITORY, Enough, device_name, in_turns, report
+from measuring import REPOSITORY, Enough, device_name, in_turns, medians, report, train_until_enough
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -135,13 +133,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work_dir:
         runner = build_runner(arguments, work_dir)
         runner.register_hook(comparison)
-        with contextlib.suppress(Enough):
-            runner.train()
+        train_until_enough(runner)
     where = device_name(arguments.threads, on_gpu=torch.cuda.is_available())
     report(f'{arguments.model}, {arguments.images:,} images, {arguments.identities:,} identities, batch 64, {where}')
-    medians = {name: statistics.median(times) for name, times in comparison.seconds.items()}
-    loop, tower, adam = medians.values()
-    for name, seconds in medians.items():
+    found = medians(comparison.seconds)
+    loop, tower, adam = found.values()
+    for name, seconds in found.items():
         report(f'{name:<40}{seconds * 1e3:>8.1f} ms{1 / seconds:>9.1f} per second')
     report(
         f'the loop takes {loop / tower:.2f} times the tower; neither tower nor Adam: {1 - (tower + adam) / loop:.0%}'

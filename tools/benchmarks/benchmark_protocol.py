@@ -12,16 +12,15 @@ released recipe run it goes beside ours in the same process, as a ratio. `--smal
 
 import argparse
 import os
-import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_startup import DOMAINS, compose, write_domain
 from benchmark_step import make_setup, our_loss, train_step
-from measuring import REPOSITORY, device_name, in_turns, report
+from generated_runs import compose, write_domains
+from measuring import device_name, in_turns, medians, report
 from released_step import released_loss
 
 from cmdg_plugin.cli.estimate_table import format_estimates, peak_memory
@@ -54,9 +53,7 @@ def parse_arguments() -> argparse.Namespace:
 def build_config(data: Path, arguments: argparse.Namespace) -> Any:
     """Compose the run over the generated domains."""
     name = SMALL if arguments.small else WHOLE
-    config = compose(
-        data, REPOSITORY / 'configs/cmdg' / (name.replace('cmdg_', 'cmdg-full_') if arguments.full else name)
-    )
+    config = compose(data, name.replace('cmdg_', 'cmdg-full_') if arguments.full else name)
     config.launcher = arguments.launcher
     config.model.backbone.pretrained = None
     if arguments.workers is not None:
@@ -80,7 +77,7 @@ def report_released(arguments: argparse.Namespace) -> None:
         {'released': partial(train_step, setup, released_loss), 'ours': partial(train_step, setup, our_loss)},
         arguments.rounds,
     )
-    released, ours = (statistics.median(times) for times in rounds.values())
+    released, ours = medians(rounds).values()
     report(
         f'a bridging step without its loader: {ours * 1e3:.0f} ms; as the released recipe is run by its authors '
         f'{released * 1e3:.0f} ms, {released / ours:.1f} times ours'
@@ -95,8 +92,7 @@ def main() -> None:
     first = is_first_process(arguments.launcher)
     with joined_processes(arguments.launcher), tempfile.TemporaryDirectory() as folder:
         # Every process has its own copy, as they need not share a disk; the images are links to one picture.
-        for name in DOMAINS:
-            write_domain(Path(folder), name, arguments.images // len(DOMAINS))
+        write_domains(Path(folder), arguments.images)
         config = build_config(Path(folder), arguments)
         saving = (config.get('default_hooks') or {}).get('checkpoint')
         estimates = estimate_stages(config, arguments.steps)

@@ -8,7 +8,6 @@ measures k-reciprocal re-ranking instead: beside torchreid's function on a tenth
 
 import argparse
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from measuring import peak_memory, report
 from torch import Tensor
 
 from cmdg_plugin.evaluation import rank_distances, rank_reranked, rank_retrieval, rerank_distances
+from cmdg_plugin.torchreid_import import import_torchreid
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -64,17 +64,15 @@ def warm_up(query: Tensor, gallery: Tensor, device: str) -> None:
 
 def compare(features: tuple[Tensor, Tensor], labels: tuple[np.ndarray, ...], device: str) -> None:
     """Time both on the same set, with and without the distance matrix, and check that the scores agree."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        from torchreid.reid.metrics import compute_distance_matrix
-        from torchreid.reid.metrics.rank import evaluate_rank
-
-    def theirs(matrix: np.ndarray) -> tuple[np.ndarray, float]:
-        return evaluate_rank(matrix, *labels, max_rank=50, use_metric_cuhk03=False, use_cython=False)
-
+    metrics, rank = import_torchreid('metrics'), import_torchreid('metrics.rank')
     warm_up(*features, device)
-    matrix_time, matrix = timed('torchreid: distance matrix', lambda: compute_distance_matrix(*features).numpy())
-    their_time, (cmc, mean_precision) = timed('torchreid: evaluate_rank (Python)', lambda: theirs(matrix))
+    matrix_time, matrix = timed(
+        'torchreid: distance matrix', lambda: metrics.compute_distance_matrix(*features).numpy()
+    )
+    their_time, (cmc, mean_precision) = timed(
+        'torchreid: evaluate_rank (Python)',
+        lambda: rank.evaluate_rank(matrix, *labels, max_rank=50, use_metric_cuhk03=False, use_cython=False),
+    )
     rank_time, ranked = timed('ours: rank_distances (same matrix)', lambda: rank_distances(matrix, *labels))
     full_time, result = timed(
         'ours: rank_retrieval (features to scores)', lambda: rank_retrieval(*features, *labels, device=device)
@@ -115,9 +113,7 @@ def measure_reranking(dimensions: int, device: str) -> None:
 
 def compare_reranking(query: Tensor, gallery: Tensor, device: str) -> None:
     """Time ours and torchreid's function on the same features, and check that they agree."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        from torchreid.reid.utils.rerank import re_ranking
+    re_ranking = import_torchreid('utils.rerank').re_ranking
 
     def theirs() -> np.ndarray:
         pairs = ((query, gallery), (query, query), (gallery, gallery))

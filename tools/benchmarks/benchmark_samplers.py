@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from generated_runs import leave_out_scores
 from measuring import REPOSITORY, peak_memory, report
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -98,9 +99,7 @@ def measure_epochs(epochs: int) -> None:
         hook = next(hook for hook in config.custom_hooks if hook.get('stage') == 'warmup')
         config.custom_hooks = [{**hook, 'type': 'TimedPreparationHook'}]
         config.train_cfg.stages[0].epochs = epochs + 1
-        config.train_cfg.val_before_training = False
-        config.val_cfg = config.val_dataloader = config.val_evaluator = None
-        config.test_cfg = config.test_dataloader = config.test_evaluator = None
+        leave_out_scores(config)
         config.default_hooks.checkpoint = None
         del config.default_hooks.results
         config.log_level = 'ERROR'

@@ -9,22 +9,17 @@ a domain), are trained on with the toy tower by a fresh process, which stops aft
 """
 
 import argparse
-import contextlib
 import cProfile
-import json
 import os
 import pstats
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from measuring import MEBIBYTE, REPOSITORY, Enough, report, resident
-
-DOMAINS = ('alpha', 'beta', 'gamma', 'delta')
-IMAGES_PER_IDENTITY = 8
+from generated_runs import DOMAINS, compose, write_domains
+from measuring import MEBIBYTE, Enough, in_fresh_process, report, resident, train_until_enough
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,62 +29,31 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=1, help='times that the three take turns')
     parser.add_argument('--hide', nargs='*', default=[], metavar='PACKAGE')
     parser.add_argument('--profile', action='store_true')
-    parser.add_argument('--started', type=float, help=argparse.SUPPRESS)
-    parser.add_argument('--data', type=Path, help=argparse.SUPPRESS)
-    parser.add_argument('--index-cache', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def write_domain(root: Path, name: str, records: int) -> None:
-    """Write a caption file in Market-1501's released nesting and the images it speaks of."""
-    import numpy as np
-    from PIL import Image
+def run_to_first_step(data: Path, started: float, index_cache: str | None, hide: list[str], profiled: bool) -> None:
+    """Do what `tools/train.py` does up to the first step, and report the milestones; for a process of its own.
 
-    folder = root / name / 'bounding_box_train'
-    folder.mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(256, size=(128, 64, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(root / f'{name}.jpg')
-    content = []
-    for record in range(records):
-        identity, shot = record // IMAGES_PER_IDENTITY + 1, record % IMAGES_PER_IDENTITY
-        path = f'bounding_box_train/{identity:04d}_c{shot % 4 + 1}s1_{record:06d}_01.jpg'
-        os.link(root / f'{name}.jpg', root / name / path)
-        captions = [f'The {region} of person {identity} as seen in picture {shot}, ' * 3 for region in 'gulm']
-        content.append({'id': identity, 'cmid': shot % 4 + 1, 'file_path': path, 'captions': captions})
-    (root / f'{name}.json').write_text(json.dumps(content))
-
-
-def build_config(data: Path) -> Any:
-    """Compose the toy run over the generated domains, without validation and workers."""
-    config = compose(data, REPOSITORY / 'configs/cmdg/cmdg_toy-vit_islands.py')
-    config.train_dataloader.num_workers = 0
-    return config
+    Args:
+        data: Folder of the generated domains.
+        started: When the process was started, as `time.time` gives it.
+        index_cache: File of the index cache.
+        hide: Packages that are not to be found.
+        profiled: Whether to report where the time went, by function.
+    """
+    sys.stderr = open(os.devnull, 'w')  # noqa: SIM115  (until the process ends)
+    for package in hide:
+        sys.modules[package] = None  # type: ignore[assignment]  # that is how Python marks what cannot be imported
+    if not profiled:
+        _run(data, started, index_cache)
+        return
+    with cProfile.Profile() as profile:
+        _run(data, started, index_cache)
+    pstats.Stats(profile).sort_stats('cumulative').print_stats('cmdg_plugin|importlib.*find_and_load|runner', 40)
 
 
-def compose(data: Path, path: Path) -> Any:
-    """Read a config and lay the generated domains over its sources, without validation."""
-    from cmdg_plugin.cli.command_line import read_config
-
-    config = read_config(str(path))
-    config.train_dataloader.dataset.sources = [
-        {
-            'type': 'CaptionFileSource',
-            'name': name,
-            'root': str(data / name),
-            'caption_file': str(data / f'{name}.json'),
-        }
-        for name in DOMAINS
-    ]
-    config.val_cfg = config.val_dataloader = config.val_evaluator = None
-    config.test_cfg = config.test_dataloader = config.test_evaluator = None
-    config.launcher = 'none'
-    config.work_dir = str(data / 'work')
-    config.train_dataloader.dataset.index_cache = None
-    return config
-
-
-def run_to_first_step(data: Path, started: float, index_cache: str | None) -> None:
-    """Do what `tools/train.py` does up to the first step, and report the milestones."""
+def _run(data: Path, started: float, index_cache: str | None) -> None:
     milestones: list[tuple[str, float, float, int]] = []
 
     def reach(name: str) -> None:
@@ -114,15 +78,15 @@ def run_to_first_step(data: Path, started: float, index_cache: str | None) -> No
             raise Enough
 
     reach('torch, mmengine and plugin imported')
-    config = build_config(data)
+    config = compose(data, 'cmdg_toy-vit_islands.py')
+    config.train_dataloader.num_workers = 0
     config.train_dataloader.dataset.index_cache = index_cache
     check_data(config, 'train_dataloader')
     check_arguments(config.to_dict())
     runner = build_runner(config)
     runner.register_hook(Milestones())
     reach('config checked, model built')
-    with contextlib.suppress(Enough):
-        runner.train()
+    train_until_enough(runner)
     report(f'{"":<36}{"wall":>10}{"CPU":>10}{"peak":>12}')
     before = 0.0, 0.0
     for name, wall, busy, memory in milestones:
@@ -132,25 +96,13 @@ def run_to_first_step(data: Path, started: float, index_cache: str | None) -> No
 
 
 def main() -> None:
-    """Write the data and start the process that is measured; or be that process."""
+    """Write the data, and let fresh processes train to their first step."""
     arguments = parse_arguments()
-    if arguments.data is not None:
-        for package in arguments.hide:
-            sys.modules[package] = None  # type: ignore[assignment]  # that is how Python marks what cannot be imported
-        profile = cProfile.Profile() if arguments.profile else contextlib.nullcontext()
-        with profile:
-            run_to_first_step(arguments.data, arguments.started, arguments.index_cache)
-        if isinstance(profile, cProfile.Profile):
-            pstats.Stats(profile).sort_stats('cumulative').print_stats(
-                'cmdg_plugin|importlib.*find_and_load|runner', 40
-            )
-        return
     from cmdg_plugin.files.witness import SETTLED
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        for name in DOMAINS:
-            write_domain(data, name, arguments.records // len(DOMAINS))
+        write_domains(data, arguments.records)
         report(f'{arguments.records:,} records in {len(DOMAINS)} domains')
         time.sleep(SETTLED)  # an index of files that have just changed is not kept
         kept = str(data / 'index' / 'kept.index')
@@ -158,15 +110,7 @@ def main() -> None:
             Path(kept).unlink(missing_ok=True)
             for title, cache in (('no index_cache', None), ('first start', kept), ('second start', kept)):
                 report(f'\n{title}')
-                start_process(data, cache, arguments)
-
-
-def start_process(data: Path, index_cache: str | None, arguments: argparse.Namespace) -> None:
-    """Let a fresh process train to its first step."""
-    command = [sys.executable, __file__, '--data', str(data), '--hide', *arguments.hide]
-    command += ['--index-cache', index_cache] if index_cache else []
-    command += ['--profile'] if arguments.profile else []
-    subprocess.run([*command, '--started', str(time.time())], check=True, stderr=subprocess.DEVNULL)
+                in_fresh_process(run_to_first_step, data, time.time(), cache, arguments.hide, arguments.profile)
 
 
 if __name__ == '__main__':

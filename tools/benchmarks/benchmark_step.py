@@ -11,14 +11,13 @@ tower and captions that guide the bridging.
 """
 
 import argparse
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from measuring import REPOSITORY, device_name, in_turns, peak_memory, report
+from measuring import REPOSITORY, device_name, in_turns, medians, peak_memory, report
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from released_step import Setup, encode_captions, encode_prompts, released_loss, sorted_part_loss, stacked_memory
@@ -143,7 +142,8 @@ def part_functions(setup: Setup) -> dict[str, Callable[[], Any]]:
     bank = setup.model.memory.image
 
     def sorts() -> None:
-        sorted_part_loss(setup, parts.clone().requires_grad_(), bank)[0].backward()
+        leaf = parts.clone().requires_grad_()
+        sorted_part_loss(leaf, bank, setup.index, setup.model.images.identities)[0].backward()
 
     return {
         'released step': partial(train_step, setup, released_loss),
@@ -172,8 +172,7 @@ def main() -> None:
         functions['our step, recipe full'] = partial(train_step, make_setup(arguments, full=True), our_loss)
     on_gpu = setup.index.is_cuda
     peaks = {name: peak_memory(functions[name], on_gpu=on_gpu)[0] for name in functions if 'step' in name}
-    rounds = in_turns(functions, arguments.rounds)
-    seconds = {name: statistics.median(times) for name, times in rounds.items()}
+    seconds = medians(in_turns(functions, arguments.rounds))
     for name, value in seconds.items():
         memory = f'{peaks[name]:>10.0f} MiB peak beside what stands' if name in peaks else ''
         report(f'{name:<38}{value * 1e3:>9.1f} ms{value / seconds["our step"]:>8.2f} x ours{memory}')

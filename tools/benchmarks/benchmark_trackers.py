@@ -25,9 +25,10 @@ from pathlib import Path
 
 import numpy as np
 from measuring import report
-from scipy.stats import t as student
 from tracker_consumers import CONSUMERS, boxmot_features, read_clip
 
+from cmdg_plugin.ablation import estimate_mean
+from cmdg_plugin.ablation.table import format_estimate
 from cmdg_plugin.files.writing import write_whole
 from cmdg_plugin.islands import SOURCE_DOMAINS, TARGET_DOMAINS, write_clip
 
@@ -156,17 +157,10 @@ def format_table(clips: list[dict[str, dict[str, float]]], trackers: Iterable[st
             cells = []
             for name in SCORES:
                 values, bases = (np.array([clip[of][name] for clip in clips]) for of in (row, rows[0]))
-                cells += [f'{values.mean():.1f}', '' if row == rows[0] else _interval(values - bases)]
+                difference = '' if row == rows[0] else format_estimate(estimate_mean(values - bases), '+')
+                cells += [f'{values.mean():.1f}', difference]
             lines.append(f'| {row} | {" | ".join(cells)} |')
     return '\n'.join(lines)
-
-
-def _interval(differences: np.ndarray) -> str:
-    mean, count = differences.mean(), len(differences)
-    if count < 2:
-        return f'{mean:+.1f}'
-    reach = student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count)
-    return f'{mean:+.1f} [{mean - reach:+.1f}, {mean + reach:+.1f}]'
 
 
 def _clip(args: argparse.Namespace, domain: str, seed: int) -> Path:

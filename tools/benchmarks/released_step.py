@@ -54,28 +54,51 @@ def encode_prompts(setup: Setup) -> Tensor:
     return encode_full_length(setup, ['A photo of a X X X X person.'] * len(setup.index))
 
 
+def blend_one_by_one(entries: Any, index: Tensor, features: Tensor) -> None:
+    """Update rows of a memory, a tensor (N, P, D) or a list, by features (P, B, D) in a loop."""
+    for position, row in enumerate(index.tolist()):
+        entries[row] = 0.7 * entries[row] + 0.3 * features[:, position].detach().float()
+
+
 def stacked_memory(setup: Setup, parts: Tensor, texts: Tensor) -> Tensor:
     """Update the lists in a loop and stack them; returns the image side, (N, P, D)."""
-    for position, row in enumerate(setup.index.tolist()):
-        for entries, features in ((setup.image_list, parts), (setup.text_list, texts)):
-            entries[row] = 0.7 * entries[row] + 0.3 * features[:, position].detach().float()
+    for entries, features in ((setup.image_list, parts), (setup.text_list, texts)):
+        blend_one_by_one(entries, setup.index, features)
     torch.stack(setup.text_list)
     return torch.stack(setup.image_list)
 
 
-def sorted_part_loss(setup: Setup, parts: Tensor, bank: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the part loss by whole sorts; returns it with the labels of the neighbors (B, 3k)."""
-    losses, labels = [], []
+def sorted_part_loss(parts: Tensor, bank: Tensor, index: Tensor, identities: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the part loss by whole sorts.
+
+    Args:
+        parts: Features of the batch, (P, B, D).
+        bank: Entries of all images, (N, P, D).
+        index: The batch's rows of it, (B,).
+        identities: Of all images, (N,).
+
+    Returns:
+        The loss, and the identities of the neighbors, (B, P * k).
+    """
+    losses, found = [], []
     for part, features in enumerate(parts.float()):
         entries = bank[:, part]
         squares = features.square().sum(1, keepdim=True) + entries.square().sum(1)
         distance = torch.addmm(squares, features, entries.T, alpha=-2)
-        distance = distance.scatter(1, setup.index[:, None], torch.inf)
+        distance = distance.scatter(1, index[:, None], torch.inf)
         nearest, order = distance.sort(dim=1)
         weights = torch.exp(-SCALE * nearest)
         losses.append(-torch.log(weights[:, :NEIGHBORS].sum(1) / weights.sum(1)).mean())
-        labels.append(setup.model.images.identities[order[:, :NEIGHBORS]])
-    return torch.stack(losses).mean(), torch.cat(labels, dim=1)
+        found.append(identities[order[:, :NEIGHBORS]])
+    return torch.stack(losses).mean(), torch.cat(found, dim=1)
+
+
+def softened_identity_loss(logits: Tensor, labels: Tensor, neighbor_labels: Tensor) -> Tensor:
+    """Compute half a smoothed cross-entropy and half one with the neighbors' identities in the targets."""
+    histogram = functional.one_hot(neighbor_labels, logits.shape[1]).float().mean(dim=1)
+    soft = 0.5 * functional.one_hot(labels, logits.shape[1]) + 0.5 * histogram
+    smoothed = functional.cross_entropy(logits.float(), labels, label_smoothing=0.1)
+    return 0.5 * smoothed + 0.5 * functional.cross_entropy(logits.float(), soft)
 
 
 def released_loss(setup: Setup) -> Tensor:
@@ -86,13 +109,10 @@ def released_loss(setup: Setup) -> Tensor:
     regions = model.backbone.encode_image(images).shared_regions
     captions, _ = encode_captions(setup).float(), encode_prompts(setup)
     bank = stacked_memory(setup, regions[:3], captions[:3])
-    part, neighbor_labels = sorted_part_loss(setup, regions[:3], bank)
+    part, neighbor_labels = sorted_part_loss(regions[:3], bank, setup.index, model.images.identities)
     shared = features.shared_regions[3]
-    logits = model.head(features.width_regions[3], shared)[0].float()
-    histogram = functional.one_hot(neighbor_labels, logits.shape[1]).float().mean(dim=1)
-    soft = 0.5 * functional.one_hot(setup.labels, logits.shape[1]) + 0.5 * histogram
-    identity = functional.cross_entropy(logits, setup.labels, label_smoothing=0.1)
-    identity = 0.5 * identity + 0.5 * functional.cross_entropy(logits, soft)
+    logits = model.head(features.width_regions[3], shared)[0]
+    identity = softened_identity_loss(logits, setup.labels, neighbor_labels)
     prompt = functional.cross_entropy((shared @ model.stages['bridging'].prompt_features.T).float(), setup.labels)
     return (
         2.5 * (1.5 * identity + batch_hard_triplet_loss(shared, setup.labels))

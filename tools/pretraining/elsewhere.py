@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ class Elsewhere:
 
     def __len__(self) -> int:
         """Count the sheets."""
-        return -(-self.count // _SHEET)
+        return math.ceil(self.count / _SHEET)
 
     def __getitem__(self, sheet: int) -> int:
         """Draw a sheet unless it is there; returns its number."""

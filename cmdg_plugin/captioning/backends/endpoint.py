@@ -7,7 +7,7 @@ from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
 from enum import Enum
 from itertools import cycle
-from math import isfinite
+from math import ceil, isfinite
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -88,7 +88,7 @@ class Endpoint:
                 default_headers={'Accept-Encoding': 'identity'},
                 http_client=openai.DefaultAsyncHttpxClient(event_hooks={'response': [bound_bodies(openai, timeout)]}),
             )
-            for _ in range(-(-in_flight // _CONNECTIONS))
+            for _ in range(ceil(in_flight / _CONNECTIONS))
         ]
         self._response_type = http_package(openai).Response
         self._turn = cycle(self._clients)

@@ -107,16 +107,14 @@ class OpenAIEndpoint(CaptionBackend):
                 if await self._is_dead(endpoint, trouble, answered) and not stranger:
                     continue
                 tries += 1
-                if stranger and tries >= self._TRIES:
+                if tries < self._TRIES:
+                    continue
+                if stranger:
                     # A server that has never been one: waiting for it would not help.
                     raise BackendUnavailable(str(trouble)) from None
-                if stranger:
-                    continue
-                if tries >= self._TRIES:
-                    raise RequestFailed(f'no usable answer in {tries} tries: {trouble}') from None
-            else:
-                self._last_answer = time.monotonic()
-                return answer
+                raise RequestFailed(f'no usable answer in {tries} tries: {trouble}') from None
+            self._last_answer = time.monotonic()
+            return answer
 
     async def _is_dead(self, endpoint: Endpoint, trouble: EndpointTrouble, answered: int) -> bool:
         """Whether the server rather than the request is to blame; where so, it gets a rest."""

@@ -8,7 +8,7 @@ CMDG_NUM_SOURCES=2 trains on the first two of the sources that are left.
 # From the environment, in one expression: MMEngine lets a config import nothing.
 size = __import__('os').environ.get('CMDG_ISLANDS') or 'small'
 if size not in ('small', 'large'):
-    raise ValueError(f'CMDG_ISLANDS must be small or large, got {size}')
+    raise ValueError(f'CMDG_ISLANDS must be small or large, got {size}.')
 folder = dict(small='/islands', large='/islands-large')[size]
 data_root = (__import__('os').environ.get('CMDG_DATA_ROOT') or 'data') + folder
 held_out = __import__('os').environ.get('CMDG_HELD_OUT') or 'nothing'
@@ -20,13 +20,13 @@ targets = [islands.pop(domain) for domain in ('metro', 'alpine', 'arcade')]
 if size == 'small':
     targets.pop()
 if held_out not in ('nothing', *islands):
-    raise ValueError(f'CMDG_HELD_OUT must be one of {", ".join(islands)}, got {held_out}')
+    raise ValueError(f'CMDG_HELD_OUT must be one of {", ".join(islands)}, got {held_out}.')
 if held_out != 'nothing':
     targets = [dict(type='HeldOutSource', source=islands.pop(held_out))]
 sources = list(islands.values())
 num_sources = __import__('os').environ.get('CMDG_NUM_SOURCES') or str(len(sources))
 if num_sources not in [str(number) for number in range(1, len(sources) + 1)]:
-    raise ValueError(f'CMDG_NUM_SOURCES must be from 1 to {len(sources)}, got {num_sources}')
+    raise ValueError(f'CMDG_NUM_SOURCES must be from 1 to {len(sources)}, got {num_sources}.')
 image_size = (48, 96)  # width, height
 
 plain_pipeline = [

@@ -48,7 +48,7 @@ def test_a_long_wait_is_honored_too(
     chat_server.fault = lambda number, body: f'busy:{wait}'
 
     async def run() -> None:
-        backend = OpenAIEndpoint([chat_server.url], 'm', max_retries=3, patience=0.05)
+        backend = OpenAIEndpoint([chat_server.url], 'm', max_retries=3, patience=0.5)
         try:
             await asyncio.wait_for(backend.answer(request(image)), 1.0)
         finally:
