@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin.files.writing import write_whole
-from cmdg_plugin.gallery.columns import KIND_NAMES, KINDS, KNOWN_COLUMNS, field_name
+from cmdg_plugin.gallery.columns import KIND_NAMES, KNOWN_COLUMNS, field_name, read_kinds
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filter_languages import to_milvus
 from cmdg_plugin.gallery.filters import Filter
@@ -90,7 +90,10 @@ class MilvusStore:
 
     def columns(self) -> dict[str, type]:
         """Further columns and their types."""
-        return {name: KINDS[kind] for name, kind in json.loads(self.columns_file.read_bytes()).items()}
+        try:
+            return read_kinds(json.loads(self.columns_file.read_bytes()).items())
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise ValueError(f'{self.columns_file} is damaged ({error}).') from error
 
     def add(self, entries: Sequence[StoredEntry], vectors: np.ndarray) -> None:
         """Add entries, or replace those of the same path, with their retrieval features (N, W + D)."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin.files.writing import sync_folder
-from cmdg_plugin.gallery.columns import KIND_NAMES, KINDS, field_name
+from cmdg_plugin.gallery.columns import KIND_NAMES, field_name, read_kinds
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.exact_scan import scan
 from cmdg_plugin.gallery.filter_languages import to_sql
@@ -28,6 +28,10 @@ CREATE TABLE entries (
 CREATE TABLE vectors (id INTEGER PRIMARY KEY REFERENCES entries, vector BLOB NOT NULL);
 CREATE TABLE further_columns (name TEXT PRIMARY KEY, kind TEXT NOT NULL);
 """
+_SCHEMA_CHECK = (
+    'SELECT entries.id, path, size, mtime_ns, sha256, identity, camera, time, caption, vector, name, kind '
+    'FROM entries, vectors, further_columns LIMIT 0'
+)
 _ROWS = 16_384
 _VARIABLES = 900
 _WAIT = 60
@@ -66,7 +70,9 @@ class SQLiteStore:
                 self._database.execute('PRAGMA page_size = 16384')
                 self._database.execute('PRAGMA auto_vacuum = INCREMENTAL')
                 self._database.executescript(_SCHEMA)
-            self._database.execute('SELECT id FROM entries LIMIT 1')
+            # A schema may hold commands; those of a stranger's file can do nothing but with tables.
+            self._database.execute('PRAGMA trusted_schema = OFF')
+            self._database.execute(_SCHEMA_CHECK)
 
     def declare(self, columns: Mapping[str, type]) -> None:
         """Make room for further columns, or give them another type (`merge_kinds`)."""
@@ -80,7 +86,7 @@ class SQLiteStore:
     def columns(self) -> dict[str, type]:
         """Further columns and their types."""
         with self._read() as database:
-            return {name: KINDS[kind] for name, kind in database.execute('SELECT name, kind FROM further_columns')}
+            return read_kinds(database.execute('SELECT name, kind FROM further_columns'))
 
     def add(self, entries: Sequence[StoredEntry], vectors: np.ndarray) -> None:
         """Add entries, or replace those of the same path, with their retrieval features (N, W + D)."""
@@ -169,12 +175,20 @@ class SQLiteStore:
         with self._read() as database:
             faults = [text for (text,) in database.execute('PRAGMA integrity_check') if text != 'ok']
             checks = {
+                'not such a number as entries get': 'SELECT id FROM entries WHERE id NOT BETWEEN 1 AND (1 << 62)',
                 'no vector': 'SELECT id FROM entries WHERE id NOT IN (SELECT id FROM vectors)',
                 'a vector without entry': 'SELECT id FROM vectors WHERE id NOT IN (SELECT id FROM entries)',
-                'a vector of another size': f'SELECT id FROM vectors WHERE length(vector) != {self._vectors.bytes}',
+                'a vector of another size': 'SELECT id FROM vectors '
+                f"WHERE typeof(vector) != 'blob' OR length(vector) != {self._vectors.bytes}",
             }
             for what, query in checks.items():
                 faults += [f'number {number}: {what}' for (number,) in database.execute(query)]
+            columns = self.columns()
+            for row in database.execute('SELECT * FROM entries'):
+                try:
+                    from_fields(dict(row), columns)
+                except ValueError as error:
+                    faults.append(f'number {row["id"]}: {error}')
             if faults:
                 return faults
             for ids, vectors, _ in self._vectors.read(database):

@@ -2,6 +2,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -279,7 +281,7 @@ def test_damage_and_newer_versions_are_named(gallery: Gallery) -> None:
             Gallery.open(gallery.folder)
     file.write_text(json.dumps({**content, 'dimension': content['dimension'] + 1}))
     with Gallery.open(gallery.folder, device='cpu') as wrong:
-        with pytest.raises(ValueError, match='it holds vectors of another length; verify lists them'):
+        with pytest.raises(ValueError, match='it lacks vectors, or has others; verify lists them'):
             wrong.search(text='x')
         assert len(wrong.verify()) == 12
     file.write_text(text)
@@ -289,6 +291,64 @@ def test_damage_and_newer_versions_are_named(gallery: Gallery) -> None:
         Gallery.open(gallery.folder)
     entries.unlink()
     with pytest.raises(FileNotFoundError, match='has lost its entries'):
+        Gallery.open(gallery.folder)
+
+
+SIZE = 'number 3: a vector of another size'
+
+
+def craft(gallery: Gallery, command: str, *values: object) -> None:
+    """Change the file behind the gallery's back."""
+    with closing(sqlite3.connect(gallery.folder / 'entries-1.sqlite')) as database, database:
+        database.execute(command, values)
+
+
+@pytest.mark.parametrize(
+    ('change', 'searching', 'verifying'),
+    [
+        ('UPDATE vectors SET vector = zeroblob(8) WHERE id = 3', 'it lacks vectors', SIZE),
+        ("UPDATE vectors SET vector = 'x' WHERE id = 3", 'it lacks vectors', SIZE),
+        (
+            # Text of the right length.
+            "UPDATE vectors SET vector = replace(hex(zeroblob(448)), '0', 'x') WHERE id = 3",
+            'it lacks vectors',
+            SIZE,
+        ),
+        ('DELETE FROM vectors WHERE id = 3', 'it lacks vectors', 'number 3: no vector'),
+        ('INSERT INTO vectors VALUES (99, zeroblob(896))', None, 'number 99: a vector without entry'),
+        ('UPDATE entries SET id = -1 WHERE id = 3', None, 'number -1: not such a number as entries get'),
+        ("UPDATE entries SET camera = 'hall' WHERE id = 3", "it holds 'hall' in the column camera", None),
+        ("UPDATE entries SET path = x'2f61' WHERE id = 3", 'it holds a bytes in the column path', None),
+        ('UPDATE entries SET x_role = 3 WHERE id = 3', 'it holds 3 in the column role, which is for text', None),
+    ],
+)
+def test_wrong_rows_are_named(gallery: Gallery, change: str, searching: str | None, verifying: str | None) -> None:
+    craft(gallery, change)
+    if searching is not None:
+        with pytest.raises(ValueError, match=f'The gallery is damaged: {searching}'):
+            gallery.search(text='x')
+    assert any((verifying or f'number 3: The gallery is damaged: {searching}') in fault for fault in gallery.verify())
+
+
+def test_a_vector_that_is_not_numbers_hides_no_other_one(gallery: Gallery) -> None:
+    craft(gallery, 'UPDATE vectors SET vector = ? WHERE id = 3', np.full(224, np.nan, np.float32).tobytes())
+    with pytest.raises(ValueError, match='it holds vectors that are not numbers; verify lists them'):
+        gallery.search(text='x')
+    assert gallery.verify() == ['number 3: its vector has not length one']
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        'DROP TABLE vectors',
+        'DROP TABLE further_columns',
+        'ALTER TABLE entries RENAME COLUMN sha256 TO hash',
+    ],
+)
+def test_other_tables_are_refused_at_once(gallery: Gallery, change: str) -> None:
+    gallery.close()
+    craft(gallery, change)
+    with pytest.raises(ValueError, match='not the file of a gallery, or it is damaged'):
         Gallery.open(gallery.folder)
 
 
