@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.files.locking import InUse, hold
 from cmdg_plugin.gallery import Gallery
 from cmdg_plugin.gallery.encoding import GalleryModel
+from cmdg_plugin.gallery.engines import open_store
+from cmdg_plugin.gallery.store import GalleryStore
 
 
 @pytest.fixture
@@ -238,6 +241,51 @@ def test_a_new_model_encodes_anew_while_the_old_one_answers(
         assert after.matches[0].score == pytest.approx(1, abs=1e-5)
         assert each.search(text='a person', top=1).matches[0].score != pytest.approx(before, abs=1e-4)
     assert [path.name for path in gallery.folder.glob('entries-*')] == ['entries-2.sqlite']
+
+
+def test_a_gallery_that_is_encoded_anew_while_it_is_opened(
+    gallery: Gallery, toy_checkpoint: Path, other_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may switch after the manifest has been read, before the entries or after them."""
+    switched: list[str] = []
+
+    def encode_anew(checkpoint: Path) -> None:
+        monkeypatch.undo()
+        gallery.reencode(checkpoint, progress=False)
+        switched.append(gallery.info().hash)
+
+    def open_late(*arguments: Any) -> GalleryStore:
+        encode_anew(other_checkpoint)
+        return open_store(*arguments)
+
+    def be_overtaken(*arguments: Any) -> GalleryStore:
+        store = open_store(*arguments)
+        encode_anew(toy_checkpoint)
+        return store
+
+    for opening in (open_late, be_overtaken):
+        monkeypatch.setattr('cmdg_plugin.gallery.gallery.open_store', opening)
+        with Gallery.open(gallery.folder, device='cpu') as reader:
+            assert reader.search(text='x').searched == 12
+            assert reader.info().hash == switched[-1]
+    assert len(set(switched)) == 2
+
+
+def test_a_new_version_that_cannot_be_opened_for_now(
+    gallery: Gallery, other_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one in a server that does not answer."""
+    with Gallery.open(gallery.folder, device='cpu') as reader:
+        gallery.reencode(other_checkpoint, progress=False)
+
+        def fail(*arguments: Any) -> GalleryStore:
+            raise ConnectionError('no answer')
+
+        monkeypatch.setattr('cmdg_plugin.gallery.gallery.open_store', fail)
+        with pytest.raises(ConnectionError):
+            reader.search(text='x')
+        monkeypatch.undo()
+        assert reader.search(text='x').searched == 12
 
 
 def test_reencoding_loses_no_image_unasked(gallery: Gallery, other_checkpoint: Path, people: Path) -> None:
