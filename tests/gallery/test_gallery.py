@@ -138,6 +138,14 @@ def test_only_what_is_new_or_has_changed_is_encoded(
     assert all(path in reason for path, reason in report.unreadable)
 
 
+def test_an_image_from_the_far_future(gallery: Gallery, people: Path) -> None:
+    shutil.copy(people / 'query' / '0002_c1_x.png', people / 'late.png')
+    os.utime(people / 'late.png', (12 * 10**9, 12 * 10**9))  # the year 2350: more nanoseconds than 64 bits hold
+    assert gallery.add(people, progress=False).added == 1
+    assert gallery.add(people, progress=False).unchanged == 13
+    assert gallery.verify(files=True) == []
+
+
 def test_a_name_that_is_not_text_is_listed(gallery: Gallery, people: Path) -> None:
     name = os.fsencode(people) + b'/caf\xe9.png'
     shutil.copy(people / 'query' / '0002_c1_x.png', name)
