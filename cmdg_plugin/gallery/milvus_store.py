@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -322,6 +323,8 @@ def connect(uri: str) -> Any:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise ImportError("The engine milvus needs pymilvus: pip install 'cmdg_plugin[gallery-milvus]'.") from error
+    # It logs what it raises, with a traceback, before we can say it in a line.
+    logging.getLogger('pymilvus').setLevel(logging.CRITICAL)
     with _blaming(uri):
         return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ''), timeout=30)
 
