@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 Line = tuple[str, int]
 """What is said, and its level."""
 
+_LONGEST = 300
 _kept: list[list[Line]] = []
 
 
@@ -47,6 +48,11 @@ def say_again(lines: Iterable[Line]) -> None:
     """Write lines that were kept, each at its level."""
     for line, level in lines:
         _write(line, level)
+
+
+def on_one_line(error: object) -> str:
+    """What an error of another package says, on one line and not too long."""
+    return ' '.join(str(error).split())[:_LONGEST]
 
 
 def printable(text: str, keep: str = '') -> str:

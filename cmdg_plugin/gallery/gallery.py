@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ from cmdg_plugin.gallery.store import GalleryStore
 from cmdg_plugin.progress import track
 
 
-class Gallery:
+class Gallery(AbstractContextManager['Gallery']):
     """Images of people with their vectors in a folder; made by `create`, opened by `open`.
 
     Attributes:
@@ -389,13 +388,7 @@ class Gallery:
         """Let go of files and connections."""
         self._store.close()
 
-    def __enter__(self) -> 'Gallery':
-        """Nothing to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Let go of files and connections."""
         self.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from cmdg_plugin.datasets.caption_fields import show
 from cmdg_plugin.files.locking import hold
@@ -118,18 +118,11 @@ def changing(folder: Path) -> AbstractContextManager[None]:
 
 def _check(manifest: Manifest) -> None:
     """Refuse what was not written by this program."""
-    for name, kind in (
-        ('engine', str),
-        ('version', int),
-        ('model', str),
-        ('hash', str),
-        ('dimension', int),
-        ('shared', int),
-    ):
-        if not isinstance(getattr(manifest, name), kind):
-            raise TypeError(f'{name} is {show(getattr(manifest, name))}')
-    known = isinstance(manifest.options, dict) and isinstance(manifest.thresholds, dict)
-    if not known or not 0 < manifest.shared < manifest.dimension:
+    for name, kind in get_type_hints(Manifest).items():
+        value = getattr(manifest, name)
+        if not isinstance(value, get_origin(kind) or kind):
+            raise TypeError(f'{name} is {show(value)}')
+    if not 0 < manifest.shared < manifest.dimension:
         raise TypeError('its settings are not those of a gallery')
     for threshold in manifest.thresholds.values():
         # Also what is not a number, NaN.

@@ -19,7 +19,7 @@ from cmdg_plugin.gallery.filter_languages import to_milvus
 from cmdg_plugin.gallery.filters import Filter
 from cmdg_plugin.gallery.scoring import Query, join_for_products, join_query
 from cmdg_plugin.gallery.store import FileState, StoredEntry, from_fields, in_parts, to_fields
-from cmdg_plugin.saying import warn
+from cmdg_plugin.saying import on_one_line, warn
 
 TOKEN_VARIABLE = 'MILVUS_TOKEN'
 _LONGEST_PATH = 8192
@@ -348,8 +348,8 @@ def _blaming(uri: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        text = ' '.join(str(error.message).split())
-        raise ConnectionError(f'The Milvus server at {uri} does not answer as it should: {text[:300]}.') from error
+        text = on_one_line(error.message)
+        raise ConnectionError(f'The Milvus server at {uri} does not answer as it should: {text}.') from error
 
 
 def _number(path: str) -> int:
