@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 Line = tuple[str, int]
 """What is said, and its level."""
 
+_LONGEST = 300
 _kept: list[list[Line]] = []
 
 
@@ -53,6 +54,11 @@ def first_of(items: Sequence[str], number: int = 3, separator: str = ', ') -> st
     """The first of many names, and how many more there are, for a message."""
     more = f', and {len(items) - number} more' if len(items) > number else ''
     return separator.join(items[:number]) + more
+
+
+def on_one_line(error: object) -> str:
+    """What an error of another package says, on one line and not too long."""
+    return ' '.join(str(error).split())[:_LONGEST]
 
 
 def printable(text: str, keep: str = '') -> str:

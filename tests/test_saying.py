@@ -3,7 +3,7 @@ import logging
 import pytest
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.saying import complain, first_of, keep_lines, printable, say, say_again, warn
+from cmdg_plugin.saying import complain, first_of, keep_lines, on_one_line, printable, say, say_again, warn
 
 
 def test_lines_go_to_the_current_logger_each_at_its_level() -> None:
@@ -46,3 +46,8 @@ def test_of_many_names_the_first_and_how_many_more() -> None:
 def test_what_a_terminal_would_obey_is_written_out() -> None:
     assert printable('Zoë 人 \x1b[2J\n\u202e\r') == r'Zoë 人 \x1b[2J\n\u202e\r'
     assert printable('one\ntwo\x07', keep='\n') == 'one\ntwo\\x07'
+
+
+def test_errors_of_others_on_one_line() -> None:
+    assert on_one_line(ValueError('no\n  such\tfile')) == 'no such file'
+    assert on_one_line('x' * 1000) == 'x' * 300

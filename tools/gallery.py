@@ -11,6 +11,7 @@ What each does, and what it stores where: docs/gallery.md.
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         epilog='exit codes: 0 done; 1 an error, or faults found; 2 wrong arguments; 3 some images are unreadable.',
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    add = _command(commands, 'add', 'add images; makes the gallery if there is none')
+    add = _command(commands, 'add', _add, 'add images; makes the gallery if there is none')
     add.add_argument('images', nargs='*', metavar='IMAGES', help='folders, images, index or caption files')
     add.add_argument('--index', nargs='+', default=[], help='index or caption files (.csv, .json, .jsonl)')
     add.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
@@ -48,16 +49,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '(default: compare all vectors); info says how much that finds',
     )
     _add_encoding(add)
-    remove = _command(commands, 'remove', 'remove images; they are gone from the disk when it ends')
+    remove = _command(commands, 'remove', _remove, 'remove images; they are gone from the disk when it ends')
     remove.add_argument('--where', help='a condition on columns')
     remove.add_argument('--paths', nargs='+', help='paths of images')
-    verify = _command(commands, 'verify', 'check what is stored')
+    verify = _command(commands, 'verify', _verify, 'check what is stored')
     verify.add_argument('--files', action='store_true', help='look for images that are gone or have changed, too')
-    _command(commands, 'info', 'say what the gallery is')
-    reencode = _command(commands, 'reencode', 'encode all images anew with another model')
+    _command(commands, 'info', _info, 'say what the gallery is')
+    reencode = _command(commands, 'reencode', _reencode, 'encode all images anew with another model')
     reencode.add_argument('--drop-unreadable', action='store_true', help='let go of images that cannot be read now')
     _add_encoding(reencode, required=True)
-    calibrate = _command(commands, 'calibrate', 'learn from labelled images when nobody matches')
+    calibrate = _command(commands, 'calibrate', _calibrate, 'learn from labelled images when nobody matches')
     calibrate.add_argument('images', nargs='+', metavar='IMAGES', help='folders or index files with identities')
     calibrate.add_argument('--root', type=Path, help="where an index's paths start (default: its folder)")
     calibrate.add_argument('--false-positives', type=float, default=0.01, help='rate for match (default: 0.01)')
@@ -68,14 +69,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='none of these people is in the gallery; without it, equal identities are equal people',
     )
     _add_model(calibrate)
-    _add_search(_command(commands, 'search', 'find the entries most similar to pictures, a sentence, or both'))
+    _add_search(_command(commands, 'search', _search, 'find the entries most similar to pictures, a sentence, or both'))
     return parser.parse_args(arguments)
 
 
-def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, do: Callable[..., int], what: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=what, description=f'{what[0].upper()}{what[1:]}.')
     parser.add_argument('gallery', type=Path, metavar='GALLERY', help='folder of the gallery')
     parser.add_argument('--debug', action='store_true', help='show where in the code an error arose')
+    parser.set_defaults(do=do)
     return parser
 
 
@@ -125,14 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _add(args)
         model, device = (getattr(args, name, None) for name in ('model', 'device'))
         with Gallery.open(args.gallery, None if args.command == 'reencode' else model, device) as gallery:
-            return {
-                'remove': _remove,
-                'verify': _verify,
-                'info': _info,
-                'reencode': _reencode,
-                'calibrate': _calibrate,
-                'search': _search,
-            }[args.command](gallery, args)
+            return args.do(gallery, args)
 
 
 def _add(args: argparse.Namespace) -> int:

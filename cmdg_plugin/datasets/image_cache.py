@@ -19,6 +19,7 @@ from tqdm import tqdm
 from cmdg_plugin.control_groups import free_memory
 from cmdg_plugin.datasets.image_decoding import bytes_needed, decode_images
 from cmdg_plugin.datasets.transforms import LoadImageFromFile
+from cmdg_plugin.files.hashing import size_and_time
 from cmdg_plugin.files.images import READING_VERSION
 from cmdg_plugin.files.locking import hold
 from cmdg_plugin.files.pixel_file import PixelFile, PixelIndex, write_pixels
@@ -163,7 +164,7 @@ def _stamp(path: str) -> tuple[int, int]:
     except FileNotFoundError:
         # It counts as unreadable, which the dataset has its own ways with.
         return -1, -1
-    return status.st_size, status.st_mtime_ns
+    return size_and_time(status)
 
 
 def _find_rows(

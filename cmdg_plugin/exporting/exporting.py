@@ -30,6 +30,7 @@ from cmdg_plugin.exporting.running import open_exported
 from cmdg_plugin.exporting.sizing import at_size
 from cmdg_plugin.exporting.tokenizing import tokenizer_json
 from cmdg_plugin.files.writing import open_whole_bytes
+from cmdg_plugin.saying import on_one_line
 
 _BATCHES = (1, 3)
 _LARGEST_DIFFERENCE, _LEAST_SIMILARITY = 1e-4, 0.99
@@ -185,8 +186,7 @@ def _compare(module: nn.Module, path: Path, rows: np.ndarray) -> ExportReport:
         exported = open_exported(path, trust=True)
         computed = [exported.run(rows[:size]) for size in _BATCHES]
     except Exception as error:  # each program has kinds of its own
-        reason = ' '.join(str(error).split())[:300]
-        raise ValueError(f'The file does not run, and is not kept; {_INSTEAD} ({reason}).') from error
+        raise ValueError(f'The file does not run, and is not kept; {_INSTEAD} ({on_one_line(error)}).') from error
     differences, similarities = [], []
     for size, theirs in zip(_BATCHES, computed, strict=True):
         ours = module(torch.from_numpy(rows[:size])).numpy()

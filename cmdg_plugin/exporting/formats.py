@@ -16,6 +16,7 @@ from cmdg_plugin.exporting.metadata import WEIGHTS_HASH, as_text, weights_of
 from cmdg_plugin.extras import import_extra
 from cmdg_plugin.files.hashing import hash_file
 from cmdg_plugin.files.writing import open_whole_bytes
+from cmdg_plugin.saying import on_one_line
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch-export': '.pt2'}
 """What can be written, and the ending of its file."""
@@ -145,7 +146,6 @@ def _exporting(graph: Graph) -> Iterator[None]:
             warnings.simplefilter('ignore')
             yield
     except Exception as error:  # torch has dozens of kinds, by version and step
-        reason = ' '.join(str(error).split())[:300]
-        raise ValueError(f'torch {torch.__version__} cannot export {graph.what}: {reason}') from error
+        raise ValueError(f'torch {torch.__version__} cannot export {graph.what}: {on_one_line(error)}') from error
     finally:
         chatter.setLevel(level)

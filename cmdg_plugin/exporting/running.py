@@ -11,6 +11,7 @@ import torch
 from cmdg_plugin.exporting.metadata import WEIGHTS_HASH, as_text, sidecar_of, weights_of
 from cmdg_plugin.extras import import_extra
 from cmdg_plugin.files.hashing import hash_file
+from cmdg_plugin.saying import on_one_line
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ def open_exported(path: Path, threads: int | None = None, *, trust: bool = False
     except ImportError:
         raise
     except Exception as error:  # each program has kinds of its own
-        reason = ' '.join(str(error).split())[:300]
-        raise ValueError(f'{path} is damaged, or is not an exported model ({reason}).') from error
+        raise ValueError(f'{path} is damaged, or is not an exported model ({on_one_line(error)}).') from error
     if 'model_hash' not in loaded.metadata:
         raise ValueError(f'{path} was not written by tools/export.py: it does not say what it expects.')
     _check_beside(path, loaded.metadata)

@@ -85,23 +85,16 @@ class AddPass:
         self, group: list[Entry], known: Mapping[str, StoredEntry]
     ) -> Generator[str, None, list[tuple[Entry, FileState | None]]]:
         """Update the entries whose files are as they were; returns the others, with the state that they had."""
-        said: list[StoredEntry] = []
+        same: list[StoredEntry] = []
         to_read: list[tuple[Entry, FileState | None]] = []
         for raw in group:
             entry, there = _typed(raw, self._kinds), known.get(raw.path)
             if there is None or has_changed(entry.path, there.file):
                 to_read.append((entry, None if there is None else there.file))
-                continue
-            merged = _merged(entry, there.entry)
-            if merged == there.entry:
-                self._counts['unchanged'] += 1
-                yield entry.path
             else:
-                said.append(StoredEntry(merged, there.file))
-        if said:
-            self.store.update(said)
-            self._counts['replaced'] += len(said)
-            yield from (stored.entry.path for stored in said)
+                same.append(StoredEntry(_merged(entry, there.entry), there.file))
+        self._update(same, known)
+        yield from (stored.entry.path for stored in same)
         return to_read
 
     def _store(self, batch: Sequence[ReadImage], known: Mapping[str, StoredEntry]) -> None:
@@ -114,15 +107,22 @@ class AddPass:
                 stored = StoredEntry(_merged(stored.entry, there.entry), stored.file)
             if image.pixels is None:
                 same.append(stored)
-                self._counts['unchanged' if there is not None and stored.entry == there.entry else 'replaced'] += 1
             else:
                 fresh.append(stored)
                 pixels.append(image.pixels)
                 self._counts['added' if there is None else 'replaced'] += 1
-        if same:
-            self.store.update(same)
+        self._update(same, known)
         if fresh:
             self.store.add(fresh, self.model.encode_prepared(torch.stack(pixels)))
+
+    def _update(self, same: Sequence[StoredEntry], known: Mapping[str, StoredEntry]) -> None:
+        """Store what is newly known of images whose content is as it was."""
+        for stored in same:
+            there = known[stored.entry.path]
+            self._counts['unchanged' if stored.entry == there.entry else 'replaced'] += 1
+        changed = [stored for stored in same if stored != known[stored.entry.path]]
+        if changed:
+            self.store.update(changed)
 
 
 def _typed(entry: Entry, kinds: Mapping[str, type]) -> Entry:

@@ -3,7 +3,7 @@
 import keyword
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import TypeAlias
 
@@ -21,6 +21,7 @@ KINDS: Mapping[str, type] = {'text': str, 'int': int, 'float': float}
 
 KIND_NAMES: Mapping[type, str] = {kind: name for name, kind in KINDS.items()}
 
+_NAME = re.compile(r'[a-z]\w*', re.ASCII)
 _WHOLE = re.compile(r'[+-]?(0|[1-9]\d{0,18})', re.ASCII)
 _FRACTION = re.compile(r'[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?', re.ASCII)
 _LARGEST = 2**63 - 1
@@ -34,11 +35,28 @@ def column_name(name: str) -> str:
         ValueError: If nothing of that form is left.
     """
     cleaned = re.sub(r'\W+', '_', name.strip().lower()).strip('_')
-    if not cleaned.isidentifier() or not cleaned.isascii() or keyword.iskeyword(cleaned):
+    if not _NAME.fullmatch(cleaned) or keyword.iskeyword(cleaned):
         raise ValueError(
             f'a column called {show(name)} cannot be named in filters; use letters, digits and _, and no word of Python'
         )
     return cleaned
+
+
+def read_kinds(stored: Iterable[tuple[object, object]]) -> dict[str, type]:
+    """Read what an engine stores of a gallery's further columns.
+
+    Args:
+        stored: Their names, and their types as keys of `KINDS`.
+
+    Raises:
+        ValueError: If a column is not one that this program stores. Names go into commands to engines and into pages.
+    """
+    kinds = {}
+    for name, kind in stored:
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or str(kind) not in KINDS:
+            raise ValueError(f'The gallery is damaged: it has a column {show(name)} of the type {show(kind)}.')
+        kinds[name] = KINDS[str(kind)]
+    return kinds
 
 
 def field_name(column: str) -> str:

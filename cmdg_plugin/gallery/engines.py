@@ -61,7 +61,15 @@ def open_store(folder: Path, manifest: Manifest, *, create: bool = False) -> Gal
     """
     complete_options(manifest.engine, manifest.options)
     if manifest.engine == 'milvus':
-        return _open_milvus(folder, manifest, create)
+        return MilvusStore(
+            folder / f'columns-{manifest.version}.json',
+            manifest.dimension,
+            manifest.shared,
+            uri=manifest.options['uri'],
+            collection=f'{manifest.options["collection"]}_{manifest.version}',
+            approximate=manifest.options.get('approximate', 0),  # galleries older than the setting are exact
+            create=create,
+        )
     path = folder / f'entries-{manifest.version}.sqlite'
     if not create:
         return SQLiteStore(path, manifest.dimension, manifest.shared, **manifest.options)
@@ -81,15 +89,3 @@ def drop_others(folder: Path, manifest: Manifest) -> None:
     for file in (*folder.glob('entries-*.sqlite*'), *folder.glob('columns-*.json')):
         if not file.name.startswith(current):
             file.unlink(missing_ok=True)
-
-
-def _open_milvus(folder: Path, manifest: Manifest, create: bool) -> MilvusStore:
-    return MilvusStore(
-        folder / f'columns-{manifest.version}.json',
-        manifest.dimension,
-        manifest.shared,
-        uri=manifest.options['uri'],
-        collection=f'{manifest.options["collection"]}_{manifest.version}',
-        approximate=manifest.options.get('approximate', 0),  # galleries older than the setting are exact
-        create=create,
-    )

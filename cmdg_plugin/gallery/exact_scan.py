@@ -23,6 +23,9 @@ def scan(
 
     Returns:
         Numbers and scores of the best, best first; the older entry first among equals.
+
+    Raises:
+        ValueError: If a score is not a number.
     """
     best_ids, best = np.zeros(0, np.int64), np.zeros(0, np.float32)
     for ids, vectors, scale in blocks:
@@ -38,6 +41,8 @@ def scan(
             ids = ids[rows]
         else:
             scores = similarities(query, vectors, scale)
+        if not np.isfinite(scores).all():  # which would have no place in an order
+            raise ValueError('The gallery is damaged: it holds vectors that are not numbers; verify lists them.')
         best_ids, best = _merge(best_ids, best, ids, scores, top)
     return best_ids, best
 

@@ -1,6 +1,7 @@
 """Conditions in the languages of the engines."""
 
 import json
+from collections.abc import Sequence
 
 from cmdg_plugin.gallery.columns import Value, field_name
 from cmdg_plugin.gallery.filters import Comparison, Filter, Junction, Membership, Presence
@@ -48,6 +49,16 @@ def to_milvus(where: Filter) -> str:
     if isinstance(where, Presence):
         return there if where.present else f'not {there}'
     if isinstance(where, Membership):
-        values = ', '.join(map(json.dumps, where.values))
-        return f'{there} and ({name} {"not in" if where.negated else "in"} [{values}])'
-    return f'{there} and ({name} {where.operator} {json.dumps(where.value)})'
+        # The server takes no list of whole numbers and others.
+        wholes = [value for value in where.values if not isinstance(value, float)]
+        others = [value for value in where.values if isinstance(value, float)]
+        lists = [_milvus_value(values) for values in (wholes, others) if values] or ['[]']
+        if where.negated:
+            return f'{there} and ({" and ".join(f"{name} not in {values}" for values in lists)})'
+        return f'{there} and ({" or ".join(f"{name} in {values}" for values in lists)})'
+    return f'{there} and ({name} {where.operator} {_milvus_value(where.value)})'
+
+
+def _milvus_value(value: Value | Sequence[Value]) -> str:
+    # As they are: the server cannot read what JSON escapes by two halves.
+    return json.dumps(value, ensure_ascii=False)

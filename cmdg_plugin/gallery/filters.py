@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -86,7 +87,9 @@ def parse_filter(text: str, columns: Mapping[str, type]) -> Filter:
     if len(text) > _LONGEST or not is_writable(text):
         raise ValueError(f'A filter is a condition of at most {_LONGEST:,} characters; got {show(text)}.')
     try:
-        tree = ast.parse(text.strip(), mode='eval').body
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # what Python thinks of its style
+            tree = ast.parse(text.strip(), mode='eval').body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ValueError(f'The filter {show(text)} cannot be read ({reason}): {_EXPECTED}.') from error

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ from cmdg_plugin.gallery.store import GalleryStore
 from cmdg_plugin.progress import track
 
 
-class Gallery:
+class Gallery(AbstractContextManager['Gallery']):
     """Images of people with their vectors in a folder; made by `create`, opened by `open`.
 
     Attributes:
@@ -50,13 +49,11 @@ class Gallery:
         1
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, model: GalleryModel | str | None, device: Any) -> None:
+    def __init__(self, folder: Path, model: GalleryModel | str | None, device: Any) -> None:
         self.folder = folder
-        self._manifest = manifest
         self._model = model
         self._device = device
-        self._store: GalleryStore = open_store(folder, manifest)
-        self._written = manifest_state(folder)
+        self._written, self._manifest, self._store = _open_current(folder)
 
     @classmethod
     def create(
@@ -91,7 +88,7 @@ class Gallery:
             manifest = Manifest(engine, 1, loaded.checkpoint, loaded.hash, loaded.dimension, loaded.shared, settings)
             open_store(place, manifest, create=True).close()
             manifest.write(place)
-        return cls(place, manifest, loaded, device)
+        return cls(place, loaded, device)
 
     @classmethod
     def open(
@@ -113,7 +110,7 @@ class Gallery:
             ValueError: If it is damaged, or was written by a newer version.
         """
         place = Path(os.path.expanduser(folder)).absolute()
-        return cls(place, read_manifest(place), None if model is None else os.fspath(model), device)
+        return cls(place, None if model is None else os.fspath(model), device)
 
     # ------------------------------------------------------------------ entries
 
@@ -391,13 +388,7 @@ class Gallery:
         """Let go of files and connections."""
         self._store.close()
 
-    def __enter__(self) -> 'Gallery':
-        """Nothing to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Let go of files and connections."""
         self.close()
 
@@ -410,16 +401,16 @@ class Gallery:
 
     def _refresh(self) -> None:
         """Follow what another process has done: a new model, new thresholds."""
-        state = manifest_state(self.folder)
-        if state == self._written:
+        if manifest_state(self.folder) == self._written:
             return
-        old, self._manifest = self._manifest, read_manifest(self.folder)
-        if (old.version, old.options) != (self._manifest.version, self._manifest.options):
-            self._store.close()
-            self._store = open_store(self.folder, self._manifest)
+        old, outdated = self._manifest, self._store
+        self._written, self._manifest, self._store = _open_current(self.folder)
+        if (old.version, old.options) == (self._manifest.version, self._manifest.options):
+            # The one that is open has vectors in memory.
+            outdated, self._store = self._store, outdated
+        outdated.close()
         if old.hash != self._manifest.hash:
             self._model = None
-        self._written = state
 
     def _filter(self, where: str | None) -> Filter | None:
         return None if where is None else parse_filter(where, self.columns)
@@ -437,6 +428,19 @@ class Gallery:
             replace(self._manifest, model=model.checkpoint).write(self.folder)
             self._refresh()
         return model
+
+
+def _open_current(folder: Path) -> tuple[Any, Manifest, GalleryStore]:
+    """Open the entries that the manifest names; returns what tells whether it has changed since, it, and them."""
+    while True:
+        state = manifest_state(folder)
+        manifest = read_manifest(folder)
+        try:
+            return state, manifest, open_store(folder, manifest)
+        except FileNotFoundError:
+            # Another process may just have encoded all images anew, and thrown these entries away.
+            if manifest_state(folder) == state:
+                raise
 
 
 def _as_sources(entries: Source | Iterable[Source]) -> list[Source]:

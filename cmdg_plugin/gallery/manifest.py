@@ -1,12 +1,13 @@
 """A gallery's folder and its `gallery.json`: which model encoded it, where entries are stored, when nobody matches."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from cmdg_plugin.datasets.caption_fields import show
 from cmdg_plugin.files.locking import hold
@@ -63,24 +64,27 @@ def read_manifest(folder: Path) -> Manifest:
         raise FileNotFoundError(f'{folder} is not a gallery: {what}. `add` with --model CHECKPOINT makes one.')
     try:
         content = json.loads(path.read_bytes())
-        number = content['format']
-        if isinstance(number, int) and number > FORMAT:
-            raise ValueError(
-                f'The gallery {folder} has format {number}, written by a newer cmdg_plugin; this one reads up to '
-                f'{FORMAT}. Update cmdg_plugin.'
-            )
-        if number != FORMAT:
-            raise KeyError('format')
-        manifest = Manifest(**{name: value for name, value in content.items() if name != 'format'})
-        _check(manifest)
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        number = content.pop('format')
+        if number < FORMAT:
+            raise ValueError(f'there was no format {number}')
+        if number == FORMAT:
+            manifest = Manifest(**content)
+            _check(manifest)
+            return manifest
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f'{path} is damaged, or is not that of a gallery ({error}).') from error
-    return manifest
+    raise ValueError(
+        f'The gallery {folder} has format {number}, written by a newer cmdg_plugin; this one reads up to {FORMAT}. '
+        'Update cmdg_plugin.'
+    )
 
 
-def manifest_state(folder: Path) -> tuple[int, int, int]:
-    """What tells whether another process has written the manifest anew."""
-    status = (folder / NAME).stat()
+def manifest_state(folder: Path) -> tuple[int, int, int] | None:
+    """What tells whether another process has written the manifest anew; None where there is none."""
+    try:
+        status = (folder / NAME).stat()
+    except FileNotFoundError:
+        return None
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
@@ -114,19 +118,13 @@ def changing(folder: Path) -> AbstractContextManager[None]:
 
 def _check(manifest: Manifest) -> None:
     """Refuse what was not written by this program."""
-    for name, kind in (
-        ('engine', str),
-        ('version', int),
-        ('model', str),
-        ('hash', str),
-        ('dimension', int),
-        ('shared', int),
-    ):
-        if not isinstance(getattr(manifest, name), kind):
-            raise TypeError(f'{name} is {show(getattr(manifest, name))}')
-    known = isinstance(manifest.options, dict) and isinstance(manifest.thresholds, dict)
-    if not known or not 0 < manifest.shared < manifest.dimension:
+    for name, kind in get_type_hints(Manifest).items():
+        value = getattr(manifest, name)
+        if not isinstance(value, get_origin(kind) or kind):
+            raise TypeError(f'{name} is {show(value)}')
+    if not 0 < manifest.shared < manifest.dimension:
         raise TypeError('its settings are not those of a gallery')
     for threshold in manifest.thresholds.values():
-        if not all(isinstance(threshold[name], float | int) for name in ('match', 'unsure', 'entries')):
+        # Also what is not a number, NaN.
+        if not all(-math.inf < threshold[name] < math.inf for name in ('match', 'unsure', 'entries')):
             raise TypeError('its thresholds are not numbers')

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from cmdg_plugin.files.writing import write_whole
-from cmdg_plugin.gallery.columns import KIND_NAMES, KINDS, KNOWN_COLUMNS, field_name
+from cmdg_plugin.gallery.columns import KIND_NAMES, KNOWN_COLUMNS, field_name, read_kinds
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filter_languages import to_milvus
 from cmdg_plugin.gallery.filters import Filter
 from cmdg_plugin.gallery.scoring import Query, join_for_products, join_query
 from cmdg_plugin.gallery.store import FileState, StoredEntry, from_fields, in_parts, to_fields
-from cmdg_plugin.saying import warn
+from cmdg_plugin.saying import on_one_line, warn
 
 TOKEN_VARIABLE = 'MILVUS_TOKEN'
 _LONGEST_PATH = 8192
@@ -90,7 +91,10 @@ class MilvusStore:
 
     def columns(self) -> dict[str, type]:
         """Further columns and their types."""
-        return {name: KINDS[kind] for name, kind in json.loads(self.columns_file.read_bytes()).items()}
+        try:
+            return read_kinds(json.loads(self.columns_file.read_bytes()).items())
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise ValueError(f'{self.columns_file} is damaged ({error}).') from error
 
     def add(self, entries: Sequence[StoredEntry], vectors: np.ndarray) -> None:
         """Add entries, or replace those of the same path, with their retrieval features (N, W + D)."""
@@ -319,6 +323,8 @@ def connect(uri: str) -> Any:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise ImportError("The engine milvus needs pymilvus: pip install 'cmdg_plugin[gallery-milvus]'.") from error
+    # It logs what it raises, with a traceback, before we can say it in a line.
+    logging.getLogger('pymilvus').setLevel(logging.CRITICAL)
     with _blaming(uri):
         return MilvusClient(uri, token=os.environ.get(TOKEN_VARIABLE, ''), timeout=30)
 
@@ -342,8 +348,8 @@ def _blaming(uri: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        text = ' '.join(str(error.message).split())
-        raise ConnectionError(f'The Milvus server at {uri} does not answer as it should: {text[:300]}.') from error
+        text = on_one_line(error.message)
+        raise ConnectionError(f'The Milvus server at {uri} does not answer as it should: {text}.') from error
 
 
 def _number(path: str) -> int:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.files.writing import write_whole
+from cmdg_plugin.gallery.columns import kind_of
 from cmdg_plugin.gallery.results import SearchResult
 from cmdg_plugin.regions import REGIONS
 from cmdg_plugin.saying import printable
 from cmdg_plugin.visualization import draw_ranked_queries
 
 _KNOWN = ('rank', 'score', 'identity', 'camera', 'time', 'path', 'caption')
+_FORMULA_BEGINS = ('=', '+', '-', '@', '\t', '\r')
 _WIDEST = 80
 _DRAWN = 10
 SUFFIXES = ('.json', '.csv')
@@ -59,8 +61,15 @@ def write_result(result: SearchResult, path: Path, query: dict[str, object]) -> 
         # A column of theirs may be called as one of ours.
         writer.writerow([*_KNOWN, *(f'column_{name}' if name in _KNOWN else name for name in further)])
         for match in result.matches:
-            writer.writerow([getattr(match, name) for name in _KNOWN] + [match.columns.get(name) for name in further])
+            cells = [getattr(match, name) for name in _KNOWN] + [match.columns.get(name) for name in further]
+            writer.writerow(map(_no_formula, cells))
         write_whole(path, table.getvalue())
+
+
+def _no_formula(cell: object) -> object:
+    """Put an apostrophe before text that a spreadsheet would compute; JSON holds it as it is."""
+    begins_so = isinstance(cell, str) and cell.startswith(_FORMULA_BEGINS)
+    return f"'{cell}" if begins_so and kind_of(cell) is str else cell
 
 
 def check_suffix(path: Path) -> None:

@@ -25,6 +25,7 @@ element.addEventListener('click', (event) => {
 """
 # Uploaded pictures are deleted after an hour; looked after every minute.
 _KEPT = (60, 3600)
+_MOST_WAITING = 100
 
 
 class SearchPage:
@@ -151,7 +152,8 @@ def build_page(gallery: Gallery) -> gr.Blocks:
             [chosen, going_on, files, answer, paths, *fields],
             **hidden,
         )
-    return page
+    # Programs wait in the queue, too: searches side by side would take the memory of all.
+    return page.queue(max_size=_MOST_WAITING, api_open=False)
 
 
 def make_theme() -> gr.themes.Base:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from cmdg_plugin.files.hashing import size_and_time
 from cmdg_plugin.files.images import UnreadableImage, blaming, check_regular, decode_image
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.store import FileState, StoredEntry
@@ -75,7 +76,7 @@ def read_file(path: str) -> tuple[bytes, FileState]:
     with open(path, 'rb') as file:
         status = os.fstat(file.fileno())
         content = file.read()
-    return content, FileState(status.st_size, status.st_mtime_ns, hashlib.sha256(content).hexdigest())
+    return content, FileState(*size_and_time(status), hashlib.sha256(content).hexdigest())
 
 
 def has_changed(path: str, known: FileState) -> bool:
@@ -84,4 +85,4 @@ def has_changed(path: str, known: FileState) -> bool:
         status = Path(path).stat()
     except OSError:
         return True
-    return (status.st_size, status.st_mtime_ns) != (known.size, known.mtime_ns)
+    return size_and_time(status) != (known.size, known.mtime_ns)

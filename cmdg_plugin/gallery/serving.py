@@ -53,7 +53,7 @@ def serving(
             'this machine alone (127.0.0.1).'
         )
     gallery.search(text='a person', top=1)  # a model that is gone or another one is said now, not to visitors
-    with tempfile.TemporaryDirectory(prefix='search-page-') as uploads:
+    with tempfile.TemporaryDirectory(prefix='search-page-') as uploads, _fetching_nothing():
         # Before Gradio is imported, which reads some of them then.
         os.environ.update(_SETTINGS, GRADIO_TEMP_DIR=uploads)
         from cmdg_plugin.gallery.page import STYLE, build_page, make_theme
@@ -86,6 +86,26 @@ def serving(
             yield address, page.block_thread
         finally:
             page.close(verbose=False)
+
+
+@contextmanager
+def _fetching_nothing() -> Iterator[None]:
+    """Context in which Gradio fetches nothing from other hosts.
+
+    It would fetch whatever a visitor names by its address, in the place of an upload or of a file to be served. All of
+    that asks one function first whether a host may be reached.
+    """
+    import safehttpx
+
+    async def refuse(host: str) -> str:
+        raise ValueError(f'{host} is another host; nothing is fetched from there')
+
+    asked = safehttpx.async_validate_url
+    safehttpx.async_validate_url = refuse
+    try:
+        yield
+    finally:
+        safehttpx.async_validate_url = asked
 
 
 def is_loopback(host: str) -> bool:

@@ -1,23 +1,23 @@
 """The embedded engine: one SQLite file, searched exactly by matrix products."""
 
+import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cmdg_plugin.files.writing import sync_folder
-from cmdg_plugin.gallery.columns import KIND_NAMES, KINDS, field_name
+from cmdg_plugin.gallery.columns import KIND_NAMES, field_name, read_kinds
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.exact_scan import scan
 from cmdg_plugin.gallery.filter_languages import to_sql
 from cmdg_plugin.gallery.filters import Filter
 from cmdg_plugin.gallery.scoring import Query
-from cmdg_plugin.gallery.store import StoredEntry, from_fields, in_parts, to_fields
+from cmdg_plugin.gallery.store import StoredEntry, from_fields, to_fields
 from cmdg_plugin.gallery.stored_vectors import StoredVectors, read_ids
 
 _SCHEMA = """
@@ -28,8 +28,13 @@ CREATE TABLE entries (
 CREATE TABLE vectors (id INTEGER PRIMARY KEY REFERENCES entries, vector BLOB NOT NULL);
 CREATE TABLE further_columns (name TEXT PRIMARY KEY, kind TEXT NOT NULL);
 """
+_SCHEMA_CHECK = (
+    'SELECT entries.id, path, size, mtime_ns, sha256, identity, camera, time, caption, vector, name, kind '
+    'FROM entries, vectors, further_columns LIMIT 0'
+)
 _ROWS = 16_384
-_VARIABLES = 900
+# A list of any length as one value, in JSON; the number of values is limited.
+_LISTED = '(SELECT value FROM json_each(?))'
 _WAIT = 60
 
 
@@ -66,7 +71,9 @@ class SQLiteStore:
                 self._database.execute('PRAGMA page_size = 16384')
                 self._database.execute('PRAGMA auto_vacuum = INCREMENTAL')
                 self._database.executescript(_SCHEMA)
-            self._database.execute('SELECT id FROM entries LIMIT 1')
+            # A schema may hold commands; those of a stranger's file can do nothing but with tables.
+            self._database.execute('PRAGMA trusted_schema = OFF')
+            self._database.execute(_SCHEMA_CHECK)
 
     def declare(self, columns: Mapping[str, type]) -> None:
         """Make room for further columns, or give them another type (`merge_kinds`)."""
@@ -80,7 +87,7 @@ class SQLiteStore:
     def columns(self) -> dict[str, type]:
         """Further columns and their types."""
         with self._read() as database:
-            return {name: KINDS[kind] for name, kind in database.execute('SELECT name, kind FROM further_columns')}
+            return read_kinds(database.execute('SELECT name, kind FROM further_columns'))
 
     def add(self, entries: Sequence[StoredEntry], vectors: np.ndarray) -> None:
         """Add entries, or replace those of the same path, with their retrieval features (N, W + D)."""
@@ -108,11 +115,8 @@ class SQLiteStore:
         """Return those of some paths that are there."""
         with self._read() as database:
             columns = self.columns()
-            return {
-                row['path']: from_fields(dict(row), columns)
-                for condition, values in _conditions(None, paths)
-                for row in database.execute(f'SELECT * FROM entries WHERE {condition}', values)
-            }
+            rows = database.execute(f'SELECT * FROM entries WHERE path IN {_LISTED}', [json.dumps(paths)])
+            return {row['path']: from_fields(dict(row), columns) for row in rows}
 
     def remove(self, where: Filter | None, paths: Sequence[str] | None) -> int:
         """Remove the entries that fulfill a condition and are among some paths; returns how many."""
@@ -134,11 +138,8 @@ class SQLiteStore:
                 searched = len(chosen)
             ids, scores = scan(query, self._vectors.blocks(database, condition, values), top, chosen)
             columns = self.columns()
-            entries = {
-                row['id']: from_fields(dict(row), columns).entry
-                for part in in_parts(ids.tolist(), _VARIABLES)
-                for row in database.execute(f'SELECT * FROM entries WHERE id IN ({_marks(part)})', part)
-            }
+            rows = database.execute(f'SELECT * FROM entries WHERE id IN {_LISTED}', [json.dumps(ids.tolist())])
+            entries = {row['id']: from_fields(dict(row), columns).entry for row in rows}
         return [(entries[number], float(score)) for number, score in zip(ids.tolist(), scores, strict=True)], searched
 
     def recall(self) -> None:
@@ -169,12 +170,20 @@ class SQLiteStore:
         with self._read() as database:
             faults = [text for (text,) in database.execute('PRAGMA integrity_check') if text != 'ok']
             checks = {
+                'not such a number as entries get': 'SELECT id FROM entries WHERE id NOT BETWEEN 1 AND (1 << 62)',
                 'no vector': 'SELECT id FROM entries WHERE id NOT IN (SELECT id FROM vectors)',
                 'a vector without entry': 'SELECT id FROM vectors WHERE id NOT IN (SELECT id FROM entries)',
-                'a vector of another size': f'SELECT id FROM vectors WHERE length(vector) != {self._vectors.bytes}',
+                'a vector of another size': 'SELECT id FROM vectors '
+                f"WHERE typeof(vector) != 'blob' OR length(vector) != {self._vectors.bytes}",
             }
             for what, query in checks.items():
                 faults += [f'number {number}: {what}' for (number,) in database.execute(query)]
+            columns = self.columns()
+            for row in database.execute('SELECT * FROM entries'):
+                try:
+                    from_fields(dict(row), columns)
+                except ValueError as error:
+                    faults.append(f'number {row["id"]}: {error}')
             if faults:
                 return faults
             for ids, vectors, _ in self._vectors.read(database):
@@ -199,15 +208,9 @@ class SQLiteStore:
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         """Context of one change, which is on disk at its end or leaves no trace."""
-        with self._lock, _blaming(self.path):
-            self._database.execute('BEGIN IMMEDIATE')
-            try:
-                yield self._database
-                self._database.execute('COMMIT')
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute('ROLLBACK')
-                raise
+        with self._lock, _blaming(self.path), self._database as database:
+            database.execute('BEGIN IMMEDIATE')
+            yield database
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -216,12 +219,9 @@ class SQLiteStore:
             if self._database.in_transaction:
                 yield self._database
                 return
-            self._database.execute('BEGIN')
-            try:
-                yield self._database
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute('COMMIT')
+            with self._database as database:
+                database.execute('BEGIN')
+                yield database
 
     def _count(self, database: sqlite3.Connection) -> int:
         return int(database.execute('SELECT COUNT(*) FROM entries').fetchone()[0])
@@ -234,26 +234,12 @@ def drop_files(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _conditions(where: Filter | None, paths: Sequence[str] | None) -> Iterator[tuple[str, list[Any]]]:
-    """Conditions that, one after the other, choose the entries that fulfill one and are among some paths."""
-    condition, values = to_sql(where)
-    if paths is None:
-        yield condition, values
-    for part in in_parts(paths or [], _VARIABLES):
-        yield f'path IN ({_marks(part)}) AND {condition}', [*part, *values]
-
-
 def _delete(database: sqlite3.Connection, where: Filter | None, paths: Sequence[str] | None) -> int:
-    removed = 0
-    for condition, values in _conditions(where, paths):
-        chosen = f'SELECT id FROM entries WHERE {condition}'
-        database.execute(f'DELETE FROM vectors WHERE id IN ({chosen})', values)
-        removed += database.execute(f'DELETE FROM entries WHERE {condition}', values).rowcount
-    return removed
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ', '.join('?' * len(values))
+    condition, values = to_sql(where)
+    if paths is not None:
+        condition, values = f'path IN {_LISTED} AND {condition}', [json.dumps(paths), *values]
+    database.execute(f'DELETE FROM vectors WHERE id IN (SELECT id FROM entries WHERE {condition})', values)
+    return database.execute(f'DELETE FROM entries WHERE {condition}', values).rowcount
 
 
 @contextmanager

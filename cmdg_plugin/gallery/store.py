@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, convert, field_name
+from cmdg_plugin.datasets.caption_fields import show
+from cmdg_plugin.gallery.columns import KNOWN_COLUMNS, TYPE_NAMES, Value, convert, field_name
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filters import Filter
 from cmdg_plugin.gallery.scoring import Query
@@ -89,12 +90,27 @@ def to_fields(stored: StoredEntry) -> dict[str, Any]:
 
 
 def from_fields(fields: Mapping[str, Any], columns: Mapping[str, type]) -> StoredEntry:
-    """Undo `to_fields`, with the gallery's further columns and their types."""
-    known = {name: fields.get(name) for name in KNOWN_COLUMNS}
-    further = ((name, kind, fields.get(field_name(name))) for name, kind in columns.items())
-    cells = {name: convert(value, kind) for name, kind, value in further if value is not None}
+    """Undo `to_fields`, with the gallery's further columns and their types.
+
+    Raises:
+        ValueError: If a field holds what `to_fields` does not give.
+    """
+    known = {name: _read_value(fields, name, kind) for name, kind in KNOWN_COLUMNS.items()}
+    further = {name: _read_value(fields, name, kind) for name, kind in columns.items()}
+    cells = {name: value for name, value in further.items() if value is not None}
     file = FileState(**{name: fields[name] for name in FileState.__slots__})
     return StoredEntry(Entry(**known, columns=cells), file)  # type: ignore[arg-type]
+
+
+def _read_value(fields: Mapping[str, Any], name: str, kind: type) -> Value | None:
+    value = fields.get(field_name(name))
+    if value is None and name != 'path':
+        return None
+    if not isinstance(value, str if kind is str else int | float):
+        raise ValueError(
+            f'The gallery is damaged: it holds {show(value)} in the column {name}, which is for {TYPE_NAMES[kind]}.'
+        )
+    return convert(value, kind)
 
 
 def in_parts(values: Sequence[Any], size: int) -> Iterator[list[Any]]:

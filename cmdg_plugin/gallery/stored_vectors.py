@@ -63,14 +63,14 @@ class StoredVectors:
     ) -> Iterator[Block]:
         """Read those from the file that come after a number and fulfill a condition."""
         cursor = database.execute(
-            'SELECT entries.id, vector FROM entries JOIN vectors ON vectors.id = entries.id '
+            'SELECT entries.id, vector FROM entries LEFT JOIN vectors ON vectors.id = entries.id '
             f'WHERE entries.id > ? AND {condition} ORDER BY entries.id',
             (after, *values),
         )
         while rows := cursor.fetchmany(ROWS):
+            if not all(isinstance(vector, bytes) and len(vector) == self.bytes for _, vector in rows):
+                raise ValueError('The gallery is damaged: it lacks vectors, or has others; verify lists them.')
             joined = b''.join(vector for _, vector in rows)
-            if len(joined) != len(rows) * self.bytes:
-                raise ValueError('The gallery is damaged: it holds vectors of another length; verify lists them.')
             vectors = np.frombuffer(joined, np.float32).reshape(len(rows), self.dimension)
             yield np.array([number for number, _ in rows]), vectors, shared_scale(vectors, self.shared)
 

@@ -136,6 +136,14 @@ def test_changed_images_are_refused(sources: list, file: Path, change: str) -> N
         image_cache.ImageCache(*_again(sources, file))
 
 
+def test_images_from_the_far_future_are_cached(sources: list, file: Path) -> None:
+    path = cached(sources, file).get_data_info(4)['img_path']
+    file.unlink()
+    os.utime(path, (12 * 10**9, 12 * 10**9))  # the year 2350: more nanoseconds than 64 bits hold
+    for _ in range(2):  # made, and read
+        assert len(cached(sources, file)) == 11
+
+
 def _again(sources: list, file: Path) -> tuple:
     """What a dataset hands to a cache; indexing again would find the missing image first."""
     plain = CaptionedReIDDataset(sources[1:], PLAIN)

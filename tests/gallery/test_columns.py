@@ -1,6 +1,14 @@
 import pytest
 
-from cmdg_plugin.gallery.columns import column_name, common_kind, convert, kind_of, merge_kinds, read_time
+from cmdg_plugin.gallery.columns import (
+    column_name,
+    common_kind,
+    convert,
+    kind_of,
+    merge_kinds,
+    read_kinds,
+    read_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +50,19 @@ def test_types_of_columns_meet() -> None:
         merge_kinds({'a': int}, {'a': str})
     with pytest.raises(ValueError, match='at most 200 further columns'):
         merge_kinds({}, {f'c{number}': int for number in range(201)})
+
+
+def test_columns_come_back_as_they_were_stored() -> None:
+    assert read_kinds([('floor', 'int'), ('shop_2', 'text')]) == {'floor': int, 'shop_2': str}
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [('<img src=x>', 'text'), ('a = 1, path', 'text'), ('Floor', 'text'), (b'floor', 'text'), ('floor', 'blob')],
+)
+def test_columns_that_this_program_does_not_store_are_damage(name: object, kind: object) -> None:
+    with pytest.raises(ValueError, match='The gallery is damaged: it has a column'):
+        read_kinds([('shop', 'text'), (name, kind)])
 
 
 def test_values_take_the_type_of_their_column() -> None:

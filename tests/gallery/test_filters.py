@@ -75,6 +75,11 @@ def test_what_is_not_a_condition_is_refused(text: str, message: str) -> None:
         parse_filter(text, COLUMNS)
 
 
+def test_python_says_nothing_of_the_style_of_a_condition(recwarn: pytest.WarningsRecorder) -> None:
+    parse_filter('camera == 1or floor == 2', COLUMNS)
+    assert not recwarn.list
+
+
 def test_sql_holds_no_values() -> None:
     text, values = to_sql(parse_filter('identity == "x\' OR 1=1 --" and (floor > 2 or camera in (1, 2))', COLUMNS))
     assert text == '(identity == ? AND (x_floor > ? OR (camera IS NOT NULL AND camera IN (?, ?))))'
@@ -85,4 +90,6 @@ def test_sql_holds_no_values() -> None:
 def test_milvus_values_cannot_end_their_quotes() -> None:
     condition = parse_filter('identity != "a\\" or 1 == 1" and caption is None', COLUMNS)
     assert to_milvus(condition) == ('((exists identity) and (identity != "a\\" or 1 == 1")) and (not (exists caption))')
-    assert to_milvus(parse_filter('floor not in (1, 2.5)', COLUMNS)) == '(exists x_floor) and (x_floor not in [1, 2.5])'
+    assert to_milvus(parse_filter('floor not in (1, 2.5)', COLUMNS)) == (
+        '(exists x_floor) and (x_floor not in [1] and x_floor not in [2.5])'
+    )

@@ -2,7 +2,10 @@ import json
 import multiprocessing
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from cmdg_plugin.files.images import UnreadableImage
 from cmdg_plugin.files.locking import InUse, hold
 from cmdg_plugin.gallery import Gallery
 from cmdg_plugin.gallery.encoding import GalleryModel
+from cmdg_plugin.gallery.engines import open_store
+from cmdg_plugin.gallery.store import GalleryStore
 
 
 @pytest.fixture
@@ -133,6 +138,14 @@ def test_only_what_is_new_or_has_changed_is_encoded(
     assert all(path in reason for path, reason in report.unreadable)
 
 
+def test_an_image_from_the_far_future(gallery: Gallery, people: Path) -> None:
+    shutil.copy(people / 'query' / '0002_c1_x.png', people / 'late.png')
+    os.utime(people / 'late.png', (12 * 10**9, 12 * 10**9))  # the year 2350: more nanoseconds than 64 bits hold
+    assert gallery.add(people, progress=False).added == 1
+    assert gallery.add(people, progress=False).unchanged == 13
+    assert gallery.verify(files=True) == []
+
+
 def test_a_name_that_is_not_text_is_listed(gallery: Gallery, people: Path) -> None:
     name = os.fsencode(people) + b'/caf\xe9.png'
     shutil.copy(people / 'query' / '0002_c1_x.png', name)
@@ -238,6 +251,51 @@ def test_a_new_model_encodes_anew_while_the_old_one_answers(
     assert [path.name for path in gallery.folder.glob('entries-*')] == ['entries-2.sqlite']
 
 
+def test_a_gallery_that_is_encoded_anew_while_it_is_opened(
+    gallery: Gallery, toy_checkpoint: Path, other_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may switch after the manifest has been read, before the entries or after them."""
+    switched: list[str] = []
+
+    def encode_anew(checkpoint: Path) -> None:
+        monkeypatch.undo()
+        gallery.reencode(checkpoint, progress=False)
+        switched.append(gallery.info().hash)
+
+    def open_late(*arguments: Any) -> GalleryStore:
+        encode_anew(other_checkpoint)
+        return open_store(*arguments)
+
+    def be_overtaken(*arguments: Any) -> GalleryStore:
+        store = open_store(*arguments)
+        encode_anew(toy_checkpoint)
+        return store
+
+    for opening in (open_late, be_overtaken):
+        monkeypatch.setattr('cmdg_plugin.gallery.gallery.open_store', opening)
+        with Gallery.open(gallery.folder, device='cpu') as reader:
+            assert reader.search(text='x').searched == 12
+            assert reader.info().hash == switched[-1]
+    assert len(set(switched)) == 2
+
+
+def test_a_new_version_that_cannot_be_opened_for_now(
+    gallery: Gallery, other_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one in a server that does not answer."""
+    with Gallery.open(gallery.folder, device='cpu') as reader:
+        gallery.reencode(other_checkpoint, progress=False)
+
+        def fail(*arguments: Any) -> GalleryStore:
+            raise ConnectionError('no answer')
+
+        monkeypatch.setattr('cmdg_plugin.gallery.gallery.open_store', fail)
+        with pytest.raises(ConnectionError):
+            reader.search(text='x')
+        monkeypatch.undo()
+        assert reader.search(text='x').searched == 12
+
+
 def test_reencoding_loses_no_image_unasked(gallery: Gallery, other_checkpoint: Path, people: Path) -> None:
     (people / 'query' / '0002_c1_x.png').unlink()
     with pytest.raises(ValueError, match=r'1 images of the gallery cannot be read any more.*is as it was'):
@@ -279,7 +337,7 @@ def test_damage_and_newer_versions_are_named(gallery: Gallery) -> None:
             Gallery.open(gallery.folder)
     file.write_text(json.dumps({**content, 'dimension': content['dimension'] + 1}))
     with Gallery.open(gallery.folder, device='cpu') as wrong:
-        with pytest.raises(ValueError, match='it holds vectors of another length; verify lists them'):
+        with pytest.raises(ValueError, match='it lacks vectors, or has others; verify lists them'):
             wrong.search(text='x')
         assert len(wrong.verify()) == 12
     file.write_text(text)
@@ -289,6 +347,64 @@ def test_damage_and_newer_versions_are_named(gallery: Gallery) -> None:
         Gallery.open(gallery.folder)
     entries.unlink()
     with pytest.raises(FileNotFoundError, match='has lost its entries'):
+        Gallery.open(gallery.folder)
+
+
+SIZE = 'number 3: a vector of another size'
+
+
+def craft(gallery: Gallery, command: str, *values: object) -> None:
+    """Change the file behind the gallery's back."""
+    with closing(sqlite3.connect(gallery.folder / 'entries-1.sqlite')) as database, database:
+        database.execute(command, values)
+
+
+@pytest.mark.parametrize(
+    ('change', 'searching', 'verifying'),
+    [
+        ('UPDATE vectors SET vector = zeroblob(8) WHERE id = 3', 'it lacks vectors', SIZE),
+        ("UPDATE vectors SET vector = 'x' WHERE id = 3", 'it lacks vectors', SIZE),
+        (
+            # Text of the right length.
+            "UPDATE vectors SET vector = replace(hex(zeroblob(448)), '0', 'x') WHERE id = 3",
+            'it lacks vectors',
+            SIZE,
+        ),
+        ('DELETE FROM vectors WHERE id = 3', 'it lacks vectors', 'number 3: no vector'),
+        ('INSERT INTO vectors VALUES (99, zeroblob(896))', None, 'number 99: a vector without entry'),
+        ('UPDATE entries SET id = -1 WHERE id = 3', None, 'number -1: not such a number as entries get'),
+        ("UPDATE entries SET camera = 'hall' WHERE id = 3", "it holds 'hall' in the column camera", None),
+        ("UPDATE entries SET path = x'2f61' WHERE id = 3", 'it holds a bytes in the column path', None),
+        ('UPDATE entries SET x_role = 3 WHERE id = 3', 'it holds 3 in the column role, which is for text', None),
+    ],
+)
+def test_wrong_rows_are_named(gallery: Gallery, change: str, searching: str | None, verifying: str | None) -> None:
+    craft(gallery, change)
+    if searching is not None:
+        with pytest.raises(ValueError, match=f'The gallery is damaged: {searching}'):
+            gallery.search(text='x')
+    assert any((verifying or f'number 3: The gallery is damaged: {searching}') in fault for fault in gallery.verify())
+
+
+def test_a_vector_that_is_not_numbers_hides_no_other_one(gallery: Gallery) -> None:
+    craft(gallery, 'UPDATE vectors SET vector = ? WHERE id = 3', np.full(224, np.nan, np.float32).tobytes())
+    with pytest.raises(ValueError, match='it holds vectors that are not numbers; verify lists them'):
+        gallery.search(text='x')
+    assert gallery.verify() == ['number 3: its vector has not length one']
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        'DROP TABLE vectors',
+        'DROP TABLE further_columns',
+        'ALTER TABLE entries RENAME COLUMN sha256 TO hash',
+    ],
+)
+def test_other_tables_are_refused_at_once(gallery: Gallery, change: str) -> None:
+    gallery.close()
+    craft(gallery, change)
+    with pytest.raises(ValueError, match='not the file of a gallery, or it is damaged'):
         Gallery.open(gallery.folder)
 
 

@@ -16,7 +16,6 @@ from cmdg_plugin.gallery import Gallery
 from cmdg_plugin.gallery.encoding import GalleryModel
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.filters import Comparison
-from cmdg_plugin.gallery.gallery import read_manifest
 from cmdg_plugin.gallery.sqlite_store import SQLiteStore
 from cmdg_plugin.gallery.store import FileState, StoredEntry
 
@@ -38,7 +37,7 @@ def kill_during(work: Callable[[], object], seconds: float) -> bool:
 
 
 def open_with(folder: Path, model: GalleryModel) -> Gallery:
-    return Gallery(folder, read_manifest(folder), model, 'cpu')
+    return Gallery(folder, model, 'cpu')
 
 
 @pytest.mark.parametrize('repetitions', REPETITIONS)

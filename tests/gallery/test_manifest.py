@@ -26,6 +26,9 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
         ('"version": 3', '"version": "3"'),
         ('"unsure"', '"maybe"'),
         ('"entries": 9', '"entries": null'),
+        ('0.25', 'NaN'),
+        ('"format": 1', '"format": 0'),
+        ('"format": 1', f'"format": {"9" * 5000}'),  # more digits than Python reads
     ],
 )
 def test_what_this_program_does_not_write_is_damage(tmp_path: Path, old: str, new: str) -> None:

@@ -1,4 +1,6 @@
 import builtins
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +32,25 @@ def test_without_pymilvus_one_line_says_what_to_install(monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_named_in_one_line(tmp_path: Path) -> None:
     pytest.importorskip('pymilvus')
-    with pytest.raises(ConnectionError, match=r'The Milvus server at http://127\.0\.0\.1:9 does not answer'):
-        MilvusStore(tmp_path / 'c.json', 12, 5, uri='http://127.0.0.1:9', collection='x')
+    make = 'MilvusStore(Path("c.json"), 12, 5, uri="http://127.0.0.1:9", collection="x")'
+    imports = 'from pathlib import Path; from cmdg_plugin.gallery.milvus_store import MilvusStore'
+    command = [sys.executable, '-c', f'{imports}; {make}']
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert 'ConnectionError: The Milvus server at http://127.0.0.1:9 does not answer' in run.stderr.splitlines()[-1]
+    # The traceback of what was raised, and nothing that the client logs before.
+    assert run.stderr.startswith('Traceback')
+    assert 'ERROR' not in run.stderr
+
+
+@pytest.mark.slow
+def test_columns_that_are_not_ours_are_damage(milvus: Any, tmp_path: Path) -> None:
+    store = MilvusStore(tmp_path / 'c.json', DIMENSION, SHARED, uri=milvus.uri, collection='columns', create=True)
+    for text in ('no JSON', '[]', '{"floor": "blob"}', '{"floor": ["int"]}', '{"a) or (1": "int"}'):
+        store.columns_file.write_text(text)
+        with pytest.raises(ValueError, match=r'c\.json is damaged'):
+            store.columns()
 
 
 @pytest.fixture(scope='module')

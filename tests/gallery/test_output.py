@@ -35,6 +35,19 @@ def test_control_characters_of_a_strangers_index_do_not_reach_the_terminal() -> 
     assert line.split() == ['1', '0.5000', 'Zoë', r'/a/\x1b[2J\n\u202egnp.png', r'\x1b]0;title\x07']
 
 
+@pytest.mark.parametrize('text', ['=1+1', '+cmd|x!A1', '-2+3', '@SUM(1)', '\t=1', '\r=1'])
+def test_no_text_is_a_formula_to_a_spreadsheet(tmp_path: Path, text: str) -> None:
+    match = Match('/a.png', -0.5, 1, '-1', None, None, text, {'shop': text, 'floor': -3, 'name': 'a=b'})
+    result = SearchResult((match,), None, 1)
+    write_result(result, tmp_path / 'r.csv', {})
+    with (tmp_path / 'r.csv').open(newline='') as file:
+        (row,) = csv.DictReader(file)
+    assert (row['caption'], row['shop']) == (f"'{text}", f"'{text}")
+    assert [row[name] for name in ('score', 'identity', 'floor', 'name')] == ['-0.5', '-1', '-3', 'a=b']
+    write_result(result, tmp_path / 'r.json', {})
+    assert json.loads((tmp_path / 'r.json').read_text())['matches'][0]['caption'] == text
+
+
 def test_files(tmp_path: Path) -> None:
     result = make_result(tmp_path)
     write_result(result, tmp_path / 'r.json', {'text': 'x'})

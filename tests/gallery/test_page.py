@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import secrets
 import shutil
 import socket
 import sys
@@ -11,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from helpers.search_gallery import HOSTILE, PEOPLE, make_gallery
@@ -30,6 +32,7 @@ if CHROMIUM is None:
     pytest.skip('there is no browser: apt-get install chromium', allow_module_level=True)
 
 USERS = {'ann': 'a long password'}
+HERE = {'127.0.0.1', '::1', 'localhost'}
 _contacted: set[str] = set()
 
 
@@ -254,33 +257,58 @@ def test_files_cannot_be_read(address: str, folder: Path) -> None:
                 assert content not in body
 
 
-def submit(address: str, file: Path | None = None, chosen: Path | None = None, text: str = '') -> tuple[int, str]:
-    """Send the form as a program would that writes what it likes into every field."""
-    files = None if file is None else [{'path': str(file), 'meta': {'_type': 'gradio.FileData'}}]
-    data = [files, None if chosen is None else str(chosen), text, 0.5, '', '', '', '', 20]
-    asked = json.loads(get(address, '/config')[1])['dependencies']
-    number = next(each['id'] for each in asked if len(each['inputs']) == len(data))
+def post(address: str, path: str, content: dict[str, Any]) -> tuple[int, bytes]:
+    """Send something as a program would."""
     parts = urlsplit(address)
     connection = HTTPConnection(str(parts.hostname), parts.port, timeout=20)
     try:
-        body = json.dumps({'fn_index': number, 'data': data, 'session_hash': 'a program'})
-        connection.request('POST', '/gradio_api/run/predict', body, {'Content-Type': 'application/json'})
+        connection.request('POST', path, json.dumps(content), {'Content-Type': 'application/json'})
         response = connection.getresponse()
-        return response.status, response.read().decode()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
-def test_forged_paths_are_not_read(address: str, folder: Path) -> None:
-    status, answer = submit(address, text='a person')
+def fill_in(address: str, file: str | None = None, chosen: Path | None = None, text: str = '') -> dict[str, Any]:
+    """The form as a program sends it that writes what it likes into every field."""
+    files = None if file is None else [{'path': file, 'meta': {'_type': 'gradio.FileData'}}]
+    data = [files, None if chosen is None else str(chosen), text, 0.5, '', '', '', '', 20]
+    asked = json.loads(get(address, '/config')[1])['dependencies']
+    number = next(each['id'] for each in asked if len(each['inputs']) == len(data))
+    return {'fn_index': number, 'data': data, 'session_hash': secrets.token_hex(8)}
+
+
+def submit(address: str, form: dict[str, Any]) -> str | None:
+    """Send a form, wait, and return the answer's HTML; None where an error is the answer."""
+    status, _ = post(address, '/gradio_api/queue/join', form)
     assert status == 200
-    assert 'red.png' in answer
+    with urlopen(f'{address}gradio_api/queue/data?session_hash={form["session_hash"]}', timeout=20) as messages:
+        for line in messages:
+            message = json.loads(line.removeprefix(b'data: ') or 'null') if line.strip() else {}
+            if message.get('msg') == 'process_completed':
+                return str(message['output']['data'][0]) if message['success'] else None
+    raise AssertionError('the server said nothing of the end')
+
+
+def test_forged_paths_are_not_read(address: str, folder: Path) -> None:
+    assert 'red.png' in str(submit(address, fill_in(address, text='a person')))
     # What nobody uploaded is not an upload, and what is gone on with is the server's to know.
     for path in (folder / 'images/red.png', folder / 'model.pth'):
-        assert submit(address, file=path)[0] == 500
-        status, answer = submit(address, chosen=path)
-        assert status == 200
-        assert 'Say what to search for' in answer
+        assert submit(address, fill_in(address, file=str(path))) is None
+        assert 'Say what to search for' in str(submit(address, fill_in(address, chosen=path)))
+
+
+def test_nothing_is_fetched_from_an_address_that_a_visitor_names(address: str) -> None:
+    elsewhere = 'http://192.0.2.1/person.png'
+    assert submit(address, fill_in(address, file=elsewhere)) is None
+    for road in ('/gradio_api/file=', '/gradio_api/proxy='):
+        assert get(address, road + elsewhere)[0] in (400, 403)
+    assert _contacted <= HERE
+
+
+def test_no_search_goes_past_the_queue(address: str) -> None:
+    for road in ('run', 'api'):
+        assert post(address, f'/gradio_api/{road}/search', fill_in(address, text='a person'))[0] == 404
 
 
 def test_what_is_gone_is_said_without_its_folder(tmp_path: Path) -> None:
@@ -318,6 +346,6 @@ def test_report_opens_from_a_file(browser: 'Browser', gallery: Gallery, tmp_path
 
 def test_server_contacts_nobody(address: str) -> None:
     """Last: over all searches before, the server neither reached another host nor asked for its address."""
-    assert submit(address, text='a person')[0] == 200
+    assert submit(address, fill_in(address, text='a person')) is not None
     assert '127.0.0.1' in _contacted
-    assert _contacted <= {'127.0.0.1', '::1', 'localhost'}
+    assert _contacted <= HERE

@@ -26,12 +26,12 @@ def make_vectors(count: int = COUNT, seed: int = 0) -> np.ndarray:
 def make_entry(number: int) -> Entry:
     """Every second one knows its person, every third its camera, every fourth its floor; names are awkward."""
     return Entry(
-        f'/images/"{number}" \\ it\'s a\nfile €.jpg',
+        f'/images/"{number}" \\ it\'s a\nfile 😀€.jpg',
         str(number % 7) if number % 2 else None,
         number % 5 if number % 3 else None,
         f'2026-05-{1 + number % 28:02d}T08:00:00',
         'a "red" coat' if number % 10 == 0 else None,
-        {'floor': number / 4, 'shop': '007'} if number % 4 == 0 else {},
+        {'floor': number / 4, 'shop': '007 😀'} if number % 4 == 0 else {},
     )
 
 
@@ -77,10 +77,13 @@ FILTERS: list[tuple[str | None, Callable[[Entry], bool]]] = [
     ('camera is None', lambda e: e.camera is None),
     ('camera >= 2.5 or identity == "3"', lambda e: (e.camera or 0) >= 2.5 or e.identity == '3'),
     ('time < "2026-05-10" and floor > 2', lambda e: e.time < '2026-05-10' and e.columns.get('floor', 0) > 2),
-    ('shop == "007" and not (floor <= 5 and camera is not None)',
+    ('shop == "007 😀" and not (floor <= 5 and camera is not None)',
      lambda e: 'shop' in e.columns and (e.columns['floor'] > 5 or e.camera is None)),
     ('caption == "a \\"red\\" coat"', lambda e: e.caption is not None),
-    ('path == "/images/\\"7\\" \\\\ it\'s a\\nfile €.jpg"', lambda e: '"7"' in e.path),
+    ('path == "/images/\\"7\\" \\\\ it\'s a\\nfile 😀€.jpg"', lambda e: '"7"' in e.path),
+    ('floor in (1, 2.5, 3)', lambda e: e.columns.get('floor') in (1, 2.5, 3)),
+    ('floor not in (1, 2.5, 3)', lambda e: 'floor' in e.columns and e.columns['floor'] not in (1, 2.5, 3)),
+    ('shop in ("007 😀", "008")', lambda e: 'shop' in e.columns),
     # As much as a filter may hold.
     (f'camera in ({", ".join(map(str, range(3, 9_503)))})' + ' or camera == 3' * 499, lambda e: e.camera in (3, 4)),
     ('path != "x" and path is not None', lambda e: True),
