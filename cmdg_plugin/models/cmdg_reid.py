@@ -25,6 +25,7 @@ from cmdg_plugin.models.same_model import check_same_model
 from cmdg_plugin.models.stages import Preparation, TrainingStage
 from cmdg_plugin.models.trainable import choose_trained
 from cmdg_plugin.models.training_images import DataSizes, TrainingImages
+from cmdg_plugin.models.utils import on_device
 from cmdg_plugin.regions import GLOBAL
 from cmdg_plugin.registry import MODELS
 
@@ -280,7 +281,7 @@ class CMDGReID(BaseModel, CachesTensors):
     def encode_sentences(self, sentences: Sequence[str]) -> tuple[Tensor, int]:
         """Encode sentences; returns features (B, D) and how many sentences were cut."""
         tokens, num_cut = self.backbone.tokenize(list(sentences))
-        return self.backbone.encode_text(tokens.to(self.backbone.norm_shared.weight.device)), num_cut
+        return self.backbone.encode_text(on_device(tokens, self.backbone.norm_shared.weight.device)), num_cut
 
     def extract_features(self, inputs: Tensor | None) -> Tensor:
         """Return the L2-normalized retrieval features (B, W + D) of normalized images (B, 3, H, W)."""

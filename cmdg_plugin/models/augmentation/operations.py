@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import autocontrast, equalize
 
+from cmdg_plugin.models.utils import on_device
+
 __all__ = [
     'affine',
     'autocontrast',
@@ -93,7 +95,7 @@ def hue(images: Tensor, shift: Tensor) -> Tensor:
     sixth = position.long() % 6
     choices = torch.stack([value, lowest, falling, rising], dim=1)
     # Which of (highest, lowest, falling, rising) is red, green, blue in each sixth of the circle.
-    table = torch.tensor([[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 1, 2]], device=images.device)
+    table = on_device([[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 1, 2]], images.device)
     return choices.gather(1, table[sixth].movedim(-1, 1)).to(torch.uint8)
 
 

@@ -14,6 +14,7 @@ from torchvision import transforms
 from cmdg_plugin.datasets.transforms import AugMix
 from cmdg_plugin.datasets.transforms.aug_mix import OPERATIONS
 from cmdg_plugin.models.augmentation import operations
+from cmdg_plugin.models.utils import on_device
 
 
 class AugmentationStep(Protocol):
@@ -154,12 +155,6 @@ STEPS: dict[str, Callable[..., AugmentationStep]] = {
     'aug_mix': MixedCopies,
 }
 """Steps by the names that configs use."""
-
-
-def on_device(values: np.ndarray, device: torch.device) -> Tensor:
-    """Bring numbers to a device without waiting for it."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else tensor.to(device)
 
 
 def _with_factors(change: Callable[[Tensor, Tensor], Tensor], images: Tensor, factors: list[float]) -> Tensor:

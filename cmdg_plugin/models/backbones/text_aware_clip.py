@@ -22,6 +22,7 @@ from cmdg_plugin.models.backbones.text_tower import (
     text_tower_modules,
 )
 from cmdg_plugin.models.backbones.weights import load_weights, read_pretrained
+from cmdg_plugin.models.utils import on_device
 from cmdg_plugin.nested import has_prefix
 from cmdg_plugin.registry import MODELS
 
@@ -288,7 +289,7 @@ class TextAwareCLIP(BaseModule):
             raise ValueError(f'`chunk_size` must be at least 1, got {chunk_size}.')
         prompt = self.text_tokenizer.template(template, tuple(one.shape[1] for one in contexts))
         device = contexts[0].device
-        embeddings = text_module(self.clip).token_embedding(prompt.tokens.to(device))
+        embeddings = text_module(self.clip).token_embedding(on_device(prompt.tokens, device))
         end = torch.full((1,), len(prompt.tokens) - 1, device=device)
         features = [
             encode_embeddings(self.clip, prompt.fill(embeddings, *chunks), end.expand(len(chunks[0])))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cmdg_plugin.models.data_preprocessor import image_positions
 from cmdg_plugin.models.stages.base import TrainingStage
-from cmdg_plugin.models.utils import gather_batch
+from cmdg_plugin.models.utils import gather_batch, on_device
 from cmdg_plugin.regions import GLOBAL
 from cmdg_plugin.registry import MODELS
 
@@ -74,7 +74,7 @@ def compute_image_fields(model: 'CMDGReID', inputs: Tensor, data_samples: list[A
         features.last_block_token, features.width_regions[GLOBAL], features.shared_regions.transpose(0, 1)
     )
     logits_width, logits_shared = model.head(width, regions[:, GLOBAL])
-    labels, index = gather_batch(labels, torch.tensor(image_positions(data_samples), device=labels.device))
+    labels, index = gather_batch(labels, on_device(image_positions(data_samples), labels.device))
     return ImageFields(
         labels=labels,
         domains=model.images.domains[index],

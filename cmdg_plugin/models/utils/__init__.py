@@ -10,6 +10,7 @@ from cmdg_plugin.models.utils.checks import (
     check_sizes,
 )
 from cmdg_plugin.models.utils.gathering import gather_batch
+from cmdg_plugin.models.utils.placing import on_device
 from cmdg_plugin.models.utils.precision import full_precision, to_common_float, wide_norms
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'check_sizes',
     'full_precision',
     'gather_batch',
+    'on_device',
     'to_common_float',
     'wide_norms',
 ]
