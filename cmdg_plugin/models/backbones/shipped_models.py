@@ -91,8 +91,8 @@ def check_vocabulary(model_name: str, digest: str, weights: Path) -> None:
     if own is None or hash_file(own) != digest:
         raise ValueError(
             f'{weights} was trained with another vocabulary (SHA-256 {digest[:12]}...) than {model_name!r}, which '
-            'would misread every text: pretrain without --new-vocabulary, or make the weights with their vocabulary a model '
-            'of their own in cmdg_plugin.models.backbones.SHIPPED_MODELS.'
+            'would misread every text: pretrain without --new-vocabulary, or make the weights with their vocabulary a '
+            'model of their own in cmdg_plugin.models.backbones.SHIPPED_MODELS.'
         )
 
 
