@@ -145,7 +145,13 @@ class StageTimer(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Weigh the checkpoint that the run would save now."""
-        parts = [plain_model(runner.model).state_dict(), runner.optim_wrapper.state_dict()]
+        parts: dict[str, Any] = {
+            'meta': {'epoch': runner.epoch + 1},
+            'state_dict': plain_model(runner.model).state_dict(),
+            'optimizer': runner.optim_wrapper.state_dict(),
+        }
+        # Averages, and what else hooks keep beside the weights.
+        runner.call_hook('before_save_checkpoint', checkpoint=parts)
         self.estimates[-1].checkpoint = sum(node.nbytes for _, node in walk(parts) if isinstance(node, Tensor))
 
 

@@ -150,8 +150,8 @@ class PixelFile:
 
 def _fault(path: str) -> str:
     return (
-        f'{path} is not a file of decoded images of this version, or not a whole one: name another file, or delete it if '
-        'it was an image cache.'
+        f'{path} is not a file of decoded images of this version, or not a whole one: name another file, or delete it '
+        'if it was an image cache.'
     )
 
 
