@@ -85,7 +85,7 @@ def write_pixels(
             if image is not None:
                 shapes[row], originals[row] = image[0].shape[:2], image[1]
                 pixels = np.ascontiguousarray(image[0])
-                checksums[row] = zlib.crc32(pixels)
+                checksums[row] = zlib.crc32(pixels.data)
                 position += file.write(pixels.data)
         index = io.BytesIO()
         arrays = {'stamps': stamps, 'starts': starts, 'shapes': shapes, 'originals': originals, 'checksums': checksums}
@@ -130,7 +130,7 @@ class PixelFile:
             return None
         start = int(self.index.starts[row])
         pixels = np.array(self._pixels[start : start + 3 * height * width])
-        if zlib.crc32(pixels) != self.index.checksums[row]:
+        if zlib.crc32(pixels.data) != self.index.checksums[row]:
             raise ValueError(
                 f'{self.path} is damaged: the pixels of {self.index.paths[row]} are not those that were written. '
                 'Delete it to have it made anew.'
