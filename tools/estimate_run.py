@@ -8,7 +8,6 @@ worked out from one batch; scoring the targets is left out.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 
@@ -27,8 +26,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Estimate, and print a table."""
     args = parse_args()
-    # Where there is no GPU, torch's profiler says so as an error.
-    os.environ.setdefault('KINETO_LOG_LEVEL', '6')
     from train import lay_over
 
     from cmdg_plugin.cli.command_line import load_config

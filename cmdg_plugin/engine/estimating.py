@@ -1,5 +1,6 @@
 """What a run will take on this machine, from a few steps of each of its stages."""
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -199,6 +200,8 @@ def estimate_stages(config: Config, steps: int = 10) -> list[StageEstimate]:
         raise ValueError('Only runs of a StagedTrainLoop can be estimated: the config has no such train_cfg.')
     if steps < 1:
         raise ValueError(f'steps must be at least 1, got {steps}.')
+    # Torch's profiler complains of a machine without a GPU.
+    os.environ.setdefault('KINETO_LOG_LEVEL', '6')
     epochs = {stage.name: stage.epochs for stage in config.train_cfg.stages}
     for stage in config.train_cfg.stages:
         stage.epochs = min(1, stage.epochs)

@@ -77,6 +77,7 @@ def test_other_terms_never_wait(tiny_config: Config) -> None:
     terms = Config.fromfile(FULL).model.losses.bridging
     terms[0].update(start_epoch=0, num_neighbors=3)
     tiny_config.model.losses.bridging = [*terms, *FURTHER_TERMS]
+    tiny_config.model.backbone.part_attention = True
     losses = losses_on_gpu(tiny_config, 'bridging', [*IMAGE_SIDE, 'losses.bridging'])
     assert {f'loss_{term["name"]}' for term in FURTHER_TERMS} < losses.keys()
     assert 'neighbors/text_same_identity' in losses
