@@ -16,7 +16,7 @@ with `--new-vocabulary`; without it, whatever is trained fits the model as it sh
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from pretraining.scores import score_islands, score_pairs
 from safetensors.torch import save
 
 from cmdg_plugin.cli.one_line_errors import OneLineErrors
+from cmdg_plugin.files.hashing import hash_file
 from cmdg_plugin.files.writing import open_whole_bytes, write_whole
 from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS
 from cmdg_plugin.progress import track
@@ -65,7 +66,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--new-vocabulary',
         action='store_true',
-        help='learn the vocabulary from the captions; the weights then go with it, not with the one that ships',
+        help='learn the vocabulary from the captions; the weights then go with it, and nothing else takes them',
     )
     parser.add_argument('--islands', default='data/islands', help='folder of Islands, drawn where it is missing')
     return parser.parse_args()
@@ -126,6 +127,12 @@ def train(learner: Learner, settings: dict[str, object], state: Path, save_every
             recent.clear()
 
 
+def pack_weights(model: torch.nn.Module, vocabulary: Path) -> bytes:
+    """Write weights as safetensors in half precision, which say the vocabulary that they go with."""
+    tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    return save(tensors, {'vocabulary': hash_file(vocabulary)})
+
+
 def main() -> None:
     """Pretrain, and say what cannot be done in one line."""
     args = parse_args()
@@ -158,9 +165,11 @@ def pretrain(args: argparse.Namespace) -> None:
     learner = Learner(model, images, tokens, recipe, bfloat16=args.amp)
     train(learner, {**asdict(recipe), 'images': args.images}, args.work_dir / 'state.pth', args.save_every)
     weights = args.out / f'{NAME}.safetensors'
-    write_whole(weights, save({name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}))
+    write_whole(weights, pack_weights(model, args.work_dir / VOCABULARY))
     for name in (VOCABULARY, f'{NAME}.json'):
         write_whole(args.out / name, (args.work_dir / name).read_bytes())
+    # Scored as the model that they make together.
+    SHIPPED_MODELS[NAME] = replace(SHIPPED_MODELS[NAME], vocabulary=args.out / VOCABULARY)
     print_log(f'Wrote {weights}: {weights.stat().st_size / 2**20:.1f} MiB.', logger='current')
     found = score_pairs(model.eval(), unseen, tokenizer([captions[0] for captions in unseen.captions]))
     found |= score_islands(weights, args.islands)

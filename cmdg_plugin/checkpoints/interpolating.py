@@ -122,4 +122,4 @@ def interpolate_checkpoint(
     check_as_trained(checkpoint)
     kept = {key: value for key, value in checkpoint.items() if key in _KEPT}
     meta = {**kept.get('meta', {}), INTERPOLATION: {'alpha': alpha}}
-    return {**kept, 'meta': meta, 'state_dict': interpolate_weights(pretrained, kept['state_dict'], alpha)}
+    return {**kept, 'meta': meta, 'state_dict': interpolate_weights(pretrained, kept.get('state_dict', {}), alpha)}

@@ -11,6 +11,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 from torch.hub import download_url_to_file, get_dir
 
+from cmdg_plugin.checkpoints.meta import check_meta
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
 from cmdg_plugin.files.torch_files import UNPICKLING_ERRORS, check_archive
 from cmdg_plugin.nested import walk
@@ -35,7 +36,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, is not a checkpoint, holds more than data, or has weights that are not finite.
+        ValueError: If it is damaged, is not a checkpoint, holds more than data, has weights that are not finite, or
+            says of itself what no training writes.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -51,9 +53,10 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         raise ValueError(
             f'{path} holds a {type(content).__name__}; a checkpoint is a dictionary with the weights in `state_dict`.'
         )
-    # On a resume MMEngine runs the text at meta.config as Python, to compare numbers of GPUs. Its own checkpoints have
-    # had none since its first release.
-    if isinstance(content.get('meta'), dict):
+    if 'meta' in content:
+        check_meta(content['meta'], path)
+        # On a resume MMEngine runs the text at meta.config as Python, to compare numbers of GPUs. Its own checkpoints
+        # have had none since its first release.
         content['meta'].pop(_EXECUTED_BY_MMENGINE, None)
     parts = {name: part for name, part in content.items() if name != _LOGGED}
     # The dotted place of a weight is its own name.

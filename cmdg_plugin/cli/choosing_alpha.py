@@ -70,7 +70,7 @@ def choose_alpha(
         ValueError: If a share is out of range, or there is no such score.
     """
     check_arguments(config.to_dict())
-    weights = read_checkpoint(checkpoint)['state_dict']
+    weights = read_checkpoint(checkpoint).get('state_dict', {})
     config = copy.deepcopy(config)
     config.load_from = str(checkpoint)
     config.get('default_hooks', {}).pop('results', None)

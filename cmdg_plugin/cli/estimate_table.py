@@ -34,11 +34,16 @@ def format_estimates(estimates: list[StageEstimate], saving: Mapping[str, Any] |
 def _room(estimates: list[StageEstimate], saving: Mapping[str, Any]) -> int:
     """Bytes that a run's checkpoints take at most."""
     interval, kept = saving.get('interval', 1), saving.get('max_keep_ckpts', -1)
-    often = [one.checkpoint for one in estimates for _ in range(one.epochs // interval if interval > 0 else 0)]
+    often = []
+    for one in estimates:
+        length = one.epochs * (1 if saving.get('by_epoch', True) else one.steps)
+        often += [one.checkpoint] * (length // interval if interval > 0 else 0)
     # The last one is saved whatever the interval.
     largest = sorted([*often, estimates[-1].checkpoint], reverse=True)
-    # One more than are kept: a new one is written before the oldest goes.
-    return sum(largest if kept < 0 else largest[: kept + 1])
+    # One more than are kept: a new one is written before the oldest goes. The best by each score is kept beside them.
+    best = saving.get('save_best') or []
+    number = 1 if isinstance(best, str) else len(best)
+    return sum(largest if kept < 0 else largest[: kept + 1]) + number * largest[0]
 
 
 _ADVICE = {

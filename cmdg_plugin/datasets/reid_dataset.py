@@ -45,7 +45,7 @@ class CaptionedReIDDataset(BaseDataset):
         subsets: Roles of the images to train on, out of `train`, `val`, `query`, `gallery`, or `all` for the four.
         split: Which split of sources that have several: `'released'` or a position.
         on_missing: What an image without captions means: `'error'`, `'skip'` (leave it out) or `'empty'` (four empty
-            sentences). The counts are logged.
+            sentences, which caption losses leave out). The counts are logged.
         on_corrupt: What an image that cannot be read means: `'error'`, or `'skip'` (take another image of the same
             identity and log it once).
         image_cache: File that keeps the images decoded, made on first use, so that they are read from memory; or a dict
@@ -282,7 +282,7 @@ class CaptionedReIDDataset(BaseDataset):
         if self.on_missing == 'error':
             raise ValueError(
                 f'{found}, the first is {index.absolute(bare[0])}. Caption them, leave them out with '
-                f"on_missing='skip', or train them with empty captions with on_missing='empty'."
+                f"on_missing='skip', or out of the caption losses alone with on_missing='empty'."
             )
         skip = self.on_missing == 'skip'
         warn(f'{found}; {"left out" if skip else "empty captions"}')

@@ -105,7 +105,7 @@ def encode_captions(
         kept_rows: Images whose features this rank keeps; None for all, which the ranks then encode together.
 
     Returns:
-        Caption features, (N, R, D) on every rank, or those of the kept rows.
+        Caption features, (N, R, D) on every rank, or those of the kept rows; zeros where a caption is empty.
     """
     captions = captions if kept_rows is None else captions[kept_rows]
     # Sorted by length, so that a batch is as long as its sentences; the order is the same on every rank.
@@ -121,6 +121,7 @@ def encode_captions(
     features = torch.cat(encoded)
     if kept_rows is None:
         features = _put_together(features, rows, len(sentences))
+    features[[not sentence.strip() for sentence in sentences]] = 0
     place = {sentence: position for position, sentence in enumerate(sentences)}
     index = torch.tensor([[place[sentence] for sentence in row] for row in captions], device=features.device)
     return features[index]

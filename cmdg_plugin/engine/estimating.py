@@ -1,5 +1,6 @@
 """What a run will take on this machine, from a few steps of each of its stages."""
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,7 +146,13 @@ class StageTimer(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Weigh the checkpoint that the run would save now."""
-        parts = [plain_model(runner.model).state_dict(), runner.optim_wrapper.state_dict()]
+        parts: dict[str, Any] = {
+            'meta': {'epoch': runner.epoch + 1},
+            'state_dict': plain_model(runner.model).state_dict(),
+            'optimizer': runner.optim_wrapper.state_dict(),
+        }
+        # Averages, and what else hooks keep beside the weights.
+        runner.call_hook('before_save_checkpoint', checkpoint=parts)
         self.estimates[-1].checkpoint = sum(node.nbytes for _, node in walk(parts) if isinstance(node, Tensor))
 
 
@@ -193,6 +200,8 @@ def estimate_stages(config: Config, steps: int = 10) -> list[StageEstimate]:
         raise ValueError('Only runs of a StagedTrainLoop can be estimated: the config has no such train_cfg.')
     if steps < 1:
         raise ValueError(f'steps must be at least 1, got {steps}.')
+    # Torch's profiler complains of a machine without a GPU.
+    os.environ.setdefault('KINETO_LOG_LEVEL', '6')
     epochs = {stage.name: stage.epochs for stage in config.train_cfg.stages}
     for stage in config.train_cfg.stages:
         stage.epochs = min(1, stage.epochs)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from cmdg_plugin.files.writing import open_whole_bytes
 
 # Pixels of all images, an index in NumPy's own format, and this: where the index begins, its checksum, what it is.
 _FOOTER = struct.Struct('<QQ16s')
-_MAGIC = b'CMDG pixels 1\n'.ljust(16, b'\0')
+_MAGIC = b'CMDG pixels 2\n'.ljust(16, b'\0')
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class PixelIndex:
         starts: Where the pixels of each begin, (N,).
         shapes: Height and width, (N, 2); zeros for an image that is not there.
         originals: Height and width of the image file, (N, 2).
+        checksums: CRC-32 of the pixels of each, (N,).
     """
 
     settings: dict[str, Any]
@@ -37,6 +39,7 @@ class PixelIndex:
     starts: np.ndarray
     shapes: np.ndarray
     originals: np.ndarray
+    checksums: np.ndarray
 
 
 def write_pixels(
@@ -58,7 +61,7 @@ def write_pixels(
     Raises:
         OSError: If it cannot be written.
     """
-    starts = np.zeros(len(paths), np.int64)
+    starts, checksums = np.zeros((2, len(paths)), np.int64)
     shapes, originals = np.zeros((2, len(paths), 2), np.int32)
     position = 0
     with open_whole_bytes(path) as file:
@@ -66,9 +69,11 @@ def write_pixels(
             starts[row] = position
             if image is not None:
                 shapes[row], originals[row] = image[0].shape[:2], image[1]
-                position += file.write(np.ascontiguousarray(image[0]).data)
+                pixels = np.ascontiguousarray(image[0])
+                checksums[row] = zlib.crc32(pixels.data)
+                position += file.write(pixels.data)
         index = io.BytesIO()
-        arrays = {'stamps': stamps, 'starts': starts, 'shapes': shapes, 'originals': originals}
+        arrays = {'stamps': stamps, 'starts': starts, 'shapes': shapes, 'originals': originals, 'checksums': checksums}
         arrays['settings'], arrays['paths'] = _to_bytes(json.dumps(settings)), _to_bytes('\0'.join(paths))
         np.savez(index, allow_pickle=False, **arrays)
         file.write(index.getbuffer())
@@ -91,16 +96,31 @@ class PixelFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
+        if not stat.S_ISREG(os.stat(self.path).st_mode):
+            # A pipe would never begin.
+            raise ValueError(_fault(self.path))
         with open(self.path, 'rb') as file:
             self.index = _read_index(file)
             self._pixels = np.memmap(file, np.uint8, 'r')
         self._footer = _footer(self._pixels)
 
     def read(self, row: int) -> np.ndarray | None:
-        """Copy the pixels (H, W, 3) of an image; None if it is not there."""
+        """Copy the pixels (H, W, 3) of an image; None if it is not there.
+
+        Raises:
+            ValueError: If they are not those that were written.
+        """
         height, width = (int(side) for side in self.index.shapes[row])
+        if not height:
+            return None
         start = int(self.index.starts[row])
-        return np.array(self._pixels[start : start + 3 * height * width]).reshape(height, width, 3) if height else None
+        pixels = np.array(self._pixels[start : start + 3 * height * width])
+        if zlib.crc32(pixels.data) != self.index.checksums[row]:
+            raise ValueError(
+                f'{self.path} is damaged: the pixels of {self.index.paths[row]} are not those that were written. '
+                'Delete it to have it made anew.'
+            )
+        return pixels.reshape(height, width, 3)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the pixels where they are: a process that this is sent to maps the file itself, if it is the same."""
@@ -111,6 +131,13 @@ class PixelFile:
         # Of another file, the index that came along would give other pixels.
         if _footer(self._pixels) != self._footer:
             raise ValueError(f'{self.path} is another file than when this run began: start it again.')
+
+
+def _fault(path: str) -> str:
+    return (
+        f'{path} is not a file of decoded images of this version, or not a whole one: name another file, or delete it '
+        'if it was an image cache.'
+    )
 
 
 def _footer(pixels: np.ndarray) -> bytes:
@@ -128,15 +155,14 @@ def _read_index(file: BinaryIO) -> PixelIndex:
     begin, checksum, magic = _FOOTER.unpack(footer) if len(footer) == _FOOTER.size else (size, 0, b'')
     file.seek(min(begin, size))
     packed = file.read()[: -_FOOTER.size]
-    fault = f'{file.name} is not a file of decoded images, or not a whole one.'
     if magic != _MAGIC or zlib.crc32(packed) != checksum:
-        raise ValueError(fault)
+        raise ValueError(_fault(file.name))
     try:
         index = _unpack(packed)
         _check(index, begin)
     except Exception as error:
         # Its checksum is right, but it may hold anything, and readers of archives and arrays raise all kinds.
-        raise ValueError(fault) from error
+        raise ValueError(_fault(file.name)) from error
     return index
 
 
@@ -145,7 +171,7 @@ def _unpack(packed: bytes) -> PixelIndex:
         # Ours are not compressed: of others, a few bytes could unpack to more than memory holds.
         if sum(entry.file_size for entry in index.zip.infolist()) > len(packed):
             raise ValueError('compressed')
-        arrays = {name: index[name] for name in ('stamps', 'starts', 'shapes', 'originals')}
+        arrays = {name: index[name] for name in ('stamps', 'starts', 'shapes', 'originals', 'checksums')}
         settings, paths = (index[name].tobytes().decode('utf-8', 'surrogateescape') for name in ('settings', 'paths'))
     return PixelIndex(json.loads(settings), paths.split('\0'), **arrays)
 
@@ -154,13 +180,14 @@ def _check(index: PixelIndex, end: int) -> None:
     """Refuse what would be stumbled over, or read in the wrong place, only when an image is taken."""
     pairs = {'stamps': index.stamps, 'shapes': index.shapes, 'originals': index.originals}
     count = len(index.paths)
-    if any(array.shape != (count, 2) for array in pairs.values()) or index.starts.shape != (count,):
+    single = [index.starts, index.checksums]
+    if any(array.shape != (count, 2) for array in pairs.values()) or any(array.shape != (count,) for array in single):
         raise ValueError('numbers are of other images')
-    if not isinstance(index.settings, dict) or any(a.dtype.kind != 'i' for a in (index.starts, *pairs.values())):
+    if not isinstance(index.settings, dict) or any(a.dtype.kind != 'i' for a in (*single, *pairs.values())):
         raise TypeError('no numbers, or no settings')
     # In floating point, products do not overflow.
     ends = index.starts + 3.0 * index.shapes[:, 0] * index.shapes[:, 1]
     if min(index.starts.min(), index.shapes.min(), end - ends.max()) < 0:
         raise ValueError('pixels lie elsewhere')
-    if ((index.shapes > 0) != (index.originals > 0)).any():
+    if ((index.shapes > 0) != (index.originals > 0)).any() or ((index.shapes == 0).sum(axis=1) == 1).any():
         raise ValueError('images without a size')

@@ -27,6 +27,9 @@ def test_stages_their_sum_and_what_slows_them_down() -> None:
         ({'interval': 0, 'max_keep_ckpts': 2}, 2.0),  # the last one alone
         ({'interval': 1}, 13.0),  # all are kept: 1 + 1 + 3 + 2 + 2 + 2, and the last
         (None, 13.0),
+        ({'interval': 100, 'by_epoch': False, 'max_keep_ckpts': 2}, 7.0),  # an epoch has 100 steps
+        ({'interval': 1, 'max_keep_ckpts': 2, 'save_best': 'average/mAP'}, 10.0),  # and the best, at its largest
+        ({'interval': 1, 'max_keep_ckpts': 2, 'save_best': ['a/mAP', 'a/R1']}, 13.0),
     ],
 )
 def test_room_for_checkpoints(saving: dict | None, room: float) -> None:

@@ -77,3 +77,8 @@ def test_captions_keep_their_places_and_equal_sentences_are_encoded_once(caplog:
     assert features[..., 0].tolist() == [[2, 1, 4, 2], [1, 2, 2, 10]]
     assert sorted(model.seen) == ['a sentence', 'aa', 'b', 'cccc', 'dd']
     assert '1 of 5 sentences were longer' in caplog.text
+
+
+def test_a_caption_that_is_empty_has_a_feature_of_zeros() -> None:
+    features = encode_captions(Lengths(), [('aa', '', 'b', ' '), ('',) * 4])
+    assert features.tolist() == [[[2, 1], [0, 0], [1, 1], [0, 0]], [[0, 0]] * 4]

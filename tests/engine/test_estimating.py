@@ -1,7 +1,9 @@
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from helpers.tiny_runs import set_epochs
 from mmengine.config import Config
 
 from cmdg_plugin.engine import estimating
@@ -23,6 +25,21 @@ def test_every_stage_of_a_run_is_estimated_and_nothing_saved(tiny_config: Config
     # A bank joins the weights in the last stage; prompts need the means of Adam for themselves alone.
     assert estimates['prompt'].checkpoint < estimates['warmup'].checkpoint < estimates['bridging'].checkpoint
     assert not list(Path(tiny_config.work_dir).rglob('*.pth'))
+
+
+def test_odd_stages_are_estimated(tiny_config: Config) -> None:
+    tiny_config.optim_wrapper.accumulative_counts = 3
+    tiny_config.train_dataloader.num_batch_per_epoch = 2
+    tiny_config.train_cfg.device_augmentation = True
+    set_epochs(tiny_config, 4, 0, 0)
+    tiny_config.default_hooks.checkpoint = {'type': 'CheckpointHook', 'interval': 3, 'by_epoch': False}
+    (plain,) = estimate_stages(copy.deepcopy(tiny_config), steps=7)
+    assert (plain.name, plain.epochs, plain.steps, plain.batch) == ('warmup', 4, 2, 8)
+    # An average is kept beside the weights, from an epoch on that the shortened stage does not have.
+    tiny_config.custom_hooks.append({'type': 'WeightAveragingHook', 'stage': 'warmup', 'start_epoch': 3})
+    tiny_config.visualizer.name = tiny_config.experiment_name = f'{tiny_config.experiment_name}_averaged'
+    (averaged,) = estimate_stages(tiny_config, steps=1)
+    assert averaged.checkpoint > plain.checkpoint + 100_000
 
 
 def test_seconds_of_a_stage_are_those_of_its_passes_and_epochs() -> None:

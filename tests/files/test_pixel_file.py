@@ -68,7 +68,7 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
     content[-100] ^= 1
     kinds = {'short': path.read_bytes()[:-1], 'empty': b'', 'index': bytes(content), 'text': b'no pixels ' * 100}
     path.write_bytes(kinds[damage])
-    with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images, or not a whole one\.'):
+    with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images of this version, or not'):
         PixelFile(path)
 
 
@@ -81,6 +81,8 @@ WRONG: dict[str, dict[str, Any]] = {
     'fewer images': {'starts': np.array([0, 45, 45])},
     'fewer paths': {'paths': np.frombuffer(b'/a/1.jpg', np.uint8)},
     'one number an image': {'stamps': np.arange(4)},
+    'no width': {name: np.array([[5, 3], [0, 0], [2, 7], [4, 0]]) for name in ('shapes', 'originals')},
+    'no checksums': {'checksums': np.array([])},
     'no size of the file': {'originals': np.zeros((4, 2), np.int32)},
     'settings that are none': {'settings': np.frombuffer(b'[1]', np.uint8)},
     'settings that are not JSON': {'settings': np.frombuffer(b'\xff{', np.uint8)},
@@ -108,8 +110,29 @@ def test_what_has_a_checksum_and_is_wrong_is_refused(tmp_path: Path, name: str) 
     kept = packed.getvalue()[: -50 if name == 'cut' else None]
     footer = pixel_file._FOOTER.pack(begin, zlib.crc32(kept), pixel_file._MAGIC)
     path.write_bytes(content[:begin] + kept + footer)
-    with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images, or not a whole one\.'):
+    with pytest.raises(ValueError, match=r'a\.pixels is not a file of decoded images of this version, or not'):
         PixelFile(path)
+
+
+@pytest.mark.parametrize('length', [1, 48])
+def test_damaged_pixels_are_noticed_when_they_are_read(tmp_path: Path, length: int) -> None:
+    path = tmp_path / 'a.pixels'
+    file = write(path)
+    content = bytearray(path.read_bytes())
+    start = int(file.index.starts[3])
+    content[start : start + length] = bytes(255 - value for value in content[start : start + length])
+    path.write_bytes(content)
+    file = PixelFile(path)
+    assert np.array_equal(file.read(0), IMAGES[0])
+    with pytest.raises(ValueError, match=r'a\.pixels is damaged: the pixels of /a/4\.jpg are not .* Delete it'):
+        file.read(3)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'pipe')
+    for path in (tmp_path, tmp_path / 'pipe'):
+        with pytest.raises(ValueError, match='is not a file of decoded images'):
+            PixelFile(path)
 
 
 def test_an_error_amid_the_images_leaves_nothing(tmp_path: Path) -> None:

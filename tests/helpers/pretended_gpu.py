@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ class PretendedGPU:
     """Takes what exists to a pretended GPU, and computes there.
 
     Attributes:
-        waits: Lines of the package that copied between CPU and device and waited until that was done.
+        waits: Lines that copied between CPU and device and waited until that was done.
     """
 
     def __init__(self) -> None:
@@ -41,8 +40,7 @@ class PretendedGPU:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Compute on the device, and note what waits for it."""
-        # There is no driver that could keep pages in their place.
-        with patch.object(Tensor, 'pin_memory', lambda tensor: tensor), self.mode, _Copies(self.waits):
+        with self.mode, _Copies(self.waits):
             yield
 
 
@@ -50,13 +48,19 @@ class _Copies(TorchDispatchMode):
     def __init__(self, waits: list[str]) -> None:
         super().__init__()
         self.waits = waits
+        self.pinned: list[Tensor] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        kwargs = kwargs or {}
+        kwargs, name = kwargs or {}, func.overloadpacket.__name__
+        if name == '_pin_memory':
+            # Without a driver there is no such memory.
+            self.pinned.append(args[0].clone())
+            return self.pinned[-1]
         result = func(*args, **kwargs)
-        if func.overloadpacket.__name__ in ('_to_copy', 'copy_'):
-            devices = {each.device.type for each in (*args, result) if isinstance(each, Tensor)}
-            if len(devices) > 1 and not (kwargs.get('non_blocking') or args[2:] == (True,)):
-                (*_, frame) = [each for each in traceback.extract_stack() if 'cmdg_plugin' in each.filename]
-                self.waits.append(f'{frame.filename}:{frame.lineno}: {frame.line}')
+        if name in ('_to_copy', 'copy_'):
+            source = args[name == 'copy_']
+            ready = kwargs.get('non_blocking') and any(source is each for each in self.pinned)
+            if source.device.type != result.device.type and not ready:
+                line = traceback.extract_stack(limit=2)[0]
+                self.waits.append(f'{line.filename}:{line.lineno}: {line.line}')
         return result

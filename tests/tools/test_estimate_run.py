@@ -13,6 +13,7 @@ def test_a_run_is_estimated_and_leaves_nothing(config_file: Path) -> None:
     for words in ('most of a step goes to', 'a checkpoint: warmup', 'memory:'):
         assert words in result.stdout
     assert sorted(os.listdir(config_file.parent)) == before
+    assert 'gpuGetDeviceCount' not in result.stdout + result.stderr
 
 
 def test_mixed_precision_is_asked_for_by_one_option(config_file: Path) -> None:

@@ -81,7 +81,7 @@ def hue(images: Tensor, shift: Tensor) -> Tensor:
     lowest, falling, rising = (_round(value * (1 - depth * share)) for share in (torch.ones_like(part), part, 1 - part))
     sixth = position.long() % 6
     choices = torch.stack([value, lowest, falling, rising], dim=1)
-    table = on_device(torch.tensor(_SIXTHS), images.device)
+    table = on_device(_SIXTHS, images.device)
     return choices.gather(1, table[sixth].movedim(-1, 1)).to(torch.uint8)
 
 

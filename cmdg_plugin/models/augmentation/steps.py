@@ -59,7 +59,7 @@ class Crop:
 
     def apply(self, images: Tensor, drawn: Sequence[tuple[int, int]]) -> Tensor:
         """Change them."""
-        top, left = on_device(torch.tensor(drawn), images.device).unbind(1)
+        top, left = on_device(drawn, images.device).unbind(1)
         height, width = self.size or images.shape[-2:]
         return operations.crop(images, top, left, (height, width), self.padding)
 
@@ -176,7 +176,7 @@ def _change(images: Tensor, drawn: Sequence[Any], change: Callable[[Tensor, list
     rows = [row for row, what in enumerate(drawn) if what is not None]
     if not rows:
         return images
-    index = on_device(torch.tensor(rows), images.device)
+    index = on_device(rows, images.device)
     return images.index_copy(0, index, change(images[index], [drawn[row] for row in rows]))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import open_clip
 
+from cmdg_plugin.files.hashing import hash_file
+
 _ASSETS = Path(__file__).parent / 'assets'
 
 
@@ -71,6 +73,27 @@ def tokenizer_arguments(model_name: str) -> dict[str, str]:
     """
     model = SHIPPED_MODELS.get(model_name)
     return {} if model is None or model.vocabulary is None else {'bpe_path': str(model.vocabulary)}
+
+
+def check_vocabulary(model_name: str, digest: str, weights: Path) -> None:
+    """Refuse weights that read text by another vocabulary than their model, whose sizes may well be the same.
+
+    Args:
+        model_name: The model.
+        digest: SHA-256 of the vocabulary that the weights were trained with.
+        weights: Their file, for the message.
+
+    Raises:
+        ValueError: If the model has another one.
+    """
+    model = SHIPPED_MODELS.get(model_name)
+    own = None if model is None else model.vocabulary
+    if own is None or hash_file(own) != digest:
+        raise ValueError(
+            f'{weights} was trained with another vocabulary (SHA-256 {digest[:12]}...) than {model_name!r}, which '
+            'would misread every text: pretrain without --new-vocabulary, or make the weights with their vocabulary a '
+            'model of their own in cmdg_plugin.models.backbones.SHIPPED_MODELS.'
+        )
 
 
 def _missing(model_name: str, path: Path) -> str:

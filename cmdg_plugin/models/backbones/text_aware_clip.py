@@ -61,6 +61,7 @@ class TextAwareCLIP(BaseModule):
             `dict(mode='max-autotune-no-cudagraphs')`. Checkpoints stay the same.
         compile_text: The same for the text tower, which the prompt stage runs at a size so small that launching its
             operations takes most of the time: on a GPU, `dict(mode='reduce-overhead')` replays them as CUDA graphs.
+        channels_last: Whether a ResNet's convolutions keep the channels of a pixel side by side, which is faster.
         part_attention: Whether the parts are tokens of their own beside the class token, which attend to their stripe
             (see `part_attention.py`), in place of stripe means. The global feature is the same either way.
         tokenizer: Folder with the files of a tokenizer from Hugging Face, for models that have such a one (SigLIP), in
@@ -86,6 +87,7 @@ class TextAwareCLIP(BaseModule):
         part_attention: bool = False,
         tokenizer: str | None = None,
         init_cfg: dict | list[dict] | None = None,
+        channels_last: bool = False,
     ) -> None:
         super().__init__(init_cfg)
         config = find_model_config(model_name)
@@ -113,6 +115,12 @@ class TextAwareCLIP(BaseModule):
         self.norm_shared = nn.LayerNorm(self.embed_dim)
         self.text_finetune_layers = text_finetune_layers
         self.set_trainable(True)
+        if channels_last:
+            if not self.image_tower.convolutional:
+                raise ValueError(
+                    f'channels_last speeds up convolutions, and {model_name!r} is a transformer: leave it off.'
+                )
+            self.clip.visual.to(memory_format=torch.channels_last)
         if grad_checkpointing:
             self.clip.set_grad_checkpointing(True)
         _compile_blocks(self.image_tower.blocks, compile)

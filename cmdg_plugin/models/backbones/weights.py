@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cmdg_plugin.models.backbones.image_towers import ImageTower
 from cmdg_plugin.models.backbones.position_embedding import resize_position_embedding
-from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, shipped_weights
+from cmdg_plugin.models.backbones.shipped_models import SHIPPED_MODELS, check_vocabulary, shipped_weights
 from cmdg_plugin.models.backbones.transformers_clip import convert_transformers, is_transformers
 from cmdg_plugin.models.backbones.weight_config import WeightConfig, find_weight_config, hub_repository
 from cmdg_plugin.models.backbones.weight_files import find_weight_file, read_tensors
@@ -35,6 +35,7 @@ class PretrainedWeights:
         told_by: What says so, for messages.
         config: The config beside the file, if there is one.
         transformers: Whether the file has transformers' names.
+        vocabulary: SHA-256 of the vocabulary that they were trained with, where the file says it.
     """
 
     state: dict[str, Tensor]
@@ -43,6 +44,7 @@ class PretrainedWeights:
     told_by: str = ''
     config: WeightConfig | None = None
     transformers: bool = False
+    vocabulary: str | None = None
 
 
 def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeights:
@@ -56,7 +58,8 @@ def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeight
 
     Raises:
         FileNotFoundError: If there is neither such a tag nor such a file, or if a tag's file cannot be fetched.
-        ValueError: If the file is damaged, is not a CLIP checkpoint, or holds more than tensors.
+        ValueError: If the file is damaged, is not a CLIP checkpoint, holds more than tensors, or was trained with
+            another vocabulary than the model's.
     """
     shipped = shipped_weights(model_name, str(pretrained))
     tag = get_pretrained_cfg(model_name, str(pretrained))
@@ -75,6 +78,8 @@ def read_pretrained(model_name: str, pretrained: str | Path) -> PretrainedWeight
             f'Tags of this model: {", ".join(tags) or "none"}.'
         )
     weights = read_weight_file(find_weight_file(path) if path.is_dir() else path)
+    if weights.vocabulary is not None:
+        check_vocabulary(model_name, weights.vocabulary, weights.origin)
     if weights.quick_gelu is None:
         _ask_the_tags(weights, model_name)
     return weights
@@ -125,6 +130,7 @@ def read_weight_file(path: Path) -> PretrainedWeights:
             'For a checkpoint of a whole training run use `load_from` in the config instead of `pretrained`.'
         )
     weights = PretrainedWeights(state, None, origin=path, transformers=transformers)
+    weights.vocabulary = metadata.get('vocabulary')
     weights.config = find_weight_config(path, transformers=transformers)
     if openai:
         weights.quick_gelu, weights.told_by = True, "OpenAI's own file"

@@ -5,17 +5,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.losses.captioned import have_captions, hide_others
 from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
 _OWNER = 'caption_contrastive_loss'
+_LEFT_OUT = -100  # by cross_entropy
 
 
 def caption_contrastive_loss(image_regions: Tensor, text_regions: Tensor, *, temperature: float = 0.1) -> Tensor:
     """Symmetric InfoNCE between image and caption features of the same region, inside the batch.
 
     Features are L2-normalized; each image has one right caption (its own) and the other way around; mean of both
-    directions, the batch and the regions.
+    directions, the batch and the regions. Where a caption's feature is zero, there is none: its image is left out.
 
     Source: CMDG, region-caption contrast (L_cap); InfoNCE: van den Oord et al., Contrastive Predictive Coding.
 
@@ -35,9 +37,13 @@ def caption_contrastive_loss(image_regions: Tensor, text_regions: Tensor, *, tem
     with full_precision(image_regions.device):
         image, text = to_common_float(image_regions, text_regions)
         logits = functional.normalize(image, dim=-1) @ functional.normalize(text, dim=-1).mT / temperature
-        own = torch.arange(sizes['B'], device=logits.device).expand(sizes['R'], -1)
+        captioned = have_captions(text)
+        logits = hide_others(logits, captioned)
+        some = captioned.any()
+        # Where nobody has a caption, there would be nothing to take the mean of.
+        own = torch.arange(sizes['B'], device=logits.device).where(captioned | ~some, _LEFT_OUT)
         # With regions first, cross_entropy's class dimension is the middle one: once the images, once the captions.
-        return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.mT, own)) / 2
+        return some * (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.mT, own)) / 2
 
 
 @MODELS.register_module()

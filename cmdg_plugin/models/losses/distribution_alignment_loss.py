@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.losses.captioned import have_captions
 from cmdg_plugin.models.utils import check_positive, check_sizes, full_precision, to_common_float
 from cmdg_plugin.registry import MODELS
 
@@ -16,10 +17,8 @@ def _kernel(left: Tensor, right: Tensor, bandwidth: float) -> Tensor:
     return torch.exp((left @ right.T - 1) / bandwidth**2)
 
 
-def _off_diagonal_mean(kernel: Tensor) -> Tensor:
-    size = len(kernel)
-    diagonal = torch.eye(size, dtype=torch.bool, device=kernel.device)
-    return kernel.masked_fill(diagonal, 0).sum() / (size * (size - 1))
+def _mean(kernel: Tensor, pairs: Tensor) -> Tensor:
+    return kernel.masked_fill(~pairs, 0).sum() / pairs.sum().clamp_min(1)
 
 
 def distribution_alignment_loss(image: Tensor, text: Tensor, *, bandwidth: float = 0.65) -> Tensor:
@@ -27,7 +26,8 @@ def distribution_alignment_loss(image: Tensor, text: Tensor, *, bandwidth: float
 
     Squared maximum mean discrepancy with the kernel `exp(-|a - b|^2 / (2 bandwidth^2))` on L2-normalized features; the
     image-image and text-text means leave a sample's pair with itself out, the cross mean keeps it, so the value may
-    fall slightly below 0. Captions are the fixed side: no gradient reaches `text`.
+    fall slightly below 0. Captions are the fixed side: no gradient reaches `text`. Where a caption's feature is zero,
+    there is none: its image is left out.
 
     Source: CMDG, distribution alignment between modalities (L_mmd).
 
@@ -49,10 +49,12 @@ def distribution_alignment_loss(image: Tensor, text: Tensor, *, bandwidth: float
     with full_precision(image.device):
         image, text = to_common_float(image, text.detach())
         image, text = functional.normalize(image, dim=1), functional.normalize(text, dim=1)
-        within = _off_diagonal_mean(_kernel(image, image, bandwidth)) + _off_diagonal_mean(
-            _kernel(text, text, bandwidth)
-        )
-        return within - 2 * _kernel(image, text, bandwidth).mean()
+        captioned = have_captions(text)
+        across = captioned[:, None] & captioned
+        within = across & ~torch.eye(size, dtype=torch.bool, device=text.device)
+        alike = _mean(_kernel(image, image, bandwidth), within) + _mean(_kernel(text, text, bandwidth), within)
+        # A single caption has nothing to be compared with.
+        return (alike - 2 * _mean(_kernel(image, text, bandwidth), across)) * within.any()
 
 
 @MODELS.register_module()

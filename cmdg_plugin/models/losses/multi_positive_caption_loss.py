@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmdg_plugin.models.losses.base import LossTerm
+from cmdg_plugin.models.losses.captioned import have_captions, hide_others
 from cmdg_plugin.models.memory import BankRows, check_bank, lookup_rows
 from cmdg_plugin.models.utils import (
     check_fraction,
@@ -50,10 +51,12 @@ def find_look_alikes(neighbors: Tensor, bank: BankRows, labels: Tensor, image_in
     rows = neighbors.expand(bank.text.shape[1], *neighbors.shape[-2:]).long()
     check_sizes(_OWNER, neighbors=(rows, 'PBk'), labels=(labels, 'B'), image_index=(image_index, 'B'))
     found = rows.clamp_min(0)
-    valid = (rows >= 0) & (bank.labels[found] != labels[:, None])
-    text = [lookup_rows(bank.text[:, part], each.flatten(), bank.first_row) for part, each in enumerate(found)]
+    text = torch.stack(
+        [lookup_rows(bank.text[:, part], each.flatten(), bank.first_row) for part, each in enumerate(found)]
+    ).unflatten(1, found.shape[1:])
+    valid = (rows >= 0) & (bank.labels[found] != labels[:, None]) & have_captions(text)
     in_batch = ((found[..., None] == image_index) & valid[..., None]).any(dim=2)
-    return LookAlikes(torch.stack(text).unflatten(1, found.shape[1:]), valid, in_batch)
+    return LookAlikes(text, valid, in_batch)
 
 
 def multi_positive_caption_loss(
@@ -69,7 +72,7 @@ def multi_positive_caption_loss(
 
     Features are L2-normalized. The target of an image spreads evenly over the captions of its identity in the batch,
     that of a caption over the images; mean of both directions, the batch and the regions. If all identities differ,
-    it equals `caption_contrastive_loss`.
+    it equals `caption_contrastive_loss`. Images without captions are left out as there.
 
     With look-alikes, each image's part is compared with the captions of its own ones as well, and these share
     `look_alike_ratio` of its target evenly; a caption of the batch that is among them counts once, as one of them.
@@ -93,27 +96,28 @@ def multi_positive_caption_loss(
         TypeError: If the labels are not integers.
         ValueError: If shapes disagree, the temperature is not above 0, or the ratio is out of range.
     """
-    sizes = check_sizes(
-        _OWNER, image_regions=(image_regions, 'RBD'), text_regions=(text_regions, 'RBD'), labels=(labels, 'B')
-    )
+    check_sizes(_OWNER, image_regions=(image_regions, 'RBD'), text_regions=(text_regions, 'RBD'), labels=(labels, 'B'))
     check_integers(_OWNER, 'labels', labels)
     check_positive(_OWNER, temperature=temperature)
     check_fraction(_OWNER, look_alike_ratio=look_alike_ratio)
     with full_precision(image_regions.device):
         image, text = to_common_float(image_regions, text_regions)
         image = functional.normalize(image, dim=-1)
-        logits = image @ functional.normalize(text, dim=-1).mT / temperature
-        same = (labels[:, None] == labels[None, :]).to(logits.dtype)
+        captioned = have_captions(text)
+        logits = hide_others(image @ functional.normalize(text, dim=-1).mT / temperature, captioned)
+        same = (labels[:, None] == labels[None, :]) & captioned[:, :, None] & captioned[:, None, :]
+        same = same.to(logits.dtype)
         # Symmetric, as rows of one identity are divided by one number: it serves both directions.
-        target = (same / same.sum(dim=1, keepdim=True)).expand_as(logits)
+        target = same / same.sum(dim=-1, keepdim=True).clamp_min(1)
         to_text, to_image = torch.log_softmax(logits, dim=-1), torch.log_softmax(logits, dim=-2)
         total = (target * to_text).sum() + (target * to_image).sum()
         if look_alikes is not None and look_alike_ratio > 0:
             parts = len(look_alikes.text)
+            look_alikes = look_alikes._replace(valid=look_alikes.valid & captioned[:parts, :, None])
             scores = _compare(image[:parts], look_alikes, temperature)
             total = total - (target * to_text)[:parts].sum()
             total = total + _with_look_alikes(logits[:parts], target[:parts], scores, look_alikes, look_alike_ratio)
-        return -total / (2 * sizes['R'] * sizes['B'])
+        return -total / (2 * captioned.sum().clamp_min(1))
 
 
 def _compare(image: Tensor, look_alikes: LookAlikes, temperature: float) -> Tensor:

@@ -11,7 +11,7 @@ from cmdg_plugin.models.memory import BankRows, lookup_rows
 from cmdg_plugin.models.stages.base import Preparation
 from cmdg_plugin.models.stages.prompt import PromptStage, encode_prompts, needed
 from cmdg_plugin.models.stages.warmup import ImageFields, WarmupStage
-from cmdg_plugin.models.utils import gather_batch
+from cmdg_plugin.models.utils import gather_batch, on_device
 from cmdg_plugin.regions import GLOBAL, PARTS, REGIONS
 from cmdg_plugin.registry import MODELS
 from cmdg_plugin.saying import warn
@@ -30,7 +30,7 @@ class BridgingFields(ImageFields):
         parts: Part features, (P, B, D).
         prompt_features: Prompt feature of every identity, (C, D).
         domain_prompt_features: The same with the identity's domain in it.
-        caption_regions: Caption features, (R, B, D).
+        caption_regions: Caption features, (R, B, D); zeros for an image without captions.
         caption_global: Features of the global captions, (B, D).
         bank: The memory bank, with this batch blended in.
     """
@@ -71,10 +71,16 @@ class BridgingStage(WarmupStage):
                 f'backbone.text_finetune_layers is {model.backbone.text_finetune_layers}, but this stage trains '
                 "nothing of the text tower: add 'text' to the stage's `trainable`."
             )
-        if not model.losses[self.name].reads_bank_captions:
-            return
         captions = getattr(dataset, 'captions', None)
-        if captions is None:
+        if captions is None or not self._needs_captions(model):
+            return
+        if not model.losses[self.name].reads_bank_captions:
+            bare = sum(not any(sentences) for sentences in captions)
+            if bare:
+                warn(
+                    f'{bare:,} of {len(captions):,} training images have no captions: the caption terms of '
+                    f"'{self.name}' leave them out."
+                )
             return
         bare = sum(not any(sentences[: len(PARTS)]) for sentences in captions)
         if bare:
@@ -194,10 +200,13 @@ class BridgingStage(WarmupStage):
 
 
 def _encode_captions(model: 'CMDGReID', data_samples: list[Any]) -> Tensor:
-    """Encode the captions of a batch at the length of its longest, with gradients; (B, R, D)."""
+    """Encode the captions of a batch at the length of its longest, with gradients; (B, R, D), zeros for empty ones."""
     if any(sample.get('captions') is None for sample in data_samples):
         raise ValueError(
             "Training the text tower takes the captions of the batch: add 'captions' to PackInputs' algorithm_keys."
         )
-    features, _ = model.encode_sentences([text for sample in data_samples for text in sample.captions])
+    sentences = [text for sample in data_samples for text in sample.captions]
+    features, _ = model.encode_sentences(sentences)
+    if not all(sentences):
+        features = features * on_device([[bool(sentence)] for sentence in sentences], features.device)
     return features.unflatten(0, (len(data_samples), len(REGIONS))).to(model.backbone.norm_shared.weight.dtype)

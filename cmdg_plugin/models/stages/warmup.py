@@ -68,7 +68,7 @@ class WarmupStage(TrainingStage):
             features.last_block_token, features.width_regions[GLOBAL], features.shared_regions.transpose(0, 1)
         )
         logits_width, logits_shared = model.head(width, regions[:, GLOBAL])
-        labels, index = gather_batch(labels, on_device(torch.tensor(image_positions(data_samples)), labels.device))
+        labels, index = gather_batch(labels, on_device(image_positions(data_samples), labels.device))
         return ImageFields(
             labels=labels,
             domains=model.images.domains[index],

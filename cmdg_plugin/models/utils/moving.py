@@ -1,16 +1,20 @@
-"""Numbers from the CPU to the device, in the midst of a step."""
+"""Numbers of the host, brought to where the model is."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Bring a tensor of the CPU to a device without waiting for it.
+def on_device(values: Any, device: torch.device) -> Tensor:
+    """Bring numbers to a device without waiting for it.
 
-    A copy from memory that the system may move waits until the device has done all that it was given before.
+    A plain `.to(device)` or `torch.tensor(..., device=device)` lets the host wait until a GPU has done all that it was
+    told before.
 
     Args:
-        tensor: On the CPU, of any shape.
-        device: Where it goes.
+        values: A tensor on the CPU, an array or nested lists.
+        device: Where to bring them.
     """
+    tensor = torch.as_tensor(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else tensor.to(device)

@@ -1,5 +1,6 @@
 """The two hooks that prepare stages: what they leave on the model, and that a run without them stops."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cmdg_plugin.engine.encoding import EncodingOptions, encode_images
 from cmdg_plugin.engine.hooks import DomainBridgingHook, PromptLearningHook, StagePreparationHook
 from cmdg_plugin.engine.stages import Stage
 from cmdg_plugin.registry import DATASETS, HOOKS
+from cmdg_plugin.saying import keep_lines
 
 FULL = Path(__file__).parents[3] / 'configs/_base_/models/cmdg_full_shared.py'
 
@@ -97,7 +99,7 @@ def test_a_sampler_that_nobody_prepares_is_refused_before_training(tiny_config: 
     assert not list(Path(tiny_config.work_dir).parent.rglob('*.pth'))
 
 
-def test_images_without_captions_are_refused_before_training_where_captions_guide(
+def test_images_without_captions_are_left_out_and_refused_where_captions_guide(
     tiny_config: Config, tmp_path: Path
 ) -> None:
     sources = tiny_config.train_dataloader.dataset.sources
@@ -108,10 +110,16 @@ def test_images_without_captions_are_refused_before_training_where_captions_guid
     (tmp_path / 'own.json').write_text(json.dumps(own))
     sources[0] = {'type': 'OwnSource', 'name': 'own', 'path': str(tmp_path / 'own.json'), 'root': sources[0].root}
     tiny_config.train_dataloader.dataset.on_missing = 'empty'
+    plain = copy.deepcopy(tiny_config)
     tiny_config.model.losses.bridging = Config.fromfile(FULL).model.losses.bridging
     with pytest.raises(ValueError, match=r"2 of 36 training images have no part captions.*on_missing='skip'"):
         train(tiny_config)
     assert not list(Path(tiny_config.work_dir).parent.rglob('*.pth'))
+    with keep_lines() as said:
+        model = train(plain, name='plain').model
+    lines = [line for line, _ in said if 'caption terms' in line]
+    assert lines == ["2 of 36 training images have no captions: the caption terms of 'bridging' leave them out."]
+    assert (~model.memory.text.any(dim=-1)).sum(dim=0).tolist() == [2, 2, 2]
 
 
 def test_the_full_recipe_with_a_text_tower_that_trains_resumes_with_the_same_bits(tiny_config: Config) -> None:

@@ -72,6 +72,16 @@ def test_captions_are_encoded_in_the_step_where_the_text_tower_trains(text_model
     assert torch.equal(text_model.memory.text[2], before[2])
 
 
+def test_an_image_without_captions_has_none_where_the_text_tower_trains(text_model: CMDGReID) -> None:
+    start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
+    data = captioned_batch([0, 1, 3, 4])
+    before = text_model.memory.text.clone()
+    data['data_samples'][2].captions = [''] * 4
+    text_model(**text_model.data_preprocessor(data), mode='loss')['loss_caption'].backward()
+    torch.testing.assert_close(text_model.memory.text[3], 0.7 * before[3])
+    assert text_model.backbone.clip.text_projection.grad.isfinite().all()
+
+
 def test_captions_of_a_training_tower_come_from_the_checkpoint(text_model: CMDGReID) -> None:
     start_text_bridging(text_model, [*IMAGE_SIDE, *TEXT_SIDE])
     text_model(**text_model.data_preprocessor(captioned_batch([0, 1, 3, 4])), mode='loss')

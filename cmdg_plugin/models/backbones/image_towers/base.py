@@ -41,6 +41,9 @@ class ImageTower(ABC):
     saves_memory: ClassVar[bool] = True
     """Whether gradient checkpointing does anything."""
 
+    convolutional: ClassVar[bool] = False
+    """Whether its layers are convolutions, which compute faster with the channels of a pixel side by side."""
+
     positions: str
     """Name of the position embeddings below `visual`."""
 

@@ -23,6 +23,7 @@ class ModifiedResNet(ImageTower):
     """
 
     saves_memory = False
+    convolutional = True
     positions = 'attnpool.positional_embedding'
     num_extra_positions = 1
     after_blocks = ('attnpool',)

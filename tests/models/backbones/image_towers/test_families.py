@@ -96,6 +96,22 @@ def test_part_attention_takes_open_clips_own_vit(name: str) -> None:
         TextAwareCLIP(name, part_attention=True)
 
 
+def test_channels_last_is_a_resnet_by_another_layout() -> None:
+    plain, other = (build('cmdg-small-resnet', channels_last=on).double().train() for on in (False, True))
+    other.load_state_dict(plain.state_dict())
+    results = []
+    for model in (plain, copy.deepcopy(other)):
+        maps: list[torch.Tensor] = []
+        model.clip.visual.layer3.register_forward_hook(lambda *call, maps=maps: maps.append(call[2]))
+        model.encode_image(pictures(model).double()).shared_regions.pow(4).sum().backward()
+        gradients = [weight.grad for weight in model.clip.visual.parameters()]
+        results.append((maps[0].is_contiguous(memory_format=torch.channels_last), maps[0], *gradients))
+    assert [result[0] for result in results] == [False, True]
+    torch.testing.assert_close(results[1][1:], results[0][1:])
+    with pytest.raises(ValueError, match="'cmdg-small-vit' is a transformer: leave it off"):
+        build('cmdg-small-vit', channels_last=True)
+
+
 def test_checkpointing_that_open_clip_would_ignore_is_refused() -> None:
     with pytest.raises(ValueError, match="no gradient checkpointing for 'cmdg-small-resnet'"):
         TextAwareCLIP('cmdg-small-resnet', grad_checkpointing=True)
