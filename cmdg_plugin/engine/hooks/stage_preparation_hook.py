@@ -110,13 +110,17 @@ class StagePreparationHook(Hook):
 class PromptLearningHook(StagePreparationHook):
     """Prepares the prompt stage: every training image is encoded once. Arguments as `StagePreparationHook` has them."""
 
-    def __init__(self, pipeline: list[dict], stage: str = 'prompt', **options: int) -> None:
-        super().__init__(stage, pipeline, **options)
+    def __init__(
+        self, pipeline: list[dict], batch_size: int = 128, num_workers: int = 2, stage: str = 'prompt'
+    ) -> None:
+        super().__init__(stage, pipeline, batch_size, num_workers)
 
 
 @HOOKS.register_module()
 class DomainBridgingHook(StagePreparationHook):
     """Prepares the bridging stage: captions and identity prompts encoded once, the bank filled; arguments likewise."""
 
-    def __init__(self, pipeline: list[dict], stage: str = 'bridging', **options: int) -> None:
-        super().__init__(stage, pipeline, **options)
+    def __init__(
+        self, pipeline: list[dict], batch_size: int = 128, num_workers: int = 2, stage: str = 'bridging'
+    ) -> None:
+        super().__init__(stage, pipeline, batch_size, num_workers)
