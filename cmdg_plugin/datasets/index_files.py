@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmdg_plugin.datasets.caption_fields import SPLITS, Facts, FieldError, clean_path, read_facts, show
+from cmdg_plugin.datasets.caption_fields import SPLITS, Facts, FieldError, clean_path, is_writable, read_facts, show
 from cmdg_plugin.datasets.csv_rows import iterate_csv
 from cmdg_plugin.datasets.json_stream import RepeatedKey, decode_json, iterate_json_list
 from cmdg_plugin.files.listing import FolderListing
@@ -129,10 +129,8 @@ def _folder_rows(root: Path) -> Iterator[IndexRow]:
 
 def _checked_name(name: str, where: str) -> str:
     """Return a file's name if it survives being written to a caption file and read back."""
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f'{where}: the name is not UTF-8, so no caption file can hold it; rename it.') from error
+    if not is_writable(name):
+        raise ValueError(f'{where}: the name is not UTF-8, so no caption file can hold it; rename it.')
     try:
         read_back = clean_path(name)
     except FieldError as error:

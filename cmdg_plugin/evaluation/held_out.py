@@ -9,7 +9,13 @@ import numpy as np
 from cmdg_plugin.datasets.evaluation_set import EvaluationSplit, EvaluationTarget
 from cmdg_plugin.evaluation.inputs import check_positive
 from cmdg_plugin.evaluation.matches import GalleryIndex
-from cmdg_plugin.evaluation.open_set import best_scores, identification_rate, learn_threshold, needed_queries
+from cmdg_plugin.evaluation.open_set import (
+    BestScores,
+    best_scores,
+    identification_rate,
+    learn_threshold,
+    needed_queries,
+)
 from cmdg_plugin.evaluation.target_scores import RELEASED, labels_of_sides, split_rows, take_rows
 from cmdg_plugin.saying import say, warn
 
@@ -109,46 +115,37 @@ def score_open_set(
     Raises:
         ValueError: See `hold_out`.
     """
-    scores = _score_splits(features, target, target.splits, settings, '', options)
+    asked = {'': target.splits}
     if target.released is not None:
-        scores |= _score_splits(features, target, [target.released], settings, RELEASED, options)
+        asked[RELEASED] = (target.released,)
+    scores: dict[str, float] = {}
+    for ending, splits in asked.items():
+        divided = [hold_out(target, split, settings) for split in splits]
+        rates = _choose_rates(f'{target.name}{ending}', divided)
+        found = []
+        for split in divided if rates else ():
+            sides = split.query, split.gallery
+            query, gallery = (take_rows(features, side) for side in sides)
+            best = best_scores(query, gallery, *labels_of_sides(target, *sides), **options)
+            found.append({name: _identify(split, best, rate) for name, rate in rates.items()})
+        scores |= {name + ending: 100 * float(np.mean([each[name] for each in found])) for name in rates}
     return scores
 
 
-def _score_splits(
-    features: np.ndarray,
-    target: EvaluationTarget,
-    splits: Sequence[EvaluationSplit],
-    settings: HoldingOut,
-    ending: str,
-    options: dict[str, Any],
-) -> dict[str, float]:
-    divided = [hold_out(target, split, settings) for split in splits]
+def _choose_rates(name: str, divided: Sequence[OpenSplit]) -> dict[str, float]:
+    """Choose the false-positive rates for which there are queries enough; says how many there are."""
     fewest = min(int(each.absent.sum()) for each in divided)
-    rates = {name: rate for name, rate in OPEN_SET_SCORES.items() if fewest >= needed_queries(rate)}
     mated = round(np.mean([each.mated.sum() for each in divided]))
-    say(f'{target.name}{ending}: open set of {mated} queries whose person is in the gallery, {fewest} whose is not.')
-    for name, rate in OPEN_SET_SCORES.items():
-        if name not in rates:
+    say(f'{name}: open set of {mated} queries whose person is in the gallery, {fewest} whose is not.')
+    for score, rate in OPEN_SET_SCORES.items():
+        if fewest < needed_queries(rate):
             warn(
-                f'{target.name}{ending}: {name} is left out; a false-positive rate of {rate:.0%} takes at least '
+                f'{name}: {score} is left out; a false-positive rate of {rate:.0%} takes at least '
                 f'{needed_queries(rate)} queries of people who are not in the gallery, and there are {fewest}.'
             )
-    found = [_rates(features, target, each, rates, options) for each in divided] if rates else []
-    return {name + ending: 100 * float(np.mean([each[name] for each in found])) for name in rates}
+    return {score: rate for score, rate in OPEN_SET_SCORES.items() if fewest >= needed_queries(rate)}
 
 
-def _rates(
-    features: np.ndarray,
-    target: EvaluationTarget,
-    split: OpenSplit,
-    rates: dict[str, float],
-    options: dict[str, Any],
-) -> dict[str, float]:
-    sides = split.query, split.gallery
-    query, gallery = (take_rows(features, side) for side in sides)
-    own, others = best_scores(query, gallery, *labels_of_sides(target, *sides), **options)
-    return {
-        name: identification_rate(own[split.mated], others[split.mated], learn_threshold(others[split.absent], rate))
-        for name, rate in rates.items()
-    }
+def _identify(split: OpenSplit, best: BestScores, rate: float) -> float:
+    threshold = learn_threshold(best.others[split.absent], rate)
+    return identification_rate(best.own[split.mated], best.others[split.mated], threshold)

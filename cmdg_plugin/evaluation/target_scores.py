@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -105,8 +104,16 @@ def rank_target(
         ValueError: If features are not finite or a split has no valid query; it names the target.
     """
     _check_finite(features, target)
-    rank = partial(_rank, features, target, chunk_size=chunk_size, device=device)
     scores: dict[str, float] = {}
+
+    def rank(ranking: Callable[..., RetrievalResult], split: EvaluationSplit) -> RetrievalResult:
+        sides = split_rows(target, split)
+        rows = (take_rows(features, side) for side in sides)
+        labels = labels_of_sides(target, *sides)
+        try:
+            return ranking(*rows, *labels, max_rank=max(RANKS), chunk_size=chunk_size, device=device)
+        except ValueError as error:
+            raise ValueError(f'Target {target.name!r}: {error}') from error
 
     def score(ranking: Callable[..., RetrievalResult], ending: str) -> list[RetrievalResult]:
         results = [rank(ranking, split) for split in target.splits]
@@ -129,21 +136,6 @@ def _average_splits(results: Sequence[RetrievalResult], ending: str) -> dict[str
     if len(results) > 1:
         scores |= {f'{name}{ending}_std': float(percent[:, SCORES.index(name)].std()) for name in ('mAP', 'R1')}
     return scores
-
-
-def _rank(
-    features: np.ndarray,
-    target: EvaluationTarget,
-    ranking: Callable[..., RetrievalResult],
-    split: EvaluationSplit,
-    **options: Any,
-) -> RetrievalResult:
-    sides = split_rows(target, split)
-    rows = (take_rows(features, side) for side in sides)
-    try:
-        return ranking(*rows, *labels_of_sides(target, *sides), max_rank=max(RANKS), **options)
-    except ValueError as error:
-        raise ValueError(f'Target {target.name!r}: {error}') from error
 
 
 def _check_finite(features: np.ndarray, target: EvaluationTarget) -> None:

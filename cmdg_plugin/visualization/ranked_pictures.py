@@ -10,7 +10,7 @@ from cmdg_plugin.evaluation.ranked_queries import RankedQuery
 from cmdg_plugin.files.images import read_image
 from cmdg_plugin.files.writing import open_whole_bytes
 from cmdg_plugin.regions import REGIONS
-from cmdg_plugin.visualization.canvas import FAINT, INK, PAPER, paste_fitted
+from cmdg_plugin.visualization.canvas import FAINT, INK, PAPER, Pixels, paste_fitted
 from cmdg_plugin.visualization.text import wrap_characters, wrap_words
 
 _MARGIN, _GAP, _FRAME, _TAB, _NAME_LINES = 20, 10, 4, 22, 3
@@ -20,7 +20,7 @@ _QUERY = '#2f5d9b'
 _VERDICTS = {True: ('  right', '#1a7f37'), False: ('  wrong', '#c62828'), None: ('', '#57606a')}
 
 
-def draw_ranked_query(query: RankedQuery, *, cell_size: tuple[int, int] = (128, 256)) -> Image.Image:
+def draw_ranked_query(query: RankedQuery, *, cell_size: Pixels = (128, 256)) -> Image.Image:
     """Draw one query: heading, global caption, the query image, then its gallery images by rank.
 
     Images keep their aspect and are fitted into equal cells. A frame is green where the image shows the query's
@@ -146,18 +146,13 @@ def _closeness(query: RankedQuery) -> list[str]:
 
 
 def _draw_cell(
-    picture: Image.Image,
-    path: str,
-    corner: tuple[int, int],
-    cell_size: tuple[int, int],
-    texts: tuple[str, str],
-    color: str,
+    picture: Image.Image, path: str, corner: Pixels, size: Pixels, texts: tuple[str, str], color: str
 ) -> None:
     """Draw an image in its frame with a tab on top, which has a text at either end."""
     canvas = ImageDraw.Draw(picture)
     left, top = corner
-    right, bottom = left + cell_size[0] + 2 * _FRAME, top + _TAB + cell_size[1] + _FRAME
+    right, bottom = left + size[0] + 2 * _FRAME, top + _TAB + size[1] + _FRAME
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
     for text, edge, anchor in zip(texts, (left + _FRAME + 3, right - _FRAME - 3), ('lm', 'rm'), strict=True):
         canvas.text((edge, top + _TAB // 2), text, PAPER, ImageFont.load_default(14), anchor=anchor)
-    paste_fitted(picture, read_image(path), (left + _FRAME, top + _TAB), cell_size)
+    paste_fitted(picture, read_image(path), (left + _FRAME, top + _TAB), size)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from cmdg_plugin.regions import REGIONS
-from cmdg_plugin.visualization.canvas import FAINT, INK, PAPER, paste_fitted
+from cmdg_plugin.visualization.canvas import FAINT, INK, PAPER, Pixels, paste_fitted
 from cmdg_plugin.visualization.text import Font, wrap_characters, wrap_words
 from cmdg_plugin.visualization.training_pictures import TrainingPicture
 
@@ -14,7 +14,7 @@ _Line = tuple[str, str, Font]
 
 
 def draw_training_grid(
-    pictures: Sequence[TrainingPicture], *, columns: int = 3, cell_size: tuple[int, int] = (224, 224)
+    pictures: Sequence[TrainingPicture], *, columns: int = 3, cell_size: Pixels = (224, 224)
 ) -> Image.Image:
     """Draw images with their source, identity, camera, training label, file and four captions beside them.
 
@@ -60,7 +60,7 @@ def _line_height(font: Font) -> int:
 
 
 def _draw_card(
-    grid: Image.Image, picture: TrainingPicture, lines: Sequence[_Line], corner: tuple[int, int], size: tuple[int, int]
+    grid: Image.Image, picture: TrainingPicture, lines: Sequence[_Line], corner: Pixels, size: Pixels
 ) -> None:
     canvas = ImageDraw.Draw(grid)
     left, top = corner

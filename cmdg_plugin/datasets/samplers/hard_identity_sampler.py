@@ -1,7 +1,7 @@
 """Batches of identities that look alike."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -52,8 +52,7 @@ class HardIdentitySampler(IdentitySampler):
         text_weight: Factor on their distance (lambda), at least 0; 0 is images alone.
         num_draws: Identities drawn in an epoch, over all ranks; None for as many as there are groups of images.
         across_domains: Whether identities of different domains may share a batch.
-        num_replicas: Number of ranks; `None` asks the process group.
-        rank: This rank; `None` asks the process group.
+        **others: Further arguments of `IdentitySampler`.
 
     Raises:
         TypeError: If the dataset has no `identities`.
@@ -73,14 +72,13 @@ class HardIdentitySampler(IdentitySampler):
         text_weight: float = 1.0,
         num_draws: int | None = None,
         across_domains: bool = True,
-        num_replicas: int | None = None,
-        rank: int | None = None,
+        **others: Any,
     ) -> None:
         if text not in (None, *_TEXTS):
             raise ValueError(f'expected text to be None, {" or ".join(map(repr, _TEXTS))}, got {text!r}.')
         if not 0 <= text_weight < float('inf'):
             raise ValueError(f'text_weight must be a finite number of at least 0, got {text_weight}.')
-        super().__init__(dataset, batch_size, num_instances, seed, num_replicas=num_replicas, rank=rank)
+        super().__init__(dataset, batch_size, num_instances, seed, **others)
         self.text = text if text_weight else None
         self.text_weight = text_weight
         rows, cameras = self._by_identity, getattr(dataset, 'cameras', None)
