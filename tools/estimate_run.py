@@ -4,7 +4,7 @@
 
 Trains a few steps of every stage on the run's own data, in a temporary folder, and prints what the whole stages will
 take, what most of a step goes to, the memory and the size of checkpoints. Passes over all images and captions are
-worked out from one batch; scoring the targets is left out.
+worked out from a few batches; scoring the targets is left out.
 """
 
 import argparse

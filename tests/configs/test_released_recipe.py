@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
@@ -288,3 +289,19 @@ def test_colors_survive_the_way_through_pillow(tmp_path: Path) -> None:
     # Equalized copies of a plain picture take most of the red away, never all.
     assert (redness[~gray] > 0).all()
     assert np.median(redness[~gray]) > 100
+
+
+def test_fused_adam_steps_as_plain_adam(tiny_config: Config) -> None:
+    settings = dict(tiny_config.optim_wrapper.optimizer, lr=3.5e-4)
+    assert (settings.pop('type'), settings.pop('fused')) == ('Adam', True)
+    start = torch.randn(50, 4, 16, generator=torch.Generator().manual_seed(0)) * 0.02
+    weights = []
+    for fused in (True, False):
+        weights.append(start.clone().requires_grad_())
+        optimizer = torch.optim.Adam([weights[-1]], fused=fused, **settings)
+        generator = torch.Generator().manual_seed(1)
+        for _ in range(12):
+            weights[-1].grad = torch.randn(start.shape, generator=generator)
+            optimizer.step()
+    assert 0 < (weights[0] - weights[1]).abs().max() < 1e-7
+    assert (weights[0] - start).abs().mean() > 1e-4

@@ -60,7 +60,7 @@ def started(config: Config, stage: str) -> CMDGReID:
     model = bound_model(config.model, DOMAINS)
     (trainable,) = [entry.trainable for entry in config.train_cfg.stages if entry.name == stage]
     model.start_stage(stage, trainable)
-    model.start_epoch(0)
+    model.start_epoch(9)  # in which terms that begin late take part
     # Templates are tokenized once, on the CPU.
     encode_prompts(model, torch.arange(2))
     model.prepare_stage(Given())

@@ -4,7 +4,7 @@
     python tools/benchmarks/benchmark_protocol.py --device cuda --amp --compile [--full] [--steps 50]
     torchrun --nproc-per-node 2 tools/benchmarks/benchmark_protocol.py --small --launcher pytorch
 
-Nothing of a whole run is run: a few steps of each stage are, and one batch of each pass over all images and captions
+Nothing of a whole run is run: a few steps of each stage are, and a few batches of each pass over all images or captions
 (as `tools/estimate_run.py` does), and the stages' time is worked out from those. A bridging step as the authors of the
 released recipe run it goes beside ours in the same process, as a ratio. `--small` takes the toy's tower, its epochs and
 4,000 images, for a CPU.
