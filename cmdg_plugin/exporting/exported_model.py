@@ -73,6 +73,8 @@ def use_exported(config: Config, path: Path, trust: bool = False) -> None:
     expects = exported.metadata['expected_input']
     if expects not in INPUTS:
         raise ValueError(f'{path} expects pixels {expects!r}, not one of {", ".join(INPUTS)}: write it anew.')
+    if len(exported.shape) != 3:
+        raise ValueError(f'{path} is damaged: it takes rows of shape {exported.shape}, not images.')
     set_pipeline_size(config, exported.image_size)
     mean, std = INPUTS[expects]
     to_rgb = (config.model.get('data_preprocessor') or {}).get('to_rgb', True)

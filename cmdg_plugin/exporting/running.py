@@ -84,6 +84,8 @@ def open_exported(path: Path, threads: int | None = None, *, trust: bool = False
         raise ValueError(f'{path} is damaged, or is not an exported model ({on_one_line(error)}).') from error
     if 'model_hash' not in loaded.metadata:
         raise ValueError(f'{path} was not written by tools/export.py: it does not say what it expects.')
+    if not all(isinstance(side, int) and side > 0 for side in loaded.shape):
+        raise ValueError(f'{path} is damaged, or is not an exported model: it takes rows of shape {loaded.shape}.')
     _check_beside(path, loaded.metadata)
     return loaded
 
@@ -99,7 +101,7 @@ def _check_beside(path: Path, metadata: Mapping[str, str]) -> None:
         return
     try:
         beside = as_text(json.loads(sidecar.read_bytes()))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f'{sidecar} is damaged ({error}): remove it, or export {path.name} again.') from error
     others = [name for name, value in beside.items() if metadata.get(name) != value]
     if others:

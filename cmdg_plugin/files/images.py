@@ -82,6 +82,8 @@ def to_rgb(image: Image.Image, name: str | os.PathLike[str] = 'in memory') -> Im
     Raises:
         UnreadableImage: As `read_image`.
     """
+    if not all(image.size):
+        raise UnreadableImage(f'The image {os.fspath(name)} has no pixels: its size is {image.width}x{image.height}.')
     with blaming(name):
         image.load()
         upright = ImageOps.exif_transpose(image)

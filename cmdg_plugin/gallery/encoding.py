@@ -79,7 +79,8 @@ class GalleryModel:
         if not images:
             raise ValueError('A query by image needs at least one image.')
         opened = [open_query_image(image) for image in images]
-        return _unit(extract_features(self._model, opened, progress=False).mean(dim=0))
+        mean = extract_features(self._model, opened, progress=False).mean(dim=0)
+        return functional.normalize(mean.float(), dim=0).cpu().numpy()
 
     def encode_sentence(self, sentence: str) -> np.ndarray:
         """Encode a sentence; returns its feature (D,) of length one.
@@ -144,7 +145,3 @@ def open_query_image(image: QueryImage) -> Image.Image:
             raise FileNotFoundError(f'There is no image at {image}.')
         return read_image(Path(os.path.expanduser(image)))
     raise ValueError(f'A picture is a file, a PIL image or an RGB array, not a {type(image).__name__}.')
-
-
-def _unit(vector: Tensor) -> np.ndarray:
-    return functional.normalize(vector.float(), dim=0).cpu().numpy()

@@ -62,9 +62,11 @@ def iterate_entries(
 
     Raises:
         FileNotFoundError: If there is no such folder or index.
-        ValueError: If a row of an index is not as described; names file, row and column.
+        ValueError: If a row of an index is not as described; names file, row and column. If a name is empty.
     """
     for source in sources:
+        if not os.fspath(source):  # such as a variable of the shell that is not set; it would be the current folder
+            raise ValueError('An empty name was given for a folder, an index or an image.')
         path = Path(os.path.expanduser(source))
         if path.is_dir():
             listing = FolderListing(path)

@@ -158,7 +158,7 @@ class MilvusStore:
         with _blaming(self.uri):
             self._wait_for_index()
             # Their numbers are hashes, so that the first ones are drawn at random.
-            rows = self._client.query(self.collection, filter='id >= 0', limit=_SAMPLE, output_fields=['vector'])
+            rows = self._query('id >= 0', ['vector'], limit=_SAMPLE)
             queries = [Query(np.array(row['vector'][: self.dimension], np.float32), None) for row in rows]
             found, wanted = (
                 [{hit['id'] for hit in hits} - {row['id']} for row, hits in zip(rows, answer, strict=True)]
@@ -169,8 +169,7 @@ class MilvusStore:
 
     def count(self) -> int:
         """Number of entries."""
-        with _blaming(self.uri):
-            return self._count('')
+        return self._count('')
 
     def iterate(self) -> Iterator[StoredEntry]:
         """Go through all entries, in no particular order that means anything."""
@@ -296,17 +295,16 @@ class MilvusStore:
                 )
             time.sleep(1)
 
-    def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
+    def _query(self, condition: str, fields: list[str], **more: Any) -> list[dict[str, Any]]:
         with _blaming(self.uri):
             return list(
-                self._client.query(self.collection, filter=condition, output_fields=fields, consistency_level=_STRONG)
+                self._client.query(
+                    self.collection, filter=condition, output_fields=fields, consistency_level=_STRONG, **more
+                )
             )
 
     def _count(self, condition: str) -> int:
-        answer = self._client.query(
-            self.collection, filter=condition, output_fields=['count(*)'], consistency_level=_STRONG
-        )
-        return int(answer[0]['count(*)'])
+        return int(self._query(condition, ['count(*)'])[0]['count(*)'])
 
     def _fields(self) -> list[str]:
         return [*FileState.__slots__, *KNOWN_COLUMNS, *map(field_name, self.columns())]

@@ -25,8 +25,7 @@ SUFFIXES = ('.json', '.csv')
 def format_table(result: SearchResult) -> str:
     """Lay matches out as lines of text; columns that are empty throughout are left out."""
     rows = [
-        {**asdict(match), 'score': f'{match.score:.4f}', 'path': match.path, 'caption': _shorten(match.caption)}
-        for match in result.matches
+        {**asdict(match), 'score': f'{match.score:.4f}', 'caption': _shorten(match.caption)} for match in result.matches
     ]
     names = [name for name in _KNOWN if any(row[name] is not None for row in rows)]
     cells = [names, *([_shown(row[name]) for name in names] for row in rows)]

@@ -15,6 +15,8 @@ from cmdg_plugin.files.images import UnreadableImage, blaming, check_regular, de
 from cmdg_plugin.gallery.entries import Entry
 from cmdg_plugin.gallery.store import FileState, StoredEntry
 
+_LARGEST = 1 << 30
+
 
 @dataclass(frozen=True)
 class ReadImage:
@@ -69,12 +71,14 @@ def read_file(path: str) -> tuple[bytes, FileState]:
     """Read a file and its state at once, so that both are of the same content.
 
     Raises:
-        UnreadableImage: If it is a folder, a pipe or a device.
+        UnreadableImage: If it is a folder, a pipe or a device, or larger than pictures are.
         OSError: If it cannot be read.
     """
     check_regular(path)
     with open(path, 'rb') as file:
         status = os.fstat(file.fileno())
+        if status.st_size > _LARGEST:  # such as an empty one that claims to be, which would fill the memory
+            raise UnreadableImage(f'The image {path} cannot be read: its file is larger than {_LARGEST >> 30} GiB.')
         content = file.read()
     return content, FileState(*size_and_time(status), hashlib.sha256(content).hexdigest())
 

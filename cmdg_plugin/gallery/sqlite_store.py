@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmdg_plugin.datasets.caption_fields import show
 from cmdg_plugin.files.writing import sync_folder
 from cmdg_plugin.gallery.columns import KIND_NAMES, field_name, read_kinds
 from cmdg_plugin.gallery.entries import Entry
@@ -32,6 +33,7 @@ _SCHEMA_CHECK = (
     'SELECT entries.id, path, size, mtime_ns, sha256, identity, camera, time, caption, vector, name, kind '
     'FROM entries, vectors, further_columns LIMIT 0'
 )
+_MORE_THAN_TABLES = "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')"
 _ROWS = 16_384
 # A list of any length as one value, in JSON; the number of values is limited.
 _LISTED = '(SELECT value FROM json_each(?))'
@@ -71,9 +73,10 @@ class SQLiteStore:
                 self._database.execute('PRAGMA page_size = 16384')
                 self._database.execute('PRAGMA auto_vacuum = INCREMENTAL')
                 self._database.executescript(_SCHEMA)
-            # A schema may hold commands; those of a stranger's file can do nothing but with tables.
-            self._database.execute('PRAGMA trusted_schema = OFF')
             self._database.execute(_SCHEMA_CHECK)
+            # A stranger's file could keep what is removed in a table of its own.
+            for (name,) in self._database.execute(_MORE_THAN_TABLES):
+                raise ValueError(f'{path} is not the file of a gallery: it holds the trigger or view {show(name)}.')
 
     def declare(self, columns: Mapping[str, type]) -> None:
         """Make room for further columns, or give them another type (`merge_kinds`)."""

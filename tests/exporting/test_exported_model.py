@@ -65,6 +65,16 @@ def test_text_towers_are_refused(tmp_path: Path) -> None:
         use_exported(Config.fromfile(CONFIG), write(tmp_path / 'texts.onnx'))
 
 
+def test_rows_that_are_no_images_are_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / 'a.onnx', expected_input='0..1')
+    model = onnx.load(file)
+    del model.graph.node[:], model.graph.initializer[:], model.graph.input[0].type.tensor_type.shape.dim[2:]
+    model.graph.node.append(onnx.helper.make_node('Identity', ['images'], ['features']))
+    onnx.save(model, file)
+    with pytest.raises(ValueError, match=r'a\.onnx is damaged: it takes rows of shape \(3,\), not images'):
+        use_exported(Config.fromfile(CONFIG), file)
+
+
 def test_what_no_version_expects(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expects pixels '-1\.\.1', not one of 0\.\.1"):
         use_exported(Config.fromfile(CONFIG), write(tmp_path / 'means.onnx', expected_input='-1..1'))

@@ -51,10 +51,23 @@ def test_what_stands_beside_must_be_its_own(copying: Path) -> None:
     beside.write_text(json.dumps({'model_hash': 'another', 'img_size': [3]}))
     with pytest.raises(ValueError, match=r'is not what copying\.onnx says of itself \(model_hash\)'):
         open_exported(copying)
-    for damaged in ('{"model_hash', '[]', '\0'):
+    for damaged in ('{"model_hash', '[]', '\0', '[' * 100_000):
         beside.write_text(damaged)
         with pytest.raises(ValueError, match=r'metadata\.json is damaged'):
             open_exported(copying)
+
+
+@pytest.mark.parametrize('side', ['height', -5, 0])
+def test_rows_have_a_known_shape(copying: Path, side: str | int) -> None:
+    model = onnx.load(copying)
+    dimension = model.graph.input[0].type.tensor_type.shape.dim[1]
+    if isinstance(side, str):
+        dimension.dim_param = side
+    else:
+        dimension.dim_value = side
+    onnx.save(model, copying)
+    with pytest.raises(ValueError, match=r'copying\.onnx is damaged, or is not an exported model'):
+        open_exported(copying)
 
 
 def test_weights_beside_must_be_its_own(copying: Path) -> None:

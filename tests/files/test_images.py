@@ -250,3 +250,9 @@ def test_programs_that_draw_are_not_run(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n')
     with pytest.raises(UnreadableImage, match=r'a\.jpg cannot be read: it is EPS, a program that draws'):
         read_image(path)
+
+
+def test_an_image_without_pixels_is_named() -> None:
+    for size in ((0, 0), (0, 5), (5, 0)):
+        with pytest.raises(UnreadableImage, match=f'in memory has no pixels: its size is {size[0]}x{size[1]}'):
+            to_rgb(Image.new('RGB', size))

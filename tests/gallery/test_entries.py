@@ -90,6 +90,12 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         list(iterate_entries([tmp_path / 'index.csv']))
 
 
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(tmp_path, 'a.jpg'))
+    with pytest.raises(ValueError, match='An empty name was given'):
+        list(iterate_entries(['']))
+
+
 def test_yes_and_no_are_numbers(tmp_path: Path) -> None:
     (tmp_path / 'index.json').write_text(
         json.dumps([{'path': 'a.jpg', 'hidden': True}, {'path': 'b.jpg', 'hidden': 0}])

@@ -33,6 +33,14 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
         read_file(str(tmp_path))
 
 
+def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    huge = tmp_path / 'huge.png'
+    huge.touch()
+    os.truncate(huge, 1 << 40)  # takes no room on the disk
+    with pytest.raises(UnreadableImage, match=r'huge\.png cannot be read: its file is larger than 1 GiB\.'):
+        read_file(str(huge))
+
+
 def test_images_are_prepared_unless_their_bytes_are_known(path: str, tmp_path: Path) -> None:
     (tmp_path / 'broken.png').write_bytes(b'no image')
     _, known = read_file(path)
