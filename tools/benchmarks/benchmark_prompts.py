@@ -81,10 +81,10 @@ class Comparison(Hook):
         self.start = CLOCK()
 
 
-def bare_work(model: Any, batch: int = 64) -> dict[str, Callable[[], Any]]:
+def bare_work(model: Any) -> dict[str, Callable[[], Any]]:
     """What the stage cannot do without: the text tower on a batch of prompts, and Adam on all prompts."""
     prompts = model.prompts
-    chosen = prompts.context[:batch].detach().clone().requires_grad_()
+    chosen = prompts.context[:64].detach().clone().requires_grad_()
     everything = torch.nn.Parameter(prompts.context.detach().clone())
     everything.grad = torch.randn_like(everything)
     adam = torch.optim.Adam([everything], lr=1e-4, weight_decay=1e-4, fused=True)
