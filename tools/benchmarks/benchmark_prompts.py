@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from measuring import REPOSITORY, Enough, device_name, in_turns, medians, report, train_until_enough
 from mmengine.config import Config
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from cmdg_plugin.engine import StagePreparationHook
 from cmdg_plugin.registry import DATASETS
 
 WARM_UP = 5
@@ -46,13 +46,13 @@ class NamelessImages(Dataset):
         """Do nothing: there is nothing to index."""
 
 
-class Comparison(Hook):
+class Comparison(StagePreparationHook):
     """Hands random features to the model, times the loop's steps, and the bare work in between."""
 
     priority = 'LOWEST'
-    stage = 'prompt'
 
     def __init__(self, steps: int) -> None:
+        super().__init__('prompt', pipeline=[])
         self.steps = steps
         self.seconds: dict[str, list[float]] = {'real loop': []}
         self.start = 0.0
