@@ -95,25 +95,24 @@ def generate_captions(
                 with caption_bar(finished, missing) as advance:
 
                     def record(entry: Entry) -> None:
-                        failed = 'caption' not in entry
-                        worklist.set_answer(entry['path'], entry['region'], 0, journal.append(entry), failed)
-                        advance(failed, len(entry.get('problems', ())))
+                        journal.append(entry)
+                        worklist.set_answer(entry)
+                        advance('failure' in entry, len(entry.get('problems', ())))
 
                     runner = CaptionRunner(backend, settings, prompts, root, record, attempts=job.attempts)
                     run_until_stopped(_ask(runner, backend, worklist))
-        return finish_outputs(out, worklist, [path], settings)
+        return finish_outputs(out, worklist, settings)
 
 
 def _replay(worklist: WorkList, journal: Path, root: Path, retry_failed: bool) -> int:
     """Note what a journal holds about the images as they are; returns how many sentences that are."""
     finished = strangers = changed = 0
-    for position, entry in read_entries(journal):
-        failed = 'caption' not in entry
-        if failed and retry_failed:
+    for entry in read_entries(journal):
+        if 'failure' in entry and retry_failed:
             continue
         if has_changed(entry, root / entry['path']):
             changed += 1
-        elif worklist.set_answer(entry['path'], entry['region'], 0, position, failed):
+        elif worklist.set_answer(entry):
             finished += 1
         else:
             strangers += 1

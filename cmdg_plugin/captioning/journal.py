@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cmdg_plugin.captioning.journal_lines import LONGEST_LINE, parse_entry, parse_object
 from cmdg_plugin.files.writing import sync_folder
@@ -50,24 +50,23 @@ class Journal(AbstractContextManager):
             self.flush()
             sync_folder(path.parent)
 
-    def append(self, entry: dict[str, Any]) -> int:
-        """Write one line and return where it starts.
+    def append(self, entry: dict[str, Any]) -> None:
+        """Write one line.
 
         Raises:
             OSError: If the disk is full or fails; the file is left at its last whole line.
         """
         line = json.dumps(entry, ensure_ascii=False, separators=(',', ':')).encode() + b'\n'
-        start, written = self._end, 0
+        written = 0
         try:
             while written < len(line):
                 written += os.write(self._descriptor, line[written:])
         except OSError:
-            os.ftruncate(self._descriptor, start)
+            os.ftruncate(self._descriptor, self._end)
             raise
-        self._end = start + len(line)
+        self._end += len(line)
         if time.monotonic() - self._last_fsync >= self._fsync_seconds:
             self.flush()
-        return start
 
     def flush(self) -> None:
         """Force everything written so far to the disk."""
@@ -102,8 +101,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     return header['settings']
 
 
-def read_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Go through a journal's entries after the header, with the position each starts at.
+def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Go through a journal's entries after the header.
 
     Half a last line is left out. So are lines that are not as this tool writes them; at the end, one warning counts
     them and names the first few.
@@ -112,7 +111,7 @@ def read_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     count = 0
     for number, position, line in _lines(path):
         try:
-            yield position, parse_entry(line)
+            yield parse_entry(line)
         except ValueError as error:
             count += 1
             if count <= _NAMED:
@@ -138,15 +137,6 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
             position += len(line)
             if number > 1:
                 yield number, start, beginning
-
-
-def read_entry(journal: BinaryIO, position: int) -> dict[str, Any]:
-    """The one entry that starts at a position of an open journal."""
-    journal.seek(position)
-    line = journal.readline()
-    if not line.endswith(b'\n'):
-        raise ValueError(f'the journal ends before position {position}; it was changed while being read.')
-    return json.loads(line)
 
 
 def _end_of_whole_lines(path: Path) -> int:

@@ -2,15 +2,13 @@
 
 from glob import escape
 from pathlib import Path
-from typing import BinaryIO
 
-from cmdg_plugin.captioning.journal import read_entries, read_entry, read_settings
+from cmdg_plugin.captioning.journal import read_entries, read_settings
 from cmdg_plugin.captioning.output import (
     RunSummary,
     finish_outputs,
     journal_path,
     lock_output,
-    opened,
     prepare_output,
 )
 from cmdg_plugin.captioning.settings import CaptionSettings
@@ -39,14 +37,13 @@ def merge_shards(source: Path, out: Path, journals: list[Path]) -> RunSummary:
         if journal_path(out).exists():
             raise ValueError(f'{out} belongs to a run of its own ({journal_path(out).name}); choose another --out.')
         list_images(worklist, source, None)
-        with opened(journals) as files:
-            strangers = merge_journals(worklist, journals, files)
+        strangers = merge_journals(worklist, journals)
         if strangers:
             raise ValueError(
                 f'{strangers} sentences in the journals are of images that {source} does not have; '
                 'give the folder or index that the shards captioned.'
             )
-        return finish_outputs(out, worklist, journals, settings)
+        return finish_outputs(out, worklist, settings)
 
 
 def shared_settings(journals: list[Path]) -> CaptionSettings:
@@ -69,13 +66,12 @@ def shared_settings(journals: list[Path]) -> CaptionSettings:
     return CaptionSettings.from_dict(first)
 
 
-def merge_journals(worklist: WorkList, journals: list[Path], files: list[BinaryIO]) -> int:
+def merge_journals(worklist: WorkList, journals: list[Path]) -> int:
     """Fill a list with the answers of all shards' journals.
 
     Args:
         worklist: All images, without answers.
         journals: One journal a shard.
-        files: The same, open for reading.
 
     Returns:
         How many answers belong to no image of the list.
@@ -84,17 +80,14 @@ def merge_journals(worklist: WorkList, journals: list[Path], files: list[BinaryI
         ValueError: If two shards answer the same sentence differently, or a sentence has no answer in any.
     """
     strangers, conflicts = 0, []
-    for number, journal in enumerate(journals):
-        for position, entry in read_entries(journal):
+    for journal in journals:
+        for entry in read_entries(journal):
             before = worklist.get_answer(entry['path'], entry['region'])
-            if before is not None and before[0] != number:
-                other = read_entry(files[before[0]], before[1])
-                if 'caption' in other and 'caption' in entry and other['caption'] != entry['caption']:
-                    conflicts.append(f'{entry["path"]} ({entry["region"]}) in {journals[before[0]]} and {journal}')
-                if 'caption' in other:
-                    continue
-            failed = 'caption' not in entry
-            if not worklist.set_answer(entry['path'], entry['region'], number, position, failed):
+            # Of one journal, the last line about a sentence counts; of several, a caption.
+            if before is not None and 'caption' in before and before['journal'] != str(journal):
+                if 'caption' in entry and before['caption'] != entry['caption']:
+                    conflicts.append(f'{entry["path"]} ({entry["region"]}) in {before["journal"]} and {journal}')
+            elif not worklist.set_answer({**entry, 'journal': str(journal)}):
                 strangers += 1
     if conflicts:
         shown = '; '.join(conflicts[:_SHOWN])

@@ -3,14 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mmengine.logging import MMLogger
 
-from cmdg_plugin.captioning.journal import read_entry
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import ItemState, WorkList
 from cmdg_plugin.files.locking import hold
@@ -82,8 +81,8 @@ def summary_path(out: Path) -> Path:
     return out.with_name(f'{out.stem}.summary.json')
 
 
-def write_outputs(out: Path, worklist: WorkList, files: list[BinaryIO], settings: CaptionSettings) -> RunSummary:
-    """Write the caption file, the list of failed images and the counts, from journals.
+def write_outputs(out: Path, worklist: WorkList, settings: CaptionSettings) -> RunSummary:
+    """Write the caption file, the list of failed images and the counts.
 
     Records are written one a line while they are read, so memory does not grow with their number. An image with a
     failed sentence is in the list of failed ones, not in the caption file.
@@ -91,14 +90,13 @@ def write_outputs(out: Path, worklist: WorkList, files: list[BinaryIO], settings
     Args:
         out: The caption file; the other two lie beside it.
         worklist: All images, each sentence with an answer.
-        files: The journals, open for reading, in the order of the list's journal numbers.
         settings: What the answers were made with.
     """
     summary = RunSummary()
     facts = {'model': settings.model, 'prompt_version': settings.prompt_version, 'seed': settings.seed}
     with _whole_list(out) as write_caption, _whole_list(failed_path(out)) as write_failure:
         for state in worklist.states():
-            record = _read_record(state, files, summary)
+            record = _make_record(state, summary)
             summary.images += 1
             if 'failures' in record:
                 summary.failed += 1
@@ -111,10 +109,9 @@ def write_outputs(out: Path, worklist: WorkList, files: list[BinaryIO], settings
     return summary
 
 
-def finish_outputs(out: Path, worklist: WorkList, journals: list[Path], settings: CaptionSettings) -> RunSummary:
+def finish_outputs(out: Path, worklist: WorkList, settings: CaptionSettings) -> RunSummary:
     """Write the files of a complete run and log what it came to; see `write_outputs`."""
-    with opened(journals) as files:
-        summary = write_outputs(out, worklist, files, settings)
+    summary = write_outputs(out, worklist, settings)
     logger = MMLogger.get_current_instance()
     logger.info(f'{summary.captioned} of {summary.images} images have four captions: {out}')
     if summary.asked_again or summary.fixed:
@@ -126,14 +123,7 @@ def finish_outputs(out: Path, worklist: WorkList, journals: list[Path], settings
     return summary
 
 
-@contextmanager
-def opened(paths: list[Path]) -> Iterator[list[BinaryIO]]:
-    """Files that are open for reading."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(path.open('rb')) for path in paths]
-
-
-def _read_record(state: ItemState, files: list[BinaryIO], summary: RunSummary) -> dict[str, Any]:
+def _make_record(state: ItemState, summary: RunSummary) -> dict[str, Any]:
     item = state.item
     record: dict[str, Any] = {'file_path': item.file_path}
     for key, value in (('identity', item.identity), ('camera', item.camera), ('split', item.split)):
@@ -144,14 +134,12 @@ def _read_record(state: ItemState, files: list[BinaryIO], summary: RunSummary) -
     for region, answer in zip(CAPTION_FILE_ORDER, state.answers, strict=True):
         if answer is None:
             raise ValueError(f'{item.file_path} has no answer for {region}; finish the run first.')
-        journal, position, failed = answer
-        entry = read_entry(files[journal], position)
-        if failed:
-            failures[region] = entry['failure']
+        if 'caption' in answer:
+            captions[region] = answer['caption']
         else:
-            captions[region] = entry['caption']
-        summary.asked_again.update(entry.get('problems', ()))
-        summary.fixed.update(entry.get('fixes', ()))
+            failures[region] = answer['failure']
+        summary.asked_again.update(answer.get('problems', ()))
+        summary.fixed.update(answer.get('fixes', ()))
     if failures:
         return {**record, 'failures': failures, 'captions': captions}
     return {**record, 'captions': [captions[region] for region in CAPTION_FILE_ORDER]}

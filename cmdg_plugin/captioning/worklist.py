@@ -1,13 +1,15 @@
-"""Which sentences of which images are done: kept on disk, so that memory does not grow with the number of images."""
+"""What is answered about which images: kept on disk, so that memory does not grow with the number of images."""
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cmdg_plugin.captioning.image_state import STATE_KEYS
 from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.captioning.shards import Shard
 from cmdg_plugin.datasets.caption_fields import CaptionRecord
@@ -15,28 +17,30 @@ from cmdg_plugin.regions import CAPTION_FILE_ORDER
 from cmdg_plugin.saying import say
 
 _BATCH = 1000
-_REGION_COLUMNS = ', '.join(f'at_{region} INTEGER' for region in CAPTION_FILE_ORDER)
-_REGION_NAMES = ', '.join(f'at_{region}' for region in CAPTION_FILE_ORDER)
+_REGION_COLUMNS = ', '.join(f'about_{region} TEXT' for region in CAPTION_FILE_ORDER)
+_REGION_NAMES = ', '.join(f'about_{region}' for region in CAPTION_FILE_ORDER)
+_NOT_KEPT = frozenset({'path', 'region', *STATE_KEYS})
 
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """One image and where its answers lie.
+    """One image and its answers.
 
     Attributes:
         item: The image.
-        answers: For each region in caption-file order, (journal number, position, failed), or None while it is missing.
+        answers: For each region in caption-file order, what a line of the journal says of the answer; None while it
+            is missing.
     """
 
     item: CaptionRecord
-    answers: tuple[tuple[int, int, bool] | None, ...]
+    answers: tuple[dict[str, Any] | None, ...]
 
 
 class WorkList(AbstractContextManager):
-    """A table of images and of the journal positions of their four answers, in a temporary file that ends with it.
+    """A table of images and their four answers, in a temporary file that ends with it.
 
     It holds no facts of its own: the journals do, and a new one is filled from them at every start. SQLite puts the
-    file into the folder for temporary files (`SQLITE_TMPDIR`, `TMPDIR`, else the system's): about 300 bytes an image.
+    file into the folder for temporary files (`SQLITE_TMPDIR`, `TMPDIR`, else the system's): about a kilobyte an image.
     """
 
     def __init__(self) -> None:
@@ -62,7 +66,7 @@ class WorkList(AbstractContextManager):
         if isinstance(error, sqlite3.OperationalError):
             raise OSError(
                 f'the list of images could not be kept in a temporary file ({error}); set SQLITE_TMPDIR to a folder '
-                'with 300 bytes an image to spare.'
+                'with 1 kB an image to spare.'
             ) from error
 
     def close(self) -> None:
@@ -98,16 +102,16 @@ class WorkList(AbstractContextManager):
                 f'identity {item.identity}, camera {item.camera}; correct the index.'
             )
 
-    def set_answer(self, file_path: str, region: str, journal: int, position: int, failed: bool) -> bool:
-        """Note where the answer for a region of an image lies; returns False where the list has no such image."""
-        # One number holds all three: SQLite stores small integers in few bytes.
-        code = (position << 17) | (journal << 1) | int(failed)
-        update = f'UPDATE items SET at_{region} = ? WHERE file_path = ?'
-        return self._database.execute(update, (code, file_path)).rowcount == 1
+    def set_answer(self, entry: Mapping[str, Any]) -> bool:
+        """Note what became of a sentence, as a line of the journal says it; returns False for an image not listed."""
+        answer = {key: value for key, value in entry.items() if key not in _NOT_KEPT}
+        update = f'UPDATE items SET about_{entry["region"]} = ? WHERE file_path = ?'
+        row = (json.dumps(answer, ensure_ascii=False), entry['path'])
+        return self._database.execute(update, row).rowcount == 1
 
-    def get_answer(self, file_path: str, region: str) -> tuple[int, int, bool] | None:
-        """Where the answer for a region of an image lies, as (journal number, position, failed), or None."""
-        row = self._database.execute(f'SELECT at_{region} FROM items WHERE file_path = ?', (file_path,)).fetchone()
+    def get_answer(self, file_path: str, region: str) -> dict[str, Any] | None:
+        """What was noted of a sentence, or None."""
+        row = self._database.execute(f'SELECT about_{region} FROM items WHERE file_path = ?', (file_path,)).fetchone()
         return None if row is None else _decode(row[0])
 
     def __len__(self) -> int:
@@ -115,14 +119,14 @@ class WorkList(AbstractContextManager):
 
     def count_missing(self) -> int:
         """How many sentences have neither a caption nor a failure."""
-        return sum(self._count(f'at_{region} IS NULL') for region in CAPTION_FILE_ORDER)
+        return sum(self._count(f'about_{region} IS NULL') for region in CAPTION_FILE_ORDER)
 
     def _count(self, condition: str) -> int:
         return int(self._database.execute(f'SELECT COUNT(*) FROM items WHERE {condition}').fetchone()[0])
 
     def missing(self) -> Iterator[tuple[CaptionRecord, str]]:
         """Go through the sentences without an answer, in the order the images came; answers may be set meanwhile."""
-        nothing = ' OR '.join(f'at_{region} IS NULL' for region in CAPTION_FILE_ORDER)
+        nothing = ' OR '.join(f'about_{region} IS NULL' for region in CAPTION_FILE_ORDER)
         for state in self._pages(f'number > ? AND ({nothing}) ORDER BY number', 0, 'number'):
             for region, answer in zip(CAPTION_FILE_ORDER, state.answers, strict=True):
                 if answer is None:
@@ -140,7 +144,7 @@ class WorkList(AbstractContextManager):
         )
         while rows := self._database.execute(query, (first,)).fetchall():
             for row in rows:
-                yield ItemState(CaptionRecord(row[1], None, *row[2:5]), tuple(_decode(code) for code in row[5:]))
+                yield ItemState(CaptionRecord(row[1], None, *row[2:5]), tuple(_decode(answer) for answer in row[5:]))
             first = rows[-1][0]
 
     def first_missing(self, limit: int) -> list[str]:
@@ -148,8 +152,8 @@ class WorkList(AbstractContextManager):
         return [f'{item.file_path} ({region})' for item, region in islice(self.missing(), limit)]
 
 
-def _decode(code: int | None) -> tuple[int, int, bool] | None:
-    return None if code is None else ((code >> 1) & 0xFFFF, code >> 17, bool(code & 1))
+def _decode(answer: str | None) -> dict[str, Any] | None:
+    return None if answer is None else json.loads(answer)
 
 
 def list_images(worklist: WorkList, source: Path, shard: Shard | None) -> None:

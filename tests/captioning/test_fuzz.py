@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cmdg_plugin.captioning.backends.responses import read_completion
 from cmdg_plugin.captioning.cleaning import PROBLEMS, clean_caption
 from cmdg_plugin.captioning.journal import Journal, read_entries
-from cmdg_plugin.captioning.output import failed_path, journal_path, opened, write_outputs
+from cmdg_plugin.captioning.output import failed_path, journal_path, write_outputs
 from cmdg_plugin.captioning.plain_text import is_plain
 from cmdg_plugin.captioning.settings import CaptionSettings
 from cmdg_plugin.captioning.worklist import WorkList
@@ -109,14 +109,11 @@ def check_journal(lines: list[bytes]) -> None:
             pass
         with journal.open('ab') as file:
             file.writelines(line + b'\n' for line in lines)
-        for position, entry in read_entries(journal):
-            worklist.set_answer(entry['path'], entry['region'], 0, position, 'caption' not in entry)
-        with Journal(journal, SETTINGS.as_dict(), 3600) as again:
-            for item, region in worklist.missing():
-                position = again.append({'path': item.file_path, 'region': region, 'caption': GOOD})
-                worklist.set_answer(item.file_path, region, 0, position, failed=False)
-        with opened([journal]) as files:
-            summary = write_outputs(out, worklist, files, SETTINGS)
+        for entry in read_entries(journal):
+            worklist.set_answer(entry)
+        for item, region in worklist.missing():
+            worklist.set_answer({'path': item.file_path, 'region': region, 'caption': GOOD})
+        summary = write_outputs(out, worklist, SETTINGS)
         assert summary.images == summary.captioned + summary.failed == 1
         assert len(json.loads(failed_path(out).read_text())) == summary.failed
         if summary.captioned:

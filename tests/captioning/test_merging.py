@@ -67,6 +67,10 @@ def test_conflicts_are_found_and_agreement_is_not_one(shards: tuple[Path, Path, 
     other.write_text(lines[0] + '\n' + json.dumps({**entry, 'caption': 'Something else was said.'}) + '\n')
     with pytest.raises(ValueError, match=r'1 sentences have two different captions, such as .*bounding_box_train'):
         merge_shards(root, out, [*journals, other])
+    # Of one journal the last line counts, as where an image was replaced.
+    journals[0].write_text('\n'.join([*lines, json.dumps({**entry, 'caption': 'Another coat.'})]) + '\n')
+    assert merge_shards(root, out, journals).captioned == 12
+    assert 'Another coat.' in out.read_text()
     # A failure elsewhere is not a second caption, whichever comes first.
     other.write_text(
         lines[0] + '\n' + json.dumps({**entry, 'caption': None, 'failure': 'x'}).replace('"caption": null, ', '') + '\n'

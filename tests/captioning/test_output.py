@@ -3,12 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from cmdg_plugin.captioning.journal import Journal
 from cmdg_plugin.captioning.output import (
     failed_path,
     journal_path,
     lock_output,
-    opened,
     prepare_output,
     summary_path,
     write_outputs,
@@ -61,14 +59,11 @@ def test_captions_failures_and_counts_go_to_their_files(tmp_path: Path) -> None:
     out = tmp_path / 'c.json'
     with WorkList() as worklist:
         worklist.add([CaptionRecord('b.jpg', None, 4, 2, 'query'), CaptionRecord('a.jpg')])
-        with Journal(journal_path(out), SETTINGS.as_dict()) as journal:
-            for region in CAPTION_FILE_ORDER:
-                entry = {'path': 'b.jpg', 'region': region, 'caption': f'{region} é', 'fixes': ['markup']}
-                worklist.set_answer('b.jpg', region, 0, journal.append(entry), failed=False)
-                entry = {'path': 'a.jpg', 'region': region, 'failure': 'no', 'problems': ['empty', 'refused']}
-                worklist.set_answer('a.jpg', region, 0, journal.append(entry), failed=True)
-        with opened([journal_path(out)]) as files:
-            summary = write_outputs(out, worklist, files, SETTINGS)
+        for region in CAPTION_FILE_ORDER:
+            worklist.set_answer({'path': 'b.jpg', 'region': region, 'caption': f'{region} é', 'fixes': ['markup']})
+            problems = ['empty', 'refused']
+            worklist.set_answer({'path': 'a.jpg', 'region': region, 'failure': 'no', 'problems': problems})
+        summary = write_outputs(out, worklist, SETTINGS)
     facts = {'model': 'm', 'prompt_version': '1-x', 'seed': 3}
     captions = [f'{region} é' for region in ('global', 'upper', 'middle', 'lower')]
     record = {'file_path': 'b.jpg', 'identity': 4, 'camera': 2, 'split': 'query', 'captions': captions, **facts}
@@ -87,5 +82,5 @@ def test_an_unfinished_list_is_refused(tmp_path: Path) -> None:
     with WorkList() as worklist:
         worklist.add([CaptionRecord('a.jpg')])
         with pytest.raises(ValueError, match=r'a\.jpg has no answer for global'):
-            write_outputs(tmp_path / 'c.json', worklist, [], SETTINGS)
+            write_outputs(tmp_path / 'c.json', worklist, SETTINGS)
     assert not list(tmp_path.iterdir())

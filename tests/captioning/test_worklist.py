@@ -17,11 +17,11 @@ def test_missing_comes_in_the_order_of_the_images() -> None:
         assert len(worklist) == 3
         assert worklist.count_missing() == 12
         assert list(worklist.missing()) == [(item, region) for item in ITEMS for region in REGIONS]
-        assert worklist.set_answer('a.jpg', 'upper', 0, 17, failed=False)
-        assert worklist.set_answer('c.jpg', 'global', 3, 1 << 40, failed=True)
-        assert not worklist.set_answer('unknown.jpg', 'upper', 0, 17, failed=False)
+        assert worklist.set_answer({'path': 'a.jpg', 'region': 'upper', 'caption': 'A red coat.'})
+        assert worklist.set_answer({'path': 'c.jpg', 'region': 'global', 'failure': 'é', 'problems': ['empty']})
+        assert not worklist.set_answer({'path': 'unknown.jpg', 'region': 'upper', 'caption': 'A red coat.'})
         assert worklist.count_missing() == 10
-        assert worklist.get_answer('c.jpg', 'global') == (3, 1 << 40, True)
+        assert worklist.get_answer('c.jpg', 'global') == {'failure': 'é', 'problems': ['empty']}
         assert worklist.get_answer('c.jpg', 'upper') is None
         assert worklist.first_missing(2) == ['c.jpg (upper)', 'c.jpg (middle)']
 
@@ -29,10 +29,10 @@ def test_missing_comes_in_the_order_of_the_images() -> None:
 def test_states_come_by_path() -> None:
     with WorkList() as worklist:
         worklist.add(ITEMS)
-        worklist.set_answer('a.jpg', 'upper', 2, 5, failed=False)
+        worklist.set_answer({'path': 'a.jpg', 'region': 'upper', 'caption': 'A red coat.'})
         states = list(worklist.states())
         assert [state.item for state in states] == sorted(ITEMS, key=lambda item: item.file_path)
-        assert states[0].answers == (None, (2, 5, False), None, None)
+        assert states[0].answers == (None, {'caption': 'A red coat.'}, None, None)
 
 
 def test_answers_may_come_while_missing_ones_are_read() -> None:
@@ -41,7 +41,7 @@ def test_answers_may_come_while_missing_ones_are_read() -> None:
         worklist.add(items)
         seen = []
         for item, region in worklist.missing():
-            worklist.set_answer(item.file_path, region, 0, len(seen), failed=False)
+            worklist.set_answer({'path': item.file_path, 'region': region, 'caption': 'A red coat.'})
             seen.append((item.file_path, region))
         assert seen == [(item.file_path, region) for item in items for region in REGIONS]
         assert worklist.count_missing() == 0

@@ -17,19 +17,20 @@ from typing import Any
 import torch
 from generated_runs import compose, write_domains
 from measuring import MEBIBYTE, Enough, report, train_until_enough
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
 from cmdg_plugin.checkpoints.publishing import publish_model
+from cmdg_plugin.engine import StagePreparationHook
 from cmdg_plugin.nested import walk
 from cmdg_plugin.regions import PARTS
 
 
-class Saving(Hook):
+class Saving(StagePreparationHook):
     """Hands random features to the bridging stage and saves the run after its first step."""
 
-    stage = 'bridging'
+    def __init__(self) -> None:
+        super().__init__('bridging', pipeline=[])
 
     def before_stage(self, runner: Runner, stage: Any) -> None:
         """Hand over what DomainBridgingHook encodes."""

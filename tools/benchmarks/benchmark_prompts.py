@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from measuring import REPOSITORY, Enough, device_name, in_turns, medians, report, train_until_enough
 from mmengine.config import Config
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from cmdg_plugin.engine import StagePreparationHook
 from cmdg_plugin.registry import DATASETS
 
 WARM_UP = 5
@@ -46,13 +46,13 @@ class NamelessImages(Dataset):
         """Do nothing: there is nothing to index."""
 
 
-class Comparison(Hook):
+class Comparison(StagePreparationHook):
     """Hands random features to the model, times the loop's steps, and the bare work in between."""
 
     priority = 'LOWEST'
-    stage = 'prompt'
 
     def __init__(self, steps: int) -> None:
+        super().__init__('prompt', pipeline=[])
         self.steps = steps
         self.seconds: dict[str, list[float]] = {'real loop': []}
         self.start = 0.0
@@ -81,10 +81,10 @@ class Comparison(Hook):
         self.start = CLOCK()
 
 
-def bare_work(model: Any, batch: int = 64) -> dict[str, Callable[[], Any]]:
+def bare_work(model: Any) -> dict[str, Callable[[], Any]]:
     """What the stage cannot do without: the text tower on a batch of prompts, and Adam on all prompts."""
     prompts = model.prompts
-    chosen = prompts.context[:batch].detach().clone().requires_grad_()
+    chosen = prompts.context[:64].detach().clone().requires_grad_()
     everything = torch.nn.Parameter(prompts.context.detach().clone())
     everything.grad = torch.randn_like(everything)
     adam = torch.optim.Adam([everything], lr=1e-4, weight_decay=1e-4, fused=True)

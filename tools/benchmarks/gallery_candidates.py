@@ -244,7 +244,7 @@ class MilvusLite(Nothing):
         return int(self.client.query('images', filter='', output_fields=['count(*)'])[0]['count(*)'])
 
 
-def _embedded(folder: Path, dimension: int, memory: int = 2 << 30) -> Candidate:
+def _embedded(folder: Path, dimension: int, memory: int) -> Candidate:
     path = folder / 'entries.sqlite'
     return Ours(SQLiteStore(path, dimension, SHARED, memory=memory, create=not path.exists()))
 
