@@ -3,6 +3,7 @@
 Importing takes seconds; a child that is killed at a random moment should be killed at work.
 """
 
+import gc
 import importlib.util
 import json
 import os
@@ -22,6 +23,9 @@ def main() -> None:
     spec = importlib.util.spec_from_file_location('generate_captions', path)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
+    # Collecting garbage would copy every page into every child.
+    gc.collect()
+    gc.freeze()
     sys.stdout.write('ready\n')
     sys.stdout.flush()
     for line in sys.stdin:

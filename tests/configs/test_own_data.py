@@ -101,7 +101,6 @@ def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras
 def test_recipe_strong_trains_where_no_image_has_a_caption(tiny_config: Config, tmp_path: Path) -> None:
     """With the two options that docs/method.md names."""
     config = on_tiny_data(Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg-strong_toy-vit_islands.py'), tiny_config)
-    del config.default_hooks.results
     sites = [write_site(tmp_path, name, 'csv', cameras=True, captions=False) for name in 'ab']
     config.train_dataloader.dataset.update(sources=sites, on_missing='empty')
     config.train_dataloader.sampler.type = 'HardIdentitySampler'

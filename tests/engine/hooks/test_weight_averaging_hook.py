@@ -24,13 +24,6 @@ def averaging(config: Config, **settings: Any) -> Config:
     return config
 
 
-@pytest.fixture
-def tiny_config(tiny_config: Config) -> Config:
-    # Drawing curves takes longer than the training.
-    del tiny_config.default_hooks['results']
-    return tiny_config
-
-
 def checkpoint(runner: Runner, epoch: int = 7) -> dict[str, Any]:
     return torch.load(Path(runner.work_dir) / f'epoch_{epoch}.pth', weights_only=True)
 
