@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fresh import call_afresh
+from helpers.fresh import call_in_fork
 from helpers.tiny_runs import on_tiny_data, set_epochs, train
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -139,4 +139,4 @@ def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / 'my people'
     elsewhere.mkdir()
     shutil.copy(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py', elsewhere / 'my_cameras.py')
-    assert call_afresh(read_copy, cwd=elsewhere, env={**os.environ, 'PYTHONPATH': str(site)}).split() == ['shop', '3']
+    assert call_in_fork(read_copy, cwd=elsewhere, env={**os.environ, 'PYTHONPATH': str(site)}).split() == ['shop', '3']

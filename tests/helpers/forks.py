@@ -6,10 +6,11 @@ is imported in it, and its folder, environment and output are its own.
 
 import functools
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIBRARIES = ('torch', 'torchvision', 'timm', 'open_clip', 'mmengine.runner', 'mmcv', 'matplotlib.figure', 'scipy.stats')
+OPTIONAL = ('openai',)
 _OUTPUTS = ('stdout', 'stderr')
 
 
@@ -58,7 +60,11 @@ class Fork:
 @functools.cache
 def _start_server() -> subprocess.Popen:
     """Start the process that forks; it ends with this one, which holds the other end of its input."""
-    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # Libraries ask for CUDA as they are imported: asked in the usual way, no fork could use it.
+    environment = {**os.environ, 'PYTORCH_NVML_BASED_CUDA_CHECK': '1'}
+    return subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def _ask(question: object) -> int:
@@ -73,7 +79,7 @@ def _ask(question: object) -> int:
 def serve() -> None:
     """Answer a program with the number of its process, and that number, once it has ended, with its exit status."""
     del sys.path[0]  # this folder, where no library is
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *filter(importlib.util.find_spec, OPTIONAL)):
         importlib.import_module(name)
     # Collecting garbage would copy every page into every fork.
     gc.collect()
@@ -91,6 +97,8 @@ def serve() -> None:
 
 
 def _become(command: list[str], cwd: str, env: dict[str, str], folder: str) -> None:
+    # Ignored where pytest itself runs in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.__stdin__.fileno())
     for number, name in enumerate(_OUTPUTS, 1):
         os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), number)

@@ -25,6 +25,20 @@ def call_afresh(function: Callable[..., None], *arguments: str, **settings: Any)
     return done.stdout
 
 
+def call_in_fork(function: Callable[..., None], *arguments: str, **settings: Any) -> str:
+    """Call a function of a test module in a fork, with settings of `Fork`; its output.
+
+    For all but what depends on how an interpreter starts: the large libraries are there already, nothing of ours is.
+    """
+    from helpers.forks import (
+        Fork,  # not above: this file is a program, too, which finds no helpers before its first line
+    )
+
+    done = Fork(command_of(function, *arguments), **{'cwd': Path.cwd(), **settings}).wait()
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
 if __name__ == '__main__':
     sys.path[0] = str(Path(__file__).parents[1])  # as pytest has it, in place of this folder
     # By file: pytest's names for test modules are not names that a process of its own could import.
