@@ -17,9 +17,10 @@ def save(path: Path, text: object) -> Path:
 
 @pytest.mark.parametrize('name', sorted(path.name for path in REPOSITORY.glob('configs/*/*.py')))
 def test_every_config_survives_being_stored(tmp_path: Path, name: str) -> None:
-    # MMEngine lays the text out as a style guide wants it, which takes ten times the rest: of one config, that will do.
-    laid_out = name == 'cmdg-strong_vit-base-p16_p1.py'
-    config = Config.fromfile(next(REPOSITORY.glob(f'configs/*/{name}')), format_python_code=laid_out)
+    config = Config.fromfile(next(REPOSITORY.glob(f'configs/*/{name}')))
+    if name != 'cmdg-strong_vit-base-p16_p1.py':
+        # Laying text out as a style guide wants it takes ten times the rest: of one config, that will do.
+        config = Config(config.to_dict(), format_python_code=False)
     path = save(tmp_path / 'a.pth', config.pretty_text)
     assert read_checkpoint_config(path, trust=True).to_dict() == config.to_dict()
     if 'model' in config:
