@@ -46,6 +46,9 @@ class Fork:
 
     def __init__(self, command: list[str], *, cwd: Path | str, env: Mapping[str, str] | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix='cmdg-fork-')
+        for name in _OUTPUTS:
+            # Here: a fork may be killed before it opens them.
+            Path(self._folder.name, name).touch()
         environment = dict(os.environ if env is None else env)
         self.pid = _ask({'command': command, 'cwd': str(cwd), 'env': environment, 'folder': self._folder.name})
 
@@ -101,7 +104,7 @@ def _become(command: list[str], cwd: str, env: dict[str, str], folder: str) -> N
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.__stdin__.fileno())
     for number, name in enumerate(_OUTPUTS, 1):
-        os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(Path(folder, name), os.O_WRONLY), number)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
