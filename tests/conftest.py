@@ -15,7 +15,8 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import open_clip
 import pytest
-from helpers.tiny_runs import caption_source, set_epochs
+from helpers.galleries import write_toy_checkpoint
+from helpers.tiny_runs import caption_source, set_epochs, train
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from PIL import Image
@@ -115,8 +116,24 @@ def tiny_data(tiny_market: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
-    """A whole run of three stages, 2 + 3 + 2 epochs, that takes a second or two."""
+    """A whole run of three stages, 2 + 3 + 2 epochs, that takes half a second and leaves no tables and pictures."""
+    return _tiny_config(tiny_clip, tiny_data, tmp_path)
 
+
+@pytest.fixture(scope='session')
+def tiny_checkpoint(tiny_clip: str, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The last checkpoint of the run of `tiny_config`, trained once; do not write into its folder."""
+    runner = train(_tiny_config(tiny_clip, tiny_data, tmp_path_factory.mktemp('trained')))
+    return Path(runner.work_dir) / 'epoch_7.pth'
+
+
+@pytest.fixture(scope='session')
+def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the toy CLIP as it ships."""
+    return write_toy_checkpoint(tmp_path_factory.mktemp('toy') / 'toy.pth')
+
+
+def _tiny_config(clip: str, data: Path, folder: Path) -> Config:
     pipeline = [
         {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'},
         {'type': 'mmpretrain.Resize', 'scale': (16, 24), 'interpolation': 'bicubic', 'backend': 'pillow'},
@@ -127,17 +144,19 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
     config = Config.fromfile(REPOSITORY / 'configs/_base_/models/cmdg_toy-vit.py')
     config.merge_from_dict(Config.fromfile(REPOSITORY / 'configs/_base_/schedules/cmdg_released.py').to_dict())
     config.merge_from_dict(Config.fromfile(REPOSITORY / 'configs/_base_/default_runtime.py').to_dict())
+    # Drawing curves takes as long as the training: tests of what a run leaves add the hook.
+    del config.default_hooks['results']
     evaluation = {
         'batch_size': 16,
         'num_workers': 0,
-        'dataset': {'type': 'ReIDEvaluationSet', 'targets': [caption_source('target', tiny_data)], 'pipeline': plain},
+        'dataset': {'type': 'ReIDEvaluationSet', 'targets': [caption_source('target', data)], 'pipeline': plain},
         'sampler': {'type': 'DefaultSampler', 'shuffle': False},
         'collate_fn': {'type': 'default_collate'},
     }
     config.merge_from_dict(
         {
-            'work_dir': str(tmp_path / 'work'),
-            'model.backbone': {'model_name': tiny_clip, 'pretrained': None, 'image_size': (24, 16)},
+            'work_dir': str(folder / 'work'),
+            'model.backbone': {'model_name': clip, 'pretrained': None, 'image_size': (24, 16)},
             'optim_wrapper.optimizer.lr': 1e-3,
             'optim_wrapper.type': 'OptimWrapper',
             'train_dataloader': {
@@ -145,7 +164,7 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
                 'num_workers': 0,
                 'dataset': {
                     'type': 'CaptionedReIDDataset',
-                    'sources': [caption_source(name, tiny_data) for name in ('alpha', 'beta')],
+                    'sources': [caption_source(name, data) for name in ('alpha', 'beta')],
                     'pipeline': pipeline,
                 },
                 'sampler': {'type': 'IdentitySampler', 'num_instances': 2},
@@ -160,8 +179,8 @@ def tiny_config(tiny_clip: str, tiny_data: Path, tmp_path: Path) -> Config:
                 {'type': 'PromptLearningHook', 'pipeline': plain, 'num_workers': 0},
                 {'type': 'DomainBridgingHook', 'pipeline': plain, 'num_workers': 0},
             ],
-            'visualizer.name': f'tiny_{tmp_path.name}',
-            'experiment_name': f'tiny_{tmp_path.name}',
+            'visualizer.name': f'tiny_{folder.name}',
+            'experiment_name': f'tiny_{folder.name}',
             'env_cfg.dist_cfg.backend': 'gloo',
         }
     )

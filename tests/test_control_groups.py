@@ -68,7 +68,7 @@ def test_of_this_machine() -> None:
         ({'cpu__cfs_quota_us': -1, 'cpu__cfs_period_us': 100000}, math.inf),
     ],
 )
-def test_cores(machine: dict[str, Path], files: dict[str, object], cores: float) -> None:
+def test_cores_that_a_group_grants(machine: dict[str, Path], files: dict[str, object], cores: float) -> None:
     version_1 = 'cpu__max' not in files
     machine['process'].write_text('2:cpu,cpuacct:/job\n' if version_1 else '0::/job\n')
     write(machine['groups'] / ('cpu/job' if version_1 else 'job'), **files)

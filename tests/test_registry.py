@@ -2,7 +2,7 @@
 
 import sys
 
-from helpers.fresh import call_afresh
+from helpers.fresh import call_in_fork
 
 
 def check() -> None:
@@ -94,4 +94,4 @@ def check() -> None:
 
 
 def test_registered_types_resolve_from_another_scope() -> None:
-    call_afresh(check)
+    call_in_fork(check)

@@ -48,7 +48,7 @@ MARKDOWN = r"""
 """
 
 
-def test_markdown(runs: list[Run]) -> None:
+def test_rows_stand_in_a_markdown_table(runs: list[Run]) -> None:
     assert format_markdown(collect_lines(runs, ['average/R1'])) == MARKDOWN.strip()
 
 
@@ -117,5 +117,5 @@ def test_an_unknown_metric_is_named(runs: list[Run]) -> None:
     ('seconds', 'text'),
     [(8.4, '8 s'), (59.6, '1 min 00 s'), (192, '3 min 12 s'), (3720, '1 h 02 min'), (float('nan'), '-')],
 )
-def test_times(seconds: float, text: str) -> None:
+def test_times_are_spelled_out(seconds: float, text: str) -> None:
     assert format_time(seconds) == text

@@ -67,9 +67,8 @@ def _normalized(model: CMDGReID, path: str) -> torch.Tensor:
     return ((channels - mean) / (variance + 1e-5).sqrt())[None]
 
 
-def test_config_from_the_checkpoint(tiny_config: Config) -> None:
-    checkpoint = Path(train(tiny_config).work_dir) / 'epoch_7.pth'
-    with_config, alone = (init_model(config, checkpoint, 'cpu') for config in (tiny_config, None))
+def test_config_from_the_checkpoint(tiny_config: Config, tiny_checkpoint: Path) -> None:
+    with_config, alone = (init_model(config, tiny_checkpoint, 'cpu') for config in (tiny_config, None))
     pipelines = [model._config.test_dataloader.dataset.pipeline for model in (alone, with_config)]
     assert pipelines[0] == pipelines[1]
     for name, weight in with_config.state_dict().items():

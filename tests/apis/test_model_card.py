@@ -6,7 +6,6 @@ from types import ModuleType
 
 import pytest
 import torch
-from helpers.tiny_runs import train
 from helpers.tools import run_tool
 from mmengine.config import Config
 
@@ -16,11 +15,6 @@ from cmdg_plugin.checkpoints.publishing import publish_model
 from cmdg_plugin.toolboxes import evaluate_with_torchreid
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def trained(tiny_config: Config) -> Path:
-    return Path(train(tiny_config).work_dir) / 'epoch_7.pth'
 
 
 def with_sources(published: Path, sources: list[dict], **dataset: object) -> Path:
@@ -35,9 +29,9 @@ def with_sources(published: Path, sources: list[dict], **dataset: object) -> Pat
 
 
 def test_a_card_says_what_was_trained_how_and_what_it_reached(
-    trained: Path, tmp_path: Path, log: pytest.LogCaptureFixture
+    tiny_checkpoint: Path, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    published = publish_model(trained, tmp_path / 'tiny.pth')
+    published = publish_model(tiny_checkpoint, tmp_path / 'tiny.pth')
     results = tmp_path / 'results.json'
     results.write_text(json.dumps({'before': {'target/mAP': 1.0}, 'after': {'target/mAP': 43.21, 'target/R1': 50.0}}))
     markdown, data = write_model_card(published, results)
@@ -67,8 +61,8 @@ def test_a_card_says_what_was_trained_how_and_what_it_reached(
     ]
 
 
-def test_terms_of_public_datasets_and_islands_are_named(trained: Path, tmp_path: Path) -> None:
-    published = publish_model(trained, tmp_path / 'tiny.pth')
+def test_terms_of_public_datasets_and_islands_are_named(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    published = publish_model(tiny_checkpoint, tmp_path / 'tiny.pth')
     sources = [
         {'type': 'cmdg_plugin.BenchmarkSource', 'name': 'cuhk03', 'version': 'labeled'},
         {'type': 'HeldOutSource', 'source': {'type': 'IslandsSource', 'domain': 'harbor'}},
@@ -84,10 +78,10 @@ def test_terms_of_public_datasets_and_islands_are_named(trained: Path, tmp_path:
 
 
 def test_a_published_file_is_all_that_others_need(
-    trained: Path, tiny_data: Path, miniatures: ModuleType, tmp_path: Path
+    tiny_checkpoint: Path, tiny_data: Path, miniatures: ModuleType, tmp_path: Path
 ) -> None:
-    published = publish_model(trained, tmp_path / 'tiny.pth')
-    ours, theirs = init_model(None, trained, 'cpu'), init_model(None, published, 'cpu')
+    published = publish_model(tiny_checkpoint, tmp_path / 'tiny.pth')
+    ours, theirs = init_model(None, tiny_checkpoint, 'cpu'), init_model(None, published, 'cpu')
     people = tiny_data / 'target' / 'query'
     expected = extract_features(ours, people, progress=False)
     assert torch.equal(extract_features(theirs, people, progress=False), expected)
@@ -96,8 +90,8 @@ def test_a_published_file_is_all_that_others_need(
     assert scores[0] == scores[1]
 
 
-def test_what_a_card_cannot_be_made_from(trained: Path, tmp_path: Path) -> None:
-    published = publish_model(trained, tmp_path / 'tiny.pth')
+def test_what_a_card_cannot_be_made_from(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    published = publish_model(tiny_checkpoint, tmp_path / 'tiny.pth')
     with pytest.raises(FileNotFoundError, match=r'No results at .*none\.json'):
         write_model_card(published, tmp_path / 'none.json')
     empty = tmp_path / 'empty.json'
@@ -116,8 +110,8 @@ def test_what_a_card_cannot_be_made_from(trained: Path, tmp_path: Path) -> None:
         write_model_card(published)
 
 
-def test_the_tool_writes_both(trained: Path, tmp_path: Path) -> None:
-    files = (trained, tmp_path / 'tiny.pth')
+def test_the_tool_writes_both(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    files = (tiny_checkpoint, tmp_path / 'tiny.pth')
     refused = run_tool('publish_model.py', *files, '--results', 'x.json')
     assert refused.returncode == 2
     assert 'add --card' in refused.stderr

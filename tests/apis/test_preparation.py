@@ -88,7 +88,7 @@ def test_public_functions_are_listed() -> None:
     assert {'init_model', 'extract_features', 'encode_text', 'list_images', 'ImagePreparation'} <= set(dir(apis))
 
 
-def test_listing(tmp_path: Path) -> None:
+def test_images_of_a_folder_are_listed(tmp_path: Path) -> None:
     for name in ('b.JPG', 'a/z.png', 'c.txt', 'a/b.webp'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -12,6 +12,8 @@ import pytest
 from helpers.chat_server import REGIONS, ChatServer, sentence_for
 from PIL import Image
 
+from cmdg_plugin.clip_length import ClipLength
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -63,6 +65,12 @@ def report_tool() -> Callable[..., int]:
 def read_journal() -> Callable[[Path], list[dict]]:
     """The lines of a journal after its header."""
     return lambda path: [json.loads(line) for line in path.read_bytes().splitlines()[1:]]
+
+
+@pytest.fixture(scope='session')
+def length() -> ClipLength:
+    """Counts tokens of captions."""
+    return ClipLength()
 
 
 SHORT_PROMPTS = """

@@ -16,11 +16,6 @@ from cmdg_plugin.captioning.foreign_text import (
 from cmdg_plugin.clip_length import ClipLength
 
 
-@pytest.fixture(scope='module')
-def length() -> ClipLength:
-    return ClipLength()
-
-
 @pytest.mark.parametrize(
     ('answer', 'problem'),
     [

@@ -8,7 +8,7 @@ from cmdg_plugin.captioning.items import iterate_items
 from cmdg_plugin.datasets import CaptionRecord
 
 
-def test_folder(make_images: Callable[..., Path]) -> None:
+def test_a_folder_gives_its_images_with_what_their_names_say(make_images: Callable[..., Path]) -> None:
     root = make_images(3)
     (root / 'notes.txt').write_text('no image')
     (root / 'deep').mkdir()
@@ -30,17 +30,17 @@ RECORDS = [
 WANTED = [CaptionRecord('a/x.jpg', None, 3, 1, 'query'), CaptionRecord('a/y.jpg')]
 
 
-def test_json_index(tmp_path: Path) -> None:
+def test_a_json_index_is_read(tmp_path: Path) -> None:
     (tmp_path / 'index.json').write_text(json.dumps(RECORDS))
     assert list(iterate_items(tmp_path / 'index.json')) == WANTED
 
 
-def test_json_lines_index(tmp_path: Path) -> None:
+def test_an_index_of_json_lines_is_read(tmp_path: Path) -> None:
     (tmp_path / 'index.jsonl').write_text('\n\n'.join(json.dumps(record) for record in RECORDS))
     assert list(iterate_items(tmp_path / 'index.jsonl')) == WANTED
 
 
-def test_csv_index(tmp_path: Path) -> None:
+def test_a_csv_index_is_read(tmp_path: Path) -> None:
     (tmp_path / 'index.csv').write_text('path,identity,camera,split\n/a/x.jpg,3,1,query\na/y.jpg,,,\n')
     assert list(iterate_items(tmp_path / 'index.csv')) == WANTED
 
@@ -65,7 +65,7 @@ def test_released_files_of_several_splits(tmp_path: Path) -> None:
         ('index.txt', 'a.jpg', 'not an index that can be read'),
     ],
 )
-def test_wrong_index(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_a_wrong_index_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         list(iterate_items(tmp_path / name))

@@ -1,66 +1,29 @@
 """kill -9, Ctrl-C and SIGTERM at work: nothing that was finished is lost, nothing is doubled."""
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from signal import Signals
 
 import pytest
 from helpers.chat_server import ChatServer
+from helpers.tools import run_tool, start_tool
 from mmengine.logging import MMLogger
 
 pytest.importorskip('openai')
 
 from cmdg_plugin.datasets import load_captions
 
+TOOL = 'generate_captions.py'
 IN_FLIGHT = 4
 IMAGES = 100
 
 
-class ForkingTool:
-    """Starts the tool in forked children, one at a time."""
-
-    def __init__(self) -> None:
-        script = Path(__file__).with_name('forking_tool.py')
-        environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-        self.process = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        assert self.process.stdout.readline() == 'ready\n'
-
-    def start(self, *arguments: object) -> int:
-        self.process.stdin.write(json.dumps([str(argument) for argument in arguments]) + '\n')
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def wait(self) -> int:
-        return int(self.process.stdout.readline())
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait(30)
-
-
-@pytest.fixture(scope='module')
-def tool() -> Iterator[ForkingTool]:
-    tool = ForkingTool()
-    yield tool
-    tool.close()
-
-
 def wait_for_lines(journal: Path, count: int) -> None:
-    for _ in range(1000):
+    for _ in range(6000):
         if journal.exists() and journal.read_bytes().count(b'\n') >= count:
             return
         time.sleep(0.01)
@@ -76,7 +39,6 @@ def wait_for_requests(chat_server: ChatServer, count: int) -> None:
 
 
 def test_twenty_kills(
-    tool: ForkingTool,
     chat_server: ChatServer,
     make_images: Callable[..., Path],
     tmp_path: Path,
@@ -92,13 +54,13 @@ def test_twenty_kills(
     generator = random.Random(0)
     lines, at_work = 0, 0
     for _ in range(20):
-        child = tool.start(*arguments)
+        child = start_tool(TOOL, *arguments)
         # A moment of the work, not of the clock, so that a slow machine kills as late in it as a fast one; some lives
         # end before their first request.
         wait_for_requests(chat_server, chat_server.requests + max(0, generator.randrange(-3, 15)))
         time.sleep(generator.uniform(0, 0.03))
-        os.kill(child, signal.SIGKILL)
-        assert tool.wait() == -signal.SIGKILL
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait().returncode == -signal.SIGKILL
         assert not out.exists()
         now = journal.read_bytes().count(b'\n') if journal.exists() else 0
         assert now >= lines
@@ -107,8 +69,7 @@ def test_twenty_kills(
     assert at_work >= 10
     assert lines < 4 * IMAGES
     chat_server.fault = lambda number, body: None
-    tool.start(*arguments)
-    assert tool.wait() == 0
+    assert run_tool(TOOL, *arguments).returncode == 0
     keys = [(entry['path'], entry['region']) for entry in read_journal(journal)]
     assert len(keys) == len(set(keys)) == 4 * IMAGES
     # Nothing but what was in flight was asked for again.
@@ -120,32 +81,29 @@ def test_twenty_kills(
 
 
 def test_a_kill_while_the_caption_file_is_written(
-    tool: ForkingTool, chat_server: ChatServer, make_images: Callable[..., Path], tmp_path: Path
+    chat_server: ChatServer, make_images: Callable[..., Path], tmp_path: Path
 ) -> None:
     root, out = make_images(200), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
-    tool.start(*arguments)
-    assert tool.wait() == 0
+    assert run_tool(TOOL, *arguments).returncode == 0
     content = out.read_bytes()
     for _ in range(5):
         # Only the writing is left to do; whenever it is killed, a whole file lies there.
-        child = tool.start(*arguments)
+        child = start_tool(TOOL, *arguments)
         for _ in range(6000):
             if list(tmp_path.glob('*.unfinished')):
                 break
             time.sleep(0.001)
-        os.kill(child, signal.SIGKILL)
-        tool.wait()
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
         assert out.read_bytes() == content
-    tool.start(*arguments)
-    assert tool.wait() == 0
+    assert run_tool(TOOL, *arguments).returncode == 0
     assert out.read_bytes() == content
     assert not list(tmp_path.glob('*.unfinished'))
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_in_order_and_continues(
-    tool: ForkingTool,
     chat_server: ChatServer,
     make_images: Callable[..., Path],
     tmp_path: Path,
@@ -155,23 +113,21 @@ def test_an_interrupted_run_ends_in_order_and_continues(
     chat_server.fault = lambda number, body: 'delay:0.02'
     root, out = make_images(20), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
-    child = tool.start(*arguments)
+    child = start_tool(TOOL, *arguments)
     wait_for_lines(tmp_path / 'captions.journal.jsonl', 10)
-    os.kill(child, number)
-    assert tool.wait() == 130
+    os.kill(child.pid, number)
+    assert child.wait().returncode == 130
     assert not out.exists()
     before = read_journal(tmp_path / 'captions.journal.jsonl')
     assert 9 <= len(before) < 80
     chat_server.fault = lambda number, body: None
-    tool.start(*arguments)
-    assert tool.wait() == 0
+    assert run_tool(TOOL, *arguments).returncode == 0
     after = read_journal(tmp_path / 'captions.journal.jsonl')
     assert after[: len(before)] == before
     assert len({(entry['path'], entry['region']) for entry in after}) == len(after) == 80
 
 
 def test_a_second_run_on_the_same_output_is_refused(
-    tool: ForkingTool,
     chat_server: ChatServer,
     make_images: Callable[..., Path],
     tmp_path: Path,
@@ -180,13 +136,13 @@ def test_a_second_run_on_the_same_output_is_refused(
     chat_server.fault = lambda number, body: 'delay:0.05'
     root, out = make_images(20), tmp_path / 'captions.json'
     arguments = (root, '--out', out, '--endpoint', chat_server.url, '--model', 'm', '--in-flight', IN_FLIGHT)
-    tool.start(*arguments)
+    child = start_tool(TOOL, *arguments)
     wait_for_lines(tmp_path / 'captions.journal.jsonl', 5)
     requests = chat_server.requests
     assert caption_tool(*arguments[:-1], 1) == 1
     assert caption_tool(root, '--out', out, '--merge') == 1
     assert chat_server.requests <= requests + 3 * IN_FLIGHT
-    assert tool.wait() == 0
+    assert child.wait().returncode == 0
     assert len(load_captions(out)) == 20
 
 

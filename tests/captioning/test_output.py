@@ -27,7 +27,7 @@ def test_names_beside_the_output(tmp_path: Path) -> None:
     assert summary_path(out).name == 'my.captions.summary.json'
 
 
-def test_prepare(tmp_path: Path) -> None:
+def test_folders_of_an_output_are_made(tmp_path: Path) -> None:
     assert prepare_output(tmp_path / 'a' / 'b' / 'c.json').parent.is_dir()
     with pytest.raises(ValueError, match=r'must be a \.json file'):
         prepare_output(tmp_path / 'c.csv')

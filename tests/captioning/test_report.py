@@ -1,25 +1,10 @@
 import json
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
+from helpers.html_pages import Page
+
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> & \'quoted\' {{ 7 * 7 }} </style>'
-
-
-class Page(HTMLParser):
-    """Elements, attributes and text of a page, as a browser reads them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags, self.attributes, self.text = [], [], ''
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def write_captions(path: Path, paths: list[str], caption: str = 'A man in a red coat.') -> Path:

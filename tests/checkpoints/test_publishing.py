@@ -12,11 +12,6 @@ from mmengine.runner import Runner
 from cmdg_plugin.checkpoints.publishing import publish_model, strip_checkpoint
 
 
-@pytest.fixture
-def trained(tiny_config: Config) -> tuple[Config, Path]:
-    return tiny_config, Path(train(tiny_config).work_dir) / 'epoch_7.pth'
-
-
 def scores(config: Config, checkpoint: Path) -> dict[str, float]:
     config = copy.deepcopy(config)
     config.experiment_name = f'{config.experiment_name}_{checkpoint.stem}'
@@ -25,22 +20,23 @@ def scores(config: Config, checkpoint: Path) -> dict[str, float]:
 
 
 def test_published_model_scores_as_the_whole_checkpoint_and_is_smaller(
-    trained: tuple[Config, Path], tmp_path: Path
+    tiny_config: Config, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    config, checkpoint = trained
-    published = publish_model(checkpoint, tmp_path / 'out' / 'tiny.pth')
+    published = publish_model(tiny_checkpoint, tmp_path / 'out' / 'tiny.pth')
     assert published.name == f'tiny-{hashlib.sha256(published.read_bytes()).hexdigest()[:8]}.pth'
-    assert published.stat().st_size < checkpoint.stat().st_size
+    assert published.stat().st_size < tiny_checkpoint.stat().st_size
     content = torch.load(published, weights_only=True)
     assert set(content) == {'meta', 'state_dict'}
     assert all(name.startswith('backbone.') for name in content['state_dict'])
     assert 'CMDGReID' in content['meta']['cfg']
-    assert scores(config, published) == scores(config, checkpoint)
+    assert scores(tiny_config, published) == scores(tiny_config, tiny_checkpoint)
 
 
-def test_training_on_other_people_starts_from_published_towers(trained: tuple[Config, Path], tmp_path: Path) -> None:
-    config, checkpoint = trained
-    config.load_from = str(publish_model(checkpoint, tmp_path / 'tiny.pth'))
+def test_training_on_other_people_starts_from_published_towers(
+    tiny_config: Config, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    config = tiny_config
+    config.load_from = str(publish_model(tiny_checkpoint, tmp_path / 'tiny.pth'))
     config.train_dataloader.dataset.sources = config.train_dataloader.dataset.sources[:1]
     config.train_cfg.val_before_training = True
     first: dict[str, torch.Tensor] = {}
@@ -53,7 +49,7 @@ def test_training_on_other_people_starts_from_published_towers(trained: tuple[Co
     towers = torch.load(config.load_from, weights_only=True)['state_dict']
     assert towers
     assert all(torch.equal(first[name.removeprefix('backbone.')], value) for name, value in towers.items())
-    weights = torch.load(checkpoint, weights_only=False)['state_dict']['head.classifier_width.weight']
+    weights = torch.load(tiny_checkpoint, weights_only=False)['state_dict']['head.classifier_width.weight']
     assert 0 < len(runner.model.head.classifier_width.weight) < len(weights)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.fresh import call_afresh
+from helpers.fresh import call_in_fork
 from mmengine.logging.history_buffer import HistoryBuffer
 
 from cmdg_plugin.checkpoints.safe_classes import trust_checkpoint_classes
@@ -29,7 +29,7 @@ def test_a_fresh_process_reads_it_too(tmp_path: Path) -> None:
     history = HistoryBuffer()
     history.update(1.0)
     torch.save({'loss': history}, tmp_path / 'log.pth')
-    call_afresh(read, str(tmp_path / 'log.pth'))
+    call_in_fork(read, str(tmp_path / 'log.pth'))
 
 
 class Attack:

@@ -18,6 +18,9 @@ def save(path: Path, text: object) -> Path:
 @pytest.mark.parametrize('name', sorted(path.name for path in REPOSITORY.glob('configs/*/*.py')))
 def test_every_config_survives_being_stored(tmp_path: Path, name: str) -> None:
     config = Config.fromfile(next(REPOSITORY.glob(f'configs/*/{name}')))
+    if name != 'cmdg-strong_vit-base-p16_p1.py':
+        # Laying text out as a style guide wants it takes ten times the rest: of one config, that will do.
+        config = Config(config.to_dict(), format_python_code=False)
     path = save(tmp_path / 'a.pth', config.pretty_text)
     assert read_checkpoint_config(path, trust=True).to_dict() == config.to_dict()
     if 'model' in config:
@@ -27,7 +30,7 @@ def test_every_config_survives_being_stored(tmp_path: Path, name: str) -> None:
         assert stored['test_dataloader']['dataset']['pipeline'] == config.test_dataloader.dataset.pipeline
 
 
-def test_literals() -> None:
+def test_configs_of_literals_are_read() -> None:
     text = "a = dict(b=[1, -2.5], c=('x', None), d={'e f': {1, 2}})\ng = True\n"
     assert parse_literal_config(text) == {'a': {'b': [1, -2.5], 'c': ('x', None), 'd': {'e f': {1, 2}}}, 'g': True}
 

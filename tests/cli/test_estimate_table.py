@@ -40,7 +40,7 @@ def test_room_for_checkpoints(saving: dict | None, room: float) -> None:
 @pytest.mark.parametrize(
     ('seconds', 'text'), [(3.04, '3.0 s'), (61, '1 min 1 s'), (3600, '1 h 0 min'), (200_000, '55 h 33 min')]
 )
-def test_durations(seconds: float, text: str) -> None:
+def test_durations_are_spelled_out(seconds: float, text: str) -> None:
     assert spell_seconds(seconds) == text
 
 

@@ -62,7 +62,6 @@ def test_rows_about_weights_and_captions_train(
     backbone = {**config.model.backbone, 'type': 'TextAwareCLIP'}
     file = config.model.backbone.pretrained = str(tmp_path / 'clip.safetensors')
     save_file(MODELS.build(backbone).clip.state_dict(), file, {'quick_gelu': 'false'})
-    del config.default_hooks.results
     runner = train(config)
     losses = runner.message_hub.log_scalars
     assert np.isfinite(losses[f'train/{logged}'].current())

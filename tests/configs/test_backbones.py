@@ -106,7 +106,5 @@ def shrink(config: Config, backbone: dict) -> Config:
     ):
         pipeline[1].scale = backbone['image_size'][::-1]
     set_epochs(config, 1, 1, 1)
-    # Tables, pictures, curves and checkpoints take longer than the training.
-    del config.default_hooks.results
     config.default_hooks.checkpoint = None
     return config

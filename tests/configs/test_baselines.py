@@ -24,7 +24,6 @@ SOFT_TRIPLET = {'type': 'BatchHardTripletLoss', 'margin': None}
 def test_a_baseline_trains_without_captions(path: Path, tiny_config: Config) -> None:
     config = on_tiny_data(Config.fromfile(path), tiny_config)
     config.default_hooks.checkpoint = None
-    del config.default_hooks.results
     for stage in config.train_cfg.stages:
         sampler = stage.get('train_dataloader', {}).get('sampler', {})
         if 'num_draws' in sampler:  # As protocol 1 has them: hundreds of batches.

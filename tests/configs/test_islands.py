@@ -17,7 +17,9 @@ SOURCES = ['harbor', 'market', 'campus', 'station']
         ({'islands': 'large'}, ['metro', 'alpine', 'arcade'], 'large', '/d/islands-large'),
     ],
 )
-def test_sizes(options: dict[str, str], targets: list[str], size: str, root: str) -> None:
+def test_both_sizes_have_their_domains_and_folder(
+    options: dict[str, str], targets: list[str], size: str, root: str
+) -> None:
     config = read_config(TOY, {'data_root': '/d', **options})
     sources, scored = config.train_dataloader.dataset.sources, config.val_dataloader.dataset.targets
     assert [source.domain for source in sources] == SOURCES
@@ -33,7 +35,7 @@ def test_a_held_out_source_takes_the_place_of_all_targets(size: str) -> None:
     assert (target.type, target.source.domain, target.source.size) == ('HeldOutSource', 'campus', size)
 
 
-def test_fewer_sources() -> None:
+def test_fewer_sources_are_the_first_ones() -> None:
     for options, sources in (({}, SOURCES[:2]), ({'held_out': 'market'}, ['harbor', 'campus'])):
         config = read_config(TOY, {'num_sources': '2', **options})
         assert [source.domain for source in config.train_dataloader.dataset.sources] == sources

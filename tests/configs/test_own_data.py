@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fresh import call_afresh
+from helpers.fresh import call_in_fork
 from helpers.tiny_runs import on_tiny_data, set_epochs, train
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -101,7 +101,6 @@ def test_trains_and_evaluates(config: Config, tmp_path: Path, form: str, cameras
 def test_recipe_strong_trains_where_no_image_has_a_caption(tiny_config: Config, tmp_path: Path) -> None:
     """With the two options that docs/method.md names."""
     config = on_tiny_data(Config.fromfile(REPOSITORY / 'configs/cmdg/cmdg-strong_toy-vit_islands.py'), tiny_config)
-    del config.default_hooks.results
     sites = [write_site(tmp_path, name, 'csv', cameras=True, captions=False) for name in 'ab']
     config.train_dataloader.dataset.update(sources=sites, on_missing='empty')
     config.train_dataloader.sampler.type = 'HardIdentitySampler'
@@ -140,4 +139,4 @@ def test_a_copy_anywhere_finds_its_base(installed: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / 'my people'
     elsewhere.mkdir()
     shutil.copy(REPOSITORY / 'configs/cmdg/cmdg_toy-vit_own-data.py', elsewhere / 'my_cameras.py')
-    assert call_afresh(read_copy, cwd=elsewhere, env={**os.environ, 'PYTHONPATH': str(site)}).split() == ['shop', '3']
+    assert call_in_fork(read_copy, cwd=elsewhere, env={**os.environ, 'PYTHONPATH': str(site)}).split() == ['shop', '3']

@@ -48,7 +48,7 @@ def test_boxes_of_cuhk03(protocol: str, places: int) -> None:
     assert versions(read(protocol, cuhk03_version='detected'), 'cuhk03') == ['detected'] * places
 
 
-def test_splits() -> None:
+def test_the_split_reaches_both_loaders() -> None:
     config = read('p1', split='released')
     assert config.val_dataloader.dataset.split == config.test_dataloader.dataset.split == 'released'
 

@@ -168,16 +168,18 @@ STAGES = [
 ]
 
 
-@pytest.fixture(params=PROTOCOLS)
+@pytest.fixture(scope='module', params=PROTOCOLS)
 def protocol(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture
-def config(protocol: str, monkeypatch: pytest.MonkeyPatch) -> Config:
-    for name in ('DATA_ROOT', 'IMAGE_SIZE', 'NUM_WORKERS', 'SPLIT', 'MSMT17_VERSION', 'CUHK03_VERSION'):
-        monkeypatch.delenv(f'CMDG_{name}', raising=False)
-    return Config.fromfile(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py')
+@pytest.fixture(scope='module')
+def config(protocol: str) -> Config:
+    """A protocol's config, of which tests read alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ('DATA_ROOT', 'IMAGE_SIZE', 'NUM_WORKERS', 'SPLIT', 'MSMT17_VERSION', 'CUHK03_VERSION'):
+            patch.delenv(f'CMDG_{name}', raising=False)
+        return Config.fromfile(CONFIGS / f'cmdg/cmdg_vit-base-p16_{protocol}.py')
 
 
 def plain(value: object) -> Any:
@@ -199,7 +201,7 @@ def test_sources_roles_and_targets(config: Config, protocol: str) -> None:
             assert source.get('version') == VERSIONS.get(source.name)
 
 
-def test_constants(config: Config) -> None:
+def test_constants_are_the_released_ones(config: Config) -> None:
     for key, expected in CONSTANTS.items():
         value = config
         for part in key.split('.'):
@@ -207,7 +209,7 @@ def test_constants(config: Config) -> None:
         assert plain(value) == expected, key
 
 
-def test_losses(config: Config) -> None:
+def test_losses_are_the_released_ones(config: Config) -> None:
     assert list(config.model.losses) == list(LOSSES)
     for stage, expected in LOSSES.items():
         entries = plain(config.model.losses[stage])
@@ -223,7 +225,7 @@ def test_losses(config: Config) -> None:
             assert {'weight': 1, **term} == {'type': loss, 'weight': weight, **constants}, (stage, name)
 
 
-def test_stages(config: Config) -> None:
+def test_stages_are_the_released_ones(config: Config) -> None:
     assert config.train_cfg.type == 'StagedTrainLoop'
     # The last epoch is evaluated, and no checkpoint chosen by its score.
     assert config.train_cfg.get('val_interval') is None
@@ -242,7 +244,7 @@ def test_stages(config: Config) -> None:
     assert config.train_cfg.stages[1].train_dataloader.batch_size == 64
 
 
-def test_augmentation_list(config: Config) -> None:
+def test_augmentation_is_the_released_one(config: Config) -> None:
     *augmentation, packing = plain(config.train_dataloader.dataset.pipeline)
     assert augmentation == AUGMENTATION
     assert packing['type'] == 'mmpretrain.PackInputs'

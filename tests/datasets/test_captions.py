@@ -92,7 +92,7 @@ def splits(count: int, **roles: Any) -> list[dict]:
         pytest.param([record('where.jpg')], ('where.jpg', None, None, None, None), id='own-bare'),
     ],
 )
-def test_every_nesting(tmp_path: Path, content: list[dict], expected: tuple) -> None:
+def test_every_nesting_is_read(tmp_path: Path, content: list[dict], expected: tuple) -> None:
     (found,) = load_captions(write(tmp_path, content))
     file_path, identity, camera, split, split_index = expected
     assert found == CaptionRecord(file_path, SENTENCES, identity, camera, split, split_index)
@@ -183,14 +183,14 @@ def test_wrong_files_are_named(tmp_path: Path, content: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_not_text(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / 'file.json'
     path.write_bytes(b'\xff\xfe\x00')
     with pytest.raises(ValueError, match='not a JSON file'):
         load_captions(path)
 
 
-def test_absent_file(tmp_path: Path) -> None:
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'nowhere.json'):
         load_captions(tmp_path / 'nowhere.json')
 

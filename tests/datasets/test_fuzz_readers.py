@@ -226,7 +226,7 @@ def own_images(place: Path) -> None:
 
 
 @pytest.mark.parametrize('suffix', SUFFIXES)
-def test_indices(place: Path, suffix: str) -> None:
+def test_any_index_is_read_or_named(place: Path, suffix: str) -> None:
     @fuzz(120, derandomize=True)
     @given(CONTENTS[suffix])
     def check(content: bytes) -> None:
@@ -235,7 +235,7 @@ def test_indices(place: Path, suffix: str) -> None:
     check()
 
 
-def test_names_of_files(place: Path) -> None:
+def test_any_names_of_files_are_read_or_named(place: Path) -> None:
     @fuzz(60, derandomize=True)
     @given(NAMES)
     def check(names: list) -> None:
@@ -247,7 +247,7 @@ def test_names_of_files(place: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not LONG, reason='set CMDG_FUZZ_EXAMPLES to how many inputs to try')
 @pytest.mark.parametrize('suffix', [*SUFFIXES, 'folder'])
-def test_long(place: Path, suffix: str) -> None:
+def test_any_index_and_names_for_long(place: Path, suffix: str) -> None:
     @fuzz(LONG)
     @given(NAMES if suffix == 'folder' else CONTENTS[suffix])
     def check(content: bytes) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +30,7 @@ from cmdg_plugin.datasets.sources import BENCHMARKS, CaptionFileSource, SourceIn
 from cmdg_plugin.files import witness
 from cmdg_plugin.files.images import IMAGE_SUFFIXES
 from cmdg_plugin.files.witness import collecting, note
+from cmdg_plugin.islands.planning import SIZES, Census
 from cmdg_plugin.saying import warn
 
 LOAD = {'type': 'LoadImageFromFile', 'imdecode_backend': 'pillow'}
@@ -382,14 +384,13 @@ def test_other_code_and_another_folder(
 def test_all_code_that_indexes_counts(
     sources: list, tmp_path: Path, release_data: Path, torchreid_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harbor = tmp_path / 'islands' / 'harbor'
-    shutil.copytree(tmp_path / 'shop', harbor)
-    shutil.copy(tmp_path / 'shop.json', harbor.with_suffix('.json'))
-    (harbor.parent / 'islands.json').write_text('{"generator_version": 1, "seed": 0}')
+    # Every domain is drawn, of a few people.
+    few = Census(train=2, test=2, images=(2, 2), distractors=2, junk=1)
+    monkeypatch.setitem(SIZES, 'small', replace(SIZES['small'], sources=few, targets=few))
     several = [
         sources[0],
         own_images(tmp_path, 'csv and captions'),
-        {'type': 'IslandsSource', 'domain': 'harbor', 'root': str(harbor.parent)},
+        {'type': 'IslandsSource', 'domain': 'harbor', 'root': str(tmp_path / 'islands')},
         {'type': 'HeldOutSource', 'source': sources[1]},
         {'type': 'BenchmarkSource', 'name': 'viper', 'data_root': str(release_data)},
         {'type': 'BenchmarkSource', 'name': 'market1501', 'data_root': str(torchreid_data)},

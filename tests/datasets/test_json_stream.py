@@ -20,7 +20,7 @@ def test_reads_what_json_reads(tmp_path: Path, indent: int | None) -> None:
     assert list(iterate_json_list(path)) == entries
 
 
-def test_empty_list(tmp_path: Path) -> None:
+def test_an_empty_list_gives_nothing(tmp_path: Path) -> None:
     path = tmp_path / 'list.json'
     path.write_text(' [ \n ] ')
     assert list(iterate_json_list(path)) == []
@@ -42,14 +42,14 @@ def test_empty_list(tmp_path: Path) -> None:
         ('[' + '{"a":' * 100_000, 'entry 0 is nested too deep'),
     ],
 )
-def test_broken_files(tmp_path: Path, text: str, message: str) -> None:
+def test_broken_files_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / 'list.json'
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         list(iterate_json_list(path))
 
 
-def test_no_text(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / 'list.json'
     path.write_bytes(b'[\xff\xfe\xff]')
     with pytest.raises(ValueError, match='not a JSON file'):

@@ -109,7 +109,6 @@ def test_stages_compose_with_it_and_a_resumed_run_goes_on_exactly(tiny_config: C
             'default_hooks.checkpoint.max_keep_ckpts': -1,
         }
     )
-    del tiny_config.default_hooks['results']
     set_epochs(tiny_config, 1, 1, 2)
     rates = Rates()
     whole = train(tiny_config, rates)

@@ -141,6 +141,7 @@ def test_any_back_end_gets_the_curves(tiny_config: Config) -> None:
 
     tiny_config.default_hooks.logger.interval = 1
     tiny_config.visualizer.vis_backends = [{'type': 'mmengine.NotebookBackend', 'save_dir': 'unused'}]
+    tiny_config.default_hooks.results = {'type': 'ResultsHook'}
     runner = train(tiny_config)
     seen = {key for page in NotebookBackend.pages for key in page}
     assert {'config', 'warmup/loss', 'prompt/loss', 'bridging/loss', 'target/R1'} <= seen
@@ -163,6 +164,7 @@ def test_early_stopping_ends_the_run_and_its_results_are_written(tiny_config: Co
     tiny_config.train_cfg.val_interval = 1
     hook = {'type': 'EarlyStoppingHook', 'monitor': 'target/mAP', 'min_delta': 200, 'patience': 2, 'rule': 'greater'}
     tiny_config.custom_hooks.append(hook)
+    tiny_config.default_hooks.results = {'type': 'ResultsHook'}
     runner = train(tiny_config)
     # A best score in the first epoch, then two without a better one; the prompt stage has none of its own.
     assert runner.epoch == 6

@@ -28,6 +28,26 @@ def kept(tiny_config: Config) -> Config:
     return tiny_config
 
 
+class WholeRun:
+    """What a run that was never interrupted leaves: its folder, weights and scores."""
+
+    def __init__(self, config: Config) -> None:
+        recorder = Recorder()
+        runner = train(config, recorder)
+        self.folder, self.weights, self.scores = Path(runner.work_dir), final_weights(runner), recorder.scores
+
+
+_whole_runs: list[WholeRun] = []
+
+
+@pytest.fixture
+def whole_run(kept: Config) -> WholeRun:
+    """The run of `kept`, trained once; do not write into its folder."""
+    if not _whole_runs:
+        _whole_runs.append(WholeRun(kept))
+    return _whole_runs[0]
+
+
 def epochs_by_stage(config: Config) -> list[tuple[str, int]]:
     """Stage of every epoch of a run, and the epoch's number in it."""
     return [(stage.name, number) for stage in config.train_cfg.stages for number in range(stage.epochs)]
@@ -61,6 +81,7 @@ class Recorder(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.events.append(f'evaluated after {runner.epoch}')
+        self.scores = metrics
 
 
 def test_whole_run_visits_stages_in_order_and_trains_what_they_name(tiny_config: Config) -> None:
@@ -128,28 +149,12 @@ def test_learning_rates_are_those_of_the_method(tiny_config: Config, golden: dic
 
 # Inside and at the end of the warm-up, inside and at the end of the prompt stage, inside the bridging.
 @pytest.mark.parametrize('epoch', [1, 2, 4, 5, 6])
-def test_resume_from_any_epoch_gives_the_same_bits(
-    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]], epoch: int
-) -> None:
-    folder, expected = whole_run
-    config = going_on(kept, folder / f'epoch_{epoch}.pth')
+def test_resume_from_any_epoch_gives_the_same_bits(kept: Config, whole_run: WholeRun, epoch: int) -> None:
+    config = going_on(kept, whole_run.folder / f'epoch_{epoch}.pth')
     recorder = Recorder()
     runner = train(config, recorder, name=f'resumed_{epoch}')
     assert recorder.epochs == epochs_by_stage(kept)[epoch:]
-    assert not different(runner.model.state_dict(), expected)
-
-
-@pytest.fixture(scope='module')
-def whole_run_cache() -> dict:
-    return {}
-
-
-@pytest.fixture
-def whole_run(kept: Config, whole_run_cache: dict) -> tuple[Path, dict[str, torch.Tensor]]:
-    if not whole_run_cache:
-        runner = train(kept)
-        whole_run_cache['run'] = (Path(runner.work_dir), final_weights(runner))
-    return whole_run_cache['run']
+    assert not different(runner.model.state_dict(), whole_run.weights)
 
 
 def test_augmentation_on_the_device_is_the_same_for_any_workers_and_resumes_exactly(tiny_config: Config) -> None:
@@ -226,47 +231,35 @@ def test_batches_hold_those_whom_the_model_finds_alike(tiny_config: Config) -> N
     assert all(tuple(sorted(set(labels))) in possible for labels in batches.drawn['bridging'])
 
 
-def test_single_stage_runs_alone_from_a_checkpoint(
-    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
-) -> None:
-    folder, _ = whole_run
+def test_single_stage_runs_alone_from_a_checkpoint(kept: Config, whole_run: WholeRun) -> None:
     config = copy.deepcopy(kept)
-    config.load_from = str(folder / 'epoch_5.pth')
+    config.load_from = str(whole_run.folder / 'epoch_5.pth')
     config.merge_from_dict({'train_cfg.stages.0.epochs': 0, 'train_cfg.stages.1.epochs': 0})
     recorder = Recorder()
     train(config, recorder, name='alone')
     assert recorder.events == ['before bridging', 'evaluated after 2', 'after bridging']
 
 
-def test_resume_after_the_last_epoch_still_evaluates(
-    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
-) -> None:
-    folder, expected = whole_run
-    config = going_on(kept, folder / 'epoch_7.pth')
+def test_resume_after_the_last_epoch_still_evaluates(kept: Config, whole_run: WholeRun) -> None:
+    config = going_on(kept, whole_run.folder / 'epoch_7.pth')
     recorder = Recorder()
     runner = train(config, recorder, name='evaluated')
     assert recorder.events == ['evaluated after 7']
-    assert not different(runner.model.state_dict(), expected)
-    assert (Path(runner.work_dir) / 'results.json').read_text() == (folder / 'results.json').read_text()
+    assert not different(runner.model.state_dict(), whole_run.weights)
+    assert recorder.scores == whole_run.scores
 
 
 @pytest.mark.parametrize('changes', [{'train_cfg.stages.0.epochs': 1}, {'train_cfg.stages.1.epochs': 6}])
-def test_resume_with_another_stage_list_is_refused(
-    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]], changes: dict
-) -> None:
+def test_resume_with_another_stage_list_is_refused(kept: Config, whole_run: WholeRun, changes: dict) -> None:
     """A longer stage would have had other learning rates from its first epoch on."""
-    folder, _ = whole_run
-    config = going_on(kept, folder / 'epoch_4.pth')
+    config = going_on(kept, whole_run.folder / 'epoch_4.pth')
     config.merge_from_dict(changes)
     with pytest.raises(ValueError, match=r"saved after epoch 2 of stage 'prompt' of a run of 2 warmup \+ 3 prompt"):
         train(config, name='other')
 
 
-def test_resume_on_sources_in_another_order_is_refused(
-    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
-) -> None:
-    folder, _ = whole_run
-    config = going_on(kept, folder / 'epoch_2.pth')
+def test_resume_on_sources_in_another_order_is_refused(kept: Config, whole_run: WholeRun) -> None:
+    config = going_on(kept, whole_run.folder / 'epoch_2.pth')
     config.train_dataloader.dataset.sources.reverse()
     with pytest.raises(ValueError, match='trained on the sources alpha, beta; this run has beta, alpha'):
         train(config, name='reversed')
@@ -294,12 +287,9 @@ def test_bridging_without_trained_prompts_is_said(tiny_config: Config) -> None:
     assert 'No prompt stage came before' in text
 
 
-def test_checkpoint_of_other_identities_is_refused(
-    kept: Config, whole_run: tuple[Path, dict[str, torch.Tensor]]
-) -> None:
-    folder, _ = whole_run
+def test_checkpoint_of_other_identities_is_refused(kept: Config, whole_run: WholeRun) -> None:
     config = copy.deepcopy(kept)
-    config.load_from = str(folder / 'epoch_2.pth')
+    config.load_from = str(whole_run.folder / 'epoch_2.pth')
     del config.train_dataloader.dataset.sources[1]
     with pytest.raises(ValueError, match=r'(?s)12.*6|6.*12'):
         train(config, name='fewer')

@@ -1,19 +1,12 @@
-"""A checkpoint of the toy CLIP, and JPEG files of people."""
+"""The toy CLIP, and JPEG files of people."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.exports import draw_jpegs
-from helpers.galleries import write_toy_checkpoint
 
 from cmdg_plugin.apis import init_model
-
-
-@pytest.fixture(scope='session')
-def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the toy CLIP as it ships."""
-    return write_toy_checkpoint(tmp_path_factory.mktemp('toy') / 'toy.pth')
 
 
 @pytest.fixture(scope='session')

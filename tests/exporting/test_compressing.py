@@ -55,7 +55,7 @@ def test_weights_that_half_precision_cannot_hold(product: tuple[Path, np.ndarray
         halve_weights(path, path.with_name('small.onnx'))
 
 
-def test_eight_bits(product: tuple[Path, np.ndarray]) -> None:
+def test_eight_bits_give_nearly_the_same_numbers(product: tuple[Path, np.ndarray]) -> None:
     path, matrix = product
     small = path.with_name('small.onnx')
     rows = np.random.default_rng(1).uniform(0, 1, (40, 64)).astype(np.float32)
@@ -78,7 +78,7 @@ def test_weights_beside_the_files(product: tuple[Path, np.ndarray], monkeypatch:
         assert np.abs(run(file, rows) - rows @ matrix).max() < 0.05 * np.abs(rows @ matrix).max()
 
 
-def test_calibration_images(toy: Any, jpegs: list[Path]) -> None:
+def test_calibration_takes_images_as_the_export_gets_them(toy: Any, jpegs: list[Path]) -> None:
     batches = list(calibration_batches(jpegs, toy._config, INPUTS['0..1']))
     assert [batch.shape for batch in batches] == [(7, 3, 96, 48)]
     assert 0 <= batches[0].min() < batches[0].max() <= 1

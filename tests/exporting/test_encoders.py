@@ -76,7 +76,7 @@ def test_mean_and_deviation_of_a_recipe_are_inside(toy: Any, jpegs: list[Path]) 
 
 
 @torch.no_grad()
-def test_texts(toy: Any) -> None:
+def test_text_features_are_those_of_the_model_at_length_one(toy: Any) -> None:
     tokens = toy.backbone.tokenizer(['a woman in a red coat', 'a man'], toy.backbone.context_length)
     features = TextEncoder(toy)(tokens).numpy()
     assert np.allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)

@@ -91,7 +91,7 @@ def test_trust_is_passed_on(tmp_path: Path) -> None:
     assert config.model.trust is True
 
 
-def test_names() -> None:
+def test_exported_files_are_known_by_their_endings() -> None:
     assert [is_exported(name) for name in ('a.onnx', 'b.xml', 'c.pt2', 'd.pth', 'https://e/f.pth')] == [
         *(True, True, True),
         *(False, False),

@@ -81,7 +81,9 @@ def test_metadata_inside_and_beside(toy_onnx: Path, toy_checkpoint: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize('ending', ['xml', 'pt2'])
-def test_other_formats(ending: str, toy_checkpoint: Path, toy: Any, jpegs: list[Path]) -> None:
+def test_openvino_and_torch_export_give_the_same_features(
+    ending: str, toy_checkpoint: Path, toy: Any, jpegs: list[Path]
+) -> None:
     path = toy_checkpoint.with_name(f'toy.{ending}')
     export_images(toy_checkpoint, path)
     check_equal(path, toy, jpegs)

@@ -54,7 +54,7 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_onnx(onnx_file: Path) -> None:
+def test_onnx_computes_the_same_for_any_batch(onnx_file: Path) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(onnx_file)
@@ -65,7 +65,7 @@ def test_onnx(onnx_file: Path) -> None:
 
 
 @pytest.mark.parametrize('half', [False, True])
-def test_openvino(onnx_file: Path, half: bool, tmp_path: Path) -> None:
+def test_openvino_computes_the_same_and_names_its_weights(onnx_file: Path, half: bool, tmp_path: Path) -> None:
     import openvino
 
     path = tmp_path / 'out' / 'product.xml'
@@ -80,7 +80,7 @@ def test_openvino(onnx_file: Path, half: bool, tmp_path: Path) -> None:
     assert sorted(file.name for file in path.parent.iterdir()) == ['product.bin', 'product.xml']
 
 
-def test_torch_export(graph: Graph, tmp_path: Path) -> None:
+def test_torch_export_computes_the_same_for_any_batch(graph: Graph, tmp_path: Path) -> None:
     path = tmp_path / 'product.pt2'
     write_torch_export(graph, path)
     extra: dict[str, Any] = {'metadata.json': ''}

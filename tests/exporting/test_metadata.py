@@ -19,7 +19,7 @@ from cmdg_plugin.models.data_preprocessor import ReIDDataPreprocessor
 PIXELS = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 
 
-def test_of_images(toy: Any) -> None:
+def test_an_image_tower_is_described(toy: Any) -> None:
     described = describe_images(toy, PIXELS, '0..1', 'fp16')
     recipe = described.pop('recipe')
     assert described == {
@@ -53,7 +53,7 @@ def test_a_fixed_normalization_takes_one_scale_alone(toy: Any) -> None:
         toy.data_preprocessor = own
 
 
-def test_of_texts(toy: Any) -> None:
+def test_a_text_tower_is_described(toy: Any) -> None:
     described = describe_texts(toy, 'toy.tokenizer.json')
     assert described['input'] == 'tokens: int64 (N, 77)'
     assert described['output'] == 'features: float32 (N, 96) of length one'
@@ -68,7 +68,7 @@ def test_text_stays_and_all_else_becomes_json() -> None:
     }  # fmt: skip
 
 
-def test_beside_the_file(tmp_path: Path) -> None:
+def test_metadata_and_weights_stand_beside_the_file(tmp_path: Path) -> None:
     path = tmp_path / 'model.onnx'
     assert sidecar_of(path) == tmp_path / 'model.onnx.metadata.json'
     assert weights_of(path) == tmp_path / 'model.onnx.data'

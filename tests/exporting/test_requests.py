@@ -22,12 +22,12 @@ for needed in ('onnx', 'onnxscript', 'onnxruntime', 'openvino', 'tokenizers'):
         ('model.onnx', {'calibration': Path()}, '--int8 and --calibration FOLDER'),
     ],
 )
-def test_what_cannot_be(name: str, asked: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_named(name: str, asked: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         check_request(tmp_path / name, **asked)
 
 
-def test_missing_folders(tmp_path: Path) -> None:
+def test_missing_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'no folder .*missing to write m\.onnx into'):
         check_request(tmp_path / 'missing' / 'm.onnx')
     with pytest.raises(FileNotFoundError, match=r'no folder of images at .*missing'):
@@ -47,14 +47,14 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('package', 'name'), [('onnxscript', 'm.onnx'), ('onnxruntime', 'm.onnx'), ('openvino', 'm.xml')]
 )
-def test_missing_packages(package: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named(package: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf'^{package} is needed here .*pip install "cmdg_plugin\[export\]"'):
         check_request(tmp_path / name)
     check_request(tmp_path / 'm.pt2')
 
 
-def test_text_towers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_for_text_towers_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_text_request(tmp_path / 'texts.onnx', tmp_path / 'images.onnx')
     with pytest.raises(ValueError, match='is to hold the image tower'):
         check_text_request(tmp_path / 'm.onnx', tmp_path / '.' / 'm.onnx')
@@ -65,6 +65,6 @@ def test_text_towers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         check_text_request(tmp_path / 'texts.onnx')
 
 
-def test_what_can(tmp_path: Path) -> None:
+def test_what_can_be_exported_passes(tmp_path: Path) -> None:
     for name, asked in (('m.onnx', 'onnx'), ('m.xml', 'openvino'), ('m.pt2', 'torch-export'), ('m.onnx', None)):
         check_request(tmp_path / name, asked)

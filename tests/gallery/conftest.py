@@ -1,4 +1,4 @@
-"""A toy checkpoint, pictures of people in colored clothes, and a real Milvus server where one can start."""
+"""Toy models, pictures of people in colored clothes, and a real Milvus server where one can start."""
 
 import importlib.util
 import json
@@ -11,21 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
-from helpers.galleries import draw_people, write_toy_checkpoint
+from helpers.galleries import draw_people
 
 from cmdg_plugin.gallery.encoding import GalleryModel
 
 
 @pytest.fixture(scope='session')
-def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the toy CLIP as it ships."""
-    return write_toy_checkpoint(tmp_path_factory.mktemp('toy') / 'toy.pth')
-
-
-@pytest.fixture(scope='session')
-def other_checkpoint(toy_checkpoint: Path) -> Path:
+def other_checkpoint(toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another model: one of its norms is shifted."""
-    path = toy_checkpoint.with_name('other.pth')
+    path = tmp_path_factory.mktemp('other') / 'other.pth'
     content = torch.load(toy_checkpoint, weights_only=True)
     content['state_dict']['backbone.norm_shared.bias'] += 0.3
     torch.save(content, path)

@@ -70,7 +70,7 @@ def test_number_of_results(top: object) -> None:
     assert Form(top=7.0).count() == 7
 
 
-def test_uploads(tmp_path: Path) -> None:
+def test_uploads_are_read_or_named(tmp_path: Path) -> None:
     Image.new('RGB', (20, 40), 'red').save(tmp_path / 'a.png')
     (tmp_path / 'notes.txt').write_text('not a picture')
     (picture,) = read_uploads([str(tmp_path / 'a.png')])

@@ -18,7 +18,7 @@ def make_result(folder: Path) -> SearchResult:
     return SearchResult((first, Match(str(paths[1]), -0.25, 2, None, None, None, None, {})), 'unsure', 9)
 
 
-def test_table(tmp_path: Path) -> None:
+def test_a_result_as_a_table(tmp_path: Path) -> None:
     lines = format_table(make_result(tmp_path)).splitlines()
     assert lines[0].split() == ['rank', 'score', 'identity', 'camera', 'path', 'caption']  # nobody has a time
     assert lines[1].split()[:5] == ['1', '0.9000', '7', '3', str(tmp_path / 'a.png')]
@@ -48,7 +48,7 @@ def test_no_text_is_a_formula_to_a_spreadsheet(tmp_path: Path, text: str) -> Non
     assert json.loads((tmp_path / 'r.json').read_text())['matches'][0]['caption'] == text
 
 
-def test_files(tmp_path: Path) -> None:
+def test_a_result_as_json_and_csv(tmp_path: Path) -> None:
     result = make_result(tmp_path)
     write_result(result, tmp_path / 'r.json', {'text': 'x'})
     content = json.loads((tmp_path / 'r.json').read_text())
@@ -73,7 +73,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('by_image', [False, True])
-def test_pictures(by_image: bool, tmp_path: Path) -> None:
+def test_a_result_as_a_picture(by_image: bool, tmp_path: Path) -> None:
     result = make_result(tmp_path)
     images = [str(tmp_path / 'a.png')] if by_image else []
     (file,) = draw_result(result, tmp_path / 'show', images, None if by_image else 'a man in red', 'station')

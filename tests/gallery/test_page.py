@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from helpers.search_gallery import HOSTILE, PEOPLE, make_gallery
+from helpers.tools import find_port
 
 from cmdg_plugin.gallery import Gallery
 from cmdg_plugin.gallery.report import write_report
@@ -47,12 +48,6 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_watch)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp('page')
@@ -66,7 +61,7 @@ def gallery(folder: Path) -> Iterator[Gallery]:
 
 @pytest.fixture(scope='module')
 def address(gallery: Gallery) -> Iterator[str]:
-    with serving(gallery, port=free_port()) as (address, _):
+    with serving(gallery, port=find_port()) as (address, _):
         yield address
 
 
@@ -213,7 +208,7 @@ def test_texts_from_outside_are_shown_and_do_not_run(page: 'Page') -> None:
 def test_sign_in(browser: 'Browser', gallery: Gallery) -> None:
     from playwright.sync_api import expect
 
-    with serving(gallery, port=free_port(), users=USERS) as (address, _):
+    with serving(gallery, port=find_port(), users=USERS) as (address, _):
         for path in ('/config', '/gradio_api/info'):
             assert get(address, path)[0] == 401
         with visiting(browser, address) as page:

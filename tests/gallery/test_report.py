@@ -1,31 +1,13 @@
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.html_pages import Page
 from helpers.search_gallery import HOSTILE, HOSTILE_NAME, make_gallery
 
 from cmdg_plugin.gallery import Gallery, SearchResult
 from cmdg_plugin.gallery.answers import VERDICTS, describe_answer
 from cmdg_plugin.gallery.report import write_report
-
-
-class Page(HTMLParser):
-    """Elements, attributes and text of a page, as a browser reads them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ''
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(scope='module')

@@ -1,18 +1,15 @@
 """Code that runs on several ranks, connected over gloo."""
 
 import inspect
-import multiprocessing
 import runpy
-import sys
-import traceback
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from helpers.forks import Fork
+from helpers.fresh import command_of
 
-# Ranks are forks of a process that has imported this already: each by itself would need seconds for it.
-_CONTEXT = multiprocessing.get_context('forkserver')
-_CONTEXT.set_forkserver_preload(['torch', 'cmdg_plugin.models'])
 _SECONDS = 300
 
 
@@ -24,28 +21,22 @@ def run_on_ranks(function: Callable[[int, int, Path], None], folder: Path, ranks
         folder: Empty folder that the ranks meet in.
         ranks: How many processes.
     """
-    where = (inspect.getfile(function), function.__name__)
-    processes = [_CONTEXT.Process(target=_run, args=(*where, rank, ranks, folder)) for rank in range(ranks)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(_SECONDS)
-    errors = [path.read_text() for path in sorted(folder.glob('error_*'))]
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert codes == [0] * ranks, '\n'.join(errors)
+    what = (inspect.getfile(function), function.__name__)
+    forks = [Fork(command_of(_run, *what, rank, ranks, folder), cwd=folder) for rank in range(ranks)]
+    ended = [fork.wait() for fork in forks]
+    errors = [f'rank {rank}:\n{end.stderr}' for rank, end in enumerate(ended)]
+    assert [end.returncode for end in ended] == [0] * ranks, '\n'.join(errors)
 
 
-def _run(file: str, name: str, rank: int, ranks: int, folder: Path) -> None:
+def _run(file: str, name: str, rank: str, ranks: str, folder: str) -> None:
+    # Where one rank has failed, the others wait for it, but not for ever.
+    signal.alarm(_SECONDS)
+    numbers = int(rank), int(ranks)
     torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=ranks)
-    try:
-        # By file: pytest's names for test modules are not names that a process of its own could import.
-        runpy.run_path(file)[name](rank, ranks, folder)
-    except Exception:
-        (folder / f'error_{rank}').write_text(f'rank {rank}:\n{traceback.format_exc()}')
-        sys.exit(1)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/store', rank=numbers[0], world_size=numbers[1]
+    )
+    runpy.run_path(file)[name](*numbers, Path(folder))
     # A rank that leaves while another still talks to it takes gloo's threads down with it.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
-from mmengine.runner import save_checkpoint
+from helpers.galleries import write_toy_checkpoint
 from PIL import Image
 
-from cmdg_plugin.apis import init_model
 from cmdg_plugin.gallery import Gallery
 
-CONFIG = Path(__file__).parents[2] / 'configs/cmdg/cmdg_toy-vit_islands.py'
 HOSTILE_NAME = 'a"><b onclick=alert(1)>${7*7}.png'
 HOSTILE = '<script>window.hurt = 1</script><img src=x onerror="window.hurt = 1"> & {{ 7 * 7 }} ${7 * 7} </style>'
 PEOPLE: Mapping[str, tuple[str, int, str, str]] = {
@@ -43,10 +40,7 @@ def make_gallery(folder: Path) -> Gallery:
     ]
     index = images / 'index.json'
     index.write_text(json.dumps(rows))
-    config = Config.fromfile(CONFIG)
-    model = init_model(config, device='cpu')
-    checkpoint = folder / 'model.pth'
-    save_checkpoint({'state_dict': model.state_dict(), 'meta': {'cfg': config.pretty_text}}, str(checkpoint))
+    checkpoint = write_toy_checkpoint(folder / 'model.pth')
     gallery = Gallery.create(folder / 'people', model=checkpoint, device='cpu')
     report = gallery.add(index, progress=False)
     assert (report.added, report.unreadable) == (len(PEOPLE), [])

@@ -67,11 +67,12 @@ def on_tiny_data(config: Config, tiny_config: Config, epochs: int = 1) -> Config
     """Put a config on the CLIP, the source domains and the folders of the fixture `tiny_config`.
 
     Args:
-        config: The config; left untouched.
+        config: The config; left untouched. As in the fixture, no tables and pictures are made of what it trains.
         tiny_config: The fixture.
         epochs: Epochs of each of its stages.
     """
     config = copy.deepcopy(config)
+    config.default_hooks.pop('results', None)
     for key in (*_DATA, *_FOLDERS):
         config[key] = copy.deepcopy(tiny_config[key])
     config.model.backbone = copy.deepcopy(tiny_config.model.backbone)

@@ -23,7 +23,7 @@ def test_a_camera_that_looks_down_makes_heads_large_and_leaves_the_soles() -> No
     assert frame.project((0, 50)) == pytest.approx((63, 20 + 0.55 * 200))
 
 
-def test_shades() -> None:
+def test_shades_stay_within_colors() -> None:
     assert shade((100, 200, 0), 1.5) == (150, 255, 0)
     assert shade((100, 200, 0), 0.5) == (50, 100, 0)
 

@@ -115,6 +115,7 @@ def with_prefixes(settings: Any) -> Any:
 
 
 def test_whole_method_in_mmpretrains_scope(tiny_config: Config, tiny_clip_file: Path, tmp_path: Path) -> None:
+    tiny_config.default_hooks.results = {'type': 'ResultsHook'}
     settings = with_prefixes(tiny_config.to_dict())
     assert settings['model']['type'] == 'cmdg_plugin.CMDGReID'
     settings['default_scope'] = 'mmpretrain'

@@ -14,6 +14,7 @@ def config_file(tiny_config: Config, tiny_clip_file: Path, tmp_path: Path, monke
     (tmp_path / 'my_models.py').write_text(f'import open_clip\nopen_clip.add_model_config({str(tiny_clip_file)!r})\n')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path), prepend=os.pathsep)
     tiny_config.custom_imports = {'imports': ['my_models']}
+    tiny_config.default_hooks.results = {'type': 'ResultsHook'}
     path = tmp_path / 'tiny.py'
     path.write_text(tiny_config.pretty_text)
     return path

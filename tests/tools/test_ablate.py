@@ -1,15 +1,15 @@
 """The ablation tool, as a user runs it: once on a real training, and on one of no time where it is interrupted."""
 
 import json
+import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.tools import REPOSITORY, command, run_tool
+from helpers.tools import REPOSITORY, run_tool, start_tool
 
 TOOL = REPOSITORY / 'tools/ablate.py'
 
@@ -51,17 +51,16 @@ def test_an_interrupted_grid_goes_on(stub: tuple[Path, Path, Path], tmp_path: Pa
     grid = write_grid(tmp_path / 'grid.json', rows={'base': {}, 'more': {'stub.score': 12.0}})
     work = tmp_path / 'ablation'
     arguments = (config, '--grid', grid, '--work-dir', work, '--seeds', 2, '--jobs', 2)
-    process = subprocess.Popen(command(tool, *arguments), stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    first = start_tool(tool, *arguments)
     waiting = [work / row / 'seed0' for row in ('base', 'more')]
     for _ in range(12000):
         if all((folder / 'epoch_2.pth').exists() for folder in waiting):
             break
-        assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     assert 'Another process runs in' in run_tool(tool, *arguments).stderr
-    process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=60)
-    assert (process.returncode, words) == (130, 'Interrupted; the same command goes on from here.\n')
+    os.kill(first.pid, signal.SIGINT)
+    ended = first.wait()
+    assert (ended.returncode, ended.stderr) == (130, 'Interrupted; the same command goes on from here.\n')
 
     gate.touch()
     result = run_tool(tool, *arguments)

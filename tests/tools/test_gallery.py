@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.galleries import write_toy_checkpoint
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,11 +24,6 @@ def run() -> Callable[..., int]:
     return lambda *arguments: module.main([str(argument) for argument in arguments])
 
 
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy_checkpoint(tmp_path_factory.mktemp('toy') / 'toy.pth')
-
-
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
@@ -41,12 +35,12 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_a_gallery_from_the_first_image_to_the_last(
-    run: Callable[..., int], checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., int], toy_checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gallery, query = tmp_path / 'gallery', images / 'query' / '0003_c1_x.png'
     assert run('add', gallery, images) == 2
     assert 'give --model CHECKPOINT to make it' in capsys.readouterr().err
-    assert run('add', gallery, images, '--model', checkpoint, '--device', 'cpu') == 0
+    assert run('add', gallery, images, '--model', toy_checkpoint, '--device', 'cpu') == 0
     assert '12 added, 0 replaced, 0 unchanged, 0 unreadable' in capsys.readouterr().out
     (images / 'broken.png').write_bytes(b'no image')
     assert run('add', gallery, images, '--batch-size', 4) == 3
@@ -78,7 +72,7 @@ def test_a_gallery_from_the_first_image_to_the_last(
     out = capsys.readouterr().out
     assert 'entries     12' in out
     assert 'calibrated  image: match from' in out
-    assert run('reencode', gallery, '--model', checkpoint) == 0
+    assert run('reencode', gallery, '--model', toy_checkpoint) == 0
     assert '12 added' in capsys.readouterr().out
     assert run('remove', gallery, '--where', 'identity == "3"') == 0
     assert '2 removed, 10 left' in capsys.readouterr().out
@@ -91,9 +85,9 @@ def test_a_gallery_from_the_first_image_to_the_last(
 
 
 def test_a_gallery_keeps_as_much_in_memory_as_it_is_told(
-    run: Callable[..., int], checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., int], toy_checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gallery, new = tmp_path / 'gallery', ('--model', checkpoint, '--device', 'cpu', '--memory')
+    gallery, new = tmp_path / 'gallery', ('--model', toy_checkpoint, '--device', 'cpu', '--memory')
     # Nothing in memory: each search reads all vectors from the file.
     assert run('add', gallery, images, *new, 0) == 0
     assert json.loads((gallery / 'gallery.json').read_text())['options'] == {'memory': 0}
@@ -113,10 +107,10 @@ def test_a_gallery_keeps_as_much_in_memory_as_it_is_told(
 
 
 def test_mistakes_are_one_line(
-    run: Callable[..., int], checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., int], toy_checkpoint: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gallery = tmp_path / 'gallery'
-    assert run('add', gallery, images, '--model', checkpoint, '--device', 'cpu') == 0
+    assert run('add', gallery, images, '--model', toy_checkpoint, '--device', 'cpu') == 0
     assert run('add', gallery) == 2
     assert run('add', gallery, images, '--engine', 'milvus') == 2
     assert run('add', gallery, images, '--approximate', 64) == 2
@@ -132,7 +126,10 @@ def test_mistakes_are_one_line(
         (('search', gallery, '--image', tmp_path / 'no.png'), 'There is no image at'),
         (('search', images, '--text', 'x'), 'is not a gallery'),
         (('add', gallery, images / 'typo'), 'There is no folder at'),
-        (('add', tmp_path / 'new', images, '--model', checkpoint, '--approximate', 64), "has no setting 'approximate'"),
+        (
+            ('add', tmp_path / 'new', images, '--model', toy_checkpoint, '--approximate', 64),
+            "has no setting 'approximate'",
+        ),
         (('remove', gallery), 'Say which entries to remove'),
         (('calibrate', gallery, images), 'takes at least 100 queries'),
         (('info', tmp_path / 'nothing'), 'is not a gallery'),

@@ -1,9 +1,9 @@
 """A page of commands, as CI runs it."""
 
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
+from helpers.forks import Ended
 from helpers.tools import run_tool
 
 TOOL = Path(__file__).parents[2] / 'tools/run_docs.py'
@@ -27,7 +27,7 @@ old
 """
 
 
-def run(page: Path, *arguments: str) -> CompletedProcess:
+def run(page: Path, *arguments: str) -> Ended:
     return run_tool('run_docs.py', page, '--folder', page.parent, *arguments)
 
 

@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from helpers.tools import REPOSITORY, command, run_here, run_tool
+from helpers.tools import run_here, run_tool, run_tool_on_ranks, start_tool
 
 from cmdg_plugin.files.locking import hold
 
@@ -21,13 +19,9 @@ def test_two_trainings_do_not_share_a_folder(config_file: Path, tmp_path: Path) 
         result = run_tool('train.py', config_file, '--work-dir', work, '--resume')
         assert result.returncode == 1
         assert f'train.py: Another training runs in {work}; wait for it' in result.stderr
-        torchrun = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port']
-        torchrun += [str(29500 + os.getpid() % 1000), *command('train.py', config_file, '--work-dir', work)[1:]]
-        result = subprocess.run(
-            [*torchrun, '--launcher', 'pytorch'], capture_output=True, text=True, check=False, cwd=REPOSITORY
-        )
-        assert result.returncode != 0
-        assert f'Another training runs in {work}' in result.stderr
+        results = run_tool_on_ranks('train.py', config_file, '--work-dir', work)
+        assert all(result.returncode != 0 for result in results)
+        assert any(f'Another training runs in {work}' in result.stderr for result in results)
     assert os.listdir(work) == ['.lock']
 
 
@@ -36,25 +30,18 @@ def test_ctrl_c_says_how_to_go_on_and_a_kill_leaves_no_lock(config_file: Path, t
     arguments = [str(config_file), '--work-dir', str(work), '--cfg-options', 'train_cfg.stages.0.epochs=1000']
     for number, how in ((2, signal.SIGINT), (4, signal.SIGKILL)):
         arguments += ['--resume'] if how == signal.SIGKILL else []
-        process = subprocess.Popen(
-            command('train.py', *arguments),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-        )
+        training = start_tool('train.py', *arguments)
         deadline = time.monotonic() + 120
         while not (work / f'epoch_{number}.pth').exists() and time.monotonic() < deadline:
-            assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
             if any(int(path.stem[6:]) > number for path in work.glob('epoch_*.pth')):
                 break
-        process.send_signal(how)
-        _, words = process.communicate(timeout=60)
+        os.kill(training.pid, how)
+        ended = training.wait()
         if how == signal.SIGINT:
-            assert process.returncode == 130
-            assert 'train.py: interrupted. The same command with --resume goes on from' in words
-            assert 'Traceback' not in words
+            assert ended.returncode == 130
+            assert 'train.py: interrupted. The same command with --resume goes on from' in ended.stderr
+            assert 'Traceback' not in ended.stderr
     with hold(work / '.lock', 'still held'):
         pass
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.tools import REPOSITORY, TOY, run_here, run_tool
+from helpers.tools import REPOSITORY, TOY, run_here, run_tool, run_tool_afresh
 
 P1 = REPOSITORY / 'configs/cmdg/cmdg_vit-base-p16_p1.py'
 
 
 def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     work = tmp_path / 'out'
-    first = run_tool('train.py', config_file, '--work-dir', work, '--cfg-options', 'train_cfg.val_before_training=True')
+    options = ('--cfg-options', 'train_cfg.val_before_training=True')
+    first = run_tool_afresh('train.py', config_file, '--work-dir', work, *options)
     assert first.returncode == 0, first.stderr[-2000:]
     for name in ('results.md', 'results.json', 'curves.png', 'epoch_7.pth', 'last_checkpoint'):
         assert (work / name).is_file(), name
@@ -30,7 +31,7 @@ def test_train_then_resume_then_test(config_file: Path, tmp_path: Path) -> None:
     out, pictures = tmp_path / 'scores.json', tmp_path / 'pictures'
     arguments = ('--out', out, '--out-item', 'metrics', '--show-dir', pictures, '--work-dir', tmp_path / 'tested')
     options = ('--cfg-options', 'test_evaluator.num_ranked_queries=2')
-    tested = run_tool('test.py', config_file, work / 'epoch_7.pth', *arguments, '--rerank', *options)
+    tested = run_tool_afresh('test.py', config_file, work / 'epoch_7.pth', *arguments, '--rerank', *options)
     assert tested.returncode == 0, tested.stderr[-2000:]
     found = json.loads(out.read_text())
     assert {name: value for name, value in found.items() if not name.endswith('_rerank')} == pytest.approx(

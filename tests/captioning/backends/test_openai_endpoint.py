@@ -13,6 +13,7 @@ from subprocess import Popen
 import pytest
 from helpers.chat_server import LOGIN_PAGE, ChatServer
 from helpers.endpoint_questions import HTML, KEY, ask, faults, request
+from helpers.tools import find_port
 from PIL import Image
 
 pytest.importorskip('openai')
@@ -161,9 +162,7 @@ def transformers_server(tiny_vlm: tuple[Path, Path], tmp_path: Path) -> Iterator
     """Transformers' own OpenAI-compatible server with the taught model."""
     for module in ('fastapi', 'uvicorn', 'accelerate'):
         pytest.importorskip(module)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    port = find_port()
     hub = tmp_path / 'hub'
     hub.mkdir()
     command = [Path(sys.executable).with_name('transformers'), 'serve', tiny_vlm[1], '--host', '127.0.0.1']

@@ -40,7 +40,7 @@ def test_numbers_beside_the_expected_ones(checks: dict[str, DatasetCheck]) -> No
     assert cells(table, 'cuhk03')[1] == 'release = torchreid, labeled'
 
 
-def test_captions(checks: dict[str, DatasetCheck]) -> None:
+def test_captions_stand_in_the_table(checks: dict[str, DatasetCheck]) -> None:
     market = checks['market1501']
     some = dataclasses.replace(market, captions=CaptionCheck(100_000, 99_999, longest=81, cut=1_234))
     assert cells(draw_table([some]), 'market1501')[6:] == ['99,999 of 100,000 (99.9%)', '81', '1,234']

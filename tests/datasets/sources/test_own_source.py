@@ -61,7 +61,7 @@ def summary(index: SourceIndex) -> dict:
     }
 
 
-def test_csv(images: Path) -> None:
+def test_a_csv_index_is_read(images: Path) -> None:
     path = write_csv(images / 'index.csv', records(note='ignored', **dict(zip(REGIONS, SENTENCES, strict=True))))
     index = SOURCES.build({'type': 'OwnSource', 'name': 'shop', 'path': str(path)}).load()
     assert summary(index) == FOUND
@@ -71,7 +71,7 @@ def test_csv(images: Path) -> None:
 
 
 @pytest.mark.parametrize('suffix', ['.json', '.jsonl'])
-def test_json(images: Path, tmp_path: Path, suffix: str) -> None:
+def test_a_json_index_is_read(images: Path, tmp_path: Path, suffix: str) -> None:
     rows = records(('file_path', 'id', 'camid', 'split'), captions=list(SENTENCES))
     path = tmp_path / f'index{suffix}'
     path.write_text(json.dumps(rows) if suffix == '.json' else '\n'.join(map(json.dumps, rows)))
@@ -81,7 +81,7 @@ def test_json(images: Path, tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize('cameras', [True, False])
-def test_folder(tmp_path: Path, cameras: bool) -> None:
+def test_a_folder_is_read(tmp_path: Path, cameras: bool) -> None:
     names = ['train/0012_c3_b.jpg', 'train/0012_c4_a.jpg', 'query/40_c1.png', 'gallery/40_c2.png', 'gallery/-1_c2.png']
     if not cameras:
         names = ['train/0012_b.jpg', 'train/0012_a.jpg', 'query/40_x.png', 'gallery/40_y.png', 'gallery/-1_y.png']

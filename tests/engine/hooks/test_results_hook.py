@@ -16,6 +16,7 @@ def train_in(config: Config, work_dir: Path, name: str) -> Runner:
     config.work_dir, config.experiment_name = str(work_dir), f'{work_dir.parent.name}_{name}'
     config.visualizer.name = config.experiment_name
     config.default_hooks.logger = {'type': 'LoggerHook', 'interval': 1}
+    config.default_hooks.results = {'type': 'ResultsHook'}
     runner = Runner.from_cfg(config)
     runner.train()
     return runner

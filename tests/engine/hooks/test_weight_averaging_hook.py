@@ -24,13 +24,6 @@ def averaging(config: Config, **settings: Any) -> Config:
     return config
 
 
-@pytest.fixture
-def tiny_config(tiny_config: Config) -> Config:
-    # Drawing curves takes longer than the training.
-    del tiny_config.default_hooks['results']
-    return tiny_config
-
-
 def checkpoint(runner: Runner, epoch: int = 7) -> dict[str, Any]:
     return torch.load(Path(runner.work_dir) / f'epoch_{epoch}.pth', weights_only=True)
 
@@ -93,11 +86,10 @@ def test_the_average_is_saved_and_the_weights_as_trained_beside_it(tiny_config: 
     check_equal(dict(runner.model.state_dict()), averaged)
 
 
-def test_training_is_as_without_it_and_the_average_is_scored(tiny_config: Config) -> None:
-    plain = train(tiny_config, name='plain')
+def test_training_is_as_without_it_and_the_average_is_scored(tiny_config: Config, tiny_checkpoint: Path) -> None:
     scores = Scores()
     averaged = train(averaging(tiny_config), scores, name='averaged')
-    saved, expected = checkpoint(averaged), checkpoint(plain)['state_dict']
+    saved, expected = checkpoint(averaged), torch.load(tiny_checkpoint, weights_only=True)['state_dict']
     check_equal({**saved['state_dict'], **saved['plain_weights']}, expected)
     # Tested from its checkpoint, by a run with the hook in its config and by one without.
     for config in (averaging(tiny_config), copy.deepcopy(tiny_config)):
@@ -188,11 +180,13 @@ def test_a_next_stage_begins_with_the_average(tiny_config: Config) -> None:
     assert 'plain_weights' not in checkpoint(runner, 3)
 
 
-def test_a_run_that_is_resumed_without_it_goes_on_with_the_weights_as_trained(tiny_config: Config) -> None:
-    plain = train(tiny_config, name='plain')
+def test_a_run_that_is_resumed_without_it_goes_on_with_the_weights_as_trained(
+    tiny_config: Config, tiny_checkpoint: Path
+) -> None:
     averaged = train(averaging(tiny_config), name='averaged')
     again = train(going_on(tiny_config, Path(averaged.work_dir) / 'epoch_6.pth'), name='again')
-    check_equal(checkpoint(again)['state_dict'], checkpoint(plain)['state_dict'])
+    expected = torch.load(tiny_checkpoint, weights_only=True)['state_dict']
+    check_equal(checkpoint(again)['state_dict'], expected)
 
 
 @pytest.mark.parametrize(

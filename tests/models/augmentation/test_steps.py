@@ -124,7 +124,7 @@ NUMBER = 4000
 LIKELY = 1e-3  # the draws are seeded: this is how surprising they may be
 
 
-def test_how_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_are_taken_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = {'grayscale': {'prob': 0.1}, 'flip': {'prob': 0.4}, 'color_jitter': {'prob': 0.1, **JITTER}}
     for name, settings in {**steps, 'aug_mix': {'prob': 0.6, **MIX}}.items():
         times = sum(what is not None for what in draw(STEPS[name](**settings), NUMBER))

@@ -30,7 +30,7 @@ def test_a_lone_file_of_a_quickgelu_model_needs_no_answer(tmp_path: Path) -> Non
         (True, None, None, True, 'run with QuickGELU, as the configuration of the model says.'),
     ],
 )
-def test_who_tells(
+def test_user_file_and_config_tell_the_activation_in_this_order(
     stated: bool | None, told: bool | None, asked: bool | None, chosen: bool, said: str, log: pytest.LogCaptureFixture
 ) -> None:
     config = {'vision_cfg': {}, 'text_cfg': {}, 'quick_gelu': stated}

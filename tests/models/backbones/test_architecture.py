@@ -56,7 +56,7 @@ def test_families_and_their_grids(name: str, family: type, rows: int) -> None:
     assert token_grid(config, (2 * half, half)) == (rows // 2 * 2, rows // 2)
 
 
-def test_sizes() -> None:
+def test_sizes_are_one_number_or_two() -> None:
     assert to_size(224) == (224, 224)
     assert to_size([256, 128]) == (256, 128)
     for wrong in (0, (256,), (256, 0), (256, 128.0)):

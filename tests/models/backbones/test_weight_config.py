@@ -25,7 +25,7 @@ def read(folder: Path, content: object, *, transformers: bool = False) -> Weight
     return find_weight_config(weights, transformers=transformers)
 
 
-def test_open_clips(tmp_path: Path) -> None:
+def test_open_clips_config_is_read(tmp_path: Path) -> None:
     file = tmp_path / 'open_clip_config.json'
     assert read(tmp_path, OPEN_CLIP) == WeightConfig(file, True, image_heads=2, text_heads=2)
     # Without the section that push_to_hf_hub writes around it, with open_clip's defaults, of another family.

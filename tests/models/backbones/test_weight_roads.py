@@ -1,6 +1,7 @@
 """The same features by a tag and by every file that holds the same weights, or an error that says how to choose."""
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,14 @@ def _features(images: torch.Tensor, pretrained: Path | str, **options: Any) -> t
     return _expected(images, backbone.clip)
 
 
+@functools.cache
+def _tokens() -> torch.Tensor:
+    return open_clip.get_tokenizer(MODEL)(['a man in red'])
+
+
 def _expected(images: torch.Tensor, clip: CLIP) -> tuple[torch.Tensor, torch.Tensor]:
-    tokens = open_clip.get_tokenizer(MODEL)(['a man in red'])
     with torch.no_grad():
-        return clip.encode_image(images), clip.encode_text(tokens)
+        return clip.encode_image(images), clip.encode_text(_tokens())
 
 
 def _assert_same(
@@ -168,9 +173,8 @@ def test_by_transformers_folder(form: str, quick_gelu: bool, images: torch.Tenso
     with torch.no_grad():
         for name, value in theirs.named_parameters():
             value.mul_(20 if 'mlp' in name else 1).copy_(value.half())
-    tokens = open_clip.get_tokenizer(MODEL)(['a man in red'])
     with torch.no_grad():
-        outputs = theirs.get_image_features(images), theirs.get_text_features(tokens)
+        outputs = theirs.get_image_features(images), theirs.get_text_features(_tokens())
     expected = [getattr(output, 'pooler_output', output) for output in outputs]
     (copy.deepcopy(theirs).half() if form == 'half' else theirs).save_pretrained(
         tmp_path, max_shard_size='1MB' if form == 'shards' else '5GB'

@@ -67,7 +67,6 @@ def test_a_resumed_run_is_pulled_to_the_pretrained_weights(tiny_config: Config, 
     tiny_config.model.backbone.pretrained = pretrained['pretrained']
     set_epochs(tiny_config, 2, 0, 0)
     tiny_config.model.losses.warmup.append({'type': 'L2SPLoss', 'name': 'pull', 'weight': 0.5})
-    del tiny_config.default_hooks['results']
     whole = train(tiny_config)
     term = whole.model.losses['warmup'].losses['loss_pull']
     assert term().item() > 0

@@ -39,14 +39,14 @@ def test_what_is_no_tensor_is_refused() -> None:
 
 
 @pytest.mark.parametrize('value', [0, -1.0, math.inf, math.nan])
-def test_positive(value: float) -> None:
+def test_numbers_that_are_not_positive_are_refused(value: float) -> None:
     check_positive('loss', scale=1e-9)
     with pytest.raises(ValueError, match='loss: scale must be a finite number above 0'):
         check_positive('loss', scale=value)
 
 
 @pytest.mark.parametrize('value', [0, -1, 2.0, True, '3'])
-def test_count(value: bool | float | str) -> None:
+def test_counts_that_are_not_whole_numbers_are_refused(value: bool | float | str) -> None:
     check_count('loss', number=1)
     check_count('loss', at_least=0, number=0)
     with pytest.raises(ValueError, match='loss: number must be a whole number of at least 1'):
@@ -54,20 +54,20 @@ def test_count(value: bool | float | str) -> None:
 
 
 @pytest.mark.parametrize('mask', [torch.ones(3), torch.ones(1, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)])
-def test_mask(mask: torch.Tensor) -> None:
+def test_masks_of_another_shape_or_type_are_refused(mask: torch.Tensor) -> None:
     check_mask('loss', 'valid', torch.ones(3, dtype=torch.bool), 3)
     with pytest.raises(ValueError, match=r'loss: valid must be bool of shape \(3,\), got'):
         check_mask('loss', 'valid', mask, 3)
 
 
 @pytest.mark.parametrize('value', [-0.1, 1.1, math.nan])
-def test_fraction(value: float) -> None:
+def test_fractions_outside_0_and_1_are_refused(value: float) -> None:
     check_fraction('loss', low=0, high=1)
     with pytest.raises(ValueError, match='loss: share must lie between 0 and 1'):
         check_fraction('loss', share=value)
 
 
-def test_indices() -> None:
+def test_indices_out_of_range_are_refused() -> None:
     check_indices('loss', 'labels', torch.tensor([0, 4], dtype=torch.int32), 5, 'classes')
     with pytest.raises(ValueError, match=r'labels must lie in 0..1499 \(there are 1,500 classes\), got 0..1500'):
         check_indices('loss', 'labels', torch.tensor([0, 1500]), 1500, 'classes')
