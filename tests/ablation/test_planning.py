@@ -159,6 +159,7 @@ def test_an_unknown_shared_stage_is_refused() -> None:
 
 def test_a_row_that_goes_on_from_its_beginning_is_the_row_from_scratch(tiny_config: Config, tmp_path: Path) -> None:
     tiny_config.train_cfg.val_before_training = True
+    tiny_config.default_hooks.results = {'type': 'ResultsHook'}
     path = tmp_path / 'tiny.py'
     path.write_text(tiny_config.pretty_text)
     grid = Grid((Row('all'), Row('other', {PART: 0, 'train_cfg.stages.bridging.epochs': 1})), 'prompt')
