@@ -13,7 +13,7 @@ class StageIterTimerHook(IterTimerHook):
     """MMEngine's timer, whose `eta` is the time left in the stage.
 
     A step of the warm-up takes many times one of the prompt stage, so that neither tells when the run ends;
-    `tools/estimate_run.py` does.
+    `tools/estimate_run.py` does. In a loop without stages it is MMEngine's.
     """
 
     def before_stage(self, runner: Runner, stage: Any) -> None:
@@ -24,6 +24,8 @@ class StageIterTimerHook(IterTimerHook):
         """Note what the iteration took and what is left of the stage; see the base class."""
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         loop = runner.train_loop
-        left = (loop.stage.end - runner.epoch) * len(loop.dataloader) - batch_idx - 1
-        mean = self.time_sec_tot / (runner.iter - self.start_iter + 1)
-        runner.message_hub.update_info('eta', mean * left)
+        stage = getattr(loop, 'stage', None)
+        if stage is not None:
+            left = (stage.end - runner.epoch) * len(loop.dataloader) - batch_idx - 1
+            mean = self.time_sec_tot / (runner.iter - self.start_iter + 1)
+            runner.message_hub.update_info('eta', mean * left)
